@@ -1,0 +1,137 @@
+"""Keras building blocks: a plan (see `pipelines.plan`) becomes layers, in one dimension or two by the same code.
+
+Every function takes and returns a Keras tensor `(batch, *extents, channels)`; the number of extents, one or two,
+decides between `Conv1D` and `Conv2D` and their like. Layer names begin with `name`, the group under which gradient
+norms are logged.
+"""
+
+import math
+from typing import Any, cast
+
+import keras
+
+from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape
+
+KerasTensor = Any  # Keras ships no types
+
+
+def apply(plan: Plan, x: KerasTensor, name: str) -> KerasTensor:
+    """Return `plan` applied to `x`, its layers called `<name>_<position>_<kind>`."""
+    for position, layer in enumerate(plan, start=1):
+        x = _layer(layer, x, f"{name}_{position}")
+    return x
+
+
+def _layer(layer: Layer, x: KerasTensor, name: str) -> KerasTensor:
+    match layer:
+        case Conv():
+            return conv(layer, x, name)
+        case Pool():
+            return pool(layer, x, name)
+        case Residual():
+            return residual(layer, x, name)
+        case Parallel():
+            branches = [apply(branch, x, f"{name}_branch{number}") for number, branch in enumerate(layer.branches, start=1)]
+            return keras.layers.Concatenate(name=f"{name}_concat")(branches)
+        case GlobalPool():
+            return global_pool(layer, x, name)
+        case Recurrent():
+            return recurrent(layer, x, name)
+        case Dense():
+            return dense(layer, x, name)
+        case Dropout():
+            return keras.layers.Dropout(layer.rate, name=f"{name}_dropout")(x) if layer.rate else x
+
+
+def conv(layer: Conv, x: KerasTensor, name: str) -> KerasTensor:
+    """Convolution, normalisation, activation and spatial dropout; `causal` pads before the first position of each extent."""
+    rank = _rank(x)
+    padding = layer.padding
+    if padding == "causal":
+        # Conv2D knows no causal padding and Conv1D does: padding by hand serves both.
+        before = layer.dilation * (layer.kernel_size - 1)
+        x = _of_rank("ZeroPadding", rank)(((before, 0),) * rank if rank > 1 else (before, 0), name=f"{name}_pad")(x)
+        padding = "valid"
+    x = _of_rank("Conv", rank)(
+        layer.filters,
+        layer.kernel_size,
+        strides=layer.stride,
+        padding=padding,
+        dilation_rate=layer.dilation,
+        use_bias=layer.norm == "none",
+        kernel_initializer="he_normal" if layer.activation == "relu" else "glorot_uniform",
+        kernel_regularizer=_penalty(layer.l1, layer.l2),
+        name=f"{name}_conv",
+    )(x)
+    x = normalise(layer.norm, x, name)
+    if layer.activation:
+        x = keras.layers.Activation(layer.activation, name=f"{name}_{layer.activation}")(x)
+    if layer.spatial_dropout:
+        x = _of_rank("SpatialDropout", rank)(layer.spatial_dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+def normalise(norm: str, x: KerasTensor, name: str) -> KerasTensor:
+    """Batch or layer normalisation over the channels, or nothing."""
+    if norm == "batch":
+        return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    if norm == "layer":
+        return keras.layers.LayerNormalization(name=f"{name}_norm")(x)
+    return x
+
+
+def pool(layer: Pool, x: KerasTensor, name: str) -> KerasTensor:
+    """Max, average or sum pooling without padding."""
+    rank = _rank(x)
+    kind = "MaxPooling" if layer.kind == "max" else "AveragePooling"
+    x = _of_rank(kind, rank)(layer.size, name=f"{name}_pool")(x)
+    return keras.layers.Rescaling(layer.size**rank, name=f"{name}_sum")(x) if layer.kind == "sum" else x
+
+
+def global_pool(layer: GlobalPool, x: KerasTensor, name: str) -> KerasTensor:
+    """All positions to one vector: their maximum, average or sum, or all of them side by side."""
+    if layer.kind == "flatten":
+        return keras.layers.Flatten(name=f"{name}_flatten")(x)
+    kind = "GlobalMaxPooling" if layer.kind == "max" else "GlobalAveragePooling"
+    positions = math.prod(x.shape[1:-1])
+    x = _of_rank(kind, _rank(x))(name=f"{name}_pool")(x)
+    return keras.layers.Rescaling(positions, name=f"{name}_sum")(x) if layer.kind == "sum" else x
+
+
+def residual(layer: Residual, x: KerasTensor, name: str) -> KerasTensor:
+    """`x` plus the body of `x` (He et al. 2016); a 1x1 convolution projects the shortcut where shapes differ."""
+    shape: Shape = tuple(cast(tuple[int, ...], x.shape[1:]))
+    shortcut = layer.shortcut(shape)
+    kept = conv(shortcut, x, f"{name}_shortcut") if shortcut else x
+    return keras.layers.Add(name=f"{name}_add")([kept, apply(layer.body, x, f"{name}_body")])
+
+
+def recurrent(layer: Recurrent, x: KerasTensor, name: str) -> KerasTensor:
+    """LSTM or GRU over `(batch, steps, channels)`, in one direction or both."""
+    cell = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[layer.cell]
+    inner = cell(layer.units, return_sequences=layer.sequences, name=f"{name}_{layer.cell}")
+    return keras.layers.Bidirectional(inner, name=f"{name}_both")(x) if layer.bidirectional else inner(x)
+
+
+def dense(layer: Dense, x: KerasTensor, name: str) -> KerasTensor:
+    """A dense layer; `zeros` starts it at zero, so that what it adds to a closed form begins as nothing."""
+    return keras.layers.Dense(
+        layer.units,
+        activation=layer.activation,
+        kernel_initializer="zeros" if layer.zeros else "glorot_uniform",
+        kernel_regularizer=_penalty(layer.l1, layer.l2),
+        name=f"{name}_dense",
+    )(x)
+
+
+def _penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
+    return keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
+
+
+def _rank(x: KerasTensor) -> int:
+    return len(x.shape) - 2
+
+
+def _of_rank(kind: str, rank: int) -> Any:
+    """Return the Keras layer class of `kind` for this number of extents: `Conv` and 2 give `Conv2D`."""
+    return getattr(keras.layers, f"{kind}{rank}D")

@@ -1,0 +1,189 @@
+"""The contract between a domain and the rest: what a pipeline can do, and what its data tells.
+
+`tuning` trains, searches and tracks any `Pipeline` by these methods alone; a new domain is a subclass of it.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from pipelines.errors import UsageError, suggest
+from pipelines.space import Domain, Scalar, Space
+from pipelines.specs import TrainSpec
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import pandas as pd
+    import tensorflow as tf
+    from matplotlib.figure import Figure
+
+Part: TypeAlias = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+Direction: TypeAlias = Literal["max", "min"]
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """Declare one option of a pipeline: its default and the sentence that `--help` shows for it."""
+    return dataclasses.field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a search makes better: a metric of Keras' history and the direction in which it is better."""
+
+    name: str
+    direction: Direction
+
+    def better(self, score: float, than: float) -> bool:
+        return score > than if self.direction == "max" else score < than
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits(ABC):
+    """Data divided before anything was fitted to it, with the facts that a model must know.
+
+    `digest` tells these very splits from all others. `notes` are sentences about the data that its user should read.
+    """
+
+    dataset: str
+    digest: str
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def sizes(self) -> dict[Part, int]:
+        """Return how many examples each part holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A simple rival: its predictions in the form that the network's have, and what it cost."""
+
+    name: str
+    predictions: Mapping[Part, "np.ndarray"]
+    seconds: float
+    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One `fit` of a training: most networks have one, a transferred backbone is first frozen and then tuned."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A model for its user: raw input in, answers out. `facts` is plain data (JSON) that answering needs."""
+
+    model: "keras.Model"
+    facts: Mapping[str, Any]
+
+
+Sp = TypeVar("Sp", bound=Splits)
+Spec = TypeVar("Spec")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline(ABC, Generic[Spec, Sp]):
+    """One domain. The fields are the options that a person may set; each becomes a flag and an MLflow parameter."""
+
+    data: str = option("", "name of a data set (see `datasets`), tfds:NAME, or a path")
+    seed: int = option(42, "seed of the splits, the weights and the order of examples")
+    limit: int = option(0, "use so many examples at most: a quick look (0: all)")
+
+    domain: ClassVar[str]
+    spec_type: ClassVar[type[Any]]
+    # What `tune` searches when nothing else is said, and when a key matters at all (see `Space.conditions`).
+    search: ClassVar[Mapping[str, Domain]]
+    conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = MappingProxyType({})
+    # Metrics that Keras reports for the validation part while it fits; the first is the default objective.
+    objectives: ClassVar[tuple[Objective, ...]]
+    # The metric of `score` in which model and baselines are compared; `losses` averages to it (or to 1 minus it).
+    headline: ClassVar[Objective]
+    datasets: ClassVar[Mapping[str, str]]  # names that `--data` knows, with what they are
+
+    def objective(self, name: str = "") -> Objective:
+        """Return the objective called `name`, or the default one."""
+        known = {objective.name: objective for objective in self.objectives}
+        if name and name not in known:
+            raise UsageError(f"No objective is called {name!r}.{suggest(name, known)} Known: {', '.join(known)}")
+        return known[name] if name else self.objectives[0]
+
+    def space(self, base: Spec, domains: Mapping[str, Domain]) -> Space[Spec]:
+        """Return the space of `domains` around `base`, with this domain's conditions."""
+        return Space(base=base, domains=domains, conditions=self.conditions)
+
+    @abstractmethod
+    def load(self) -> Sp:
+        """Read the data and split it. Raises `DataError` for data that cannot be used."""
+
+    @abstractmethod
+    def check(self, spec: Spec, splits: Sp) -> None:
+        """Raise `ImpossibleSpec` when no network can have this spec, by arithmetic, without calling Keras."""
+
+    @abstractmethod
+    def build(self, spec: Spec, splits: Sp) -> "keras.Model":
+        """Return the network, functional and not compiled: what is fitted inside `trainable` and later served."""
+
+    def trainable(self, model: "keras.Model", spec: Spec) -> "keras.Model":
+        """Return the model that is fitted: `model` with what only training sees, such as augmentation, around it."""
+        return model
+
+    def phases(self, spec: Spec, train: TrainSpec) -> Sequence[Phase]:
+        """Return the fits of a training, in order."""
+        return (Phase(name="fit", epochs=train.epochs, learning_rate=train.learning_rate),)
+
+    def enter(self, phase: Phase, model: "keras.Model", spec: Spec) -> None:
+        """Prepare `model` for `phase`: freeze or thaw layers."""
+
+    @abstractmethod
+    def compile_arguments(self, spec: Spec, splits: Sp) -> dict[str, Any]:
+        """Return `loss` and `metrics` for `keras.Model.compile`; the optimizer comes from `TrainSpec`."""
+
+    @abstractmethod
+    def batches(self, splits: Sp, part: Part, spec: Spec, *, training: bool) -> "tf.data.Dataset":
+        """Return batches of `(inputs, targets)`; with `training`, shuffled anew each epoch by `self.seed`."""
+
+    @abstractmethod
+    def predict(self, model: "keras.Model", splits: Sp, part: Part) -> "np.ndarray":
+        """Return the network's predictions for `part`, one row an example, in the form that `score` takes."""
+
+    @abstractmethod
+    def score(self, predictions: "np.ndarray", splits: Sp, part: Part) -> dict[str, float]:
+        """Return the metrics of `predictions`, whoever made them."""
+
+    @abstractmethod
+    def losses(self, predictions: "np.ndarray", splits: Sp, part: Part) -> "np.ndarray":
+        """Return one loss for each independent unit of `part`: what an error bar is computed from. Lower is better."""
+
+    @abstractmethod
+    def baselines(self, splits: Sp) -> Iterator[Baseline]:
+        """Yield the simple rivals, fitted on train, their own settings chosen on val."""
+
+    @abstractmethod
+    def table(self, predictions: "np.ndarray", splits: Sp, part: Part) -> "pd.DataFrame":
+        """Return predictions beside the truth, as a table for people."""
+
+    @abstractmethod
+    def plots(self, predictions: "np.ndarray", splits: Sp, part: Part) -> Iterator[tuple[str, "Figure"]]:
+        """Yield named figures that show what the model does and where it errs."""
+
+    @abstractmethod
+    def serve(self, model: "keras.Model", splits: Sp) -> Served:
+        """Return the model that takes what a user has and gives an answer with labels."""
+
+    @classmethod
+    @abstractmethod
+    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+        """Return answers as a table for raw input: a file, a folder, an array or a table.
+
+        Raises:
+            DataError: the input cannot be read; the message names the file and row.
+        """

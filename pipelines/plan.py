@@ -1,0 +1,215 @@
+"""An architecture as data: layers whose sizes, weights and multiplications are known before Keras is called.
+
+A plan is a tuple of layers. `measure` walks it by arithmetic and raises `ImpossibleSpec` where a size runs out, so
+that a search never starts such a network; `pipelines.blocks.apply` builds the very same plan in Keras. Shapes leave
+the batch out and end with the channels: `(steps, channels)` in one dimension, `(height, width, channels)` in two.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pipelines.errors import ImpossibleSpec
+from pipelines.specs import Activation, ConvSpec, GlobalPooling, Norm, Padding, Pooling
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one example costs: trained and stored weights, and multiply-accumulate operations of a forward pass."""
+
+    shape: Shape
+    params: int = 0
+    macs: int = 0
+
+    def then(self, other: "Cost") -> "Cost":
+        return Cost(shape=other.shape, params=self.params + other.params, macs=self.macs + other.macs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """Convolution, normalisation, activation, spatial dropout: the unit that all convolutional networks repeat."""
+
+    filters: int
+    kernel_size: int
+    stride: int = 1
+    padding: Padding = "same"
+    dilation: int = 1
+    activation: Activation | None = "relu"
+    norm: Norm = "none"
+    spatial_dropout: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def cost(self, shape: Shape) -> Cost:
+        if self.stride > 1 and self.dilation > 1:
+            raise ImpossibleSpec(
+                f"A convolution has a stride or a dilation above 1, not both. Received: stride={self.stride}, dilation={self.dilation}"
+            )
+        *extents, channels = shape
+        sizes = tuple(self._extent(extent) for extent in extents)
+        weights = self.kernel_size ** len(sizes) * channels * self.filters
+        norm = {"batch": 4, "layer": 2, "none": 1}[self.norm] * self.filters
+        return Cost(shape=(*sizes, self.filters), params=weights + norm, macs=weights * math.prod(sizes))
+
+    def _extent(self, extent: int) -> int:
+        if self.padding != "valid":
+            return math.ceil(extent / self.stride)
+        reach = self.dilation * (self.kernel_size - 1) + 1
+        if reach > extent:
+            raise ImpossibleSpec(f"A valid convolution that reaches over {reach} does not fit into an extent of {extent}")
+        return (extent - reach) // self.stride + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Pooling without padding."""
+
+    kind: Literal["max", "average", "sum"]
+    size: int
+
+    def cost(self, shape: Shape) -> Cost:
+        *extents, channels = shape
+        if min(extents) < self.size:
+            raise ImpossibleSpec(f"Pooling over {self.size} does not fit into an extent of {min(extents)}")
+        return Cost(shape=(*(extent // self.size for extent in extents), channels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """A body added to its own input; a 1x1 convolution brings the input to the body's shape where they differ."""
+
+    body: "Plan"
+    norm: Norm = "none"
+
+    def shortcut(self, shape: Shape) -> Conv | None:
+        after = measure(self.body, shape).shape
+        if after == shape:
+            return None
+        strides = {math.ceil(before / now) for before, now in zip(shape[:-1], after[:-1], strict=True)}
+        stride = strides.pop()
+        fits = not strides and all(math.ceil(b / stride) == n for b, n in zip(shape[:-1], after[:-1], strict=True))
+        if not fits:
+            raise ImpossibleSpec(f"A residual block needs padding that keeps extents. Received: {shape} before, {after} after its body")
+        return Conv(filters=after[-1], kernel_size=1, stride=stride, activation=None, norm=self.norm)
+
+    def cost(self, shape: Shape) -> Cost:
+        body = measure(self.body, shape)
+        shortcut = self.shortcut(shape)
+        extra = shortcut.cost(shape) if shortcut else Cost(shape=shape)
+        return Cost(shape=body.shape, params=body.params + extra.params, macs=body.macs + extra.macs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallel:
+    """Branches over the same input, their channels side by side: the inception block."""
+
+    branches: tuple["Plan", ...]
+
+    def cost(self, shape: Shape) -> Cost:
+        costs = [measure(branch, shape) for branch in self.branches]
+        extents = {cost.shape[:-1] for cost in costs}
+        if len(extents) > 1:
+            raise ImpossibleSpec(f"The branches of an inception block end in different extents: {sorted(extents)}. Use padding=same")
+        channels = sum(cost.shape[-1] for cost in costs)
+        return Cost(
+            shape=(*extents.pop(), channels),
+            params=sum(cost.params for cost in costs),
+            macs=sum(cost.macs for cost in costs),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalPool:
+    """All positions become one vector."""
+
+    kind: GlobalPooling
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=(math.prod(shape),) if self.kind == "flatten" else shape[-1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent:
+    """A recurrent layer over `(steps, channels)`; the last one of a stack returns one vector."""
+
+    cell: Literal["lstm", "gru"]
+    units: int
+    bidirectional: bool = False
+    sequences: bool = False
+
+    def cost(self, shape: Shape) -> Cost:
+        steps, channels = shape
+        gates, biases = (4, 1) if self.cell == "lstm" else (3, 2)  # Keras' GRU has reset_after=True: two biases
+        ways = 2 if self.bidirectional else 1
+        weights = gates * self.units * (channels + self.units) * ways
+        width = self.units * ways
+        return Cost(
+            shape=(steps, width) if self.sequences else (width,),
+            params=weights + gates * biases * self.units * ways,
+            macs=weights * steps,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """A dense layer; without activation, an output."""
+
+    units: int
+    activation: Activation | None = None
+    zeros: bool = False
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def cost(self, shape: Shape) -> Cost:
+        weights = shape[-1] * self.units
+        return Cost(shape=(*shape[:-1], self.units), params=weights + self.units, macs=weights * math.prod(shape[:-1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """Dropout of single values."""
+
+    rate: float
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape)
+
+
+Layer: TypeAlias = Conv | Pool | Residual | Parallel | GlobalPool | Recurrent | Dense | Dropout
+Plan: TypeAlias = tuple[Layer, ...]
+
+
+def measure(plan: Plan, shape: Shape) -> Cost:
+    """Return what `plan` makes of one example of `shape`, and what that costs.
+
+    Raises:
+        ImpossibleSpec: a layer does not fit what the layers before it leave.
+    """
+    total = Cost(shape=shape)
+    for layer in plan:
+        total = total.then(layer.cost(total.shape))
+    return total
+
+
+def conv(spec: ConvSpec, *, filters: int | None = None, kernel_size: int | None = None, stride: int = 1, dilation: int = 1) -> Conv:
+    """Return the convolution that `spec` describes, with what this place in the architecture changes."""
+    return Conv(
+        filters=filters or spec.filters,
+        kernel_size=kernel_size or spec.kernel_size,
+        stride=stride,
+        padding=spec.padding,
+        dilation=dilation,
+        activation=spec.activation,
+        norm=spec.norm,
+        spatial_dropout=spec.spatial_dropout,
+        l1=spec.l1,
+        l2=spec.l2,
+    )
+
+
+def pool(spec: ConvSpec) -> Plan:
+    """Return the pooling that `spec` describes, as a plan of one layer or none."""
+    kind: Pooling = spec.pooling
+    return () if kind == "none" else (Pool(kind=kind, size=spec.pool_size),)
