@@ -1,0 +1,23 @@
+"""What is learned: one folder a domain, and the Keras parts that domains share."""
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from pipelines.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from pipelines.pipeline import Pipeline
+
+# A domain is one line here, one folder beside this file and one module in apps/.
+DOMAINS: dict[str, str] = {
+    "vision": "pipelines.vision.pipeline:VisionPipeline",
+    "forecast": "pipelines.forecast.pipeline:ForecastPipeline",
+}
+
+
+def pipeline_class(domain: str) -> "type[Pipeline[Any, Any]]":
+    """Return the pipeline of `domain`, imported only now: a command needs one domain, not all."""
+    if domain not in DOMAINS:
+        raise UsageError(f"No domain is called {domain!r}.{suggest(domain, DOMAINS)} Known: {', '.join(DOMAINS)}")
+    module, _, name = DOMAINS[domain].partition(":")
+    return cast("type[Pipeline[Any, Any]]", getattr(importlib.import_module(module), name))

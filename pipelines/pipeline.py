@@ -58,6 +58,10 @@ class Splits(ABC):
     def sizes(self) -> dict[Part, int]:
         """Return how many examples each part holds."""
 
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return what a person wants to know of the data before training: counts, shapes, classes, dates."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -132,7 +136,7 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     def build(self, spec: Spec, splits: Sp) -> "keras.Model":
         """Return the network, functional and not compiled: what is fitted inside `trainable` and later served."""
 
-    def trainable(self, model: "keras.Model", spec: Spec) -> "keras.Model":
+    def trainable(self, model: "keras.Model", spec: Spec, splits: Sp) -> "keras.Model":
         """Return the model that is fitted: `model` with what only training sees, such as augmentation, around it."""
         return model
 
@@ -178,6 +182,14 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     @abstractmethod
     def serve(self, model: "keras.Model", splits: Sp) -> Served:
         """Return the model that takes what a user has and gives an answer with labels."""
+
+    @abstractmethod
+    def recall(self, served: Served, splits: Sp) -> "keras.Model":
+        """Return the network inside a served model, to be given to `predict` with `splits`.
+
+        Raises:
+            DataError: these splits do not fit the network: other classes, another size.
+        """
 
     @classmethod
     @abstractmethod

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import math
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -101,15 +101,20 @@ def _plain_types(annotation: Any) -> tuple[type, ...]:
     return (annotation,)
 
 
-@cache
 def hyperparameters(spec_type: type) -> Mapping[str, Hyperparameter]:
     """Return every scalar field of `spec_type`, nested ones under dotted keys, in order of declaration."""
+    return _hyperparameters(typing.cast(Hashable, spec_type))
+
+
+@cache
+def _hyperparameters(spec: Hashable) -> Mapping[str, Hyperparameter]:
+    spec_type = typing.cast(Any, spec)
     found = {}
     hints = typing.get_type_hints(spec_type, include_extras=True)
     for field in dataclasses.fields(spec_type):
         if dataclasses.is_dataclass(hints[field.name]):
             nested = flatten(field.default)
-            for key, inner in hyperparameters(typing.cast(type, hints[field.name])).items():
+            for key, inner in hyperparameters(hints[field.name]).items():
                 full = f"{field.name}.{key}"
                 found[full] = dataclasses.replace(inner, key=full, default=nested[key])
         else:
@@ -137,7 +142,7 @@ def replace(spec: S, values: Mapping[str, object]) -> S:
     Raises:
         UsageError: a key does not exist (the nearest one is named) or a value does not fit.
     """
-    known = hyperparameters(typing.cast(Any, type(spec)))
+    known = hyperparameters(type(spec))
     nested: dict[str, dict[str, object]] = {}
     own: dict[str, object] = {}
     for key, value in values.items():
@@ -192,7 +197,7 @@ class Space(Generic[S]):
     conditions: Mapping[str, tuple[str, tuple[Scalar, ...]]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = hyperparameters(typing.cast(Any, type(self.base)))
+        known = hyperparameters(type(self.base))
         for key, domain in self.domains.items():
             ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
             for value in ends:

@@ -1,0 +1,178 @@
+"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is imported."""
+
+import importlib.metadata
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from apps import flags, verbs
+from pipelines import DOMAINS, pipeline_class
+from pipelines.errors import ApplineError
+from pipelines.pipeline import Pipeline
+
+INTERRUPTED = 130
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+AnyPipeline = Pipeline[Any, Any]
+Verb = Callable[[type[AnyPipeline], click.Context], None]
+
+
+class Applications(click.Group):
+    """The applications by name; each is imported only when it is the one that was asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*DOMAINS, *super().list_commands(context)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return application(name) if name in DOMAINS else super().get_command(context, name)
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from pipelines.errors import suggest
+
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message}{suggest(args[0], self.list_commands(context))}", context) from None
+
+
+@click.group(cls=Applications, context_settings=CONTEXT)
+@click.version_option(importlib.metadata.version("appline"), prog_name="appline")
+def appline() -> None:
+    """Keras application pipelines, tuned with KerasTuner and tracked in MLflow."""
+
+
+def application(domain: str) -> click.Group:
+    """Return the commands of one application, their flags made from its pipeline's fields."""
+    pipeline_type = pipeline_class(domain)
+    group = Applications(domain, help=f"{pipeline_type.__doc__}", context_settings=CONTEXT)
+    group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
+    data = flags.of_fields(pipeline_type)
+    for verb, options in (
+        (verbs.train, [*data, *flags.of_spec(search=False), *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.tune, [*data, *flags.of_spec(search=True), *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.evaluate, [*MODEL, PART, *data, *TRACKING[:1], *OUTPUT]),
+        (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
+        (verbs.check, [*data, *OUTPUT]),
+        (verbs.datasets, OUTPUT),
+        (verbs.schema, []),
+    ):
+        group.add_command(_command(verb, pipeline_type, options))
+    return group
+
+
+def _command(verb: Verb, pipeline_type: type[AnyPipeline], options: list[click.Parameter]) -> click.Command:
+    def call(**_: object) -> None:
+        verb(pipeline_type, click.get_current_context())
+
+    return click.Command(verb.__name__, params=list(options), callback=call, help=verb.__doc__)
+
+
+TRAINING: list[click.Parameter] = [
+    flags.flag("objective", str, "", "validation metric that decides (default: the application's own)"),
+    flags.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
+    flags.flag("gate", bool, False, "exit with 4 when the network is worse than its strongest baseline"),
+    flags.flag("dry_run", bool, False, "read the data, check the network, train nothing"),
+]
+SEARCH: list[click.Parameter] = [
+    flags.flag("trials", int, 20, "number of trials"),
+    flags.flag("tuner", str, "random", "random, bayesian, hyperband or grid"),
+    flags.flag("trial_epochs", int, 0, "epochs of a trial (0: a third of the epochs of a full training)"),
+    flags.flag("max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m"),
+    flags.flag("resume", str, "", "go on with the sweep of this id"),
+]
+TRACKING: list[click.Parameter] = [
+    flags.flag("tracking_uri", str, "", "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)"),
+    flags.flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
+    flags.flag("run_name", str, "", "name of the run in MLflow"),
+    flags.flag("no_tracking", bool, False, "keep nothing in MLflow"),
+]
+OUTPUT: list[click.Parameter] = [
+    flags.flag("json", bool, False, "print one JSON object"),
+    click.Option(["-q", "--quiet"], is_flag=True, help="print results only"),
+    click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
+]
+MODEL: list[click.Parameter] = [
+    click.Option(["--run"], default="", help="id of a run, or its beginning"),
+    click.Option(["--model"], default="", help="a model.keras file"),
+]
+PART = click.Option(["--part"], type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="part to score")
+INPUTS = click.Argument(["inputs"], nargs=-1, required=True)
+ANSWERS: list[click.Parameter] = [
+    click.Option(["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"),
+    click.Option(["--force"], is_flag=True, help="overwrite it"),
+]
+
+
+@appline.command()
+@click.option("--tracking-uri", default="", help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)")
+@click.option("--port", default=5000, show_default=True, help="port on 127.0.0.1")
+def ui(tracking_uri: str, port: int) -> None:
+    """Open MLflow on the right store."""
+    from apps.ui import serve_ui
+
+    serve_ui(tracking_uri, port)
+
+
+@appline.command()
+@click.option("--tracking-uri", default="", help="MLflow's server or store")
+@click.option("--limit", default=20, show_default=True, help="rows")
+def runs(tracking_uri: str, limit: int) -> None:
+    """List the latest trainings and sweeps."""
+    from apps.board import list_runs
+
+    list_runs(tracking_uri, limit)
+
+
+@appline.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="where mlruns/ is")
+def demo(folder: Path) -> None:
+    """Run a short sweep for each application on real embedded data, and compare."""
+    from apps.demo import run_demo
+
+    run_demo(folder)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line, and leave with its exit code: see docs/errors.md."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    verbose = any(word in arguments for word in ("-v", "--verbose"))
+    try:
+        code = appline.main(arguments, prog_name="appline", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ApplineError as error:
+        if verbose:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"\n{_last_words(stop, arguments)}", err=True)
+        code = INTERRUPTED
+    except Exception as error:
+        if verbose:
+            raise
+        click.echo(f"Error: {type(error).__name__}: {error}\nThis should not happen. Add -v to see where, and please report it", err=True)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _as_interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _last_words(stop: BaseException, arguments: list[str]) -> str:
+    """Say what an interrupted command has kept, and the command that goes on from there."""
+    run_id = str(getattr(stop, "run_id", ""))
+    if not run_id:
+        return "Interrupted"
+    if type(stop).__name__ == "SweepInterrupted":
+        again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
+        return f"Interrupted; finished trials are kept. Go on: appline {' '.join(again)} --resume {run_id[:8]}"
+    return f"Interrupted; the best weights so far are kept. Look at them: appline {arguments[0]} evaluate --run {run_id[:8]}"

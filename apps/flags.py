@@ -1,0 +1,153 @@
+"""Flags made from dataclass fields, and what they come to: defaults, then config files, environment, command line."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from pipelines import config
+from pipelines.errors import UsageError
+from pipelines.pipeline import Pipeline
+from pipelines.space import Domain, Space, find, hyperparameters, parse_domain, replace
+
+SHORTCUTS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "learning_rate": "train.learning_rate"}
+AnyPipeline: typing.TypeAlias = Pipeline[Any, Any]
+
+
+def of_fields(owner: type) -> list[click.Option]:
+    """Return one flag for each field of a dataclass whose fields were declared by `option`."""
+    hints = typing.get_type_hints(owner, include_extras=False)
+    return [_flag(field.name, hints[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
+
+
+def flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
+    """Return one flag of the command line's own; `kind` is a Python type or a click type."""
+    return _flag(name, kind, default, help)
+
+
+def _flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
+    word = f"--{name.replace('_', '-')}"
+    shared: dict[str, Any] = {"default": default, "help": help, "envvar": f"APPLINE_{name.upper()}", "show_envvar": False}
+    if isinstance(kind, types.UnionType):  # int | None: not given is the automatic choice
+        (kind,) = (inner for inner in typing.get_args(kind) if inner is not type(None))
+    if kind is bool:
+        return click.Option([word], is_flag=True, **shared)
+    if typing.get_origin(kind) is typing.Literal:
+        kind = click.Choice(typing.get_args(kind))
+    return click.Option([word], type=kind, show_default=default not in ("", None), **shared)
+
+
+def of_spec(*, search: bool) -> list[click.Option]:
+    """Return the flags that set hyperparameters, and with `search` those that search them."""
+    several: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
+    flags = [
+        click.Option(["--config"], type=click.Path(path_type=Path), multiple=True, help="YAML file of options; repeatable, later wins"),
+        click.Option(["--set", "set_"], help="fix a hyperparameter: --set conv.kernel_size=5; repeatable", **several),
+        click.Option(["--epochs"], type=int, help="passes over the training data"),
+        click.Option(["--batch-size"], type=int, help="examples per step"),
+        click.Option(["--learning-rate"], type=float, help="peak learning rate"),
+        click.Option(["--help-set"], is_flag=True, help="list every hyperparameter with its default, and stop"),
+    ]
+    if search:
+        flags += [
+            click.Option(["--search"], help="search a hyperparameter: 3,5,7 or 1e-4..1e-2:log; repeatable", **several),
+            click.Option(["--only-search"], is_flag=True, help="search nothing but what --search and config files name"),
+        ]
+    return flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What flags, environment and config files come to, and where each value that is no default came from."""
+
+    pipeline: AnyPipeline
+    spec: Any
+    domains: Mapping[str, Domain]
+    options: Mapping[str, Any]  # the command's own flags
+    origins: Mapping[str, tuple[object, str]]  # key: (value, where it came from)
+
+    @property
+    def space(self) -> Space[Any]:
+        return self.pipeline.space(self.spec, self.domains)
+
+
+def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyPipeline | None = None) -> Resolved:
+    """Bring a command's values together; `base` is a pipeline whose options stand in for the defaults.
+
+    Raises:
+        UsageError: a key or value that does not exist or does not fit, with the nearest name.
+    """
+    params = {param.name: param for param in context.command.params if param.name}
+    values = dict(context.params)
+    origins: dict[str, tuple[object, str]] = {}
+    hyper_values: dict[str, object] = {}
+    searches: dict[str, str] = {}
+
+    for path in values.get("config", ()):
+        read = config.read(path, pipeline_type, set(params) - {"config", "set_", "search", "help_set"})
+        for setting in read.options.values():
+            if context.get_parameter_source(setting.key) in (ParameterSource.DEFAULT, None):
+                values[setting.key] = _converted(params[setting.key], setting)
+                origins[setting.key] = (setting.value, setting.where)
+        for setting in read.hyperparameters.values():
+            hyper_values[setting.key] = setting.value
+            origins[setting.key] = (setting.value, setting.where)
+        searches |= {key: str(setting.value) for key, setting in read.search.items()}
+
+    for name in params:
+        source = context.get_parameter_source(name)
+        if source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT) and name not in ("config", "set_", "search"):
+            origins[name] = (values[name], "command line" if source is ParameterSource.COMMANDLINE else f"APPLINE_{name.upper()}")
+    for name, key in SHORTCUTS.items():
+        if values.get(name) is not None:
+            hyper_values[key] = values[name]
+    for key, text in _pairs(values.get("set_", ()), "--set"):
+        hyper_values[key] = text
+        origins[key] = (text, "command line")
+    searches |= dict(_pairs(values.get("search", ()), "--search"))
+
+    fields = {field.name for field in dataclasses.fields(pipeline_type)}
+    chosen = {name: value for name, value in values.items() if name in fields}
+    if base is not None:
+        given = {name for name in fields if name in origins}
+        pipeline = dataclasses.replace(base, **{name: value for name, value in chosen.items() if name in given})
+    else:
+        pipeline = pipeline_type(**chosen)
+    return Resolved(
+        pipeline=pipeline,
+        spec=replace(pipeline_type.spec_type(), hyper_values),
+        domains=_domains(pipeline_type, hyper_values, searches, only=bool(values.get("only_search"))),
+        options={name: value for name, value in values.items() if name not in fields},
+        origins=origins,
+    )
+
+
+def _domains(pipeline_type: type[AnyPipeline], fixed: Iterable[str], searches: Mapping[str, str], *, only: bool) -> dict[str, Domain]:
+    """Return what is searched: the domain's own space without what is fixed, widened by `searches`."""
+    known = hyperparameters(pipeline_type.spec_type)
+    domains = {} if only else {key: domain for key, domain in pipeline_type.search.items() if key not in fixed}
+    return domains | {key: parse_domain(find(known, key), text) for key, text in searches.items()}
+
+
+def _pairs(texts: Iterable[str], word: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{word} {text}: expected KEY=VALUE, such as {word} conv.kernel_size={'5' if word == '--set' else '3,5,7'}")
+        pairs.append((key.strip(), value.strip()))
+    return pairs
+
+
+def _converted(param: click.Parameter, setting: config.Setting) -> Any:
+    """Return a config file's value as the flag of the same name would take it."""
+    try:
+        return param.type.convert(setting.value, param, None)
+    except click.BadParameter as error:
+        raise UsageError(f"{setting.where}: {setting.key}: {error.message}") from None

@@ -1,0 +1,55 @@
+"""Imports of TensorFlow without its chatter: what it writes to stderr before its own log settings apply."""
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TFDS_LOG_LEVEL": "ERROR",
+}
+
+
+def prepare_environment() -> None:
+    """Set what TensorFlow and MLflow read when they are imported; what the user has set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def import_tensorflow(*, deterministic: bool = False) -> None:
+    """Import TensorFlow and Keras, silently unless that fails."""
+    prepare_environment()
+    with _without_stderr():
+        import keras
+        import tensorflow as tf
+
+        tf.constant(0)  # looks for GPUs, and says so
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner|keras|tensorflow|tensorflow_datasets")
+    # Keras says that data sets shuffle themselves, which ours do.
+    warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed.*")
+    if deterministic:
+        keras.utils.set_random_seed(0)  # each fit sets its own; op determinism wants one from the start
+        tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Hold back what C++ writes to file descriptor 2, and show it only when the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            sys.stderr.write(held.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

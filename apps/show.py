@@ -1,0 +1,140 @@
+"""What a person sees: results on stdout, progress on stderr, bars only on a terminal."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tuning.sweep import Swept, Trial
+    from tuning.train import Report
+
+WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """Where output goes: `say` for progress (stderr), `result` for what was asked for (stdout)."""
+
+    quiet: bool = False
+    json: bool = False
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def result(self, text: str, plain: Mapping[str, Any] | None = None) -> None:
+        """Print `text`, or with `--json` the one object that stands for it."""
+        import json
+
+        click.echo(json.dumps(plain, default=str, allow_nan=True) if self.json and plain is not None else text)
+
+    def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
+        return EpochLine(self, epochs, objective)
+
+
+class EpochLine:
+    """One line an epoch; on a terminal one line in all, written over."""
+
+    def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
+        self._screen, self._epochs, self._objective = screen, epochs, objective
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
+        if self._screen.quiet:
+            return
+        line = f"epoch {epoch}/{self._epochs}  loss {values['loss']:.4g}  {self._objective} {values[self._objective]:.4g}"
+        last = epoch >= self._epochs
+        click.echo(f"\r{line}\x1b[K" if self._terminal else line, err=True, nl=not self._terminal or last)
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 110, highlight=False, soft_wrap=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
+    """Return rows as aligned text."""
+    import io
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, title_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*[str(cell) for cell in row])
+    stream = io.StringIO()
+    Console(file=stream, width=max(100, console().width), highlight=False).print(made)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def leaderboard(report: "Report") -> str:
+    """Return the network beside its baselines: test scores and cost."""
+    names = list(report.test)[:4]
+    head = report.headline.name
+    names = [head, *[name for name in names if name != head]]
+    rows: list[list[object]] = [
+        ["network", *[number(report.test.get(name)) for name in names], f"{report.cost['params']:,.0f}", f"{report.cost['train_s']:.1f}"]
+    ]
+    rows += [[rival.name, *[number(rival.test.get(name)) for name in names], "", f"{rival.seconds:.1f}"] for rival in report.rivals]
+    order = [0, *sorted(range(1, len(rows)), key=lambda at: report.rivals[at - 1].test[head], reverse=report.headline.direction == "max")]
+    arrow = "higher" if report.headline.direction == "max" else "lower"
+    title = f"{report.domain} / {report.dataset}: test scores ({head}: {arrow} is better)"
+    return table(["model", *names, "weights", "train s"], [rows[at] for at in order], title=title)
+
+
+def report(report: "Report") -> str:
+    """Return the end of a run in about a dozen lines."""
+    from tuning.card import verdict
+
+    lines = [verdict(report), leaderboard(report)]
+    ended = f", stopped: {report.stopped}" if report.stopped else ""
+    lines.append(f"best epoch {report.best_epoch} of {report.epochs}{ended}; {report.objective.name} {report.best:.4g}")
+    lines.append(f"cost       {report.cost['train_s']:.1f} s to train, {report.cost['latency_ms_p50']:.2f} ms an example")
+    lines += [f"note       {note}" for note in report.notes]
+    if report.run_id:
+        lines.append(f"run        {report.run_id[:8]}  {report.url}")
+        lines.append(f"next       appline {report.domain} predict INPUT --run {report.run_id[:8]}")
+    return "\n".join(lines)
+
+
+def trial(done: "Trial", best: "Trial | None", total: int, objective: str) -> str:
+    """Return a finished trial as one line, with the best one so far."""
+    score = f"{objective} {done.score:.4f}" if done.score is not None else f"FAILED {done.reason[:80]}"
+    settings = " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in done.values.items() if key in WATCHED)
+    so_far = f"  best {best.score:.4f} (trial {best.number})" if best and best.score is not None else ""
+    again = " (recorded before)" if done.replayed else f" {done.seconds:.1f} s"
+    architecture = f"{done.values['architecture']} " if "architecture" in done.values else ""
+    return f"trial {done.number}/{total}  {score}  {architecture}{settings}{again}{so_far}"
+
+
+def swept(found: "Swept") -> str:
+    """Return the end of a sweep: the winner, what was found, and the final run."""
+    from tuning.card import levels
+
+    failed = sum(one.score is None for one in found.trials)
+    settings = "  ".join(f"{key}={short(value)}" for key, value in found.best.values.items())
+    head = f"{len(found.trials)} trials in {found.seconds:.0f} s" + (f", {failed} failed" if failed else "")
+    if found.exhausted:
+        head += "; the space is exhausted"
+    watched = [effect for effect in found.effects if effect.key in WATCHED]
+    others = [effect for effect in found.effects if effect.key not in WATCHED and effect.clear]
+    lines = [head, f"winner     trial {found.best.number}: {settings}"]
+    lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*watched, *others]]
+    return "\n".join([*lines, "", report(found.final), f"compare    appline ui   (sweep {found.run_id[:8]})"])
+
+
+def short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,294 @@
+"""The verbs that every application has: train, tune, evaluate, predict, check, datasets, schema.
+
+Each function is one command from its flags to its output. Heavy imports stand inside: `--help` needs none of them.
+"""
+
+import dataclasses
+import json
+import math
+import re
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apps import flags, quiet, show
+from pipelines.errors import DataError, UsageError
+from pipelines.pipeline import Pipeline, Served
+from pipelines.space import hyperparameters
+
+if TYPE_CHECKING:
+    from pipelines.pipeline import Splits
+    from tuning.runs import Row, Tracker
+    from tuning.train import Report
+
+AnyPipeline = Pipeline[Any, Any]
+GATE_FAILED = 4
+
+
+def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Train one network, test it beside its baselines, and keep everything in MLflow."""
+    if context.params["help_set"]:
+        click.echo(hyperparameter_table(pipeline_type))
+        return
+    resolved = flags.resolve(context, pipeline_type)
+    screen = _screen(resolved)
+    objective = resolved.pipeline.objective(resolved.options["objective"])
+    _tell_origins(screen, resolved)
+    quiet.import_tensorflow(deterministic=resolved.options["deterministic"])
+    from tuning import fit
+    from tuning.train import train as run
+
+    splits = resolved.pipeline.load()
+    resolved.pipeline.check(resolved.spec, splits)
+    _tell_data(screen, splits)
+    if resolved.options["dry_run"]:
+        screen.result("dry run: the data can be read and the network can be built; nothing was trained")
+        return
+    epochs = fit.num_epochs(resolved.spec.train, splits.sizes()["train"])
+    report = run(
+        resolved.pipeline,
+        resolved.spec,
+        _tracker(resolved, splits),
+        objective=objective,
+        splits=splits,
+        name=resolved.options["run_name"],
+        on_epoch=screen.on_epoch(epochs, objective.name),
+    )
+    screen.result(show.report(report), report.plain())
+    _gate(context, resolved, report)
+
+
+def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Search hyperparameters with KerasTuner, train the winner in full, and test it once."""
+    if context.params["help_set"]:
+        click.echo(hyperparameter_table(pipeline_type))
+        return
+    resolved = flags.resolve(context, pipeline_type)
+    screen, options = _screen(resolved), resolved.options
+    objective = resolved.pipeline.objective(options["objective"])
+    _tell_origins(screen, resolved)
+    space = resolved.space
+    max_seconds = duration(options["max_time"]) if options["max_time"] else math.inf
+    quiet.import_tensorflow(deterministic=options["deterministic"])
+    from tuning.sweep import Sweep, Trial, run_sweep
+
+    sweep = Sweep(
+        trials=options["trials"],
+        tuner=options["tuner"],
+        trial_epochs=options["trial_epochs"],
+        max_seconds=max_seconds,
+        objective=objective,
+        name=options["run_name"],
+    )
+    splits = resolved.pipeline.load()
+    _tell_data(screen, splits)
+    screen.say(f"searching  {len(space.domains)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.domains.items()))
+    if options["dry_run"]:
+        count = space.count()
+        size = "without end (a range is continuous)" if count is None else f"{count:,} points, impossible and equal ones included"
+        screen.result(f"dry run: the space has {size}; nothing was trained")
+        return
+    tracker = _tracker(resolved, splits)
+    sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
+
+    def on_trial(done: Trial, best: Trial | None) -> None:
+        screen.say(show.trial(done, best, sweep.trials, objective.name))
+
+    found = run_sweep(
+        resolved.pipeline,
+        space,
+        sweep,
+        tracker,
+        splits=splits,
+        on_start=lambda run_id: screen.say(f"sweep      {run_id[:8]}"),
+        on_trial=on_trial,
+    )
+    screen.result(show.swept(found), found.plain())
+    _gate(context, resolved, found.final)
+
+
+def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Score a saved model on data: a run's own, or others that --data names."""
+    row = _row_of(context)
+    base = _pipeline_of(pipeline_type, row.params) if row else None
+    resolved = flags.resolve(context, pipeline_type, base)
+    screen = _screen(resolved)
+    quiet.import_tensorflow()
+    served = _served(context, row)
+    _require_domain(served, pipeline_type)
+    splits = resolved.pipeline.load()
+    _tell_data(screen, splits)
+    part = resolved.options["part"]
+    network = resolved.pipeline.recall(served, splits)
+    scores = resolved.pipeline.score(resolved.pipeline.predict(network, splits, part), splits, part)
+    rows = [[name, show.number(value)] for name, value in scores.items()]
+    title = f"{resolved.pipeline.domain} / {splits.dataset}: {part}"
+    screen.result(show.table([title, ""], rows), {"dataset": splits.dataset, "part": part, **scores})
+
+
+def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Answer for raw input: only the run's id or a model file is needed, not the training data."""
+    options = context.params
+    row = _row_of(context)
+    quiet.import_tensorflow()
+    import pandas as pd
+
+    served = _served(context, row)
+    _require_domain(served, pipeline_type)
+    answers = pd.concat([pipeline_type.answer(served, source) for source in options["inputs"]], ignore_index=True)
+    if options["output"]:
+        path = Path(options["output"])
+        if path.exists() and not options["force"]:
+            raise UsageError(f"--output {path}: exists already and is not overwritten. Choose another name, or add --force")
+        answers.to_parquet(path) if path.suffix == ".parquet" else answers.to_csv(path, index=False)
+        click.echo(f"{len(answers)} rows written to {path}", err=True)
+    elif options["json"]:
+        click.echo(answers.to_json(orient="records", date_format="iso"))
+    else:
+        click.echo(answers.to_csv(index=False), nl=False)
+
+
+def check(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Read the data as `train` would and say what is in it, without training."""
+    resolved = flags.resolve(context, pipeline_type)
+    screen = _screen(resolved)
+    quiet.import_tensorflow()
+    splits = resolved.pipeline.load()
+    facts = splits.describe()
+    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()] + [[name, value] for name, value in facts.items()]
+    text = show.table([f"{resolved.pipeline.domain} / {splits.dataset}", ""], rows)
+    text += (
+        "".join(f"\nnote  {note}" for note in splits.notes)
+        + f"\nThe data can be used: appline {pipeline_type.domain} train --data {resolved.pipeline.data}"
+    )
+    plain = {"dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes(), "notes": list(splits.notes), **facts}
+    screen.result(text, plain)
+
+
+def datasets(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """List the data sets that --data knows by name."""
+    known = dict(pipeline_type.datasets)
+    text = show.table(["--data", "what it is"], [[name, what] for name, what in known.items()])
+    show.Screen(json=context.params["json"]).result(text, known)
+
+
+def schema(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+    """Print the JSON schema of the hyperparameters that a config file may set."""
+    from pydantic import TypeAdapter
+
+    click.echo(json.dumps(TypeAdapter(pipeline_type.spec_type).json_schema(), indent=2))
+
+
+def hyperparameter_table(pipeline_type: type[AnyPipeline]) -> str:
+    """Return every hyperparameter with its default, what `tune` searches, and what it is."""
+    rows = [
+        [f"{known.key}={known.default}", f"[{pipeline_type.search[known.key]}]" if known.key in pipeline_type.search else "", known.help]
+        for known in hyperparameters(pipeline_type.spec_type).values()
+    ]
+    width = max(len(row[0]) for row in rows) + 2
+    return "\n".join(f"{name:<{width}}{what}{' ' + searched if searched else ''}" for name, searched, what in rows)
+
+
+def duration(text: str) -> float:
+    """Return the seconds of `90`, `90s`, `10m` or `1h30m`."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if not text.strip() or not match:
+        raise UsageError(f"--max-time {text}: expected a duration such as 90s, 10m or 1h30m")
+    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _screen(resolved: flags.Resolved) -> show.Screen:
+    return show.Screen(quiet=resolved.options["quiet"], json=resolved.options["json"])
+
+
+def _tell_origins(screen: show.Screen, resolved: flags.Resolved) -> None:
+    """Say only what differs from the defaults, and where it came from."""
+    for key, (value, where) in resolved.origins.items():
+        if where != "command line" and value not in (None, "", False):
+            screen.say(f"setting    {key}={value}  ({where})")
+
+
+def _tell_data(screen: show.Screen, splits: "Splits") -> None:
+    sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
+    screen.say(f"data       {splits.dataset}: {sizes}  (digest {splits.digest})")
+    for note in splits.notes:
+        screen.say(f"note       {note}")
+
+
+def _tracker(resolved: flags.Resolved, splits: "Splits") -> "Tracker":
+    from tuning.runs import NullTracker
+    from tuning.tracking import open_tracker
+
+    if resolved.options["no_tracking"]:
+        return NullTracker()
+    experiment = resolved.options["experiment"] or f"{resolved.pipeline.domain}/{splits.dataset}"
+    return open_tracker(experiment, uri=resolved.options["tracking_uri"])
+
+
+def _sweep_id(tracker: "Tracker", given: str) -> str:
+    """Return the whole id of the sweep that `--resume` names by its beginning."""
+    if not given:
+        return ""
+    found = [row.id for row in tracker.rows("tags.role = 'sweep'") if row.id.startswith(given)]
+    if len(found) != 1:
+        raise UsageError(f"--resume {given}: {len(found)} sweeps of this experiment have an id that begins so. See: appline runs")
+    return found[0]
+
+
+def _row_of(context: click.Context) -> "Row | None":
+    """Return the run that `--run` names, None when `--model` names a file."""
+    run, model = context.params["run"], context.params["model"]
+    if bool(run) == bool(model):
+        raise UsageError(f"Give the model by --run RUN or by --model FILE, one of them. Received: {'both' if run else 'neither'}")
+    if not run:
+        return None
+    quiet.prepare_environment()
+    from tuning.tracking import find_run
+
+    return find_run(run, uri=context.params["tracking_uri"])
+
+
+def _served(context: click.Context, row: "Row | None") -> Served:
+    import tempfile
+
+    from tuning.train import read_model
+
+    if row is None:
+        return read_model(Path(context.params["model"]))
+    from tuning.tracking import download
+
+    with tempfile.TemporaryDirectory() as folder:
+        return read_model(download(row.id, "model/model.keras", Path(folder), uri=context.params["tracking_uri"]))
+
+
+def _require_domain(served: Served, pipeline_type: type[AnyPipeline]) -> None:
+    if served.facts["domain"] != pipeline_type.domain:
+        raise UsageError(f"This is a {served.facts['domain']} model. Use: appline {served.facts['domain']} ...")
+
+
+def _pipeline_of(pipeline_type: type[AnyPipeline], params: Mapping[str, str]) -> AnyPipeline:
+    """Return the pipeline that a run was made with, from its parameters."""
+    from pydantic import TypeAdapter
+
+    hints = typing.get_type_hints(pipeline_type)
+    fields = [field.name for field in dataclasses.fields(pipeline_type) if field.name in params]
+    # MLflow keeps texts: an option that was left automatic reads "None".
+    given = {name: TypeAdapter(hints[name]).validate_python(params[name]) for name in fields if params[name] != "None"}
+    return pipeline_type(**given)
+
+
+def _gate(context: click.Context, resolved: flags.Resolved, report: "Report") -> None:
+    if resolved.options["gate"] and report.lift and report.lift.mean < 0:
+        click.echo(f"gate       failed: the network is worse than {report.lift.rival}", err=True)
+        context.exit(GATE_FAILED)
+
+
+def require_inputs(inputs: tuple[str, ...]) -> None:
+    """Refuse paths that do not exist before anything heavy is loaded."""
+    for name in inputs:
+        if not Path(name).exists():
+            raise DataError(f"{name}: no such file or folder")

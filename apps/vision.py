@@ -1,0 +1,8 @@
+"""`python -m apps.vision`: the same as `appline vision`."""
+
+import sys
+
+from apps.cli import main
+
+if __name__ == "__main__":
+    main(["vision", *sys.argv[1:]])

@@ -1,0 +1,121 @@
+"""What classification domains share: scores, losses, tables and plots of class probabilities."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return accuracy, macro F1, Matthews correlation, log loss, and area under the ROC curve.
+
+    Args:
+        labels: `(n,)` class numbers.
+        probabilities: `(n, classes)`, rows that sum to 1.
+
+    The area under the curve is one class against the rest, averaged over classes (for two classes the usual one);
+    it is left out when `labels` lack a class.
+    """
+    from sklearn import metrics
+
+    classes = np.arange(probabilities.shape[1])
+    answers = probabilities.argmax(axis=1)
+    found = {
+        "accuracy": metrics.accuracy_score(labels, answers),
+        "f1_macro": metrics.f1_score(labels, answers, labels=classes, average="macro", zero_division=0),
+        "mcc": metrics.matthews_corrcoef(labels, answers),
+        "log_loss": metrics.log_loss(labels, np.clip(probabilities, 1e-7, 1), labels=classes),
+    }
+    if len(np.unique(labels)) == len(classes):
+        chances = probabilities[:, 1] if len(classes) == 2 else probabilities / probabilities.sum(axis=1, keepdims=True)
+        found["auc"] = metrics.roc_auc_score(labels, chances, multi_class="ovr", labels=classes)
+    return {name: float(value) for name, value in found.items()}
+
+
+def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the accuracy."""
+    return np.asarray(probabilities.argmax(axis=1) != labels, dtype=float)
+
+
+def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
+    """Return one row an example: its place, the truth, the answer, how sure it is, and each class' probability."""
+    import pandas as pd
+
+    names = np.asarray(classes, dtype=object)
+    answers = probabilities.argmax(axis=1)
+    frame = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(5)
+    frame.insert(0, "right", answers == labels)
+    frame.insert(0, "probability", probabilities.max(axis=1).round(5))
+    frame.insert(0, "answer", names[answers])
+    frame.insert(0, "label", names[labels])
+    frame.insert(0, "example", np.arange(len(labels)))
+    return frame
+
+
+def plots(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the confusion matrix (rows in per cent of the true class) and the reliability of the probabilities."""
+    yield "confusion", _confusion(labels, probabilities, classes)
+    yield "reliability", _reliability(labels, probabilities)
+
+
+def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "Figure":
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+
+    numbers = np.arange(len(classes))
+    matrix = 100 * confusion_matrix(labels, probabilities.argmax(axis=1), labels=numbers, normalize="true")
+    side = min(14.0, 3 + 0.55 * len(classes))
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    show = len(classes) <= 25
+    ConfusionMatrixDisplay(matrix, display_labels=list(classes)).plot(
+        ax=axes, cmap="Blues", values_format=".0f", include_values=show, xticks_rotation=45 if max(map(len, classes)) > 3 else "horizontal"
+    )
+    axes.set(title="Answers for each true class, per cent", xlabel="answer", ylabel="truth")
+    return figure
+
+
+def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
+    from matplotlib.figure import Figure
+
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, 11)
+    bins = np.clip(np.digitize(sure, edges) - 1, 0, 9)
+    filled = [number for number in range(10) if (bins == number).any()]
+    figure = Figure(figsize=(5.2, 4.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="as sure as right")
+    points = [(sure[bins == number].mean(), right[bins == number].mean(), (bins == number).sum()) for number in filled]
+    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker="o", label="this model")
+    for x, y, count in points:
+        axes.annotate(str(count), (x, y), textcoords="offset points", xytext=(6, -12), fontsize=8, color="0.4")
+    axes.set(title="Is it as right as it is sure?", xlabel="mean probability of the answer", ylabel="share of right answers")
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Return `labels` as `(n,)` int32 positions in `classes`."""
+    order = {name: number for number, name in enumerate(classes)}
+    return np.asarray([order[label] for label in labels], dtype=np.int32)
+
+
+def require_classes(counts: dict[str, int], where: str, *, least: int) -> None:
+    """Refuse fewer than two classes, and classes too small to stand in every part.
+
+    Raises:
+        DataError: what is missing, with the counts.
+    """
+    listed = ", ".join(f"{name}: {count}" for name, count in list(counts.items())[:20])
+    if len(counts) < 2:
+        raise DataError(f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})")
+    small = {name: count for name, count in counts.items() if count < least}
+    if small:
+        named = ", ".join(f"{name!r} has {count}" for name, count in list(small.items())[:10])
+        raise DataError(f"{where}: each class needs at least {least} examples, one for each of train, val and test. {named}. All: {listed}")

@@ -1,0 +1,37 @@
+"""The code of a logged model ("models from code"): MLflow runs a copy of it to load the model.
+
+The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know); `code/` holds `pipelines`. It is the one file besides `tracking.py` that imports mlflow, and nothing of the project imports it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+import pandas as pd
+
+import pipelines.layers  # noqa: F401  # registers the layers that a file may hold
+from pipelines import pipeline_class
+from pipelines.pipeline import Served
+
+
+HERE = Path(__file__).parent
+
+
+class AnsweringModel(mlflow.pyfunc.PythonModel):
+    """A model for its user: raw input in, a table of answers out."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the network and its facts."""
+        facts = json.loads((HERE / "facts.json").read_text())
+        self.domain = pipeline_class(facts["domain"])
+        self.served = Served(model=keras.saving.load_model(HERE / "model.keras", compile=False), facts=facts)
+
+    # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it wants to read a schema from it.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        """Return the answers for `model_input`: whatever the domain's `answer` reads, such as a table, an array or a path."""
+        return self.domain.answer(self.served, model_input)
+
+
+mlflow.models.set_model(AnsweringModel())

@@ -1,0 +1,234 @@
+"""One fit: a pipeline and a spec become a trained network, its curves, and the reason why it stopped."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.errors import Diverged
+from pipelines.pipeline import Objective, Phase, Pipeline, Splits
+from pipelines.specs import TrainSpec
+
+# How many examples a network sees when `train.epochs` is 0, within 8 to 40 epochs: 8 epochs of 50,000 images.
+EXAMPLES_SEEN = 400_000
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+# Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
+STEPS_PER_EXECUTION = 32
+# The learning rate starts at this share of its peak.
+START = 0.04
+
+EpochHook = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A trained network with its best weights, its curves by epoch, and what it cost."""
+
+    model: keras.Model
+    history: dict[str, list[float]]
+    best_epoch: int
+    best_score: float
+    seconds: float
+    cpu_seconds: float
+    stopped: str = ""  # why it ended before its last epoch; empty when it did not
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What a fit is watched by: the objective, a clock to stop at, someone to tell about each epoch."""
+
+    objective: Objective
+    deadline: float = math.inf  # time.monotonic()
+    on_epoch: EpochHook | None = None
+    gradients: bool = False
+
+
+def num_epochs(train: TrainSpec, num_examples: int) -> int:
+    """Return the epochs of a full training: as asked for, or by the number of examples."""
+    return train.epochs or int(np.clip(round(EXAMPLES_SEEN / max(1, num_examples)), FEWEST_EPOCHS, MOST_EPOCHS))
+
+
+def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, watch: Watch) -> Fitted:
+    """Build the network of `spec`, fit it on train, and return it with the weights that were best on val.
+
+    `seed` decides everything random: initial weights, dropout and augmentation; the order of examples is the
+    pipeline's own seed. The same call in another process gives the same weights on a CPU.
+
+    Raises:
+        Diverged: the loss became NaN or infinite before any epoch ended well.
+    """
+    began, cpu_began = time.perf_counter(), time.process_time()
+    # Wipes dtype policy and seed too (and starts layer numbers anew), so the seed is set behind it.
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(seed)
+    train: TrainSpec = replace(spec.train, epochs=num_epochs(spec.train, splits.sizes()["train"]))
+
+    network = pipeline.build(spec, splits)
+    trainable = pipeline.trainable(network, spec, splits)
+    batches = pipeline.batches(splits, "train", spec, training=True)
+    validation = pipeline.batches(splits, "val", spec, training=False)
+    steps = math.ceil(splits.sizes()["train"] / train.batch_size)
+
+    monitor = _Monitor(network, watch, train, batches if watch.gradients else None)
+    interrupted = False
+    try:
+        for phase in pipeline.phases(spec, train):
+            pipeline.enter(phase, network, spec)
+            trainable.compile(
+                optimizer=_optimizer(train, phase, steps),
+                steps_per_execution=steps if steps <= 2 * STEPS_PER_EXECUTION else STEPS_PER_EXECUTION,
+                **pipeline.compile_arguments(spec, splits),
+            )
+            monitor.begin(phase)
+            callbacks = [monitor, *([keras.callbacks.SwapEMAWeights()] if train.ema else [])]
+            trainable.fit(batches, validation_data=validation, epochs=phase.epochs, callbacks=callbacks, shuffle=False, verbose=0)
+            if monitor.stopped:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+        monitor.stopped = "interrupted"
+    monitor.restore()
+    return Fitted(
+        model=network,
+        history=monitor.history,
+        best_epoch=monitor.best_epoch,
+        best_score=monitor.best_score,
+        seconds=time.perf_counter() - began,
+        cpu_seconds=time.process_time() - cpu_began,
+        stopped=monitor.stopped,
+        interrupted=interrupted,
+    )
+
+
+def _optimizer(train: TrainSpec, phase: Phase, steps: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer with a learning rate that rises to its peak and falls to zero along a cosine."""
+    total = steps * phase.epochs
+    rising = round(total * train.warmup)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=phase.learning_rate * (START if rising else 1.0),
+        decay_steps=max(1, total - rising),
+        warmup_target=phase.learning_rate if rising else None,
+        warmup_steps=rising,
+    )
+    average: dict[str, Any] = {"use_ema": True, "ema_momentum": train.ema} if train.ema else {}
+    match train.optimizer:
+        case "adamw":
+            return keras.optimizers.AdamW(schedule, weight_decay=train.weight_decay, **average)
+        case "adam":
+            return keras.optimizers.Adam(schedule, **average)
+        case "sgd":
+            return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, **average)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(schedule, **average)
+
+
+@dataclass
+class _Best:
+    score: float = math.nan
+    epoch: int = 0
+    weights: list[np.ndarray] = field(default_factory=list)
+
+
+class _Monitor(keras.callbacks.Callback):
+    """Keep curves and the best weights (in memory: a checkpoint a trial would cost more than the trial), and stop.
+
+    The best weights are taken at the end of validation, while the moving average, if any, is swapped in.
+    """
+
+    def __init__(self, network: keras.Model, watch: Watch, train: TrainSpec, probe: "tf.data.Dataset | None") -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.stopped = ""
+        self._network = network
+        self._watch = watch
+        self._patience = train.patience or max(1, math.ceil(train.epochs / 2))
+        self._probe = next(iter(probe)) if probe is not None else None
+        self._norms: Callable[..., Any] | None = None
+        self._best = _Best()
+        self._validated: list[np.ndarray] = []
+        self._epoch = 0
+        self._improved = 0
+
+    @property
+    def best_epoch(self) -> int:
+        return self._best.epoch
+
+    @property
+    def best_score(self) -> float:
+        return self._best.score
+
+    def begin(self, phase: Phase) -> None:
+        """Start a phase: compiled anew, so gradients are traced anew."""
+        self._norms = None
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self._validated = [np.array(weight) for weight in self._network.weights]
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if self._probe is not None:
+            values |= self._gradient_norms()
+        self._epoch += 1
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)
+        self._judge(values)
+        if self._watch.on_epoch:
+            self._watch.on_epoch(self._epoch, values)
+
+    def _judge(self, values: Mapping[str, float]) -> None:
+        objective = self._watch.objective
+        score = values[objective.name]
+        if not (math.isfinite(values["loss"]) and math.isfinite(score)):
+            self._stop(f"loss is {values['loss']} and {objective.name} {score} in epoch {self._epoch}: lower train.learning_rate")
+            if not self._best.weights:
+                raise Diverged(f"Training diverged: {self.stopped}")
+        elif not self._best.weights or objective.better(score, self._best.score):
+            self._best = _Best(score, self._epoch, self._validated)
+            self._improved = self._epoch
+        elif score == self._best.score:  # the later of equals has learned at a lower rate
+            self._best = _Best(score, self._epoch, self._validated)
+        if self._epoch - self._improved >= self._patience:
+            self._stop(f"no better {objective.name} for {self._patience} epochs")
+        if time.monotonic() > self._watch.deadline:
+            self._stop("the time is up")
+
+    def _stop(self, reason: str) -> None:
+        self.stopped = self.stopped or reason
+        self.model.stop_training = True
+
+    def restore(self) -> None:
+        """Give the network its best weights."""
+        if self._best.weights:
+            for variable, weight in zip(self._network.weights, self._best.weights, strict=True):
+                variable.assign(weight)
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Return the gradient's norm for each group of layers on one fixed batch: a vanishing gradient shows here."""
+        if self._norms is None:
+            self._norms = tf.function(self._norms_by_group)
+        assert self._probe is not None
+        inputs, targets = self._probe
+        return {f"grad_norm/{group}": float(norm) for group, norm in self._norms(inputs, targets).items()}
+
+    def _norms_by_group(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        variables = self._network.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.model.compute_loss(x=inputs, y=targets, y_pred=self._network(inputs, training=True), training=True)
+        groups: dict[str, list[Any]] = {}
+        for variable, gradient in zip(variables, tape.gradient(loss, [variable.value for variable in variables]), strict=True):
+            if gradient is not None:
+                groups.setdefault(layer_group(variable.path), []).append(gradient)
+        return {group: tf.linalg.global_norm(gradients) for group, gradients in groups.items()}
+
+
+def layer_group(path: str) -> str:
+    """Return the group of a weight: `block1` for `network/block1_2_conv/kernel`."""
+    parts = path.split("/")
+    layer = parts[-2] if len(parts) > 1 else parts[0]
+    return layer.split("_")[0]
