@@ -28,6 +28,7 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
         import tensorflow as tf
 
         tf.constant(0)  # looks for GPUs, and says so
+    tf.get_logger().setLevel("ERROR")  # each trial traces anew, and TensorFlow warns of it
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner|keras|tensorflow|tensorflow_datasets")
     # Keras says that data sets shuffle themselves, which ours do.
     warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed.*")

@@ -132,6 +132,7 @@ def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
 def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     """Answer for raw input: only the run's id or a model file is needed, not the training data."""
     options = context.params
+    _require_inputs(options["inputs"])
     row = _row_of(context)
     quiet.import_tensorflow()
     import pandas as pd
@@ -146,7 +147,7 @@ def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         answers.to_parquet(path) if path.suffix == ".parquet" else answers.to_csv(path, index=False)
         click.echo(f"{len(answers)} rows written to {path}", err=True)
     elif options["json"]:
-        click.echo(answers.to_json(orient="records", date_format="iso"))
+        click.echo(json.dumps({"answers": json.loads(answers.to_json(orient="records", date_format="iso"))}))
     else:
         click.echo(answers.to_csv(index=False), nl=False)
 
@@ -287,7 +288,7 @@ def _gate(context: click.Context, resolved: flags.Resolved, report: "Report") ->
         context.exit(GATE_FAILED)
 
 
-def require_inputs(inputs: tuple[str, ...]) -> None:
+def _require_inputs(inputs: tuple[str, ...]) -> None:
     """Refuse paths that do not exist before anything heavy is loaded."""
     for name in inputs:
         if not Path(name).exists():

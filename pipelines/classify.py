@@ -26,14 +26,17 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
     classes = np.arange(probabilities.shape[1])
     answers = probabilities.argmax(axis=1)
+    # A rival may be wrong with certainty, which would cost an infinite loss.
+    clipped = np.clip(probabilities, 1e-7, 1)
+    clipped /= clipped.sum(axis=1, keepdims=True)
     found = {
         "accuracy": metrics.accuracy_score(labels, answers),
         "f1_macro": metrics.f1_score(labels, answers, labels=classes, average="macro", zero_division=0),
         "mcc": metrics.matthews_corrcoef(labels, answers),
-        "log_loss": metrics.log_loss(labels, np.clip(probabilities, 1e-7, 1), labels=classes),
+        "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
     if len(np.unique(labels)) == len(classes):
-        chances = probabilities[:, 1] if len(classes) == 2 else probabilities / probabilities.sum(axis=1, keepdims=True)
+        chances = probabilities[:, 1] if len(classes) == 2 else clipped
         found["auc"] = metrics.roc_auc_score(labels, chances, multi_class="ovr", labels=classes)
     return {name: float(value) for name, value in found.items()}
 

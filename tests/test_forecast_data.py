@@ -177,8 +177,8 @@ def test_an_unknown_covariate_of_the_future_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_few_rows_for_a_window_are_refused_with_the_flags_that_help(tmp_path: Path) -> None:
-    message = refused(hourly(40), tmp_path)
-    assert "The val part has 4 steps: too few for one window of --lookback 24 and --horizon 6" in message
+    message = refused(hourly(50), tmp_path)
+    assert "The val part has 5 steps: too few for one window of --lookback 24 and --horizon 6" in message
     assert "--split" in message
 
 
@@ -262,7 +262,20 @@ def test_another_value_gives_another_digest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("freq", "season"),
-    [("15min", 96), ("30min", 48), ("h", 24), ("D", 7), ("7D", 52), ("B", 5), ("MS", 12), ("ME", 12), ("QS", 4), ("QE", 4), ("YS", 1), ("2h", 12)],
+    [
+        ("15min", 96),
+        ("30min", 48),
+        ("h", 24),
+        ("D", 7),
+        ("7D", 52),
+        ("B", 5),
+        ("MS", 12),
+        ("ME", 12),
+        ("QS", 4),
+        ("QE", 4),
+        ("YS", 1),
+        ("2h", 12),
+    ],
 )
 def test_steps_are_inferred_named_and_undone(freq: str, season: int) -> None:
     times = pd.Series(pd.date_range("2020-01-31", periods=40, freq=freq))

@@ -1,6 +1,7 @@
-"""The code of a logged model ("models from code"): MLflow runs a copy of it to load the model.
+"""The code of a logged model ("models from code"): MLflow runs a copy of this file to load the model.
 
-The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know); `code/` holds `pipelines`. It is the one file besides `tracking.py` that imports mlflow, and nothing of the project imports it.
+The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know); `code/` holds `pipelines`.
+It is the one file besides `tracking.py` that imports mlflow, and nothing of the project imports it.
 """
 
 import json
@@ -14,7 +15,6 @@ import pandas as pd
 import pipelines.layers  # noqa: F401  # registers the layers that a file may hold
 from pipelines import pipeline_class
 from pipelines.pipeline import Served
-
 
 HERE = Path(__file__).parent
 

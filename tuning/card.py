@@ -30,13 +30,14 @@ def card(report: "Report", figures: Sequence[str]) -> str:
 
 
 def verdict(report: "Report") -> str:
-    """Return one sentence: does the network beat its strongest rival, and how sure is that?"""
+    """Return one sentence: does the network beat its strongest rival (the one best on validation), and how sure is that?"""
     metric = report.headline.name
     if report.lift is None:
         return f"Test {metric} {report.test[metric]:.4g}, with no baseline to compare"
     lift = report.lift
-    sentence = f"The network {lift.verdict} {lift.rival}: test {metric} {report.test[metric]:.4g}"
-    return f"{sentence}, {lift.mean:+.2g} better [{lift.low:+.2g}, {lift.high:+.2g}]"
+    its = next(rival.test[metric] for rival in report.rivals if rival.name == lift.rival)
+    sentence = f"The network {lift.verdict} {lift.rival}: test {metric} {report.test[metric]:.4g} against {its:.4g}"
+    return f"{sentence} (lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
 
 
 def scores(report: "Report") -> list[str]:

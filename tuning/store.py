@@ -84,7 +84,7 @@ def prepare(store: Store, create: Callable[[str, str], None]) -> None:
         ApplineError: its server does not answer, or its folder cannot be written; the message says what to do.
     """
     if store.served:
-        _knock(store.uri)
+        knock(store.uri)
     elif store.database:
         try:
             _prepare_local(store.database, create)
@@ -142,6 +142,8 @@ def repair_artifact_paths(database: Path) -> int:
         return 0
     old = Path(location.read_text().strip()).as_uri()
     new = database.parent.as_uri()
+    if old == new:
+        return 0
     connection = sqlite3.connect(database, timeout=30)
     with connection:
         changed = sum(_repoint(connection, table, column, old, new) for table, column in _PATHS)
@@ -155,7 +157,7 @@ def _repoint(database: sqlite3.Connection, table: str, column: str, old: str, ne
     return database.execute(moved, (new, len(old) + 1, len(old) + 1, f"{old}/")).rowcount
 
 
-def _knock(uri: str) -> None:
+def knock(uri: str) -> None:
     """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry (minutes)."""
     try:
         urllib.request.urlopen(f"{uri}/health", timeout=4).close()

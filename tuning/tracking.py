@@ -14,7 +14,6 @@ import importlib.metadata
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -25,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.errors import ApplineError, UsageError, suggest
+from pipelines.errors import ApplineError
 from pipelines.pipeline import Splits
+from tuning.finding import all_experiments, search, search_one
 from tuning.origin import PROCESS, ended, origin_tags
 from tuning.points import LONGEST_PARAM, LONGEST_TAG, Point, batches, curves, cut, milliseconds, split_finite, summary
 from tuning.runs import NullRun, NullTracker, Record, Role, Row, Run, Status, Tracker
@@ -87,7 +87,7 @@ def find_run(run: str, uri: str = "", root: Path = Path("mlruns")) -> Row:
         UsageError: there is none, or there are several; the message lists those.
     """
     store = find_store(uri, root)
-    return _search_one(_open(store), run)
+    return search_one(_open(store), run)
 
 
 def download(run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = Path("mlruns")) -> Path:
@@ -122,7 +122,7 @@ def _download_of_model(store: Store, location: str, path: str, dst: Path) -> Pat
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowTracker:
-    """One experiment of an MLflow store."""
+    """One experiment of an MLflow store. What its methods promise stands at `Tracker`."""
 
     client: Any
     store: Store
@@ -132,20 +132,17 @@ class MlflowTracker:
     def start(
         self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
     ) -> "MlflowRun":
-        """Begin a run, as a child of the run `parent` when that is given."""
         run = MlflowRun(self, self._create(name, role, parent, tags or {}, time.time()))
         run.params(params or {})
         return run
 
     def resume(self, run_id: str) -> "MlflowRun":
-        """Go on with a run that was ended: it is RUNNING again and belongs to this process."""
         self.client.update_run(run_id, status="RUNNING")
         run = MlflowRun(self, run_id)
         run.tags(origin_tags())
         return run
 
     def record(self, record: Record) -> str:
-        """Write a run that is over, in one batch; return its id."""
         run_id = self._create(record.name, record.role, record.parent, record.tags, record.start_time)
         points = curves(record.history, record.start_time, record.end_time) + summary(record.metrics, 0, record.end_time)
         self.write(run_id, points, record.params)
@@ -153,26 +150,19 @@ class MlflowTracker:
         return run_id
 
     def url(self, run_id: str) -> str:
-        """Return the address of a run's page; for a local store, the one it has under `appline ui`."""
         return (self.store.uri if self.store.served else LOCAL_UI) + run_page(self.experiment, run_id)
 
     def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
-        """Return this experiment's runs (all experiments' with `everywhere`) by MLflow's filter language, newest first."""
-        experiments = _all_experiments(self.client) if everywhere else {self.experiment: self.name}
-        return _rows(self.client, experiments, filter, order_by, limit)
+        experiments = all_experiments(self.client) if everywhere else {self.experiment: self.name}
+        return search(self.client, experiments, filter, order_by, limit)
 
     def sweep_view(self, charts: SweepCharts) -> str:
-        """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
-        views = sweep_views(charts)
-        for view in views:
-            self._save(view)
-        return page(self.experiment, views[0])
+        charted, listed = sweep_views(charts)
+        self._save(listed)
+        return self._save(charted)
 
     def leaderboard_view(self, board: Leaderboard) -> str:
-        """Save the table that compares this experiment's models with their baselines; return the path of its page in the UI."""
-        view = leaderboard_view(board)
-        self._save(view)
-        return page(self.experiment, view)
+        return self._save(leaderboard_view(board))
 
     def write(self, run_id: str, points: Sequence[Point] = (), params: Mapping[str, object] | None = None, model_id: str = "") -> None:
         """Write points and parameters of a run, and name in a tag the points that are no numbers."""
@@ -204,12 +194,13 @@ class MlflowTracker:
         run = self.client.create_run(self.experiment, start_time=milliseconds(start), tags=all_tags, run_name=name)
         return cast(str, run.info.run_id)
 
-    def _save(self, view: View) -> None:
+    def _save(self, view: View) -> str:
         self.client.set_experiment_tag(self.experiment, view.tag, view.value())
+        return page(self.experiment, view.id, view.mode)
 
 
 class MlflowRun:
-    """One run that is being written."""
+    """One run that is being written. What its methods promise stands at `Run`."""
 
     def __init__(self, tracker: MlflowTracker, run_id: str) -> None:
         self.id = run_id
@@ -220,28 +211,23 @@ class MlflowRun:
         self._finished = False
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Write parameters; a value longer than 6,000 characters is cut, and says so."""
         self._tracker.write(self.id, params=values)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Write tags, replacing those that were there."""
         from mlflow.entities import RunTag
 
         self._client.log_batch(self.id, tags=[RunTag(key, cut(value, LONGEST_TAG)) for key, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
-        """Write metrics of one step; numbers that are none (NaN, inf) are named in the tag `not_finite`."""
         points = summary(values, step, time.time())
         self._summaries += [point for point in points if step == 0]
         self._tracker.write(self.id, points)
 
     def history(self, values: Mapping[str, Sequence[float]]) -> None:
-        """Write curves, one value an epoch, from step 1."""
         now = time.time()
         self._tracker.write(self.id, curves(values, now, now))
 
     def dataset(self, splits: Splits) -> None:
-        """Write which data the run saw: one input for each part, with its digest and count."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [
@@ -261,11 +247,9 @@ class MlflowRun:
         self._client.log_inputs(self.id, inputs)
 
     def text(self, text: str, path: str) -> None:
-        """Keep `text` as the artifact `path`."""
         self._client.log_text(self.id, text, path)
 
     def table(self, frame: "pd.DataFrame", path: str) -> None:
-        """Keep a table as the artifact `path`: CSV or Parquet, by its suffix."""
         with self._artifact(path) as local:
             if local.suffix == ".parquet":
                 frame.to_parquet(local, index=False)
@@ -273,16 +257,13 @@ class MlflowRun:
                 frame.to_csv(local, index=False)
 
     def figure(self, figure: "Figure", path: str) -> None:
-        """Keep a figure as the artifact `path`."""
         with self._artifact(path) as local:
             figure.savefig(local, dpi=110, bbox_inches="tight")
 
     def file(self, path: Path, folder: str = "") -> None:
-        """Keep a file that is on disk, in the artifact folder `folder`."""
         self._client.log_artifact(self.id, str(path), folder or None)
 
     def model(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Keep the Keras model in the file `path` as the artifact `model`, an MLflow model that answers raw input."""
         from mlflow.entities import LoggedModelOutput
 
         info = self._client.get_run(self.id)
@@ -302,11 +283,9 @@ class MlflowRun:
         self._model_id = made.model_id
 
     def describe(self, markdown: str) -> None:
-        """Show `markdown` on the run's page; its first 8,000 characters, the whole is in `card.md`."""
         self._client.set_tag(self.id, "mlflow.note.content", cut(markdown, LONGEST_TAG))
 
     def finish(self, status: Status = "FINISHED", reason: str = "") -> None:
-        """End the run; a second call does nothing."""
         if self._finished:
             return
         self._finished = True
@@ -409,52 +388,3 @@ def _experiment_id(client: Any, store: Store, name: str) -> str:
             f"  MLFLOW_TRACKING_URI={store.uri} mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return cast(str, found.experiment_id)
-
-
-def _all_experiments(client: Any) -> dict[str, str]:
-    return {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
-
-
-def _rows(client: Any, experiments: Mapping[str, str], filter: str, order_by: Sequence[str], limit: int) -> list[Row]:
-    found: list[Any] = []
-    token: str | None = None
-    while len(found) < limit:
-        some = client.search_runs(
-            list(experiments), filter, max_results=min(limit - len(found), 1000), order_by=list(order_by), page_token=token
-        )
-        found += some
-        token = some.token
-        if not token:
-            break
-    return [_row(run, experiments[run.info.experiment_id]) for run in found]
-
-
-def _row(run: Any, experiment: str) -> Row:
-    return Row(
-        id=run.info.run_id,
-        name=run.info.run_name,
-        status=run.info.status,
-        experiment=experiment,
-        start_time=run.info.start_time / 1000,
-        end_time=run.info.end_time / 1000 if run.info.end_time else None,
-        tags=run.data.tags,
-        params=run.data.params,
-        metrics=run.data.metrics,
-    )
-
-
-def _search_one(client: Any, run: str) -> Row:
-    experiments = _all_experiments(client)
-    quoted = run.replace("'", "")
-    filters = [f"attributes.run_name = '{quoted}'"]
-    if re.fullmatch("[0-9a-f]{4,32}", run):
-        filters.insert(0, f"attributes.run_id LIKE '{run}%'")
-    for condition in filters:
-        rows = _rows(client, experiments, condition, (), 6)
-        if len(rows) == 1:
-            return rows[0]
-        if rows:
-            lines = "\n".join(f"  {row.id}  {row.name}  in {row.experiment}, {row.status}" for row in rows[:5])
-            raise UsageError(f"Several runs are called {run!r}. Name one by its id:\n{lines}" + ("\n  ..." if len(rows) > 5 else ""))
-    recent = [row.name for row in _rows(client, experiments, "", (), 100)]
-    raise UsageError(f"No run has the id or the name {run!r}.{suggest(run, recent)} List them: appline runs")

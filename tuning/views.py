@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from pipelines.errors import ApplineError
 from pipelines.pipeline import Direction
 
+TAG = "mlflow.sharedViewState."
 LONGEST_VALUE = 20_000  # of an experiment tag
 
 
@@ -52,7 +53,7 @@ class View:
 
     @property
     def tag(self) -> str:
-        return f"mlflow.sharedViewState.{self.id}"
+        return TAG + self.id
 
     def value(self) -> str:
         """Return the tag's value.
@@ -61,17 +62,30 @@ class View:
             ApplineError: it is longer than MLflow takes.
         """
         packed = base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
-        value = json.dumps({"name": self.name, "createdAt": round(time.time() * 1000), "state": f"deflate;{packed}"})
+        # `mode` is ours: `appline ui` opens the newest view as it is meant.
+        value = json.dumps({"name": self.name, "createdAt": round(time.time() * 1000), "mode": self.mode, "state": f"deflate;{packed}"})
         if len(value) > LONGEST_VALUE:
             raise ApplineError(f"The view {self.name!r} takes {len(value):,} characters, MLflow stores {LONGEST_VALUE:,}")
         return value
 
 
-def page(experiment: str, view: View) -> str:
-    """Return the path of a view's page in MLflow's UI."""
+def page(experiment: str, view: str, mode: str) -> str:
+    """Return the path of a view's page in MLflow's UI: `view` is its id, `mode` CHART or TABLE."""
     # Without the workflow type a fresh browser lands on MLflow's side for language models.
-    query = urlencode({"viewStateShareKey": view.id, "compareRunsMode": view.mode, "workflowType": "machine_learning"})
+    query = urlencode({"viewStateShareKey": view, "compareRunsMode": mode, "workflowType": "machine_learning"})
     return f"/#/experiments/{experiment}/runs?{query}"
+
+
+def newest_page(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """Return the path of the view that was saved last, or of the list of experiments; takes what MLflow's REST API returns."""
+    newest = (0, "/#/experiments?workflowType=machine_learning")
+    for experiment in experiments:
+        for tag in experiment.get("tags", ()):
+            if tag["key"].startswith(TAG):
+                saved = json.loads(tag["value"])
+                path = page(experiment["experiment_id"], tag["key"].removeprefix(TAG), saved.get("mode", "CHART"))
+                newest = max(newest, (saved["createdAt"], path))
+    return newest[1]
 
 
 def run_page(experiment: str, run_id: str) -> str:
@@ -108,7 +122,7 @@ def sweep_views(charts: SweepCharts) -> tuple[View, View]:
             id=_id(charts.sweep, "table"),
             name=f"{charts.name}: table",
             mode="TABLE",
-            state=_state(of_sweep, best, ascending, columns, pages),
+            state=everyone,
         ),
     )
 

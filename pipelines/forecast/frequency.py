@@ -115,7 +115,7 @@ def infer(times: "pd.Series", series: "pd.Series") -> Step:
         months = 0  # every 30 days, say
     if months:
         return Step(kind="months", size=months, anchor=_nanoseconds(times), month_end=bool(times.dt.is_month_end.all()))
-    if size == DAY and len(times) > 10 and times.dt.dayofweek.max() < 5:
+    if size == DAY and len(times) > 10 and times.dt.day_of_week.max() < 5:
         return Step(kind="business", anchor=_nanoseconds(times))
     return Step(kind="fixed", size=size, anchor=_nanoseconds(times))
 
@@ -134,7 +134,7 @@ def parse(text: str, times: "pd.Series") -> Step:
         offset = None
     if offset is None:
         raise UsageError(f"--freq {text}: no such frequency. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS")
-    name = offset.name.split("-")[0]
+    name = offset.rule_code.split("-")[0]
     if name in MONTHS:
         return Step(kind="months", size=MONTHS[name] * offset.n, anchor=_nanoseconds(times), month_end=name.endswith("E"))
     if name == "B":

@@ -1,8 +1,10 @@
 """The forecasting encoders as plans, measured by arithmetic before Keras is called."""
 
+import dataclasses
+
 from pipelines.errors import ImpossibleSpec
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Plan, Recurrent, Residual, Shape, conv, measure
+from pipelines.plan import Dense, Dropout, GlobalPool, Layer, Plan, Recurrent, Residual, Shape, conv, measure, pool
 
 BODY_KERNEL = 3  # of the residual blocks behind the patches; `conv.kernel_size` is the patch itself
 
@@ -30,7 +32,11 @@ def stem(spec: ForecastSpec) -> Plan:
 def encoder(spec: ForecastSpec) -> Plan:
     """Return the plan of a convolutional or recurrent encoder."""
     if spec.architecture == "conv":
-        return (*stem(spec), *(_dilated(spec, 2**block) for block in range(spec.conv.blocks)), GlobalPool(kind=spec.head.pooling))
+        between = pool(spec.conv)
+        body: list[Layer] = [_dilated(spec, 0)]
+        for block in range(1, spec.conv.blocks):
+            body += [*between, _dilated(spec, block)]
+        return (*stem(spec), *body, GlobalPool(kind=spec.head.pooling))
     cell = "lstm" if spec.architecture == "lstm" else "gru"
     stack: list[Recurrent | Dropout] = []
     for layer in range(spec.recurrent.layers):
@@ -43,10 +49,10 @@ def encoder(spec: ForecastSpec) -> Plan:
     return (*stem(spec), *stack)
 
 
-def _dilated(spec: ForecastSpec, dilation: int) -> Residual:
-    first = conv(spec.conv, kernel_size=BODY_KERNEL, dilation=dilation)
-    second = Conv(filters=spec.conv.filters, kernel_size=BODY_KERNEL, dilation=dilation, padding=spec.conv.padding, activation=None)
-    return Residual(body=(first, second), norm=spec.conv.norm)
+def _dilated(spec: ForecastSpec, block: int) -> Residual:
+    """Return a residual block whose taps lie twice as far apart as those of the block before."""
+    first = conv(spec.conv, kernel_size=BODY_KERNEL, dilation=spec.conv.dilation * 2**block)
+    return Residual(body=(first, dataclasses.replace(first, activation=None)), norm=spec.conv.norm)
 
 
 def bridge(spec: ForecastSpec, horizon: int) -> Plan:

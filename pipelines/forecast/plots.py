@@ -91,7 +91,7 @@ def _fan(axis: Axes, prediction: np.ndarray, splits: ForecastSplits, start: int,
     axis.plot(ahead, scoring.point_of(prediction, point), color=MODEL, lw=1.6, label=f"forecast ({point})")
     axis.axvline(ahead[0], color=MUTED, lw=0.8, ls=":")
     if splits.step.kind != "integer":
-        locator: Any = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+        locator: Any = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 

@@ -162,7 +162,8 @@ def _targets(table: "pd.DataFrame", given: str, taken: list[str], where: str) ->
     if len(numeric) == 1:
         return numeric
     raise DataError(
-        f"{where}: which column is forecast? Expected one called {', '.join(TARGETS)}, or --target NAME (several with commas, '*' for all). "
+        f"{where}: which column is forecast? Expected one called {', '.join(TARGETS)}, "
+        "or --target NAME (several with commas, '*' for all). "
         f"Columns of numbers: {', '.join(numeric) or 'none'}"
     )
 
@@ -241,11 +242,15 @@ def _refuse_off_grid(rows: "pd.DataFrame", on_grid: np.ndarray, step: Step, wher
         )
 
 
+def _of_series(rows: "pd.DataFrame", row: "pd.Series") -> str:
+    return f" of series {row['_series']!r}" if rows["_series"].nunique() > 1 else ""
+
+
 def _refuse_duplicates(rows: "pd.DataFrame", where: str) -> None:
     twice = rows.duplicated(["_series", "_number"], keep=False)
     if twice.any():
         first = rows[twice].iloc[0]
-        name = f" of series {first['_series']!r}" if first["_series"] else ""
+        name = _of_series(rows, first)
         hint = "Expected one row for each time; sum or average them first, or name the column that tells series apart: --id-column NAME"
         _refuse(where, rows.loc[twice, "_line"], f"the same time {first['_time']}{name} again", hint)
 
@@ -295,7 +300,7 @@ _REMEDY = "Expected every step once: --fill ffill, --fill interpolate or --fill 
 def _refuse_gaps(rows: "pd.DataFrame", gaps: np.ndarray, step: Step, where: str) -> None:
     if gaps.any():
         first = rows[gaps > 0].iloc[0]
-        name = f" of series {first['_series']!r}" if first["_series"] else ""
+        name = _of_series(rows, first)
         steps = f"{int(gaps[gaps > 0][0])} steps of {step.label} are missing before {first['_time']}{name}"
         _refuse(where, rows.loc[gaps > 0, "_line"], steps, _REMEDY)
 

@@ -73,6 +73,17 @@ class ForecastSplits(Splits):
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.starts[part]) for part in PARTS}
 
+    def describe(self) -> dict[str, str]:
+        times = {part: self.step.times(np.array([self.borders[i], self.borders[i + 1] - 1])) for i, part in enumerate(PARTS)}
+        return {
+            "series": f"{len(self.names):,} ({', '.join(self.names[:3])}{', ...' if len(self.names) > 3 else ''})",
+            "rows": f"{len(self.raw):,}, one each {self.step.label}",
+            **{part: f"{len(self.starts[part]):,} windows, {_time(span[0])} to {_time(span[1])}" for part, span in times.items()},
+            "protocol": f"{self.horizon} steps ahead from {self.lookback} steps of history, season {self.season}",
+            "known afterwards": ", ".join(self.columns[: len(self.columns) - len(self.known)]) or "nothing else",
+            "known in advance": ", ".join((*self.known, *dict.fromkeys(name.split("_")[0] for name in self.calendar))) or "nothing",
+        }
+
     @property
     def num_channels(self) -> int:
         return int(self.rows.shape[1])
@@ -114,6 +125,10 @@ class ForecastSplits(Splits):
         return np.asarray(np.expm1(values) if self.log1p else values)
 
 
+def _time(value: "np.datetime64 | np.int64") -> str:
+    return str(value)[:16].replace("T", " ").removesuffix(" 00:00")
+
+
 def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None = None) -> ForecastSplits:
     """Return `panel` divided by time and scaled by what train holds.
 
@@ -134,6 +149,7 @@ def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None
     calendar, features = calendar_features(panel.step, panel.number, borders[1] - borders[0] if protocol.calendar else None)
     scaled = [((values - mean[panel.series]) / std[panel.series])[:, None], (panel.covariates - covariate_mean) / covariate_std]
     rows = np.hstack([*scaled, features]).astype(np.float32)
+    mase_scale = _mase_scale(panel, train, protocol.season, notes)
     starts = {part: _starts(panel, protocol, borders[i], borders[i + 1], part) for i, part in enumerate(PARTS)}
     return ForecastSplits(
         dataset=dataset,
@@ -153,7 +169,7 @@ def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None
         raw_std=_scaler(panel.target, panel.series, train, len(panel.names))[1],
         covariate_mean=covariate_mean,
         covariate_std=covariate_std,
-        mase_scale=_mase_scale(panel, train, protocol.season, notes),
+        mase_scale=mase_scale,
         starts=starts,
         borders=borders,
         horizon=protocol.horizon,

@@ -1,0 +1,28 @@
+"""What is in the store: `appline runs`."""
+
+from datetime import datetime
+
+import click
+
+from apps import quiet, show
+
+# MLflow's filter language knows no OR.
+NOT_PARTS = "tags.role != 'trial' and tags.role != 'baseline'"
+
+
+def list_runs(uri: str, limit: int) -> None:
+    """Print the latest trainings, sweeps and finals of all experiments, with the verdict of each."""
+    quiet.prepare_environment()
+    from tuning.tracking import open_tracker
+
+    rows = open_tracker("Default", uri=uri).rows(NOT_PARTS, limit=limit, everywhere=True)
+    if not rows:
+        click.echo("There are no runs yet. Begin with: appline demo, or appline vision train")
+        return
+    lines = []
+    for row in rows:
+        headline = next((value for key, value in row.metrics.items() if key in ("test/accuracy", "test/mase")), None)
+        when = datetime.fromtimestamp(row.start_time).strftime("%Y-%m-%d %H:%M")
+        what = [row.id[:8], row.experiment, row.tags.get("role", ""), row.name, row.status, when]
+        lines.append([*what, show.number(headline), row.tags.get("verdict", "")])
+    click.echo(show.table(["run", "experiment", "role", "name", "status", "begun", "test", "verdict"], lines))

@@ -1,0 +1,86 @@
+"""`appline demo`: for each application a short sweep on real embedded data, the winner tested, and all of it compared."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apps import quiet, show
+from pipelines import pipeline_class
+from pipelines.space import Choice, Domain, Scalar, replace
+
+if TYPE_CHECKING:
+    from tuning.sweep import Swept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short:
+    """A sweep that ends within about two minutes on two cores."""
+
+    domain: str
+    trials: int
+    trial_epochs: int
+    fixed: Mapping[str, Scalar]
+    searched: Mapping[str, Domain]
+
+
+DEMOS = (
+    Short(
+        domain="vision",
+        trials=12,
+        trial_epochs=8,
+        fixed={"train.epochs": 30},
+        searched={
+            "conv.kernel_size": Choice((2, 3, 5)),
+            "conv.stride": Choice((1, 2)),
+            "conv.filters": Choice((16, 32)),
+            "architecture": Choice(("vgg", "resnet")),
+        },
+    ),
+    Short(
+        domain="forecast",
+        trials=8,
+        trial_epochs=3,
+        fixed={},
+        searched={
+            "conv.kernel_size": Choice((8, 16, 24)),
+            "conv.stride": Choice((8, 12)),
+            "conv.filters": Choice((16, 32)),
+        },
+    ),
+)
+
+
+def run_demo(folder: Path) -> None:
+    """Run every demo into `folder`/mlruns, then print the leaderboards, what was found, and how to look at it."""
+    began = time.perf_counter()
+    quiet.import_tensorflow()
+    screen = show.Screen()
+    found = [_run(short, folder, screen) for short in DEMOS]
+    for swept in found:
+        click.echo("")
+        click.echo(show.swept(swept))
+    minutes = (time.perf_counter() - began) / 60
+    click.echo(f"\n{minutes:.1f} minutes in all: " + ", ".join(f"{swept.final.domain} {swept.seconds / 60:.1f}" for swept in found))
+    click.echo("Compare the runs in MLflow: make ui   (or: appline ui)")
+
+
+def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
+    from tuning.sweep import Sweep, run_sweep
+    from tuning.tracking import open_tracker
+
+    pipeline: Any = pipeline_class(short.domain)()
+    screen.say(f"\n{short.domain}: {short.trials} trials on {pipeline.data}")
+    splits = pipeline.load()
+    sweep = Sweep(trials=short.trials, trial_epochs=short.trial_epochs, objective=pipeline.objective(), name=f"demo: {splits.dataset}")
+    return run_sweep(
+        pipeline,
+        pipeline.space(replace(pipeline.spec_type(), short.fixed), short.searched),
+        sweep,
+        open_tracker(f"{short.domain}/{splits.dataset}", root=folder / "mlruns"),
+        splits=splits,
+        on_trial=lambda done, best: screen.say(show.trial(done, best, short.trials, sweep.objective.name)),
+    )

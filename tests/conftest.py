@@ -1,0 +1,17 @@
+"""What tests share: nothing is written outside `tmp_path`, and TensorFlow is quiet."""
+
+from pathlib import Path
+
+import pytest
+
+from apps import quiet
+
+quiet.prepare_environment()
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs in a folder of its own, with no setting of the person who runs it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "APPLINE_DATA", "APPLINE_SEED"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,93 @@
+"""Hyperparameters as data: keys, values, spaces."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from pipelines.errors import UsageError
+from pipelines.space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_domain, replace
+from pipelines.specs import ConvSpec, TrainSpec
+from pipelines.vision.pipeline import VisionPipeline, VisionSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiny:
+    kind: Literal["a", "b"] = hyper("a", "which")
+    flag: bool = hyper(False, "on or off")
+    conv: ConvSpec = ConvSpec()
+
+
+def test_flatten_gives_dotted_keys_and_replace_takes_them_back() -> None:
+    spec = replace(Tiny(), {"conv.kernel_size": 5, "kind": "b"})
+    assert flatten(spec)["conv.kernel_size"] == 5
+    assert replace(Tiny(), flatten(spec)) == spec
+
+
+def test_a_composed_default_is_the_one_of_its_owner() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Other:
+        train: TrainSpec = TrainSpec(epochs=7)
+
+    assert hyperparameters(Other)["train.epochs"].default == 7
+
+
+def test_texts_become_the_type_of_the_field() -> None:
+    spec = replace(VisionSpec(), {"train.learning_rate": "1e-4", "conv.filters": "16"})
+    assert spec.train.learning_rate == 1e-4
+    assert spec.conv.filters == 16
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("conv.kernal_size", 3, "Did you mean 'conv.kernel_size'?"),
+        ("kernel_size", 3, "Did you mean 'conv.kernel_size'?"),
+        ("conv.padding", "sme", "Did you mean 'same'?"),
+        ("conv.kernel_size", 0, "greater than or equal to 1"),
+        ("conv.kernel_size", 2.5, "a valid integer"),
+        ("conv.kernel_size", True, "expected int"),
+        ("head.dropout", 1.0, "less than 1"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_what_was_expected(key: str, value: object, message: str) -> None:
+    with pytest.raises(UsageError, match=r".*") as caught:
+        replace(VisionSpec(), {key: value})
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_domains_are_read_from_text() -> None:
+    known = hyperparameters(VisionSpec)
+    assert parse_domain(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
+    assert parse_domain(known["train.learning_rate"], "1e-4..1e-2:log") == Range(1e-4, 1e-2, log=True)
+    assert parse_domain(known["conv.filters"], "8..64").whole
+
+
+@pytest.mark.parametrize("text", ["7..3", "3,3", "1..2:lg", "same..valid"])
+def test_a_domain_that_makes_no_sense_is_refused(text: str) -> None:
+    key = "conv.padding" if "same" in text else "conv.kernel_size"
+    with pytest.raises(UsageError):
+        parse_domain(hyperparameters(VisionSpec)[key], text)
+
+
+def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
+    space = VisionPipeline().space(
+        VisionSpec(), {"architecture": Choice(("vgg", "transfer")), "conv.filters": Choice((16, 32)), "transfer.layers": Choice((0, 20))}
+    )
+    vgg = {"architecture": "vgg", "conv.filters": 16}
+    assert space.identity({**vgg, "transfer.layers": 0}) == space.identity({**vgg, "transfer.layers": 20})
+    transfer = {"architecture": "transfer", "transfer.layers": 0}
+    assert space.identity({**transfer, "conv.filters": 16}) == space.identity({**transfer, "conv.filters": 32})
+    assert space.identity({**vgg, "transfer.layers": 0}) != space.identity({**vgg, "conv.filters": 32, "transfer.layers": 0})
+
+
+def test_a_grid_lists_every_point_once() -> None:
+    space = Space(base=Tiny(), domains={"kind": Choice(("a", "b")), "conv.filters": Range(1, 3)})
+    points = list(space.grid())
+    assert len(points) == space.count() == 6
+    assert points[0] == {"kind": "a", "conv.filters": 1}
+
+
+def test_the_default_search_of_every_domain_holds_only_known_values() -> None:
+    VisionPipeline().space(VisionSpec(), VisionPipeline.search)  # raises for a value that its field refuses

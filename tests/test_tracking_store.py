@@ -1,0 +1,118 @@
+"""Where MLflow keeps things, without MLflow: which store is meant, and a local one that is made, moved or refused."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import ApplineError, UsageError
+from tuning.store import Store, find_store, prepare, repair_artifact_paths
+
+
+@pytest.fixture(autouse=True)
+def _no_uri_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def create(uri: str, artifacts: str) -> None:
+    """Stand in for MLflow: make the tables that hold absolute paths."""
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection, connection as database:
+        database.execute("CREATE TABLE experiments (artifact_location TEXT)")
+        database.execute("CREATE TABLE runs (artifact_uri TEXT)")
+        database.execute("CREATE TABLE logged_models (artifact_location TEXT)")
+        database.execute("CREATE TABLE model_versions (source TEXT, storage_location TEXT)")
+        database.execute("INSERT INTO experiments VALUES (?)", (f"{artifacts}/digits",))
+        database.execute("INSERT INTO experiments VALUES ('s3://bucket/elsewhere')")
+
+
+def locations(root: Path) -> list[str]:
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        return [row[0] for row in database.execute("SELECT artifact_location FROM experiments")]
+
+
+def test_the_local_store_is_an_absolute_sqlite_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_store().uri == f"sqlite:///{tmp_path.resolve()}/mlruns/mlflow.db"
+
+
+def test_the_flag_wins_over_the_environment_and_that_over_the_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example/")
+    assert find_store("http://other.example", tmp_path).uri == "http://other.example"
+    assert find_store("", tmp_path).uri == "http://mlflow.example"
+
+
+@pytest.mark.parametrize("form", ["{root}", "file://{root}", "sqlite:///{root}/mlflow.db"])
+def test_a_path_a_file_address_and_a_sqlite_address_mean_the_same_local_store(form: str, tmp_path: Path) -> None:
+    assert find_store(form.format(root=tmp_path)) == find_store(root=tmp_path)
+
+
+def test_another_database_is_left_to_mlflow() -> None:
+    assert find_store("postgresql://host/mlflow") == Store(uri="postgresql://host/mlflow")
+
+
+def test_an_old_file_store_is_refused_with_the_command_that_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "meta.yaml").write_text("name: Default\n")
+    with pytest.raises(UsageError, match="mlflow migrate-filestore --source"):
+        find_store(root=tmp_path)
+
+
+def test_an_experiments_artifacts_lie_in_a_readable_folder_inside_the_store(tmp_path: Path) -> None:
+    store = find_store(root=tmp_path)
+    assert store.artifacts("vision/digits") == (tmp_path / "artifacts" / "vision-digits").as_uri()
+    assert store.artifacts("../../etc") == (tmp_path / "artifacts" / "etc").as_uri()
+    assert store.artifacts("...") == (tmp_path / "artifacts" / "experiment").as_uri()
+
+
+def test_a_new_store_is_made_once_in_wal_mode_and_leaves_nothing_aside(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def counted(uri: str, artifacts: str) -> None:
+        made.append(uri)
+        create(uri, artifacts)
+
+    store = find_store(root=tmp_path / "mlruns")
+    prepare(store, counted)
+    prepare(store, counted)
+    assert len(made) == 1
+    with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert {path.name for path in (tmp_path / "mlruns").iterdir()} <= {"mlflow.db", "mlflow.lock", "mlflow.location"}
+
+
+def test_a_creation_that_fails_leaves_no_half_made_database(tmp_path: Path) -> None:
+    def failing(uri: str, artifacts: str) -> None:
+        create(uri, artifacts)
+        raise OSError("disk full")
+
+    with pytest.raises(ApplineError, match="disk full"):
+        prepare(find_store(root=tmp_path), failing)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ApplineError, match="Choose another place: --tracking-uri"):
+        prepare(find_store(root=tmp_path / "file" / "mlruns"), create)
+
+
+def test_a_moved_store_points_at_its_artifacts_where_they_are_now(tmp_path: Path) -> None:
+    prepare(find_store(root=tmp_path / "before"), create)
+    (tmp_path / "before").rename(tmp_path / "after")
+    prepare(find_store(root=tmp_path / "after"), create)
+    assert locations(tmp_path / "after") == [(tmp_path / "after/artifacts/digits").as_uri(), "s3://bucket/elsewhere"]
+
+
+def test_repairing_says_how_many_paths_it_changed_and_finds_nothing_the_second_time(tmp_path: Path) -> None:
+    prepare(find_store(root=tmp_path / "before"), create)
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert [repair_artifact_paths(tmp_path / "after" / "mlflow.db") for _ in range(2)] == [1, 0]
+
+
+def test_a_dead_server_is_told_within_five_seconds_with_its_name_and_a_way_out() -> None:
+    began = time.monotonic()
+    with pytest.raises(ApplineError, match=r"http://127\.0\.0\.1:9 does not answer(.|\n)*mlflow server(.|\n)*--tracking-uri mlruns"):
+        prepare(find_store("http://127.0.0.1:9"), create)
+    assert time.monotonic() - began < 5
