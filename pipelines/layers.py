@@ -1,11 +1,12 @@
 """The few layers that Keras does not have, registered so that a saved model loads wherever this package is installed."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 KerasTensor = Any  # Keras ships no types
+Shape: TypeAlias = tuple[int | None, ...]
 
 # ---------------------------------------------------------------------------------------------------- forecasting
 
@@ -22,7 +23,7 @@ class QuantileSpread(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         steps, width = input_shape[-2], input_shape[-1]
         assert width is not None
         self.spread = self.add_weight(shape=(steps, width - 2), initializer="zeros", name="spread")
@@ -54,7 +55,7 @@ class Interpolate(keras.layers.Layer):
         weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count)[None, :])).astype("float32")
         return keras.ops.einsum("sk,bkc->bsc", keras.ops.convert_to_tensor(weights), knots)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.steps, input_shape[2])
 
     def get_config(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Interpolate(keras.layers.Layer):
 class PositionEmbedding(keras.layers.Layer):
     """A learned vector for each position, added to `(batch, positions, channels)`."""
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.table = self.add_weight(shape=tuple(input_shape[1:]), initializer=keras.initializers.RandomNormal(stddev=0.02), name="table")
 
     def call(self, x: KerasTensor) -> KerasTensor:
@@ -107,7 +108,7 @@ class SeriesScaler(keras.layers.Layer):
         others = (history[:, :, 1:] - self.shift) / self.divide
         return keras.ops.concatenate([scaled[:, :, None], others], axis=-1), facts
 
-    def compute_output_shape(self, history_shape: tuple[int | None, ...], series_shape: tuple[int | None, ...]) -> Any:
+    def compute_output_shape(self, history_shape: Shape, series_shape: Shape) -> Any:
         return history_shape, (history_shape[0], 2)
 
     def get_config(self) -> dict[str, Any]:
@@ -116,18 +117,24 @@ class SeriesScaler(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class Calibrated(keras.layers.Layer):
-    """Scaled mean and quantiles (batch, steps, 1 + levels) stretched by `factors` (steps, levels), in the target's own units."""
+    """Scaled mean and quantiles (batch, steps, 1 + levels), calibrated, in the target's own units.
+
+    `trust` is the share that is kept of the mean's difference to `level` (batch, steps, 1); `factors` (steps, levels)
+    stretch the quantiles away from the median.
+    """
 
     def __init__(self, log1p: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.log1p = log1p
 
-    def build(self, output_shape: tuple[int | None, ...], facts_shape: tuple[int | None, ...]) -> None:
+    def build(self, output_shape: Shape, level_shape: Shape, facts_shape: Shape) -> None:
         assert output_shape[-1] is not None
         shape = (output_shape[-2], output_shape[-1] - 1)
+        self.trust = self.add_weight(shape=(), initializer="ones", trainable=False, name="trust")
         self.factors = self.add_weight(shape=shape, initializer="ones", trainable=False, name="factors")
 
-    def call(self, output: KerasTensor, facts: KerasTensor) -> dict[str, KerasTensor]:
+    def call(self, output: KerasTensor, level: KerasTensor, facts: KerasTensor) -> dict[str, KerasTensor]:
+        output = output - (1 - self.trust) * (output[..., :1] - level)
         middle = (output.shape[-1] - 2) // 2
         quantiles = output[..., 1:]
         median = quantiles[..., middle : middle + 1]
@@ -139,7 +146,7 @@ class Calibrated(keras.layers.Layer):
         values = values * keras.ops.reshape(facts[:, 1], shape) + keras.ops.reshape(facts[:, 0], shape)
         return keras.ops.expm1(values) if self.log1p else values
 
-    def compute_output_shape(self, output_shape: tuple[int | None, ...], facts_shape: tuple[int | None, ...]) -> Any:
+    def compute_output_shape(self, output_shape: Shape, level_shape: Shape, facts_shape: Shape) -> Any:
         return {"mean": output_shape[:-1], "quantiles": (*output_shape[:-1], (output_shape[-1] or 0) - 1)}
 
     def get_config(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.forecast import calibration, scoring
+from pipelines.forecast import calibration, scoring, windows
 from pipelines.forecast.pipeline import ForecastPipeline
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
@@ -232,6 +232,18 @@ def test_intervals_half_as_wide_as_they_should_be_are_doubled() -> None:
     assert np.mean((fixed[..., 1 + low] <= truth) & (truth <= fixed[..., 1 + high])) == pytest.approx(0.9, abs=0.01)
 
 
+def test_the_network_is_trusted_as_far_as_val_bears_it_out(splits: ForecastSplits, trained: keras.Model) -> None:
+    def error(forecast: np.ndarray) -> float:
+        starts = splits.starts["val"]
+        return float(np.mean(((forecast - splits.truth("val")) / splits.std[splits.series[starts]][:, None]) ** 2))
+
+    output, level = windows.predict(trained, splits, "val")
+    blended, _, share = calibration.trusted(trained, splits)
+    starts = splits.starts["val"]
+    assert 0 <= share <= 1
+    assert error(blended[..., 0]) <= min(error(splits.unscale(output[..., 0], starts)), error(splits.unscale(level, starts))) + 1e-6
+
+
 def test_rolling_calibration_never_looks_at_what_has_not_come_true(splits: ForecastSplits) -> None:
     rng = np.random.default_rng(0)
     val, test = (np.sort(rng.normal(10, 1, (splits.sizes()[part], 12, 1 + len(LEVELS))), axis=-1) for part in ("val", "test"))
@@ -266,6 +278,13 @@ def test_a_saved_model_answers_in_the_targets_units_as_predict_does(
     assert answer["q0.5"].to_numpy() == pytest.approx(predictions[40, :, 1 + MEDIAN], rel=1e-4)
     assert answer["ds"].iloc[0] == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=int(splits.number[splits.starts["test"][40]]))
     assert (np.diff(answer.filter(like="q0").to_numpy(), axis=1) >= 0).all()
+
+
+def test_a_long_history_calibrates_the_intervals_anew(served: Served, splits: ForecastSplits) -> None:
+    table = history(splits, 40)
+    long, short = ForecastPipeline.answer(served, table), ForecastPipeline.answer(served, table.iloc[-48 - 12 :])
+    assert long["mean"].to_numpy() == pytest.approx(short["mean"].to_numpy(), rel=1e-4)
+    assert not np.allclose(long["q0.95"], short["q0.95"])
 
 
 def test_a_series_never_seen_is_scaled_by_its_own_window(served: Served, splits: ForecastSplits) -> None:

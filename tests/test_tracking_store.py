@@ -11,11 +11,6 @@ from pipelines.errors import ApplineError, UsageError
 from tuning.store import Store, find_store, prepare, repair_artifact_paths
 
 
-@pytest.fixture(autouse=True)
-def _no_uri_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def create(uri: str, artifacts: str) -> None:
     """Stand in for MLflow: make the tables that hold absolute paths."""
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection, connection as database:

@@ -75,7 +75,9 @@ def test_the_table_of_a_sweep_begins_with_role_and_scores_and_holds_the_searched
 
 def test_the_leaderboard_puts_score_baseline_and_lift_side_by_side_without_trials() -> None:
     state = decoded(leaderboard_view(Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])))
-    assert state["columnOrder"][2:6] == [f"metrics.`{key}`" for key in ("test/accuracy", "baseline/accuracy", "lift/accuracy", "test/f1_macro")]
+    assert state["columnOrder"][2:6] == [
+        f"metrics.`{key}`" for key in ("test/accuracy", "baseline/accuracy", "lift/accuracy", "test/f1_macro")
+    ]
     assert "tags.role != 'trial'" in state["searchFilter"]
 
 
@@ -106,6 +108,11 @@ def test_the_newest_view_of_all_experiments_is_found() -> None:
         tags = [{"key": "other", "value": "no JSON"}, {"key": f"mlflow.sharedViewState.{view}", "value": value}]
         return {"experiment_id": number, "tags": tags}
 
-    found = [{"experiment_id": "0"}, experiment("1", "old", 10, "CHART"), experiment("2", "new", 30, "TABLE"), experiment("3", "mid", 20, "CHART")]
+    found = [
+        {"experiment_id": "0"},
+        experiment("1", "old", 10, "CHART"),
+        experiment("2", "new", 30, "TABLE"),
+        experiment("3", "mid", 20, "CHART"),
+    ]
     assert newest_page(found) == page("2", "new", "TABLE")
     assert newest_page([]) == "/#/experiments?workflowType=machine_learning"

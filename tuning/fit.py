@@ -75,7 +75,9 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
     validation = pipeline.batches(splits, "val", spec, training=False)
     steps = math.ceil(splits.sizes()["train"] / train.batch_size)
 
-    monitor = _Monitor(network, watch, train, batches if watch.gradients else None)
+    # Not a training batch: to draw one would move the order of all that follow.
+    probe = next(iter(pipeline.batches(splits, "train", spec, training=False))) if watch.gradients else None
+    monitor = _Monitor(network, watch, train, probe)
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
@@ -141,14 +143,14 @@ class _Monitor(keras.callbacks.Callback):
     The best weights are taken at the end of validation, while the moving average, if any, is swapped in.
     """
 
-    def __init__(self, network: keras.Model, watch: Watch, train: TrainSpec, probe: "tf.data.Dataset | None") -> None:
+    def __init__(self, network: keras.Model, watch: Watch, train: TrainSpec, probe: Any) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
         self._network = network
         self._watch = watch
         self._patience = train.patience or max(1, math.ceil(train.epochs / 2))
-        self._probe = next(iter(probe)) if probe is not None else None
+        self._probe = probe
         self._norms: Callable[..., Any] | None = None
         self._best = _Best()
         self._validated: list[np.ndarray] = []
@@ -168,7 +170,7 @@ class _Monitor(keras.callbacks.Callback):
         self._norms = None
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
-        self._validated = [np.array(weight) for weight in self._network.weights]
+        self._validated = [weight.numpy() for weight in self._network.weights]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
@@ -209,17 +211,19 @@ class _Monitor(keras.callbacks.Callback):
                 variable.assign(weight)
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Return the gradient's norm for each group of layers on one fixed batch: a vanishing gradient shows here."""
+        """Return the gradient's norm for each group of layers on one fixed batch: a vanishing gradient shows here.
+
+        In inference mode: a look must not move batch statistics or the seeds of dropout.
+        """
         if self._norms is None:
             self._norms = tf.function(self._norms_by_group)
-        assert self._probe is not None
         inputs, targets = self._probe
         return {f"grad_norm/{group}": float(norm) for group, norm in self._norms(inputs, targets).items()}
 
     def _norms_by_group(self, inputs: Any, targets: Any) -> dict[str, Any]:
         variables = self._network.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.model.compute_loss(x=inputs, y=targets, y_pred=self._network(inputs, training=True), training=True)
+            loss = self.model.compute_loss(x=inputs, y=targets, y_pred=self._network(inputs, training=False), training=False)
         groups: dict[str, list[Any]] = {}
         for variable, gradient in zip(variables, tape.gradient(loss, [variable.value for variable in variables]), strict=True):
             if gradient is not None:

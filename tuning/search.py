@@ -6,7 +6,6 @@ at every improvement and trusts stale state (see tests/test_search.py, a test a 
 """
 
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -55,9 +54,6 @@ class Searcher:
             raise UsageError("There is nothing to search: every hyperparameter is fixed. Add --search conv.kernel_size=3,5,7, or use train")
         self._keys = list(space.domains)
         self._oracle = _oracle(space, tuner, objective, seed, epochs, feasible)
-        # An oracle writes its state at every step; ours is in MLflow, so what it writes goes away with it.
-        self._folder = tempfile.TemporaryDirectory(prefix="appline-oracle-")
-        self._oracle._set_project_dir(self._folder.name, "oracle")
         self._oracle.verbose = 0  # in a script it would take itself for a notebook and clear the screen
         self._objective = objective
         self._open: dict[int, kt.engine.trial.Trial] = {}
@@ -120,6 +116,12 @@ class _Careful:
     def prepare(self, space: Space[Any], feasible: Feasible) -> None:
         self.appline_space, self.appline_feasible = space, feasible
         self._seen: set[tuple[tuple[str, Scalar], ...]] = set()
+
+    def save(self) -> None:
+        """Write nothing: KerasTuner's state files are neither atomic nor checked; a sweep's state is its runs in MLflow."""
+
+    def _save_trial(self, trial: Any) -> None:
+        """Write nothing."""
 
     def fresh(self, values: Mapping[str, Scalar]) -> bool:
         """Whether this point is new and can be built; it counts as seen from now on."""

@@ -58,6 +58,7 @@ LOCAL_UI = "http://127.0.0.1:5000"
 QUIET_AND_QUICK = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to stdout
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -309,16 +310,16 @@ def _save_answering(folder: Path, model: Path, facts: Mapping[str, Any], logged:
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
     from mlflow.pyfunc import save_model
-    from mlflow.types import ParamSchema
+    from mlflow.types.schema import AnyType, ColSpec, Schema
 
     code = Path(__file__).parent / "answering.py"
     save_model(
         path=str(folder),
         python_model=str(code),
         code_paths=[str(code.parent.parent / "pipelines")],
-        # Both given, because MLflow would find them out by loading the model, which takes 40 s. The input has no schema:
-        # a schema would refuse or convert what `answer` reads (paths, arrays, tables with fewer columns).
-        signature=ModelSignature(params=ParamSchema([])),
+        # Both given, because MLflow would find them out by loading the model, which takes 40 s. Only the output has a schema:
+        # one of the input would refuse or convert what `answer` reads (paths, arrays, tables with fewer columns).
+        signature=ModelSignature(outputs=Schema([ColSpec(AnyType())])),
         pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in SERVING],
         mlflow_model=Model(
             artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=logged.source_run_id, model_id=logged.model_id

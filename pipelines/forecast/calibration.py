@@ -1,8 +1,14 @@
-"""Intervals that hold what they promise: quantiles stretched to what lately held, by conformal prediction."""
+"""After the fit: how far the network is trusted, and quantiles stretched to what lately held (conformal prediction)."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
+from pipelines.pipeline import PARTS
+
+if TYPE_CHECKING:
+    import keras
 
 COVERAGES = (80, 90, 95)  # per cent
 SAMPLED = 4_000  # windows are enough to calibrate on; more are thinned out, neighbours being nearly the same
@@ -13,6 +19,25 @@ def interval(coverage: int) -> tuple[int, int]:
     low = (1 - coverage / 100) / 2
     position = min(range(len(LEVELS)), key=lambda index: abs(LEVELS[index] - low))
     return position, len(LEVELS) - 1 - position
+
+
+def trusted(model: "keras.Model", splits: ForecastSplits) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return forecasts of val and test (windows, horizon, 1 + levels) in the target's own units, and how far the network is trusted.
+
+    The share of its correction that is kept is the one with the least squared error on val, from 0 to 1: where the
+    network has learned nothing that holds, the closed form remains.
+    """
+    from pipelines.forecast import windows
+
+    found = {part: windows.predict(model, splits, part) for part in PARTS[1:]}
+    output, level = found["val"]
+    correction = (output[..., 0] - level).ravel()
+    error = (splits.windows(splits.rows[:, 0], splits.starts["val"], 0, splits.horizon) - level).ravel()
+    share = float(np.clip(np.dot(correction, error) / max(float(np.dot(correction, correction)), 1e-12), 0, 1))
+    for output, level in found.values():
+        output -= (1 - share) * (output[..., :1] - level[..., None])
+    val, test = (splits.unscale(output, splits.starts[part]) for part, (output, _) in found.items())
+    return val, test, share
 
 
 def rolling(val: np.ndarray, test: np.ndarray, splits: ForecastSplits) -> None:

@@ -1,5 +1,6 @@
 """What `load` does: read the table that `--data` names, settle the protocol, and split."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,11 @@ def load(pipeline: "ForecastPipeline") -> ForecastSplits:
     table, where, first_line = _table(pipeline.data, sample)
     columns = _columns(pipeline, sample)
     panel = read_panel(table, columns, where, first_line)
+    if panel.step.kind == "integer" and not (sample or pipeline.season):
+        panel = replace(
+            panel,
+            notes=(*panel.notes, "Steps without a calendar have no known season; MASE is scaled by the last value. Set it: --season N"),
+        )
     dataset = pipeline.data if sample else Path(pipeline.data).stem
     return split(panel, protocol(pipeline, sample, panel.step), dataset, columns)
 

@@ -29,7 +29,7 @@ def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
     target = history[:, :, :1]
     last = target[:, -1:, :]
     scale = WindowScale(name="scale")(target) if spec.window_norm else None
-    level = _level(target - last, last, spec, splits)
+    level = keras.layers.Identity(name="level")(_level(target - last, last, spec, splits))
 
     seen = _normalised(history, last, scale)
     context = encode(spec, seen, splits.horizon)

@@ -131,10 +131,11 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         """
         from pipelines.forecast import calibration, windows
 
-        predictions = windows.predict(model, splits, part)
-        if part == "test":
-            calibration.rolling(windows.predict(model, splits, "val"), predictions, splits)
-        return predictions
+        if part != "test":
+            return splits.unscale(windows.predict(model, splits, part)[0], splits.starts[part])
+        val, test, _ = calibration.trusted(model, splits)
+        calibration.rolling(val, test, splits)
+        return test
 
     def score(self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part) -> dict[str, float]:
         from pipelines.forecast import scoring
@@ -174,6 +175,6 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
 
     @classmethod
     def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
-        from pipelines.forecast import serve
+        from pipelines.forecast import answers
 
-        return serve.answer(served, source)
+        return answers.answer(served, source)

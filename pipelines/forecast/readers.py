@@ -1,20 +1,19 @@
 """From a table to series on a regular grid: what cannot be used is refused by line, and what was mended is noted."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pipelines.errors import DataError, suggest
 from pipelines.forecast.frequency import Step, infer, parse
+from pipelines.forecast.grid import Fill, complete, refuse, refuse_duplicates, refuse_infinite, refuse_off_grid, without_empty_ends
 from pipelines.sources import find_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
 TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "index")
 IDS = ("unique_id", "item_id", "series_id", "id", "series")
 TARGETS = ("y", "target", "value", "demand", "sales")
@@ -91,12 +90,12 @@ def read_with_future(table: "pd.DataFrame", columns: Columns, where: str, first_
     step = parse(columns.freq, rows["_time"]) if columns.freq and not integer else infer(rows["_time"], rows["_series"])
     number, on_grid = step.numbers(rows["_time"])
     rows = rows.assign(_number=number)
-    _refuse_off_grid(rows, on_grid, step, where)
-    _refuse_duplicates(rows, where)
+    refuse_off_grid(rows, on_grid, step, where)
+    refuse_duplicates(rows, where)
     covariates = tuple(name for name in rows.columns if not name.startswith("_"))
-    _refuse_infinite(rows, ("_target", *covariates), where)
-    rows, future = _without_empty_ends(rows, where, notes)
-    rows = _fill(rows, ("_target", *covariates), step, columns.fill, where, notes)
+    refuse_infinite(rows, ("_target", *covariates), where)
+    rows, future = without_empty_ends(rows, where, notes)
+    rows = complete(rows, ("_target", *covariates), step, columns.fill, where, notes)
     return _panel(rows, covariates, columns.known, step, notes), _panel(future, covariates, columns.known, step, [])
 
 
@@ -119,12 +118,6 @@ def _sorted_within(rows: "pd.DataFrame") -> bool:
     return bool(rows.groupby("_series", sort=False)["_time"].apply(lambda times: times.is_monotonic_increasing).all())
 
 
-def _refuse(where: str, lines: "pd.Series | Sequence[int]", what: str, expected: str) -> NoReturn:
-    shown = [str(line) for line in list(lines)[:5]]
-    more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
-    raise DataError(f"{where}: line{'s' if len(lines) > 1 else ''} {', '.join(shown)}{more}: {what}. {expected}")
-
-
 def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, notes: list[str]) -> "pd.DataFrame":
     """Return one row for each series and time: `_line`, `_series`, `_time`, `_target` and the covariates."""
     import pandas as pd
@@ -139,7 +132,7 @@ def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, 
         notes.append(f"{where}: has no column of times, so its rows are taken as one step each. Name it: --time-column NAME")
     names = table[identity] if identity else pd.Series("", index=table.index)
     if identity and names.isna().any():
-        _refuse(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
+        refuse(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
     parts = []
     for target in targets:
         label = f"{target}" if not identity else names.astype(str) + (f"/{target}" if len(targets) > 1 else "")
@@ -200,7 +193,7 @@ def _numeric(column: "pd.Series", lines: "pd.Series", where: str) -> "pd.Series"
     wrong = numbers.isna() & column.notna()
     if wrong.any():
         value = column[wrong].iloc[0]
-        _refuse(where, lines[wrong], f"column {column.name!r} holds no number. Received: {value!r}", "Mend it, or leave the cell empty")
+        refuse(where, lines[wrong], f"column {column.name!r} holds no number. Received: {value!r}", "Mend it, or leave the cell empty")
     return numbers
 
 
@@ -210,9 +203,9 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if times.isna().any():
-        _refuse(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
-    if pd.api.types.is_integer_dtype(times):
-        return True
+        refuse(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
+    if pd.api.types.is_numeric_dtype(times):
+        return _parse_numbers(rows, where)
     try:
         parsed = pd.to_datetime(times, errors="coerce", format="ISO8601")
         if parsed.isna().any():
@@ -221,7 +214,7 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
         raise DataError(f"{where}: its times are in several time zones. Expected one: write them in UTC ({error})") from error
     if parsed.isna().any():
         wrong = parsed.isna()
-        _refuse(
+        refuse(
             where,
             rows.loc[wrong, "_line"],
             f"is no time. Received: {times[wrong].iloc[0]!r}",
@@ -231,98 +224,22 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
     return False
 
 
-def _refuse_off_grid(rows: "pd.DataFrame", on_grid: np.ndarray, step: Step, where: str) -> None:
-    if not on_grid.all():
-        off = rows[~on_grid]
-        _refuse(
-            where,
-            off["_line"],
-            f"{off['_time'].iloc[0]} is not a whole number of steps of {step.label} after {step.times(np.array([0]))[0]}",
-            "Expected regular times: put them on a grid first, or name the step: --freq 15min",
-        )
-
-
-def _of_series(rows: "pd.DataFrame", row: "pd.Series") -> str:
-    return f" of series {row['_series']!r}" if rows["_series"].nunique() > 1 else ""
-
-
-def _refuse_duplicates(rows: "pd.DataFrame", where: str) -> None:
-    twice = rows.duplicated(["_series", "_number"], keep=False)
-    if twice.any():
-        first = rows[twice].iloc[0]
-        name = _of_series(rows, first)
-        hint = "Expected one row for each time; sum or average them first, or name the column that tells series apart: --id-column NAME"
-        _refuse(where, rows.loc[twice, "_line"], f"the same time {first['_time']}{name} again", hint)
-
-
-def _without_empty_ends(rows: "pd.DataFrame", where: str, notes: list[str]) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """Return rows from each series' first value to its last, and those after it; wide panels are full of empty ends."""
-    given = rows["_target"].notna().astype(int)
-    begun = given.groupby(rows["_series"]).cummax().astype(bool)
-    going = given[::-1].groupby(rows["_series"]).cummax()[::-1].astype(bool)
-    kept = rows[begun & going]
-    if kept.empty:
-        raise DataError(f"{where}: the target has no values")
-    if len(kept) < len(rows):
-        notes.append(f"{where}: {len(rows) - len(kept):,} rows without a target before a series begins or after it ends are left out")
-    return kept, rows[~going]
-
-
-def _refuse_infinite(rows: "pd.DataFrame", names: tuple[str, ...], where: str) -> None:
-    for name in names:
-        endless = np.isinf(rows[name].to_numpy())
-        if endless.any():
-            _refuse(where, rows.loc[endless, "_line"], f"column {_called(name)} is infinite", "Expected a finite number, or an empty cell")
-
-
-def _called(name: str) -> str:
-    return "of the target" if name == "_target" else repr(name)
-
-
-def _fill(rows: "pd.DataFrame", names: tuple[str, ...], step: Step, fill: Fill, where: str, notes: list[str]) -> "pd.DataFrame":
-    """Refuse missing steps and empty cells, or fill them as `--fill` says."""
-    gaps = rows.groupby("_series")["_number"].diff().fillna(1).to_numpy() - 1
-    empty = rows[list(names)].isna()
-    if fill == "none":
-        _refuse_gaps(rows, gaps, step, where)
-        _refuse_empty(rows, empty, where)
-        return rows
-    missing, cells = int(gaps.sum()), int(empty.to_numpy().sum())
-    if not missing and not cells:
-        return rows
-    notes.append(f"{where}: {missing:,} missing steps and {cells:,} empty cells were filled (--fill {fill})")
-    return _filled(rows, list(names), fill)
-
-
-_REMEDY = "Expected every step once: --fill ffill, --fill interpolate or --fill zero says what stands for it"
-
-
-def _refuse_gaps(rows: "pd.DataFrame", gaps: np.ndarray, step: Step, where: str) -> None:
-    if gaps.any():
-        first = rows[gaps > 0].iloc[0]
-        name = _of_series(rows, first)
-        steps = f"{int(gaps[gaps > 0][0])} steps of {step.label} are missing before {first['_time']}{name}"
-        _refuse(where, rows.loc[gaps > 0, "_line"], steps, _REMEDY)
-
-
-def _refuse_empty(rows: "pd.DataFrame", empty: "pd.DataFrame", where: str) -> None:
-    for name in empty.columns[empty.any()]:
-        _refuse(where, rows.loc[empty[name], "_line"], f"column {_called(name)} is empty", _REMEDY)
-
-
-def _filled(rows: "pd.DataFrame", names: list[str], fill: Fill) -> "pd.DataFrame":
+def _parse_numbers(rows: "pd.DataFrame", where: str) -> bool:
+    """Do what `_parse_times` does for numbers: days such as 20240131 are timestamps, other whole numbers are steps."""
     import pandas as pd
 
-    covariates = names[1:]
-    parts = []
-    for series, part in rows.groupby("_series"):
-        whole: Any = part.set_index("_number").reindex(range(part["_number"].iloc[0], part["_number"].iloc[-1] + 1))
-        whole["_series"] = series
-        whole[covariates] = whole[covariates].ffill().bfill()
-        if fill == "zero":
-            whole["_target"] = whole["_target"].fillna(0.0)
-        else:
-            whole["_target"] = whole["_target"].ffill() if fill == "ffill" else whole["_target"].interpolate()
-        parts.append(whole.rename_axis("_number").reset_index())
-    filled: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return filled
+    times = rows["_time"]
+    if (broken := times % 1 != 0).any():
+        refuse(
+            where,
+            rows.loc[broken, "_line"],
+            f"is no time. Received: {times[broken].iloc[0]}",
+            "Expected timestamps, or whole numbers of steps",
+        )
+    rows["_time"] = times.astype("int64")
+    if times.between(19_000_101, 21_001_231).all():
+        dates = pd.to_datetime(rows["_time"].astype(str), format="%Y%m%d", errors="coerce")
+        if dates.notna().all():
+            rows["_time"] = dates
+            return False
+    return True

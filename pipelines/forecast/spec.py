@@ -20,5 +20,5 @@ class ForecastSpec:
     heads: Count = hyper(4, "attention heads (patch_transformer)")
     conv: ConvSpec = ConvSpec(filters=32, kernel_size=16, stride=8, blocks=2, pooling="none", norm="none", activation="gelu")
     recurrent: RecurrentSpec = RecurrentSpec()
-    head: HeadSpec = HeadSpec(pooling="flatten", units=64, dropout=0.1)
-    train: TrainSpec = TrainSpec(epochs=10, batch_size=256, learning_rate=1e-3)
+    head: HeadSpec = HeadSpec(pooling="flatten", units=64, dropout=0.3)
+    train: TrainSpec = TrainSpec(epochs=8, batch_size=256, learning_rate=1e-3)

@@ -120,8 +120,8 @@ class ForecastSplits(Splits):
     def unscale(self, scaled: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Return scaled forecasts (windows, ...) of the target in its own units."""
         shape = (-1,) + (1,) * (scaled.ndim - 1)
-        series = self.series[starts]
-        values = scaled * self.std[series].reshape(shape) + self.mean[series].reshape(shape)
+        mean, std = (fact[self.series[starts]].reshape(shape).astype(scaled.dtype) for fact in (self.mean, self.std))
+        values = scaled * std + mean
         return np.asarray(np.expm1(values) if self.log1p else values)
 
 
@@ -151,6 +151,7 @@ def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None
     rows = np.hstack([*scaled, features]).astype(np.float32)
     mase_scale = _mase_scale(panel, train, protocol.season, notes)
     starts = {part: _starts(panel, protocol, borders[i], borders[i + 1], part) for i, part in enumerate(PARTS)}
+    _note_unscored(panel, starts["test"], notes)
     return ForecastSplits(
         dataset=dataset,
         digest=sources.digest(rows, panel.target, panel.number, *starts.values()),
@@ -253,6 +254,13 @@ def _starts(panel: Panel, protocol: Protocol, begin: int, end: int, part: Part) 
         keep = latest[-protocol.limit :] if part == "train" else latest[np.linspace(0, len(starts) - 1, protocol.limit).astype(int)]
         starts = starts[np.sort(keep)]
     return starts
+
+
+def _note_unscored(panel: Panel, starts: np.ndarray, notes: list[str]) -> None:
+    unscored = np.setdiff1d(np.arange(len(panel.names)), panel.series[starts])
+    if len(unscored):
+        shown = ", ".join(panel.names[position] for position in unscored[:5])
+        notes.append(f"{len(unscored)} series are too short for a window in the test part and are not scored: {shown}")
 
 
 def _longest(panel: Panel) -> str:

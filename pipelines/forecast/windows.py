@@ -27,11 +27,14 @@ def batches(splits: ForecastSplits, part: Part, batch_size: int, *, seed: int | 
     return dataset.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def predict(model: keras.Model, splits: ForecastSplits, part: Part, batch_size: int = 1024) -> np.ndarray:
-    """Return the network's forecasts (windows, horizon, 1 + levels) in the target's own units, batch by batch into one array."""
-    starts = splits.starts[part]
-    output = np.empty((len(starts), splits.horizon, 1 + len(LEVELS)), np.float32)
+def predict(model: keras.Model, splits: ForecastSplits, part: Part, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+    """Return the network's output (windows, horizon, 1 + levels) and what it corrects (windows, horizon), both scaled."""
+    both = keras.Model(model.input, [model.outputs[0], model.get_layer("level").output])
+    size = len(splits.starts[part])
+    output = np.empty((size, splits.horizon, 1 + len(LEVELS)), np.float32)  # filled batch by batch: it may be large
+    level = np.empty((size, splits.horizon), np.float32)
     for number, (inputs, _) in enumerate(batches(splits, part, batch_size)):
         rows = slice(number * batch_size, (number + 1) * batch_size)
-        output[rows] = splits.unscale(model.predict_on_batch(inputs), starts[rows])
-    return output
+        output[rows], corrected = both.predict_on_batch(inputs)
+        level[rows] = corrected[..., 0]
+    return output, level

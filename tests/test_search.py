@@ -1,0 +1,151 @@
+"""KerasTuner's traps, each with the test that would have caught it, on real oracles."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras_tuner as kt
+import pytest
+
+from pipelines.errors import UsageError
+from pipelines.pipeline import Objective
+from pipelines.space import Choice, Domain, Range, Scalar, Space, hyper
+from pipelines.specs import ConvSpec, TrainSpec
+from tuning.search import TUNERS, Proposal, Searcher, hyperparameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    flag: bool = hyper(False, "on or off")
+    conv: ConvSpec = ConvSpec()
+    train: TrainSpec = TrainSpec()
+
+
+ACCURACY = Objective(name="val_accuracy", direction="max")
+SMALL: dict[str, Domain] = {"conv.kernel_size": Choice((3, 5, 7)), "conv.stride": Choice((1, 2)), "conv.filters": Choice((16, 32, 64))}
+
+
+def searcher(
+    domains: Mapping[str, Domain] = SMALL, *, tuner: str = "random", seed: int = 42, objective: Objective = ACCURACY, **more: object
+) -> Searcher:
+    feasible = more.get("feasible", lambda values: True)
+    return Searcher(Space(base=Spec(), domains=domains), tuner=tuner, objective=objective, seed=seed, epochs=9, feasible=feasible)  # type: ignore[arg-type]
+
+
+def score(values: Mapping[str, Scalar]) -> float:
+    return 1 - abs(float(values["conv.kernel_size"]) - 5) / 10 - abs(float(values["conv.filters"]) - 32) / 100
+
+
+def ask_all(search: Searcher, most: int) -> list[Proposal]:
+    found: list[Proposal] = []
+    while len(found) < most and (proposal := search.ask()) is not None:
+        found.append(proposal)
+        search.tell(proposal.number, score(proposal.values))
+    return found
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid"])
+def test_no_point_is_proposed_twice_and_an_exhausted_space_is_said_so(tuner: str) -> None:
+    found = ask_all(searcher(tuner=tuner), 50)
+    assert len(found) == 18
+    assert len({tuple(proposal.values.items()) for proposal in found}) == 18
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_what_cannot_be_built_is_never_proposed(tuner: str) -> None:
+    found = ask_all(searcher(tuner=tuner, feasible=lambda values: values["conv.kernel_size"] != 7), 30)
+    assert found
+    assert all(proposal.values["conv.kernel_size"] != 7 for proposal in found)
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+def test_the_defaults_are_the_first_trial(tuner: str) -> None:
+    first = searcher(tuner=tuner).ask()
+    assert first is not None
+    assert first.values == {"conv.kernel_size": 3, "conv.stride": 1, "conv.filters": 32}
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_the_same_seed_and_answers_give_the_same_questions(tuner: str) -> None:
+    """Resuming replays the answers; KerasTuner's own state is stale after a change and lost after a kill."""
+    ranges: dict[str, Domain] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True)}
+    once, again = (ask_all(searcher(ranges, tuner=tuner), 12) for _ in range(2))
+    assert once == again
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_seed_is_a_seed_zero_too(seed: int) -> None:
+    """KerasTuner takes seed=0 for a random one."""
+    assert ask_all(searcher(seed=seed), 8) == ask_all(searcher(seed=seed), 8)
+
+
+def test_a_boolean_stays_a_boolean() -> None:
+    """`hp.Choice([True, False])` returns 1 and 0."""
+    values = [
+        proposal.values["flag"]
+        for proposal in (searcher({"flag": Choice((True, False))}, tuner=tuner).ask() for tuner in TUNERS)
+        if proposal
+    ]
+    assert all(isinstance(value, bool) for value in values)
+
+
+def test_the_direction_is_given_and_never_guessed() -> None:
+    """KerasTuner infers min for val_f1_score."""
+    search = searcher(objective=Objective(name="val_f1_score", direction="max"))
+    assert search._oracle.objective == kt.Objective("val_f1_score", "max")
+
+
+def test_the_space_is_declared_flat_and_nothing_is_built_to_discover_it() -> None:
+    declared = hyperparameters(
+        Space(base=Spec(), domains={**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True), "conv.blocks": Range(1, 4)})
+    )
+    assert [hp.name for hp in declared.space] == [*SMALL, "train.learning_rate", "conv.blocks"]
+    assert all(not hp.conditions for hp in declared.space)
+
+
+def test_failures_in_a_row_do_not_end_a_search() -> None:
+    """KerasTuner gives up after three."""
+    search = searcher()
+    for _ in range(6):
+        proposal = search.ask()
+        assert proposal is not None
+        search.tell(proposal.number, None)
+    assert search.ask() is not None
+
+
+@pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])
+def test_a_trial_without_a_finite_score_is_failed_and_not_run_again(bad: float | None) -> None:
+    search = searcher()
+    first = search.ask()
+    assert first is not None
+    search.tell(first.number, bad)
+    second = search.ask()
+    assert second is not None
+    assert second.values != first.values
+    assert next(iter(search._oracle.trials.values())).status == "FAILED"
+
+
+def test_hyperband_says_how_many_epochs_a_trial_gets() -> None:
+    found = ask_all(searcher(tuner="hyperband"), 40)
+    assert {proposal.epochs for proposal in found} >= {1, 3, 9}
+
+
+def test_bayesian_search_comes_to_the_best_region_sooner_than_the_grid_does() -> None:
+    ranges: dict[str, Domain] = {"conv.kernel_size": Range(1, 30), "conv.filters": Range(1, 100)}
+    best = {tuner: max(score(proposal.values) for proposal in ask_all(searcher(ranges, tuner=tuner), 25)) for tuner in ("bayesian", "grid")}
+    assert best["bayesian"] > best["grid"]
+
+
+def test_an_unknown_tuner_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'bayesian'"):
+        searcher(tuner="bayesien")
+
+
+def test_nothing_to_search_is_refused() -> None:
+    with pytest.raises(UsageError, match="nothing to search"):
+        searcher({})
+
+
+def test_no_search_needs_tensorboard() -> None:
+    """KerasTuner's loop imports it in every trial, and swallows that it is not there; the lock file does not bring it."""
+    assert importlib.util.find_spec("tensorboard") is None
