@@ -176,3 +176,7 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
         again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
         return f"Interrupted; finished trials are kept. Go on: appline {' '.join(again)} --resume {run_id[:8]}"
     return f"Interrupted; the best weights so far are kept. Look at them: appline {arguments[0]} evaluate --run {run_id[:8]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -175,6 +175,16 @@ def test_texts_tables_figures_and_files_come_back(run: MlflowRun, root: Path, tm
     assert back("plots/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_wide_figure_is_drawn_small_enough_for_a_runs_page(run: MlflowRun, root: Path, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    run.figure(Figure(figsize=(13, 4)), "plots/wide.png")
+    run.figure(Figure(figsize=(5, 4)), "plots/narrow.png")
+    widths = [Image.open(download(run.id, f"plots/{name}.png", tmp_path / "back", root=root)).width for name in ("wide", "narrow")]
+    assert widths == [740, 550]
+
+
 def test_an_artifact_that_is_not_there_is_told(run: MlflowRun, root: Path, tmp_path: Path) -> None:
     with pytest.raises(ApplineError, match=r"no-such\.png"):
         download(run.id, "no-such.png", tmp_path, root=root)

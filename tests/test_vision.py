@@ -153,7 +153,7 @@ def test_an_unknown_backbone_is_refused_with_the_nearest(splits: VisionSplits) -
 
 
 def test_a_backbone_file_that_is_not_there_is_refused(splits: VisionSplits) -> None:
-    with pytest.raises(DataError, match="no such file: gone.keras"):
+    with pytest.raises(DataError, match=r"no such file: gone\.keras"):
         PIPELINE.build(transfer(backbone="gone.keras"), splits)
 
 

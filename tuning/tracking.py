@@ -54,6 +54,7 @@ __all__ = [
 
 # Where `appline ui` shows a local store unless it is told another port.
 LOCAL_UI = "http://127.0.0.1:5000"
+WIDEST_FIGURE = 740  # pixels
 # Unless the user set them otherwise. MLflow's own defaults try for minutes to reach a server that went away.
 QUIET_AND_QUICK = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -259,7 +260,8 @@ class MlflowRun:
 
     def figure(self, figure: "Figure", path: str) -> None:
         with self._artifact(path) as local:
-            figure.savefig(local, dpi=110, bbox_inches="tight")
+            # A wider picture in a description pushes the rest of MLflow's page off the screen.
+            figure.savefig(local, dpi=min(110.0, WIDEST_FIGURE / figure.get_figwidth()))
 
     def file(self, path: Path, folder: str = "") -> None:
         self._client.log_artifact(self.id, str(path), folder or None)

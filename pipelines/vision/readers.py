@@ -106,7 +106,7 @@ def _tfds(data: str, options: "VisionPipeline") -> Read:
     if "image" not in builder.info.features or "label" not in builder.info.features:
         raise DataError(f"{data}: expected the features image and label. Found: {', '.join(builder.info.features)}")
     parts: dict[str, list[tuple[np.ndarray, int]]] = {}
-    for split in builder.info.splits:
+    for split in list(builder.info.splits) or ["train", "test"]:  # some builders learn their splits only by reading
         if split in PART_NAMES:
             pairs = tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))
             parts[PART_NAMES[split]] = [(image, int(label)) for image, label in pairs]

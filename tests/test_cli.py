@@ -1,0 +1,198 @@
+"""The command line as a person meets it: exit codes, messages, streams, files. Each test runs the real command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.samples import small_series
+
+ROOT = Path(__file__).parent.parent
+QUICK = ("--set", "conv.filters=8", "--set", "conv.blocks=2", "--limit", "80", "--epochs", "2")
+
+
+def appline(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "apps.cli", *arguments]
+    everything = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=everything, check=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """A folder in which `appline vision train` has run, and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = appline("vision", "train", *QUICK, "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("vison", "train"), 2, "No such command 'vison'. Did you mean 'vision'?"),
+        (("vision", "trian"), 2, "Did you mean 'train'?"),
+        (("vision", "train", "--epoch", "3"), 2, "Did you mean '--epochs'?"),
+        (("vision", "train", "--epochs", "three"), 2, "'three' is not a valid integer"),
+        (("vision", "train", "--set", "conv.kernal_size=3"), 2, "Did you mean 'conv.kernel_size'?"),
+        (("vision", "train", "--set", "conv.kernel_size"), 2, "expected KEY=VALUE"),
+        (("vision", "train", "--objective", "val_acuracy"), 2, "Did you mean 'val_accuracy'?"),
+        (("vision", "tune", "--max-time", "soon"), 2, "expected a duration such as 90s, 10m or 1h30m"),
+        (("vision", "train", "--config", "gone.yaml"), 2, "no such file"),
+        (("vision", "predict", "gone.png", "--model", "m.keras"), 3, "gone.png: no such file or folder"),
+        (("vision", "evaluate"), 2, "Give the model by --run RUN or by --model FILE"),
+        (("forecast", "train", "--horizon", "0"), 2, "horizon"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_answered_with_the_nearest_name_and_the_right_code(
+    arguments: tuple[str, ...], code: int, message: str, tmp_path: Path
+) -> None:
+    done = appline(*arguments, folder=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_config_file_with_an_unknown_key_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nconv:\n  kernel_size: 5\n  filtres: 3\n")
+    done = appline("vision", "train", "--config", "c.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "c.yaml: line 4: unknown key 'conv.filtres'. Did you mean 'conv.filters'?" in done.stderr
+
+
+@pytest.mark.parametrize(("line", "message"), [("seed: no", "line 1: seed: 'no' is not a valid integer"), ("conv: [1", "line")])
+def test_a_config_value_that_does_not_fit_is_refused_with_its_line(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "c.yaml").write_text(line + "\n")
+    done = appline("vision", "train", "--config", "c.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_data_that_is_refused_exits_with_3_and_records_nothing(tmp_path: Path) -> None:
+    done = appline("vision", "train", "--data", "digit", folder=tmp_path)
+    assert done.returncode == 3
+    assert "Did you mean 'digits'?" in done.stderr
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_spec_that_cannot_be_built_exits_with_2_before_anything_is_recorded(tmp_path: Path) -> None:
+    done = appline("vision", "train", "--set", "conv.padding=valid", "--set", "conv.kernel_size=9", folder=tmp_path)
+    assert done.returncode == 2
+    assert "does not fit into an extent of 8" in done.stderr
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_training_prints_one_json_object_and_progress_elsewhere(trained: tuple[Path, dict[str, object]]) -> None:
+    _, report = trained
+    assert report["domain"] == "vision"
+    assert set(report["test"]) >= {"accuracy", "log_loss"}  # type: ignore[call-overload]
+
+
+def test_a_run_predicts_and_is_evaluated_by_the_beginning_of_its_id(trained: tuple[Path, dict[str, object]]) -> None:
+    folder, report = trained
+    run = str(report["run_id"])[:8]
+    np.savez(folder / "x.npz", x=np.zeros((2, 8, 8)))
+    answers = appline("vision", "predict", "x.npz", "--run", run, "--json", folder=folder)
+    assert len(json.loads(answers.stdout)["answers"]) == 2
+    scores = appline("vision", "evaluate", "--run", run, "--json", folder=folder)
+    assert json.loads(scores.stdout)["accuracy"] == pytest.approx(report["test"]["accuracy"])  # type: ignore[index]
+
+
+def test_answers_are_not_written_over_a_file_that_exists(trained: tuple[Path, dict[str, object]]) -> None:
+    folder, report = trained
+    np.savez(folder / "x.npz", x=np.zeros((2, 8, 8)))
+    (folder / "kept.csv").write_text("precious")
+    done = appline("vision", "predict", "x.npz", "--run", str(report["run_id"]), "-o", "kept.csv", folder=folder)
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+    assert (folder / "kept.csv").read_text() == "precious"
+
+
+def test_a_model_of_another_application_is_refused(trained: tuple[Path, dict[str, object]]) -> None:
+    folder, report = trained
+    series = small_series(folder / "series.csv")
+    done = appline("forecast", "predict", str(series), "--run", str(report["run_id"]), folder=folder)
+    assert done.returncode == 2
+    assert "This is a vision model" in done.stderr
+
+
+def test_flags_come_before_environment_before_config_before_defaults(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("limit: 90\nseed: 5\nimage_size: 0\n")
+    done = appline("vision", "check", "--limit", "60", "--json", folder=tmp_path, APPLINE_LIMIT="70")
+    assert json.loads(done.stdout)["sizes"]["train"] == 60
+    done = appline("vision", "check", "--json", folder=tmp_path, APPLINE_LIMIT="70")
+    assert json.loads(done.stdout)["sizes"]["train"] == 70
+    done = appline("vision", "train", "--config", "c.yaml", "--dry-run", folder=tmp_path)
+    assert "train 90" in done.stderr
+    assert "seed=5  (c.yaml: line 2)" in done.stderr
+
+
+def test_a_gate_that_fails_exits_with_4(tmp_path: Path) -> None:
+    done = appline(
+        "vision", "train", "--limit", "80", "--epochs", "1", "--learning-rate", "1e-6", "--gate", "--no-tracking", folder=tmp_path
+    )
+    assert done.returncode == 4
+    assert "worse than" in done.stderr
+
+
+def test_a_tracking_server_that_is_down_fails_within_seconds_and_says_so(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = appline("vision", "train", *QUICK, "--tracking-uri", "http://127.0.0.1:9", folder=tmp_path)
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_exits_with_130_and_says_how_to_go_on(tmp_path: Path, stop: signal.Signals) -> None:
+    arguments = ["vision", "tune", *QUICK, "--only-search", "--search", "conv.kernel_size=1,2,3,5", "--trials", "4"]
+    command = [sys.executable, "-m", "apps.cli", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stderr is not None
+    seen = ""
+    while "trial 1/4" not in seen:
+        seen = process.stderr.readline()
+    process.send_signal(stop)
+    rest = process.stderr.read()
+    assert process.wait(60) == 130
+    assert "Go on: appline vision tune" in rest
+    resume = rest.rpartition("--resume ")[2].split()[0]
+    done = appline(*arguments, "--resume", resume, "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "(recorded before)" in done.stderr
+    assert len(json.loads(done.stdout)["trials"]) == 4
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bits_with_deterministic(tmp_path: Path) -> None:
+    import zipfile
+
+    weights = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        done = appline("vision", "train", *QUICK, "--deterministic", folder=tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        model = next((tmp_path / name / "mlruns").rglob("model.keras"))
+        with zipfile.ZipFile(model) as archive:
+            (tmp_path / f"{name}.h5").write_bytes(archive.read("model.weights.h5"))
+        weights.append(_arrays(tmp_path / f"{name}.h5"))
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    import h5py
+
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found

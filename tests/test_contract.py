@@ -1,0 +1,145 @@
+"""The contract, kept by every pipeline: a new domain is tested by its line in `PIPELINES`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines import DOMAINS, config, pipeline_class
+from pipelines.pipeline import PARTS, Pipeline
+from pipelines.space import flatten, hyperparameters, replace
+from tests.samples import small_series
+from tests.tiny import LinePipeline
+from tuning import compare
+from tuning.fit import Watch, fit
+from tuning.runs import NullTracker
+from tuning.train import read_model, train, write_model
+
+AnyPipeline = Pipeline[Any, Any]
+SHORT: dict[str, dict[str, object]] = {
+    "vision": {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 2},
+    "forecast": {"conv.filters": 8, "train.epochs": 2},
+    "line": {"train.epochs": 2},
+}
+
+
+@pytest.fixture(scope="module", params=[*DOMAINS, "line"])
+def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyPipeline:
+    """Each domain on little data; `line` is the fifth domain, rehearsed."""
+    if request.param == "line":
+        return LinePipeline()
+    if request.param == "vision":
+        return pipeline_class("vision")(limit=100)
+    path = small_series(tmp_path_factory.mktemp("series") / "hourly.csv")
+    return pipeline_class(request.param)(data=str(path), horizon=6, lookback=24)  # type: ignore[call-arg]
+
+
+@pytest.fixture(scope="module")
+def splits(pipeline: AnyPipeline) -> Any:
+    return pipeline.load()
+
+
+@pytest.fixture(scope="module")
+def spec(pipeline: AnyPipeline) -> Any:
+    return replace(pipeline.spec_type(), SHORT[pipeline.domain])
+
+
+@pytest.fixture(scope="module")
+def network(pipeline: AnyPipeline, splits: Any, spec: Any) -> Any:
+    return fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+
+
+def test_every_option_has_help_and_a_default(pipeline: AnyPipeline) -> None:
+    assert all(field.metadata.get("help") for field in dataclasses.fields(pipeline))
+    assert all(known.help for known in hyperparameters(pipeline.spec_type).values())
+
+
+def test_the_default_spec_is_a_point_of_its_own_space(pipeline: AnyPipeline, splits: Any) -> None:
+    pipeline.check(pipeline.spec_type(), splits)
+    assert set(pipeline.search) <= set(hyperparameters(pipeline.spec_type))
+    pipeline.space(pipeline.spec_type(), pipeline.search)
+
+
+def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: Any) -> None:
+    assert pipeline.load().digest == splits.digest
+    assert all(count > 0 for count in splits.sizes().values())
+    assert splits.describe()
+
+
+def test_a_config_file_written_is_read_back_to_the_same(pipeline: AnyPipeline, spec: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(config.write(pipeline, spec))
+    read = config.read(tmp_path / "config.yaml", type(pipeline), {field.name for field in dataclasses.fields(pipeline)})
+    values = {setting.key: setting.value for setting in read.hyperparameters.values()}
+    assert replace(pipeline.spec_type(), values) == spec
+    assert flatten(spec).keys() == values.keys()
+
+
+def test_validation_batches_hold_every_example_in_order(pipeline: AnyPipeline, splits: Any, spec: Any) -> None:
+    import tensorflow as tf
+
+    def targets() -> Any:
+        return [
+            np.concatenate([np.asarray(t) for t in tf.nest.flatten(y)], axis=-1)
+            for _, y in pipeline.batches(splits, "val", spec, training=False)
+        ]
+
+    once, again = np.concatenate(targets()), np.concatenate(targets())
+    assert len(once) == splits.sizes()["val"]
+    assert np.array_equal(once, again)
+
+
+def test_losses_average_to_the_headline(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
+    predictions = pipeline.predict(network, splits, "test")
+    headline = pipeline.score(predictions, splits, "test")[pipeline.headline.name]
+    mean = pipeline.losses(predictions, splits, "test").mean()
+    assert mean == pytest.approx(1 - headline if pipeline.headline.direction == "max" else headline, rel=1e-3)
+
+
+def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
+    rivals = [compare.rival(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
+    its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
+    assert rivals
+    assert all(set(rival.test) == set(its) for rival in rivals)
+    assert compare.strongest(rivals, pipeline.headline) in rivals
+
+
+def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path) -> None:
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    served = read_model(tmp_path / "model.keras")
+    assert served.facts["domain"] == pipeline.domain
+    assert json.loads(json.dumps(served.facts)) == served.facts
+    again = pipeline.predict(pipeline.recall(served, splits), splits, "test")
+    assert np.allclose(again, pipeline.predict(network, splits, "test"), rtol=1e-3, atol=1e-4)
+
+
+def test_tables_and_plots_are_made(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
+    predictions = pipeline.predict(network, splits, "test")
+    assert isinstance(pipeline.table(predictions, splits, "test"), pd.DataFrame)
+    assert len({name for name, _ in pipeline.plots(predictions, splits, "test")}) == len(list(pipeline.plots(predictions, splits, "test")))
+
+
+def test_no_part_of_a_training_reads_test_data_before_the_end(
+    pipeline: AnyPipeline, splits: Any, spec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    original = type(pipeline).batches
+
+    def spied(self: Any, splits: Any, part: str, spec: Any, *, training: bool) -> Any:
+        asked.append(part)
+        return original(self, splits, part, spec, training=training)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(pipeline), "batches", spied)
+    fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective(), gradients=True))
+    assert set(asked) <= set(PARTS) - {"test"}
+
+
+def test_a_training_reports_scores_beside_its_baselines(pipeline: AnyPipeline, spec: Any, splits: Any) -> None:
+    report = train(pipeline, spec, NullTracker(), splits=splits)
+    plain = json.loads(json.dumps(report.plain()))
+    assert plain["lift"]["verdict"] in ("beats", "ties", "loses to")
+    assert set(plain["baselines"]) == {rival.name for rival in report.rivals}
+    assert plain["cost"]["params"] > 0
