@@ -31,14 +31,15 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-bench: $(READY)  ## the published tables and the overhead ratios; see benchmarks/README.md
-	$(BIN)/python -m benchmarks
+bench: $(READY)  ## overhead ratios on data that every machine has; see benchmarks/README.md
+	$(BIN)/python -m benchmarks.trials
+	$(BIN)/python -m benchmarks.vision
 
 ui: $(READY)  ## MLflow on the local store
 	$(BIN)/appline ui
 
 docs: $(READY)  ## the --help texts in docs/
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

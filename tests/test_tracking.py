@@ -181,7 +181,10 @@ def test_a_wide_figure_is_drawn_small_enough_for_a_runs_page(run: MlflowRun, roo
 
     run.figure(Figure(figsize=(13, 4)), "plots/wide.png")
     run.figure(Figure(figsize=(5, 4)), "plots/narrow.png")
-    widths = [Image.open(download(run.id, f"plots/{name}.png", tmp_path / "back", root=root)).width for name in ("wide", "narrow")]
+    widths = []
+    for name in ("wide", "narrow"):
+        with Image.open(download(run.id, f"plots/{name}.png", tmp_path / "back", root=root)) as image:
+            widths.append(image.width)
     assert widths == [740, 550]
 
 
@@ -312,7 +315,7 @@ def test_the_run_of_a_killed_process_becomes_killed_at_the_next_start_and_a_livi
 @pytest.mark.slow
 def test_eight_processes_start_on_a_fresh_store_at_once(tmp_path: Path) -> None:
     processes = [begin(tmp_path / "fresh", "crowded", f"run {number}") for number in range(8)]
-    ids = {process.communicate("", timeout=300)[0].strip() for process in processes}
+    ids = {process.communicate("", timeout=300)[0].strip() for process in processes}  # which closes their pipes, too
     assert [process.returncode for process in processes] == [0] * 8
     assert {row.id for row in open_tracker("crowded", root=tmp_path / "fresh").rows()} == ids
     assert len(ids) == 8

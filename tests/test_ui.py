@@ -128,9 +128,9 @@ def serve(tracker: MlflowTracker) -> Served:
 @pytest.fixture(scope="module")
 def served(local: MlflowTracker) -> Iterator[Served]:
     started = serve(local)
-    yield started
-    started.process.terminate()
-    started.process.wait(30)
+    with started.process:
+        yield started
+        started.process.terminate()
 
 
 def get(url: str) -> bytes:
@@ -194,9 +194,9 @@ def test_artifacts_of_the_local_store_are_shown_by_the_server(served: Served, lo
 @pytest.mark.slow
 @pytest.mark.parametrize("last_word", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_it_ends_with_all_its_children(last_word: signal.Signals, local: MlflowTracker) -> None:
-    process = serve(local).process
-    children = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, last_word)
-    assert process.wait(30) == 0
+    with serve(local).process as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.kill(process.pid, last_word)
+        assert process.wait(30) == 0
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []

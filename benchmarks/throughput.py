@@ -1,0 +1,62 @@
+"""Images a second of appline's fit against a hand-written Keras loop of the same network on Fashion-MNIST, by turns.
+
+python -m benchmarks.throughput [IMAGES]
+"""
+
+import statistics
+import sys
+import time
+from typing import Any
+
+ROUNDS = 3
+
+
+def hand_written(pipeline: Any, splits: Any, spec: Any) -> float:
+    """Return the seconds of one epoch as a person would write it: compile and fit on tf.data."""
+    import keras
+    import tensorflow as tf
+
+    model = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    model.compile(keras.optimizers.AdamW(1e-3), **pipeline.compile_arguments(spec, splits))
+    x, y = splits.train.x.astype("float32"), keras.utils.to_categorical(splits.train.y, len(splits.classes))
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(y)).batch(spec.train.batch_size).prefetch(2)
+    model.fit(data.take(2), verbose=0, shuffle=False)  # traced
+    began = time.perf_counter()
+    model.fit(data, verbose=0, shuffle=False)
+    return time.perf_counter() - began
+
+
+def appline(pipeline: Any, splits: Any, spec: Any) -> float:
+    """Return the seconds of the second epoch of appline's fit, its validation taken off."""
+    from dataclasses import replace
+
+    from tuning.fit import Watch, fit
+
+    ends: list[float] = []
+    watch = Watch(objective=pipeline.objective(), on_epoch=lambda epoch, values: ends.append(time.perf_counter()))
+    small = replace(splits, val=splits.val.take(range(len(splits.classes))))  # type: ignore[arg-type]
+    fit(pipeline, replace(spec, train=replace(spec.train, epochs=2)), small, seed=1, watch=watch)
+    return ends[1] - ends[0]
+
+
+def main() -> None:
+    """Time both by turns and print the ratio of their medians."""
+    from apps import quiet
+
+    quiet.import_tensorflow()
+    from pipelines.vision.pipeline import VisionPipeline
+
+    images = int(sys.argv[1]) if len(sys.argv) > 1 else 12_800
+    pipeline = VisionPipeline(data="fashion-mnist", limit=images)
+    splits, spec = pipeline.load(), pipeline.spec_type()
+    times: dict[str, list[float]] = {"hand-written": [], "appline": []}
+    for number in range(1, ROUNDS + 1):
+        times["hand-written"].append(hand_written(pipeline, splits, spec))
+        times["appline"].append(appline(pipeline, splits, spec))
+        print(f"round {number}: " + ", ".join(f"{name} {images / seconds[-1]:.0f} images/s" for name, seconds in times.items()), flush=True)
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    print(f"appline / hand-written  {medians['hand-written'] / medians['appline']:.2f}   (target >= 0.95)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""CPU per short trial: appline's sweep against a raw build-compile-fit loop and stock KerasTuner, the same 20 networks on digits.
+
+    python -m benchmarks.trials
+
+Each contender runs in a process of its own, after imports and loading; CPU seconds are the process' own, all threads.
+The first trial of each (TensorFlow warms up) is left out of all three.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EPOCHS = 4
+KERNELS, STRIDES, FILTERS = (2, 3), (1, 2), (8, 12, 16, 24, 32)
+CONTENDERS = ("raw", "appline", "kerastuner")
+
+
+def appline_sweep(pipeline: Any, splits: Any, base: Any) -> list[float]:
+    from pipelines.space import Choice
+    from tuning.sweep import Sweep, run_sweep
+    from tuning.tracking import open_tracker
+
+    marks: list[float] = []
+
+    class Enough(Exception):
+        """The trials are over; what follows is no trial."""
+
+    def on_trial(trial: Any, best: Any) -> None:
+        marks.append(time.process_time())
+        if trial.number == len(KERNELS) * len(STRIDES) * len(FILTERS):
+            raise Enough
+
+    space = pipeline.space(base, {"conv.kernel_size": Choice(KERNELS), "conv.stride": Choice(STRIDES), "conv.filters": Choice(FILTERS)})
+    sweep = Sweep(trials=20, tuner="grid", trial_epochs=EPOCHS, objective=pipeline.objective())
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.suppress(Enough):
+            run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, on_trial=on_trial)
+    return marks
+
+
+def model_of(pipeline: Any, splits: Any, base: Any, kernel_size: int, stride: int, filters: int) -> Any:
+    import keras
+
+    from pipelines.space import replace
+
+    spec = replace(base, {"conv.kernel_size": kernel_size, "conv.stride": stride, "conv.filters": filters})
+    model = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    model.compile(keras.optimizers.AdamW(spec.train.learning_rate), **pipeline.compile_arguments(spec, splits))
+    return model
+
+
+def arrays(splits: Any) -> dict[str, Any]:
+    import numpy as np
+
+    eye = np.eye(len(splits.classes), dtype="float32")
+    part = {name: (splits.images(name).x.astype("float32"), eye[splits.images(name).y]) for name in ("train", "val")}
+    return {"x": part["train"][0], "y": part["train"][1], "validation_data": part["val"], "batch_size": 128, "epochs": EPOCHS, "verbose": 0}
+
+
+def raw(pipeline: Any, splits: Any, base: Any) -> list[float]:
+    marks = []
+    for kernel_size in KERNELS:
+        for stride in STRIDES:
+            for filters in FILTERS:
+                model_of(pipeline, splits, base, kernel_size, stride, filters).fit(**arrays(splits))
+                marks.append(time.process_time())
+    return marks
+
+
+def kerastuner(pipeline: Any, splits: Any, base: Any) -> list[float]:
+    import keras_tuner as kt
+
+    marks: list[float] = []
+
+    class Grid(kt.GridSearch):
+        def _configure_tensorboard_dir(self, callbacks: Any, trial: Any, execution: int = 0) -> None:
+            """As shipped it needs tensorboard, which nothing brings."""
+
+        def on_trial_end(self, trial: Any) -> None:
+            super().on_trial_end(trial)
+            marks.append(time.process_time())
+
+    def build(hp: kt.HyperParameters) -> Any:
+        chosen = hp.Choice("kernel_size", list(KERNELS)), hp.Choice("stride", list(STRIDES)), hp.Choice("filters", list(FILTERS))
+        return model_of(pipeline, splits, base, *chosen)
+
+    with tempfile.TemporaryDirectory() as folder:
+        Grid(build, objective=kt.Objective("val_accuracy", "max"), max_trials=20, directory=folder).search(**arrays(splits))
+    return marks
+
+
+def contend(name: str) -> None:
+    """Run one contender in this process and print its CPU seconds a trial."""
+    from apps import quiet
+
+    quiet.import_tensorflow()
+    from pipelines.space import replace
+    from pipelines.vision.pipeline import VisionPipeline, VisionSpec
+
+    pipeline = VisionPipeline()
+    base = replace(VisionSpec(), {"conv.blocks": 2, "augment.shift": 0})
+    splits = pipeline.load()
+    began = time.perf_counter()
+    marks = {"raw": raw, "appline": appline_sweep, "kerastuner": kerastuner}[name](pipeline, splits, base)
+    wall = time.perf_counter() - began
+    print(json.dumps({"cpu": (marks[-1] - marks[0]) / (len(marks) - 1), "trials": len(marks), "wall": wall}))
+
+
+def main() -> None:
+    """Run all contenders, one after another, and print their ratios."""
+    found = {}
+    for name in CONTENDERS:
+        done = subprocess.run([sys.executable, "-m", "benchmarks.trials", name], capture_output=True, text=True, check=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name:<12}{found[name]['cpu']:.2f} CPU s a trial  ({found[name]['trials']} trials)", flush=True)
+    print(f"appline / raw         {found['appline']['cpu'] / found['raw']['cpu']:.2f}   (target <= 1.25)")
+    print(f"appline / kerastuner  {found['appline']['cpu'] / found['kerastuner']['cpu']:.2f}")
+
+
+if __name__ == "__main__":
+    contend(sys.argv[1]) if len(sys.argv) > 1 else main()
