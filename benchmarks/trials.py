@@ -37,9 +37,8 @@ def appline_sweep(pipeline: Any, splits: Any, base: Any) -> list[float]:
 
     space = pipeline.space(base, {"conv.kernel_size": Choice(KERNELS), "conv.stride": Choice(STRIDES), "conv.filters": Choice(FILTERS)})
     sweep = Sweep(trials=20, tuner="grid", trial_epochs=EPOCHS, objective=pipeline.objective())
-    with tempfile.TemporaryDirectory() as folder:
-        with contextlib.suppress(Enough):
-            run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, on_trial=on_trial)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
+        run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, on_trial=on_trial)
     return marks
 
 

@@ -39,9 +39,9 @@ def test_augmentation_acts_in_training_only(splits: VisionSplits) -> None:
     outer = PIPELINE.trainable(network, spec, splits)
     x = splits.val.x[:8].astype("float32")
     assert np.array_equal(outer(x, training=False), network(x, training=False))
-    names = {type(layer).__name__ for layer in outer.layers}
-    assert {"RandomFlip", "Shift", "RandomRotation", "RandomZoom", "RandomErasing"} <= names
-    assert not names & {type(layer).__name__ for layer in PIPELINE.serve(network, splits).model.layers}
+    random = {"RandomFlip", "Shift", "RandomRotation", "RandomZoom", "RandomErasing"}
+    assert random <= {type(layer).__name__ for layer in outer.layers}
+    assert not random & {type(layer).__name__ for layer in PIPELINE.serve(network, splits).model.layers}
 
 
 def test_a_shift_moves_whole_pixels_by_at_most_its_share() -> None:

@@ -90,7 +90,7 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
             monitor.begin(phase)
             callbacks = [monitor, *([keras.callbacks.SwapEMAWeights()] if train.ema else [])]
             trainable.fit(batches, validation_data=validation, epochs=phase.epochs, callbacks=callbacks, shuffle=False, verbose=0)
-            if monitor.stopped:
+            if monitor.over:
                 break
     except KeyboardInterrupt:
         interrupted = True
@@ -147,6 +147,7 @@ class _Monitor(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
+        self.over = False  # no further phase either
         self._network = network
         self._watch = watch
         self._patience = train.patience or max(1, math.ceil(train.epochs / 2))
@@ -166,8 +167,10 @@ class _Monitor(keras.callbacks.Callback):
         return self._best.score
 
     def begin(self, phase: Phase) -> None:
-        """Start a phase: compiled anew, so gradients are traced anew."""
+        """Start a phase: compiled anew, so gradients are traced anew; its patience is its own."""
         self._norms = None
+        self._improved = self._epoch
+        self.stopped = ""
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._validated = [weight.numpy() for weight in self._network.weights]
@@ -187,7 +190,9 @@ class _Monitor(keras.callbacks.Callback):
         objective = self._watch.objective
         score = values[objective.name]
         if not (math.isfinite(values["loss"]) and math.isfinite(score)):
-            self._stop(f"loss is {values['loss']} and {objective.name} {score} in epoch {self._epoch}: lower train.learning_rate")
+            self._stop(
+                f"loss is {values['loss']} and {objective.name} {score} in epoch {self._epoch}: lower train.learning_rate", over=True
+            )
             if not self._best.weights:
                 raise Diverged(f"Training diverged: {self.stopped}")
         elif not self._best.weights or objective.better(score, self._best.score):
@@ -198,10 +203,11 @@ class _Monitor(keras.callbacks.Callback):
         if self._epoch - self._improved >= self._patience:
             self._stop(f"no better {objective.name} for {self._patience} epochs")
         if time.monotonic() > self._watch.deadline:
-            self._stop("the time is up")
+            self._stop("the time is up", over=True)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, *, over: bool = False) -> None:
         self.stopped = self.stopped or reason
+        self.over = self.over or over
         self.model.stop_training = True
 
     def restore(self) -> None:

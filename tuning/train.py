@@ -21,6 +21,7 @@ from tuning import card, compare, plots
 from tuning.compare import Lift, Rival
 from tuning.fit import EpochHook, Fitted, Watch, fit
 from tuning.runs import Record, Role, Run, Tracker
+from tuning.views import Leaderboard
 
 MOST_ROWS = 200_000  # of a table of predictions
 
@@ -174,6 +175,8 @@ def train(
         save(served, run)
         run.tags({"verdict": f"{lift.verdict} {lift.rival}"} if lift else {})
         run.describe(card.card(report, figures))
+        others = [f"test/{metric}" for metric in test if metric != pipeline.headline.name]
+        tracker.leaderboard_view(Leaderboard(headline=pipeline.headline.name, direction=pipeline.headline.direction, metrics=others))
     return report
 
 

@@ -1,5 +1,6 @@
 """Backbones trained elsewhere: any class of keras.applications, or a model that appline saved."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,14 @@ def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
         module for module in vars(keras.applications).values() if hasattr(module, "preprocess_input") and hasattr(module, spec.backbone)
     )
     try:
-        made = maker(
-            include_top=False, weights=None if spec.weights != "imagenet" else "imagenet", input_shape=(side, side, 3), pooling="avg"
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # MobileNet says that its weights were made at another size
+            made = maker(
+                include_top=False,
+                weights="imagenet" if spec.weights == "imagenet" else None,
+                input_shape=(side, side, 3),
+                pooling="avg",
+            )
         if spec.weights != "imagenet":
             made.load_weights(spec.weights)
     except ValueError as error:
