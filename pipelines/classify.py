@@ -99,7 +99,7 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
     for x, y, count in points:
         axes.annotate(str(count), (x, y), textcoords="offset points", xytext=(6, -12), fontsize=8, color="0.4")
     axes.set(title="Is it as right as it is sure?", xlabel="mean probability of the answer", ylabel="share of right answers")
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="lower right", frameon=False)
     return figure
 
 

@@ -18,10 +18,10 @@ def mistakes(images: "Images", probabilities: np.ndarray, splits: "VisionSplits"
     answers = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(answers != images.y)
     worst = wrong[np.argsort(-probabilities[wrong].max(axis=1))][:most]
-    columns = 8
+    columns = min(6, max(3, len(worst)))
     rows = max(1, -(-len(worst) // columns))
-    figure = Figure(figsize=(1.6 * columns, 1.95 * rows + 0.6), layout="constrained")
-    figure.suptitle(f"{len(wrong)} of {len(answers)} answered wrongly; the surest first")
+    figure = Figure(figsize=(1.1 * columns, 1.5 * rows + 0.5), layout="constrained")
+    figure.suptitle(f"{len(wrong)} of {len(answers)} answered wrongly; the surest first", fontsize=10)
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
         cell.axis("off")
@@ -29,5 +29,5 @@ def mistakes(images: "Images", probabilities: np.ndarray, splits: "VisionSplits"
         picture = images.x[at][..., :3] / splits.scale
         cell.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
         sure = round(100 * probabilities[at].max())
-        cell.set_title(f"{splits.classes[images.y[at]]}\nnot {splits.classes[answers[at]]} ({sure} %)", fontsize=8)
+        cell.set_title(f"{splits.classes[images.y[at]]}\nnot {splits.classes[answers[at]]} ({sure} %)", fontsize=7)
     return figure
