@@ -65,7 +65,7 @@ class HeadSpec:
 class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
 
-    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 8 to 40, fewer the more examples there are)")
+    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
     batch_size: Count = hyper(128, "examples per step")
     learning_rate: Annotated[float, Gt(0), Le(10)] = hyper(4e-3, "peak learning rate")
     optimizer: Optimizer = hyper("adamw", "optimizer")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from pipelines.errors import Diverged
-from pipelines.pipeline import Phase
 from pipelines.specs import TrainSpec
 from tests.tiny import LinePipeline, LineSpec
 from tuning import fit as fitting
@@ -79,14 +78,20 @@ def test_epochs_follow_the_number_of_examples_unless_they_are_given() -> None:
     assert num_epochs(TrainSpec(), 60_000) == fitting.FEWEST_EPOCHS
 
 
-def test_the_learning_rate_rises_to_its_peak_and_ends_at_zero() -> None:
-    train = TrainSpec(warmup=0.25)
-    schedule = fitting._optimizer(train, Phase(name="fit", epochs=4, learning_rate=1.0), steps=10)._learning_rate
-    rates = [float(schedule(step)) for step in range(41)]
-    assert max(rates) == pytest.approx(1.0, abs=1e-3)
-    assert rates.index(max(rates)) == 10
-    assert rates[0] < 0.05
-    assert rates[40] == pytest.approx(0, abs=1e-6)
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
+    rates = fitting.one_cycle(40, peak=1.0, warmup=0.25)
+    assert rates[0] == pytest.approx(0.04)
+    assert rates.argmax() == 10
+    assert rates[10] == 1.0
+    assert rates[25] == pytest.approx(0.5)
+    assert 0 < rates[39] < 0.01
+    assert fitting.one_cycle(40, peak=1.0, warmup=0.0)[0] == 1.0
+
+
+def test_the_table_of_learning_rates_gives_each_step_its_own_and_keeps_the_last() -> None:
+    schedule = fitting.Tabulated(fitting.one_cycle(10, peak=0.1, warmup=0.3))
+    assert [float(schedule(step)) for step in (0, 3, 9, 50)] == pytest.approx([0.004, 0.1, schedule.rates[9], schedule.rates[9]])
+    assert np.array_equal(fitting.Tabulated.from_config(schedule.get_config()).rates, schedule.rates)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "rmsprop"])
