@@ -30,9 +30,9 @@ class Short:
 DEMOS = (
     Short(
         domain="vision",
-        trials=12,
-        trial_epochs=8,
-        fixed={"train.epochs": 30},
+        trials=10,
+        trial_epochs=6,
+        fixed={"train.epochs": 30, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
@@ -42,9 +42,9 @@ DEMOS = (
     ),
     Short(
         domain="forecast",
-        trials=8,
-        trial_epochs=3,
-        fixed={},
+        trials=7,
+        trial_epochs=2,
+        fixed={"train.epochs": 6},
         searched={
             "conv.kernel_size": Choice((8, 16, 24)),
             "conv.stride": Choice((8, 12)),
