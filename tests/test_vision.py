@@ -53,6 +53,11 @@ def test_a_shift_moves_whole_pixels_by_at_most_its_share() -> None:
     assert set(rows) == set(columns) == {8, 9, 10, 11, 12}
 
 
+def test_a_shift_that_rounds_to_no_pixel_moves_nothing() -> None:
+    image = np.random.default_rng(0).random((4, 8, 8, 1)).astype("float32")
+    assert np.array_equal(Shift(0.04, seed=3)(image, training=True), image)
+
+
 def test_mixup_keeps_every_target_a_distribution(splits: VisionSplits) -> None:
     batches = PIPELINE.batches(splits, "train", replace(VisionSpec(), {"augment.mixup": 0.3}), training=True)
     _, targets = next(iter(batches))

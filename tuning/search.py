@@ -200,7 +200,7 @@ def _oracle(space: Space[Any], tuner: str, objective: Objective, seed: int, epoc
         case "bayesian":
             oracle = _Bayesian(max_trials=sys.maxsize, **common)
         case "hyperband":
-            oracle = _Hyperband(max_epochs=max(2, epochs), factor=HYPERBAND_FACTOR, **common)
+            oracle = _Hyperband(max_epochs=max(2, epochs), factor=HYPERBAND_FACTOR, hyperband_iterations=sys.maxsize, **common)
         case _:
             oracle = _Grid(max_trials=None, **common)
     oracle.prepare(space, feasible)

@@ -49,7 +49,10 @@ def _layers(spec: AugmentSpec, splits: "VisionSplits", seed: int) -> list[keras.
 
 @keras.saving.register_keras_serializable("appline")
 class Shift(keras.layers.Layer):
-    """Shift each image `(batch, height, width, channels)` by whole pixels, up to `factor` of its extents and at least 1.
+    """Shift each image `(batch, height, width, channels)` by whole pixels, up to `factor` of its extents.
+
+    An image so small that this rounds to no pixel stays where it is: one pixel of eight is no small shift (on optdigits
+    it cost .8 points of validation accuracy).
 
     Cropping a padded image moves the same pixels as `RandomTranslation` at a fifth of its time on a CPU: no
     interpolation. New pixels at the border repeat the old border.
@@ -65,7 +68,7 @@ class Shift(keras.layers.Layer):
         if not training:
             return images
         height, width = images.shape[1:3]
-        up, left = max(1, round(height * self.factor)), max(1, round(width * self.factor))
+        up, left = round(height * self.factor), round(width * self.factor)
         count = tf.shape(images)[0]
         rows = self._positions(count, height, up)
         columns = self._positions(count, width, left)
