@@ -153,7 +153,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"\n{_last_words(stop, arguments)}", err=True)
+        # click turns an interrupt into its own Abort and keeps ours as the cause.
+        click.echo(_last_words(stop.__cause__ or stop, arguments), err=True)
         code = INTERRUPTED
     except Exception as error:
         if verbose:

@@ -156,14 +156,15 @@ def test_a_tracking_server_that_is_down_fails_within_seconds_and_says_so(tmp_pat
 def test_an_interrupted_sweep_exits_with_130_and_says_how_to_go_on(tmp_path: Path, stop: signal.Signals) -> None:
     arguments = ["vision", "tune", *QUICK, "--only-search", "--search", "conv.kernel_size=1,2,3,5", "--trials", "4"]
     command = [sys.executable, "-m", "apps.cli", *arguments]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert process.stderr is not None
-    seen = ""
-    while "trial 1/4" not in seen:
-        seen = process.stderr.readline()
-    process.send_signal(stop)
-    rest = process.stderr.read()
-    assert process.wait(60) == 130
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        seen = ""
+        while "trial 1/4" not in seen and process.poll() is None:
+            seen = process.stderr.readline()
+        process.send_signal(stop)
+        rest = process.stderr.read()
+        assert process.wait(60) == 130
     assert "Go on: appline vision tune" in rest
     resume = rest.rpartition("--resume ")[2].split()[0]
     done = appline(*arguments, "--resume", resume, "--json", folder=tmp_path)
