@@ -5,18 +5,16 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from apps import flags, verbs
 from pipelines import DOMAINS, pipeline_class
 from pipelines.errors import ApplineError
-from pipelines.pipeline import Pipeline
+from pipelines.pipeline import AnyPipeline
 
 INTERRUPTED = 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-AnyPipeline = Pipeline[Any, Any]
 Verb = Callable[[type[AnyPipeline], click.Context], None]
 
 

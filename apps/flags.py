@@ -13,25 +13,20 @@ from click.core import ParameterSource
 
 from pipelines import config
 from pipelines.errors import UsageError
-from pipelines.pipeline import Pipeline
+from pipelines.pipeline import AnyPipeline
 from pipelines.space import Domain, Space, find, hyperparameters, parse_domain, replace
 
 SHORTCUTS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "learning_rate": "train.learning_rate"}
-AnyPipeline: typing.TypeAlias = Pipeline[Any, Any]
 
 
 def of_fields(owner: type) -> list[click.Option]:
     """Return one flag for each field of a dataclass whose fields were declared by `option`."""
     hints = typing.get_type_hints(owner, include_extras=False)
-    return [_flag(field.name, hints[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
+    return [flag(field.name, hints[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
 
 
 def flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
-    """Return one flag of the command line's own; `kind` is a Python type or a click type."""
-    return _flag(name, kind, default, help)
-
-
-def _flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
+    """Return one flag; `kind` is a Python type, a `Literal`, or a type that may be None."""
     word = f"--{name.replace('_', '-')}"
     shared: dict[str, Any] = {"default": default, "help": help, "envvar": f"APPLINE_{name.upper()}", "show_envvar": False}
     if isinstance(kind, types.UnionType):  # int | None: not given is the automatic choice

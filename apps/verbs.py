@@ -10,13 +10,13 @@ import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from apps import flags, quiet, show
 from pipelines.errors import DataError, UsageError
-from pipelines.pipeline import Pipeline, Served
+from pipelines.pipeline import AnyPipeline, Served
 from pipelines.space import hyperparameters
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tuning.runs import Row, Tracker
     from tuning.train import Report
 
-AnyPipeline = Pipeline[Any, Any]
 GATE_FAILED = 4
 
 

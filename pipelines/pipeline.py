@@ -199,3 +199,6 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         Raises:
             DataError: the input cannot be read; the message names the file and row.
         """
+
+
+AnyPipeline: TypeAlias = Pipeline[Any, Any]

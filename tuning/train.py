@@ -135,7 +135,7 @@ def train(
         fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch)
         run.history(fitted.history)
         if fitted.interrupted:
-            _keep_interrupted(pipeline, splits, fitted, run)
+            _keep_interrupted(pipeline, splits, fitted, objective, run)
 
         # --- test beside the rivals, once
         predictions = pipeline.predict(fitted.model, splits, "test")
@@ -290,11 +290,11 @@ def _lift(pipeline: Pipeline[Any, Any], splits: Splits, predictions: np.ndarray,
     return compare.lift(losses, compare.strongest(rivals, pipeline.headline), pipeline.seed)
 
 
-def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitted, run: Run) -> None:
+def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitted, objective: Objective, run: Run) -> None:
     """Save what an interrupted fit has learned, then go on being interrupted."""
     if fitted.best_epoch:
         save(pipeline.serve(fitted.model, splits), run)
-        run.metrics({f"best/{pipeline.objective().name}": fitted.best_score, "best/epoch": fitted.best_epoch})
+        run.metrics({f"best/{objective.name}": fitted.best_score, "best/epoch": fitted.best_epoch})
     raise Interrupted(run.id)
 
 

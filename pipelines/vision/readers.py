@@ -360,13 +360,12 @@ def _npz(path: Path, options: "VisionPipeline") -> Read:
     if len(shapes) > 1:
         raise DataError(f"{path}: the parts hold images of different shapes: {sorted(shapes)}")
     names = tuple(map(str, arrays["class_names"])) if "class_names" in arrays else ()
-    notes: tuple[str, ...] = ()
     if options.image_size and shapes != {(options.image_size, options.image_size, next(iter(shapes))[-1])}:
-        parts, notes = {part: _resized(images, options.image_size) for part, images in parts.items()}, ()
+        parts = {part: _resized(images, options.image_size) for part, images in parts.items()}
     if names:
         _require_names(parts, names, path)
         parts = _named(parts, names)
-    return Read(name=path.stem, where=str(path), parts=parts, classes=names, notes=notes)
+    return Read(name=path.stem, where=str(path), parts=parts, classes=names)
 
 
 def _checked(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str) -> Images:
