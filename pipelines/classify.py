@@ -1,11 +1,14 @@
-"""What classification domains share: scores, losses, tables and plots of class probabilities."""
+"""What classification domains share: labels and their division; scores, losses, tables and plots of class probabilities."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.pipeline import PARTS, Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,10 +106,65 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
     return figure
 
 
+# --- labels and their division ----------------------------------------------------------------------------------
+
+
+def label_text(value: object) -> str:
+    """Return a label as its class' name: the 1.0 of a column of numbers with gaps is called 1."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def class_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct labels in order: by number where all are whole numbers."""
+    present = set(labels)
+    numbers = all(label.lstrip("-").isdigit() for label in present)
+    return tuple(sorted(present, key=int if numbers else str))
+
+
 def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Return `labels` as `(n,)` int32 positions in `classes`."""
     order = {name: number for number, name in enumerate(classes)}
     return np.asarray([order[label] for label in labels], dtype=np.int32)
+
+
+def divide(labels: Mapping[str, np.ndarray], classes: Sequence[str], where: str, seed: int) -> dict[Part, tuple[str, np.ndarray]]:
+    """Return for each part which given part it comes from, and which rows of that.
+
+    Given parts stay whole; a missing one is a fifth of train (of what test leaves, at most 5,000 when test is given),
+    each class in its share.
+
+    Args:
+        labels: for each given part, `train` among them, class numbers `(n,)`.
+        classes: their names.
+        where: what messages call the data.
+        seed: decides who goes where.
+
+    Raises:
+        DataError: fewer than two classes, or one too small to stand in every part.
+    """
+    from sklearn.model_selection import train_test_split
+
+    missing = [part for part in ("test", "val") if part not in labels]
+    counts = Counter(classes[number] for number in labels["train"])
+    require_classes(dict(counts), where, least=1 + len(missing))
+    rows = {part: (part, np.arange(len(numbers))) for part, numbers in labels.items()}
+    for part in missing:
+        left = rows["train"][1]
+        share = min(math.ceil(len(left) / 5), 5_000 if "test" in labels else len(left))
+        kept, taken = train_test_split(left, test_size=max(share, len(counts)), stratify=labels["train"][left], random_state=seed)
+        rows["train"], rows[part] = ("train", np.sort(kept)), ("train", np.sort(taken))
+    return {part: rows[part] for part in PARTS}
+
+
+def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str) -> None:
+    """Refuse parts that are empty or hold classes that train lacks."""
+    known = set(labels["train"].tolist())
+    for part in ("val", "test"):
+        unknown = sorted({classes[number] for number in set(labels[part].tolist()) - known})
+        if unknown:
+            raise DataError(f"{where}: {part} holds classes that train lacks: {', '.join(unknown[:10])}")
+        if not len(labels[part]):
+            raise DataError(f"{where}: the part {part} is empty")
 
 
 def require_classes(counts: dict[str, int], where: str, *, least: int) -> None:

@@ -1,19 +1,35 @@
-"""Readers that domains share: tables, the samples of an optional package, digests, and names of data sets."""
+"""Readers that domains share: tables, TensorFlow Datasets, the samples of an optional package, digests, names of data sets and parts."""
 
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.errors import DataError, suggest
+from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
+# What a folder, a split column or TensorFlow Datasets may call a part.
+PART_NAMES: Mapping[str, Part] = MappingProxyType(
+    {
+        "train": "train",
+        "training": "train",
+        "val": "val",
+        "valid": "val",
+        "validation": "val",
+        "dev": "val",
+        "test": "test",
+        "testing": "test",
+    }
+)
+SPLIT_COLUMNS = ("split", "part", "subset")
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -50,11 +66,69 @@ def sample(package: str, item: str) -> "pd.DataFrame":
     return table.drop(columns="rownames", errors="ignore")
 
 
-def read_table(path: Path) -> "pd.DataFrame":
+def tfds_builder(data: str) -> Any:
+    """Return the prepared builder of `tfds:NAME`, downloaded where it has to be.
+
+    Raises:
+        DataError: there is no such set (the nearest name is given), or it cannot be downloaded.
+    """
+    import tensorflow_datasets as tfds
+
+    name = data.removeprefix("tfds:")
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError):
+        raise DataError(f"TensorFlow Datasets has no set {name!r}.{suggest(name, tfds.list_builders())}") from None
+    except (OSError, AssertionError, ConnectionError, tfds.download.DownloadError) as error:
+        raise DataError(
+            f"{data}: cannot be downloaded or read: {error}. Behind a firewall, prepare it elsewhere under TFDS_DATA_DIR"
+        ) from error
+    return builder
+
+
+def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
+    """Return which split of `builder` is which part; raise `DataError` when none is for training."""
+    # Some builders learn their splits only by reading.
+    parts = {PART_NAMES[split]: str(split) for split in list(builder.info.splits) or ["train", "test"] if split in PART_NAMES}
+    if "train" not in parts:
+        raise DataError(f"{data}: has no split train. Found: {', '.join(builder.info.splits)}")
+    return parts
+
+
+def split_column(table: "pd.DataFrame", column: str | None, where: str, first_line: int = 2) -> list[Part]:
+    """Return train, val or test for each row, all train without a column; refuse any other word with its line."""
+    if column is None:
+        return ["train"] * len(table)
+    words = [str(word).strip().lower() for word in table[column]]
+    for line, word in enumerate(words, start=first_line):
+        if word not in PART_NAMES:
+            hint = suggest(word, PART_NAMES)
+            raise DataError(f"{where}: line {line}: unknown split {word!r}.{hint} Expected train, val or test")
+    return [PART_NAMES[word] for word in words]
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in `folder` whose names do not begin with a dot, in order."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def hidden(path: Path, root: Path) -> bool:
+    """Return whether `path` or a folder between it and `root` has a name that begins with a dot."""
+    return any(name.startswith(".") for name in path.relative_to(root).parts)
+
+
+def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
+    """Return the folders that are called like a part: `train`, `val`, `test` and their like."""
+    return {PART_NAMES[folder.name.lower()]: folder for folder in folders if folder.name.lower() in PART_NAMES}
+
+
+def read_table(path: Path, *, as_texts: bool = False) -> "pd.DataFrame":
     """Return the table in a CSV, TSV, JSONL or Parquet file: columns named by its header, texts kept as they are.
 
     The delimiter is sniffed; UTF-8 is tried before Latin-1. Empty cells are missing; "NA" and "null" are texts,
-    unless every other value of their column is a number.
+    unless every other value of their column is a number. With `as_texts` nothing in a delimited file is a number:
+    "007" stays "007" and a column of years stays a column of texts.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names the row.
@@ -67,7 +141,7 @@ def read_table(path: Path) -> "pd.DataFrame":
         elif path.suffix == ".jsonl":
             table = pd.read_json(path, lines=True)
         else:
-            table = _read_delimited(path)
+            table = _read_delimited(path, as_texts)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: cannot be read as a table: {error}") from error
     if table.empty:
@@ -75,7 +149,7 @@ def read_table(path: Path) -> "pd.DataFrame":
     return table
 
 
-def _read_delimited(path: Path) -> "pd.DataFrame":
+def _read_delimited(path: Path, as_texts: bool) -> "pd.DataFrame":
     import csv
 
     import pandas as pd
@@ -99,6 +173,8 @@ def _read_delimited(path: Path) -> "pd.DataFrame":
             delimiter = csv.Sniffer().sniff(header, delimiters=",;\t|").delimiter
         except csv.Error:  # one column
             delimiter = ","
+    if as_texts:
+        return pd.read_csv(path, sep=delimiter, encoding=encoding, keep_default_na=False, na_values=[""], dtype=str)
     table = pd.read_csv(path, sep=delimiter, encoding=encoding, keep_default_na=False, na_values=[""])
     return table.apply(_numbers_with_gaps)
 

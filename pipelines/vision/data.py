@@ -1,8 +1,5 @@
 """Images from anywhere to `VisionSplits`: read, checked, split before anything is fitted to them."""
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines import classify, sources
-from pipelines.errors import DataError
 from pipelines.pipeline import PARTS, Part, Splits
 from pipelines.vision import readers
 from pipelines.vision.readers import Images
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from pipelines.vision.pipeline import VisionPipeline
-
-FEWEST_OF_A_CLASS = 3  # one for each part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +95,11 @@ def load(options: "VisionPipeline") -> VisionSplits:
     """
     read = readers.read(options)
     numbered, classes = _numbered(read)
-    parts = _divided(numbered, classes, read.where, options.seed)
+    rows = classify.divide({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
+    parts = {part: numbered[source].take(positions) for part, (source, positions) in rows.items()}
     if options.limit:
         parts = {part: _limited(images, options.limit, options.seed) for part, images in parts.items()}
-    _require_known(parts, classes, read.where)
+    classify.require_known({part: images.y for part, images in parts.items()}, classes, read.where)
     splits = VisionSplits(
         dataset=read.name,
         digest=sources.digest(*(array for part in PARTS for array in (parts[part].x, parts[part].y))),
@@ -121,39 +116,11 @@ def load(options: "VisionPipeline") -> VisionSplits:
 
 def _numbered(read: readers.Read) -> tuple[dict[str, Images], tuple[str, ...]]:
     """Return the parts with class numbers for labels; class names come from the reader, else from the labels, in order."""
-    present = {str(label) for images in read.parts.values() for label in images.y}
-    if read.classes:
-        classes = read.classes
-    else:
-        numbers = all(label.lstrip("-").isdigit() for label in present)
-        classes = tuple(sorted(present, key=int if numbers else str))
+    classes = read.classes or classify.class_names({str(label) for images in read.parts.values() for label in images.y})
     return {
         part: Images(x=images.x, y=classify.class_numbers([str(label) for label in images.y], classes))
         for part, images in read.parts.items()
     }, classes
-
-
-def _divided(parts: Mapping[str, Images], classes: Sequence[str], where: str, seed: int) -> dict[Part, Images]:
-    """Return train, val and test: given parts as they are, missing ones taken from train, stratified and seeded."""
-    missing = [part for part in ("test", "val") if part not in parts]
-    counts = Counter(classes[number] for number in parts["train"].y)
-    classify.require_classes(dict(counts), where, least=1 + len(missing))
-    divided: dict[str, Images] = dict(parts)
-    for part in missing:
-        train = divided["train"]
-        share = min(math.ceil(len(train.y) / 5), 5_000 if "test" in parts else len(train.y))
-        kept, taken = _stratified(train, max(share, len(classes)), seed)
-        divided["train"], divided[part] = kept, taken
-    return {part: divided[part] for part in PARTS}
-
-
-def _stratified(images: Images, count: int, seed: int) -> tuple[Images, Images]:
-    """Return what is left and the `count` images taken, each class in its share and at least once in both."""
-    from sklearn.model_selection import train_test_split
-
-    order = np.arange(len(images.y))
-    kept, taken = train_test_split(order, test_size=count, stratify=images.y, random_state=seed)
-    return images.take(np.sort(kept)), images.take(np.sort(taken))
 
 
 def _limited(images: Images, limit: int, seed: int) -> Images:
@@ -161,16 +128,6 @@ def _limited(images: Images, limit: int, seed: int) -> Images:
     firsts = np.unique(images.y, return_index=True)[1]
     others = np.setdiff1d(_some(len(images.y), limit, seed), firsts)
     return images.take(np.sort(np.concatenate([firsts, others[: max(0, limit - len(firsts))]])))
-
-
-def _require_known(parts: dict[Part, Images], classes: Sequence[str], where: str) -> None:
-    known = set(parts["train"].y.tolist())
-    for part in ("val", "test"):
-        unknown = sorted({classes[number] for number in set(parts[part].y.tolist()) - known})
-        if unknown:
-            raise DataError(f"{where}: {part} holds classes that train lacks: {', '.join(unknown[:10])}")
-        if not len(parts[part].y):
-            raise DataError(f"{where}: the part {part} is empty")
 
 
 def _scale(x: np.ndarray) -> float:

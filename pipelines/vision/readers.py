@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import sources
-from pipelines.errors import DataError, suggest
+from pipelines import classify, sources
+from pipelines.errors import DataError
+from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
     from pipelines.vision.pipeline import VisionPipeline
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-PART_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 IN_MEMORY = 2**30  # larger sets of image files are decoded into a file that is mapped
 LARGEST_NATIVE = 96  # images that agree in size keep it up to here
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -46,7 +46,7 @@ class Read:
 
     name: str
     where: str  # what error messages call it
-    parts: Mapping[str, Images]
+    parts: Mapping[Part, Images]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -85,7 +85,7 @@ def _fashion_mnist() -> Read:
     return Read(name="fashion-mnist", where="fashion-mnist", parts=_named(found.parts, CLOTHES), classes=CLOTHES)
 
 
-def _named(parts: Mapping[str, Images], names: Sequence[str]) -> dict[str, Images]:
+def _named(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Part, Images]:
     """Return the parts with names in place of class numbers."""
     return {part: Images(x=images.x, y=np.asarray(names, dtype=object)[images.y.astype(int)]) for part, images in parts.items()}
 
@@ -93,31 +93,19 @@ def _named(parts: Mapping[str, Images], names: Sequence[str]) -> dict[str, Image
 def _tfds(data: str, options: "VisionPipeline") -> Read:
     import tensorflow_datasets as tfds
 
-    name = data.removeprefix("tfds:")
-    try:
-        builder = tfds.builder(name)
-        builder.download_and_prepare()
-    except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError):
-        raise DataError(f"TensorFlow Datasets has no set {name!r}.{suggest(name, tfds.list_builders())}") from None
-    except (OSError, AssertionError, ConnectionError, tfds.download.DownloadError) as error:
-        raise DataError(
-            f"{data}: cannot be downloaded or read: {error}. Behind a firewall, prepare it elsewhere under TFDS_DATA_DIR"
-        ) from error
+    builder = sources.tfds_builder(data)
     if "image" not in builder.info.features or "label" not in builder.info.features:
         raise DataError(f"{data}: expected the features image and label. Found: {', '.join(builder.info.features)}")
-    parts: dict[str, list[tuple[np.ndarray, int]]] = {}
-    for split in list(builder.info.splits) or ["train", "test"]:  # some builders learn their splits only by reading
-        if split in PART_NAMES:
-            pairs = tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))
-            parts[PART_NAMES[split]] = [(image, int(label)) for image, label in pairs]
-    if "train" not in parts:
-        raise DataError(f"{data}: has no split train. Found: {', '.join(builder.info.splits)}")
+    parts = {
+        part: [(image, int(label)) for image, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))]
+        for part, split in sources.tfds_parts(builder, data).items()
+    }
     names = tuple(builder.info.features["label"].names)
     stacked, notes = _same_size(parts, options)
     return Read(name=data, where=data, parts=_named(stacked, names), classes=names, notes=notes)
 
 
-def _same_size(parts: dict[str, list[tuple[np.ndarray, int]]], options: "VisionPipeline") -> tuple[dict[str, Images], tuple[str, ...]]:
+def _same_size(parts: dict[Part, list[tuple[np.ndarray, int]]], options: "VisionPipeline") -> tuple[dict[Part, Images], tuple[str, ...]]:
     """Stack decoded images, resized where their sizes differ or a size is asked for."""
     from PIL import Image
 
@@ -141,14 +129,14 @@ def _same_size(parts: dict[str, list[tuple[np.ndarray, int]]], options: "VisionP
 
 def _folder(root: Path, options: "VisionPipeline") -> Read:
     """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`; hidden files and folders are passed over."""
-    below = _visible_folders(root)
-    parts = {PART_NAMES[folder.name.lower()]: folder for folder in below if folder.name.lower() in PART_NAMES}
+    below = sources.visible_folders(root)
+    parts = sources.part_folders(below)
     if "train" not in parts:
         parts = {"train": root}
-    files: list[tuple[str, Path, str]] = []
+    files: list[tuple[Part, Path, str]] = []
     for part, folder in parts.items():
-        for group in _visible_folders(folder):
-            images = sorted(path for path in group.rglob("*") if path.suffix.lower() in SUFFIXES and not _hidden(path, group))
+        for group in sources.visible_folders(folder):
+            images = sorted(path for path in group.rglob("*") if path.suffix.lower() in SUFFIXES and not sources.hidden(path, group))
             files += [(part, path, group.name) for path in images]
     if not files:
         kinds = " ".join(SUFFIXES)
@@ -162,14 +150,6 @@ def _folder(root: Path, options: "VisionPipeline") -> Read:
     return _from_files(root.name, str(root), files, options)
 
 
-def _visible_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(name.startswith(".") for name in path.relative_to(root).parts)
-
-
 # --- tables of paths --------------------------------------------------------------------------------------------
 
 
@@ -181,7 +161,7 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
         for role, names in (
             ("path", ("path", "file", "filename", "image", "filepath")),
             ("label", ("label", "class", "target", "category")),
-            ("split", ("split", "part", "subset")),
+            ("split", sources.SPLIT_COLUMNS),
         )
     }
     for role in ("path", "label"):
@@ -192,23 +172,14 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
         raise DataError(
             f"{path}: line {int(missing.argmax()) + 2}: no label in column {columns['label']!r} ({int(missing.sum())} such rows)"
         )
-    parts = _split_column(table[columns["split"]], path) if columns["split"] else ["train"] * len(table)
+    parts = sources.split_column(table, columns["split"], str(path))
     paths = [_inside(path, str(name), line) for line, name in enumerate(table[columns["path"]], start=2)]
     absent = [(line, name) for line, name in enumerate(paths, start=2) if not name.is_file()]
     if absent:
         listed = "; ".join(f"line {line}: {name}" for line, name in absent[:5])
         raise DataError(f"{path}: {len(absent)} of {len(paths)} images do not exist. {listed}. Paths are read from {path.parent}")
-    labels = [_label(value) for value in table[columns["label"]]]
+    labels = [classify.label_text(value) for value in table[columns["label"]]]
     return _from_files(path.stem, str(path), list(zip(parts, paths, labels, strict=True)), options)
-
-
-def _split_column(column: Any, path: Path) -> list[str]:
-    """Return train, val or test for each row; refuse any other word with its line."""
-    for line, word in enumerate(column, start=2):
-        if str(word).lower() not in PART_NAMES:
-            hint = suggest(str(word).lower(), PART_NAMES)
-            raise DataError(f"{path}: line {line}: unknown split {word!r}.{hint} Expected train, val or test")
-    return [PART_NAMES[str(word).lower()] for word in column]
 
 
 def _inside(table: Path, name: str, line: int) -> Path:
@@ -220,14 +191,10 @@ def _inside(table: Path, name: str, line: int) -> Path:
     return found
 
 
-def _label(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 # --- image files ------------------------------------------------------------------------------------------------
 
 
-def _from_files(name: str, where: str, files: list[tuple[str, Path, str]], options: "VisionPipeline") -> Read:
+def _from_files(name: str, where: str, files: list[tuple[Part, Path, str]], options: "VisionPipeline") -> Read:
     """Decode `(part, path, label)` triples in two passes: headers for sizes and channels, then pixels."""
     headers = _each([path for _, path, _ in files], _header)
     size, notes = target_size([header[0] for header in headers if header], options.image_size)
@@ -349,11 +316,11 @@ def _npz(path: Path, options: "VisionPipeline") -> Read:
     parts = {}
     for name in arrays:
         kind, _, word = name.partition("_")
-        if kind == "x" and (not word or word in PART_NAMES):
+        if kind == "x" and (not word or word in sources.PART_NAMES):
             target = f"y_{word}" if word else "y"
             if target not in arrays:
                 raise DataError(f"{path}: has {name} but no {target}. Its arrays: {', '.join(arrays)}")
-            parts[PART_NAMES.get(word, "train")] = _checked(arrays[name], arrays[target], f"{path}: {name}", f"{path}: {target}")
+            parts[sources.PART_NAMES.get(word, "train")] = _checked(arrays[name], arrays[target], f"{path}: {name}", f"{path}: {target}")
     if "train" not in parts:
         raise DataError(f"{path}: expected the arrays x and y, or x_train and y_train. Found: {', '.join(arrays)}")
     shapes = {images.x.shape[1:] for images in parts.values()}
@@ -401,7 +368,7 @@ def _resized(images: Images, side: int) -> Images:
     return Images(x=x.round().astype(images.x.dtype) if images.x.dtype.kind in "iu" else x.astype(images.x.dtype), y=images.y)
 
 
-def _require_names(parts: Mapping[str, Images], names: Sequence[str], path: Path) -> None:
+def _require_names(parts: Mapping[Part, Images], names: Sequence[str], path: Path) -> None:
     for part, images in parts.items():
         if images.y.dtype.kind not in "iu" or images.y.min() < 0 or images.y.max() >= len(names):
             raise DataError(
@@ -412,8 +379,9 @@ def _require_names(parts: Mapping[str, Images], names: Sequence[str], path: Path
 
 def _idx_folder(folder: Path) -> Read:
     """Read the four IDX files of MNIST and its relatives (LeCun 1998): `train-images-idx3-ubyte[.gz]` and so on."""
-    parts = {}
-    for part, stem in (("train", "train"), ("test", "t10k")):
+    parts: dict[Part, Images] = {}
+    stems: dict[Part, str] = {"train": "train", "test": "t10k"}
+    for part, stem in stems.items():
         found = {kind: sorted(folder.glob(f"{stem}-{kind}*-ubyte*")) for kind in ("images", "labels")}
         if not all(found.values()):
             raise DataError(f"{folder}: expected {stem}-images-idx3-ubyte[.gz] and {stem}-labels-idx1-ubyte[.gz]")
