@@ -75,7 +75,9 @@ def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
     pipeline: Any = pipeline_class(short.domain)()
     screen.say(f"\n{short.domain}: {short.trials} trials on {pipeline.data}")
     splits = pipeline.load()
-    sweep = Sweep(trials=short.trials, trial_epochs=short.trial_epochs, objective=pipeline.objective(), name=f"demo: {splits.dataset}")
+    sweep = Sweep(
+        trials=short.trials, trial_epochs=short.trial_epochs, objective=pipeline.objective_for(splits), name=f"demo: {splits.dataset}"
+    )
     return run_sweep(
         pipeline,
         pipeline.space(replace(pipeline.spec_type(), short.fixed), short.searched),

@@ -34,13 +34,14 @@ def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         return
     resolved = flags.resolve(context, pipeline_type)
     screen = _screen(resolved)
-    objective = resolved.pipeline.objective(resolved.options["objective"])
+    resolved.pipeline.objective(resolved.options["objective"])  # a wrong name is told before anything is loaded
     _tell_origins(screen, resolved)
     quiet.import_tensorflow(deterministic=resolved.options["deterministic"])
     from tuning import fit
     from tuning.train import train as run
 
     splits = resolved.pipeline.load()
+    objective = resolved.pipeline.objective_for(splits, resolved.options["objective"])
     resolved.pipeline.check(resolved.spec, splits)
     _tell_data(screen, splits)
     if resolved.options["dry_run"]:
@@ -67,13 +68,15 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         return
     resolved = flags.resolve(context, pipeline_type)
     screen, options = _screen(resolved), resolved.options
-    objective = resolved.pipeline.objective(options["objective"])
+    resolved.pipeline.objective(options["objective"])
     _tell_origins(screen, resolved)
     space = resolved.space
     max_seconds = duration(options["max_time"]) if options["max_time"] else math.inf
     quiet.import_tensorflow(deterministic=options["deterministic"])
     from tuning.sweep import Sweep, Trial, run_sweep
 
+    splits = resolved.pipeline.load()
+    objective = resolved.pipeline.objective_for(splits, options["objective"])
     sweep = Sweep(
         trials=options["trials"],
         tuner=options["tuner"],
@@ -82,7 +85,6 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         objective=objective,
         name=options["run_name"],
     )
-    splits = resolved.pipeline.load()
     _tell_data(screen, splits)
     screen.say(f"searching  {len(space.domains)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.domains.items()))
     if options["dry_run"]:

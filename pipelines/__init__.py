@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 # A domain is one line here, one folder beside this file and one module in apps/.
 DOMAINS: dict[str, str] = {
     "vision": "pipelines.vision.pipeline:VisionPipeline",
+    "text": "pipelines.text.pipeline:TextPipeline",
     "forecast": "pipelines.forecast.pipeline:ForecastPipeline",
+    "recommend": "pipelines.recommend.pipeline:RecommendPipeline",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import keras
 
 from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape
+from pipelines.specs import Activation
 
 KerasTensor = Any  # Keras ships no types
 
@@ -44,7 +45,7 @@ def _layer(layer: Layer, x: KerasTensor, name: str) -> KerasTensor:
 
 
 def conv(layer: Conv, x: KerasTensor, name: str) -> KerasTensor:
-    """Convolution, normalisation, activation and spatial dropout; `causal` pads before the first position of each extent."""
+    """Convolution, pooling, normalisation, activation and spatial dropout; `causal` pads before the first position of each extent."""
     rank = _rank(x)
     padding = layer.padding
     if padding == "causal":
@@ -63,6 +64,8 @@ def conv(layer: Conv, x: KerasTensor, name: str) -> KerasTensor:
         kernel_regularizer=_penalty(layer.l1, layer.l2),
         name=f"{name}_conv",
     )(x)
+    if layer.pool:
+        x = pool(layer.pool, x, name)
     x = normalise(layer.norm, x, name)
     if layer.activation:
         x = keras.layers.Activation(layer.activation, name=f"{name}_{layer.activation}")(x)
@@ -122,6 +125,29 @@ def dense(layer: Dense, x: KerasTensor, name: str) -> KerasTensor:
         kernel_regularizer=_penalty(layer.l1, layer.l2),
         name=f"{name}_dense",
     )(x)
+
+
+def attention(
+    x: KerasTensor,
+    heads: int,
+    hidden: int,
+    *,
+    activation: Activation,
+    dropout: float,
+    name: str,
+    seen: KerasTensor | None = None,
+    causal: bool = False,
+) -> KerasTensor:
+    """Return `(batch, steps, channels)` after each step has seen the others, or with `causal` those before it, then a dense pair.
+
+    Layers are normalised before, not after (Xiong et al. 2020). `seen` `(batch, steps)` says which steps may be looked at.
+    """
+    width = x.shape[-1]
+    normal = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
+    attend = keras.layers.MultiHeadAttention(heads, width // heads, dropout=dropout, name=name)
+    x = x + attend(normal, normal, attention_mask=None if seen is None else seen[:, None, :], use_causal_mask=causal)
+    normal = keras.layers.LayerNormalization(name=f"{name}_mlp_norm")(x)
+    return x + apply((Dense(units=hidden, activation=activation), Dense(units=width)), normal, f"{name}_mlp")
 
 
 def _penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:

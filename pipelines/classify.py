@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.pipeline import PARTS, Part
 
@@ -19,14 +20,16 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return accuracy, macro F1, Matthews correlation, log loss, and area under the ROC curve.
 
     Args:
-        labels: `(n,)` class numbers.
-        probabilities: `(n, classes)`, rows that sum to 1.
+        labels: `(n,)` class numbers, or `(n, classes)` zeros and ones where an example may have several classes.
+        probabilities: `(n, classes)`, rows that sum to 1 where an example has one class.
 
     The area under the curve is one class against the rest, averaged over classes (for two classes the usual one);
     it is left out when `labels` lack a class.
     """
     from sklearn import metrics
 
+    if labels.ndim == 2:
+        return _several(labels, probabilities)
     classes = np.arange(probabilities.shape[1])
     answers = probabilities.argmax(axis=1)
     # A rival may be wrong with certainty, which would cost an infinite loss.
@@ -44,28 +47,64 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def _several(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return accuracy (all classes of an example right), F1 over all answers and by class, share of wrong answers, area under the curve."""
+    from sklearn import metrics
+
+    answers = probabilities > 0.5
+    found = {
+        "accuracy": metrics.accuracy_score(labels, answers),
+        "f1_micro": metrics.f1_score(labels, answers, average="micro", zero_division=0),
+        "f1_macro": metrics.f1_score(labels, answers, average="macro", zero_division=0),
+        "hamming_loss": metrics.hamming_loss(labels, answers),
+    }
+    if (labels.min(axis=0) < labels.max(axis=0)).all():
+        found["auc"] = metrics.roc_auc_score(labels, probabilities, average="macro")
+    return {name: float(value) for name, value in found.items()}
+
+
+def right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return for each example whether its answer is right; of several classes, whether all are."""
+    if labels.ndim == 2:
+        return np.asarray(((probabilities > 0.5) == (labels > 0)).all(axis=1))
+    return np.asarray(probabilities.argmax(axis=1) == labels)
+
+
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the accuracy."""
-    return np.asarray(probabilities.argmax(axis=1) != labels, dtype=float)
+    return np.asarray(~right(labels, probabilities), dtype=float)
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
     """Return one row an example: its place, the truth, the answer, how sure it is, and each class' probability."""
     import pandas as pd
 
-    names = np.asarray(classes, dtype=object)
-    answers = probabilities.argmax(axis=1)
     frame = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(5)
-    frame.insert(0, "right", answers == labels)
+    frame.insert(0, "right", right(labels, probabilities))
     frame.insert(0, "probability", probabilities.max(axis=1).round(5))
-    frame.insert(0, "answer", names[answers])
-    frame.insert(0, "label", names[labels])
+    if labels.ndim == 2:
+        frame.insert(0, "answer", _joined(probabilities > 0.5, classes))
+        frame.insert(0, "label", _joined(labels > 0, classes))
+    else:
+        names = np.asarray(classes, dtype=object)
+        frame.insert(0, "answer", names[probabilities.argmax(axis=1)])
+        frame.insert(0, "label", names[labels])
     frame.insert(0, "example", np.arange(len(labels)))
     return frame
 
 
+def _joined(chosen: np.ndarray, classes: Sequence[str]) -> list[str]:
+    return ["|".join(name for name, one in zip(classes, row, strict=True) if one) for row in chosen]
+
+
 def plots(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the confusion matrix (rows in per cent of the true class) and the reliability of the probabilities."""
+    """Yield the confusion matrix (rows in per cent of the true class) and the reliability of the probabilities.
+
+    Examples with several classes have no confusion matrix: F1 by class stands in its place.
+    """
+    if labels.ndim == 2:
+        yield "f1_by_class", _f1_by_class(labels, probabilities, classes)
+        return
     yield "confusion", _confusion(labels, probabilities, classes)
     yield "reliability", _reliability(labels, probabilities)
 
@@ -84,6 +123,19 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
         ax=axes, cmap="Blues", values_format=".0f", include_values=show, xticks_rotation=45 if max(map(len, classes)) > 3 else "horizontal"
     )
     axes.set(title="Answers for each true class, per cent", xlabel="answer", ylabel="truth")
+    return figure
+
+
+def _f1_by_class(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "Figure":
+    from matplotlib.figure import Figure
+    from sklearn.metrics import f1_score
+
+    found = f1_score(labels, probabilities > 0.5, average=None, zero_division=0)
+    order = np.argsort(found, kind="stable")
+    figure = Figure(figsize=(6.4, min(14.0, 1.5 + 0.3 * len(classes))), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([classes[number] for number in order], found[order], color="tab:blue")
+    axes.set(title="Which labels are hard?", xlabel="F1 of the label", xlim=(0, 1))
     return figure
 
 
@@ -127,7 +179,7 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.asarray([order[label] for label in labels], dtype=np.int32)
 
 
-def divide(labels: Mapping[str, np.ndarray], classes: Sequence[str], where: str, seed: int) -> dict[Part, tuple[str, np.ndarray]]:
+def divide(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str, seed: int) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
 
     Given parts stay whole; a missing one is a fifth of train (of what test leaves, at most 5,000 when test is given),
@@ -144,16 +196,23 @@ def divide(labels: Mapping[str, np.ndarray], classes: Sequence[str], where: str,
     """
     from sklearn.model_selection import train_test_split
 
-    missing = [part for part in ("test", "val") if part not in labels]
+    missing: list[Part] = [part for part in PARTS[:0:-1] if part not in labels]
     counts = Counter(classes[number] for number in labels["train"])
     require_classes(dict(counts), where, least=1 + len(missing))
-    rows = {part: (part, np.arange(len(numbers))) for part, numbers in labels.items()}
+    rows: dict[Part, tuple[Part, np.ndarray]] = {part: (part, np.arange(len(numbers))) for part, numbers in labels.items()}
     for part in missing:
         left = rows["train"][1]
         share = min(math.ceil(len(left) / 5), 5_000 if "test" in labels else len(left))
         kept, taken = train_test_split(left, test_size=max(share, len(counts)), stratify=labels["train"][left], random_state=seed)
         rows["train"], rows[part] = ("train", np.sort(kept)), ("train", np.sort(taken))
     return {part: rows[part] for part in PARTS}
+
+
+def limited(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Return at most `limit` positions, in order, the first of each class among them."""
+    firsts = np.unique(labels, return_index=True)[1]
+    others = np.setdiff1d(sources.some(len(labels), limit, seed), firsts)
+    return np.sort(np.concatenate([firsts, others[: max(0, limit - len(firsts))]]))
 
 
 def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str) -> None:

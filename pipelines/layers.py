@@ -8,6 +8,59 @@ import numpy as np
 KerasTensor = Any  # Keras ships no types
 Shape: TypeAlias = tuple[int | None, ...]
 
+# ---------------------------------------------------------------------------------------------- sequences of any kind
+
+
+@keras.saving.register_keras_serializable("appline")
+class PositionEmbedding(keras.layers.Layer):
+    """A learned vector for each position, added to `(batch, positions, channels)`."""
+
+    def build(self, input_shape: Shape) -> None:
+        self.table = self.add_weight(shape=tuple(input_shape[1:]), initializer=keras.initializers.RandomNormal(stddev=0.02), name="table")
+
+    def call(self, x: KerasTensor) -> KerasTensor:
+        return x + self.table
+
+
+@keras.saving.register_keras_serializable("appline")
+class Scale(keras.layers.Layer):
+    """Its input times one learned number that begins at 1: how far a start is trusted."""
+
+    def build(self, input_shape: Shape) -> None:
+        self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
+
+    def call(self, x: KerasTensor) -> KerasTensor:
+        return x * self.factor
+
+
+# ------------------------------------------------------------------------------------------------------------ texts
+
+
+@keras.saving.register_keras_serializable("appline")
+class HashedNgrams(keras.layers.Layer):
+    """Ids (batch, length) to the ids (batch, length - size + 1) of their runs of `size`, from 1 to `buckets`; 0 where one of them is 0."""
+
+    def __init__(self, size: int, buckets: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size, self.buckets = size, buckets
+
+    def call(self, ids: KerasTensor) -> KerasTensor:
+        count = ids.shape[1] - self.size + 1
+        whole = keras.ops.cast(ids, "int64")
+        number, real = keras.ops.zeros_like(whole[:, :count]), keras.ops.ones_like(whole[:, :count], dtype="bool")
+        for offset in range(self.size):
+            one = whole[:, offset : offset + count]
+            number = (number * 1_000_003 + one) % 2_147_483_647  # a polynomial over a prime field
+            real = keras.ops.logical_and(real, one > 0)
+        return keras.ops.cast(keras.ops.where(real, 1 + number % self.buckets, 0), "int32")
+
+    def compute_output_spec(self, ids: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((ids.shape[0], ids.shape[1] - self.size + 1), dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "buckets": self.buckets}
+
+
 # ---------------------------------------------------------------------------------------------------- forecasting
 
 
@@ -60,17 +113,6 @@ class Interpolate(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "steps": self.steps}
-
-
-@keras.saving.register_keras_serializable("appline")
-class PositionEmbedding(keras.layers.Layer):
-    """A learned vector for each position, added to `(batch, positions, channels)`."""
-
-    def build(self, input_shape: Shape) -> None:
-        self.table = self.add_weight(shape=tuple(input_shape[1:]), initializer=keras.initializers.RandomNormal(stddev=0.02), name="table")
-
-    def call(self, x: KerasTensor) -> KerasTensor:
-        return x + self.table
 
 
 @keras.saving.register_keras_serializable("appline")
@@ -151,3 +193,137 @@ class Calibrated(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "log1p": self.log1p}
+
+
+# --------------------------------------------------------------------------------------------------- recommendation
+
+
+@keras.saving.register_keras_serializable("appline")
+class ItemTable(keras.layers.Layer):
+    """A vector and a bias for each item: looked up by id, or compared with states, by the same vectors.
+
+    With `num_features`, an item's vector is its own plus the sum of its features' vectors: items with few interactions
+    learn from their like. Item 0 is padding; its vector is zero.
+    """
+
+    def __init__(self, count: int, width: int, num_features: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.count, self.width, self.num_features = count, width, num_features
+
+    def build(self, input_shape: Any) -> None:
+        normal = keras.initializers.RandomNormal(stddev=0.05)
+        self.vectors = self.add_weight(shape=(self.count, self.width), initializer=normal, name="vectors")
+        self.bias = self.add_weight(shape=(self.count,), initializer="zeros", name="bias")
+        if self.num_features:
+            shape = (self.count, self.num_features)
+            self.features = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="features")
+            self.of_features = self.add_weight(shape=(self.num_features, self.width), initializer="zeros", name="of_features")
+        self.built = True
+
+    def start(self, bias: np.ndarray, features: np.ndarray | None) -> None:
+        """Set the biases (count,) to begin with, and each item's features (count, num_features)."""
+        self.bias.assign(bias)
+        if features is not None:
+            self.features.assign(features)
+
+    def call(self, x: KerasTensor, scores: bool = False, of: KerasTensor | None = None) -> KerasTensor:
+        """Return the vectors (..., width) of ids `x`; or the scores (..., items) of states `x`, of all items or of the ids `of`."""
+        if not scores:
+            real = keras.ops.cast(keras.ops.not_equal(x, 0), self.compute_dtype)
+            return self._vectors(x) * real[..., None]
+        if of is None:
+            vectors = self.vectors + keras.ops.matmul(self.features, self.of_features) if self.num_features else self.vectors
+            return keras.ops.matmul(x, keras.ops.transpose(vectors)) + self.bias
+        return keras.ops.matmul(x, keras.ops.transpose(self._vectors(of))) + keras.ops.take(self.bias, of)
+
+    def _vectors(self, ids: KerasTensor) -> KerasTensor:
+        own = keras.ops.take(self.vectors, ids, axis=0)
+        if not self.num_features:
+            return own
+        return own + keras.ops.matmul(keras.ops.take(self.features, ids, axis=0), self.of_features)
+
+    def compute_output_spec(self, x: Any, scores: bool = False, of: Any = None) -> keras.KerasTensor:
+        return keras.KerasTensor((*x.shape[:-1], self.count) if scores else (*x.shape, self.width), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "count": self.count, "width": self.width, "num_features": self.num_features}
+
+
+@keras.saving.register_keras_serializable("appline")
+class RunningMean(keras.layers.Layer):
+    """The mean of the steps up to each one (batch, steps, channels), of those alone for which `real` (batch, steps) is true."""
+
+    def call(self, x: KerasTensor, real: KerasTensor) -> KerasTensor:
+        weight = keras.ops.cast(real, x.dtype)[..., None]
+        return keras.ops.cumsum(x * weight, axis=1) / keras.ops.maximum(keras.ops.cumsum(weight, axis=1), 1)
+
+    def compute_output_shape(self, x_shape: Shape, real_shape: Shape) -> Shape:
+        return x_shape
+
+
+@keras.saving.register_keras_serializable("appline")
+class BlendedScores(keras.layers.Layer):
+    """A network's scores (batch, items + 1) with those of a closed form over raw histories (batch, any length) of item ids.
+
+    The closed form is a sum over the history of rows of a matrix, kept as compressed sparse rows; `weights` says how
+    much the last item, the last but one, ... counts. Both scores are standardised over the items; the closed form's
+    count `weight` times as much, or alone where that is infinite.
+    """
+
+    def __init__(self, count: int, stored: int, length: int, weight: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.count, self.stored, self.length, self.weight = count, stored, length, float(weight)
+        fixed: dict[str, Any] = {"initializer": "zeros", "trainable": False}
+        self.data = self.add_weight(shape=(stored,), name="data", **fixed)
+        self.places = self.add_weight(shape=(stored,), dtype="int32", name="places", **fixed)
+        self.bounds = self.add_weight(shape=(count + 1,), dtype="int32", name="bounds", **fixed)
+        self.weights_of = self.add_weight(shape=(max(length, 1),), name="weights_of", **fixed)
+        self.popularity = self.add_weight(shape=(count,), name="popularity", **fixed)
+
+    @classmethod
+    def of(cls, matrix: Any, weights: np.ndarray | None, popularity: np.ndarray, length: int, weight: float) -> "BlendedScores":
+        """Return the layer of a `recommend.closed.Linear` with this weight."""
+        from scipy import sparse
+
+        rows = sparse.csr_matrix(matrix) if weight else sparse.csr_matrix(matrix.shape, dtype=np.float32)
+        layer = cls(len(popularity), rows.nnz, len(weights) if weights is not None else 0, weight, name="blended")
+        layer.set_weights([rows.data, rows.indices, rows.indptr, weights if weights is not None else np.zeros(1), popularity])
+        return layer
+
+    def call(self, scores: KerasTensor, history: KerasTensor) -> KerasTensor:
+        if self.weight == 0:
+            return scores
+        closed = self._closed(history)
+        return closed if np.isinf(self.weight) else self._standard(scores) + self.weight * self._standard(closed)
+
+    def _closed(self, history: KerasTensor) -> KerasTensor:
+        import tensorflow as tf
+
+        if self.length:
+            history = history[:, -self.length :]
+        found = tf.where(history > 0)
+        item = tf.gather_nd(history, found)
+        bounds = tf.convert_to_tensor(self.bounds)
+        spans = tf.ragged.range(tf.gather(bounds, item), tf.gather(bounds, item + 1))
+        owner = tf.gather(found, spans.value_rowids())
+        value = tf.gather(tf.convert_to_tensor(self.data), spans.flat_values)
+        if self.length:
+            back = tf.shape(history, out_type=tf.int64)[1] - 1 - owner[:, 1]
+            value *= tf.gather(tf.convert_to_tensor(self.weights_of), back)
+        column = tf.cast(tf.gather(tf.convert_to_tensor(self.places), spans.flat_values), tf.int64)
+        shape = tf.stack([tf.shape(history, out_type=tf.int64)[0], tf.constant(self.count, tf.int64)])
+        total = tf.scatter_nd(tf.stack([owner[:, 0], column], axis=1), value, shape)
+        best = tf.reduce_max(total, axis=1, keepdims=True)
+        # As `recommend.closed.Linear` breaks ties.
+        return total + 1e-5 * tf.where(best > 0, best, 1.0) * self.popularity
+
+    def _standard(self, scores: KerasTensor) -> KerasTensor:
+        own = scores[:, 1:]
+        spread = keras.ops.std(own, axis=1, keepdims=True)
+        return (scores - keras.ops.mean(own, axis=1, keepdims=True)) / keras.ops.where(spread > 0, spread, 1.0)
+
+    def compute_output_spec(self, scores: Any, history: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(scores.shape, dtype=scores.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "count": self.count, "stored": self.stored, "length": self.length, "weight": self.weight}

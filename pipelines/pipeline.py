@@ -109,7 +109,7 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = MappingProxyType({})
     # Metrics that Keras reports for the validation part while it fits; the first is the default objective.
     objectives: ClassVar[tuple[Objective, ...]]
-    # The metric of `score` in which model and baselines are compared; `losses` averages to it (or to 1 minus it).
+    # What `judged_by` returns unless the data decides.
     headline: ClassVar[Objective]
     datasets: ClassVar[Mapping[str, str]]  # names that `--data` knows, with what they are
 
@@ -119,6 +119,14 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         if name and name not in known:
             raise UsageError(f"No objective is called {name!r}.{suggest(name, known)} Known: {', '.join(known)}")
         return known[name] if name else self.objectives[0]
+
+    def objective_for(self, splits: Sp, name: str = "") -> Objective:
+        """Return the objective called `name`, or the default one for this data."""
+        return self.objective(name)
+
+    def judged_by(self, splits: Sp) -> Objective:
+        """Return the metric of `score` in which model and baselines are compared; `losses` averages to it, or to 1 minus it."""
+        return self.headline
 
     def space(self, base: Spec, domains: Mapping[str, Domain]) -> Space[Spec]:
         """Return the space of `domains` around `base`, with this domain's conditions."""

@@ -37,10 +37,18 @@ def digest(*arrays: np.ndarray) -> str:
     state = hashlib.sha256()
     for array in arrays:
         state.update(f"{array.dtype}{array.shape}".encode())
-        # Strings and objects have no stable bytes of their own.
-        plain = array if array.dtype.kind in "biufM" else np.asarray([repr(value) for value in array.ravel()], dtype="S")
-        state.update(np.ascontiguousarray(plain).tobytes())
+        if array.dtype.kind in "biufM":
+            state.update(np.ascontiguousarray(array).tobytes())
+        else:  # strings and objects have no stable bytes of their own
+            state.update(b"\0".join(repr(value).encode("utf-8", "replace") for value in array.ravel()))
     return state.hexdigest()[:16]
+
+
+def some(total: int, count: int, seed: int) -> np.ndarray:
+    """Return at most `count` positions below `total`, in order, chosen by `seed`."""
+    if total <= count:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
 
 
 def existing(data: str, known: Mapping[str, str], domain: str) -> Path:
@@ -139,7 +147,7 @@ def read_table(path: Path, *, as_texts: bool = False) -> "pd.DataFrame":
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
         elif path.suffix == ".jsonl":
-            table = pd.read_json(path, lines=True)
+            table = pd.read_json(path, lines=True, dtype=False if as_texts else None)
         else:
             table = _read_delimited(path, as_texts)
     except (ValueError, OSError) as error:

@@ -1,6 +1,7 @@
 """Plans and blocks: what arithmetic says before Keras is called is what Keras builds."""
 
 import itertools
+from dataclasses import replace as replaced
 
 import keras
 import numpy as np
@@ -25,11 +26,11 @@ def test_sizes_weights_and_reality_agree(shape: Shape, padding: str) -> None:
     agreed = 0
     for norm, stride, dilation, kernel_size in itertools.product(("batch", "layer", "none"), (1, 2, 3), (1, 2), (1, 2, 3)):
         unit = Conv(filters=4, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, norm=norm)  # type: ignore[arg-type]
-        inner = Conv(filters=6, kernel_size=kernel_size, norm=norm)  # type: ignore[arg-type]
+        inner = Conv(filters=6, kernel_size=kernel_size, norm=norm, pool=Pool(kind="max", size=2) if stride > 1 else None)  # type: ignore[arg-type]
         plan: Plan = (
             unit,
             Pool(kind="sum", size=2),
-            Residual(body=(inner,)),
+            Residual(body=(replaced(inner, pool=None),)),
             Parallel(branches=((inner,), (inner, inner))),
             GlobalPool(kind="sum"),
         )

@@ -50,7 +50,7 @@ def spec(pipeline: AnyPipeline) -> Any:
 
 @pytest.fixture(scope="module")
 def network(pipeline: AnyPipeline, splits: Any, spec: Any) -> Any:
-    return fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    return fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective_for(splits))).model
 
 
 def test_every_option_has_help_and_a_default(pipeline: AnyPipeline) -> None:
@@ -94,9 +94,10 @@ def test_validation_batches_hold_every_example_in_order(pipeline: AnyPipeline, s
 
 def test_losses_average_to_the_headline(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
     predictions = pipeline.predict(network, splits, "test")
-    headline = pipeline.score(predictions, splits, "test")[pipeline.headline.name]
+    judge = pipeline.judged_by(splits)
+    headline = pipeline.score(predictions, splits, "test")[judge.name]
     mean = pipeline.losses(predictions, splits, "test").mean()
-    assert mean == pytest.approx(1 - headline if pipeline.headline.direction == "max" else headline, rel=1e-3)
+    assert mean == pytest.approx(1 - headline if judge.direction == "max" else headline, rel=1e-3)
 
 
 def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
@@ -104,7 +105,7 @@ def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: An
     its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
     assert rivals
     assert all(set(rival.test) == set(its) for rival in rivals)
-    assert compare.strongest(rivals, pipeline.headline) in rivals
+    assert compare.strongest(rivals, pipeline.judged_by(splits)) in rivals
 
 
 def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_no_part_of_a_training_reads_test_data_before_the_end(
         return original(self, splits, part, spec, training=training)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(pipeline), "batches", spied)
-    fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective(), gradients=True))
+    fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective_for(splits), gradients=True))
     assert set(asked) <= set(PARTS) - {"test"}
 
 

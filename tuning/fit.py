@@ -72,7 +72,7 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
     trainable = pipeline.trainable(network, spec, splits)
     batches = pipeline.batches(splits, "train", spec, training=True)
     validation = pipeline.batches(splits, "val", spec, training=False)
-    steps = math.ceil(splits.sizes()["train"] / train.batch_size)
+    steps = int(batches.cardinality())  # not examples by batch size: several examples may be one row
 
     # Not a training batch: to draw one would move the order of all that follow.
     probe = next(iter(pipeline.batches(splits, "train", spec, training=False))) if watch.gradients else None

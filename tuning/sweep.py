@@ -358,7 +358,7 @@ class _Search:
 
     def record(self, swept: Swept, run: Run) -> None:
         """Write what the sweep found: the winner's scores, figures, a card and the views of its page."""
-        objective, headline = self.sweep.objective, self.pipeline.headline
+        objective, headline = self.sweep.objective, self.pipeline.judged_by(self.splits)
         final, lift = swept.final, swept.final.lift
         run.metrics(
             {

@@ -113,7 +113,7 @@ def train(
     # --- data and spec, checked before anything is recorded
     splits = splits if splits is not None else pipeline.load()
     pipeline.check(spec, splits)
-    objective = objective or pipeline.objective()
+    objective = objective or pipeline.objective_for(splits)
 
     run = tracker.start(
         name or f"{getattr(spec, 'architecture', pipeline.domain)} on {splits.dataset}",
@@ -149,7 +149,7 @@ def train(
             run_id=run.id,
             url=tracker.url(run.id),
             objective=objective,
-            headline=pipeline.headline,
+            headline=pipeline.judged_by(splits),
             best=fitted.best_score,
             best_epoch=fitted.best_epoch,
             epochs=len(fitted.history["loss"]),
@@ -175,8 +175,9 @@ def train(
         save(served, run)
         run.tags({"verdict": f"{lift.verdict} {lift.rival}"} if lift else {})
         run.describe(card.card(report, figures))
-        others = [f"test/{metric}" for metric in test if metric != pipeline.headline.name]
-        tracker.leaderboard_view(Leaderboard(headline=pipeline.headline.name, direction=pipeline.headline.direction, metrics=others))
+        headline = report.headline
+        others = [f"test/{metric}" for metric in test if metric != headline.name]
+        tracker.leaderboard_view(Leaderboard(headline=headline.name, direction=headline.direction, metrics=others))
     return report
 
 
@@ -287,7 +288,7 @@ def _lift(pipeline: Pipeline[Any, Any], splits: Splits, predictions: np.ndarray,
     if not rivals:
         return None
     losses = pipeline.losses(predictions, splits, "test")
-    return compare.lift(losses, compare.strongest(rivals, pipeline.headline), pipeline.seed)
+    return compare.lift(losses, compare.strongest(rivals, pipeline.judged_by(splits)), pipeline.seed)
 
 
 def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitted, objective: Objective, run: Run) -> None:

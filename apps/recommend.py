@@ -1,0 +1,8 @@
+"""`python -m apps.recommend`: the same as `appline recommend`."""
+
+import sys
+
+from apps.cli import main
+
+if __name__ == "__main__":
+    main(["recommend", *sys.argv[1:]])

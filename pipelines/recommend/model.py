@@ -1,0 +1,78 @@
+"""The recommending network: vectors of items and users, an encoder of the history, and scores of all items or of one.
+
+To rank: `user` (batch,) and `history` (batch, history), as far as the architecture uses them, give scores
+(batch, items + 1). To rate, `item` (batch,) is given too and the answer is a rating (batch, 1).
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipelines.layers import ItemTable
+from pipelines.recommend import encoders
+from pipelines.recommend.closed import Biases
+from pipelines.recommend.spec import RecommendSpec
+from pipelines.recommend.splits import RecommendSplits
+
+KerasTensor = Any
+BLENDED = "to_be_blended"  # a layer of this name says that the scores are added to a closed form's
+DAMPED = Biases(user_penalty=5.0, item_penalty=3.0)  # what a rating network starts from and corrects
+
+
+def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
+    """Return the network. The layer `states` (batch, positions, width) is what next items are learned on."""
+    table = _table(spec, splits)
+    inputs: dict[str, KerasTensor] = {}
+    x = user = real = None
+    if spec.architecture in encoders.BY_HISTORY:
+        inputs["history"] = keras.Input((spec.history,), dtype="int32", name="history")
+        real = keras.ops.not_equal(inputs["history"], 0)
+        x = table(inputs["history"])
+        if spec.dropout:
+            x = keras.layers.Dropout(spec.dropout, name="history_dropout")(x)
+    if spec.architecture in encoders.BY_USER or splits.task == "rate":
+        inputs["user"] = keras.Input((), dtype="int32", name="user")
+    if spec.architecture in encoders.BY_USER:
+        user = _vectors(splits.num_users + 1, spec.conv.filters, "user_vectors")(inputs["user"])
+
+    states = encoders.encode(spec, x, user, real)
+    if spec.dropout:
+        states = keras.layers.Dropout(spec.dropout, name="states_dropout")(states)
+    states = keras.layers.Identity(name="states")(states)
+    last = states[:, -1]
+    if splits.task == "rank":
+        scores = table(last, scores=True)
+        if spec.start_from == "baseline":
+            scores = keras.layers.Identity(name=BLENDED)(scores)
+        return keras.Model(inputs, scores, name="network")
+    inputs["item"] = keras.Input((), dtype="int32", name="item")
+    return keras.Model(inputs, _rating(table, last, inputs, splits), name="network")
+
+
+def _table(spec: RecommendSpec, splits: RecommendSplits) -> ItemTable:
+    """Return the items' vectors and biases; scores begin at the logarithm of popularity."""
+    features = splits.features.toarray() if spec.architecture == "two_tower" and splits.features is not None else None
+    table = ItemTable(splits.num_items + 1, spec.conv.filters, num_features=0 if features is None else features.shape[1], name="items")
+    table.build(None)
+    counts = np.bincount(splits.item[splits.part == 0], minlength=splits.num_items + 1).astype(np.float32)
+    table.start(np.log(np.maximum(counts, 0.5) / counts.mean()), features)
+    return table
+
+
+def _vectors(count: int, width: int, name: str) -> keras.layers.Embedding:
+    return keras.layers.Embedding(count, width, embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05), name=name)
+
+
+def _rating(table: ItemTable, state: KerasTensor, inputs: dict[str, KerasTensor], splits: RecommendSplits) -> KerasTensor:
+    """Return mean + user's and item's difference + the product of their vectors; the differences begin as the closed form has them."""
+    closed = DAMPED.fit(splits, splits.known("val"))
+    parts = []
+    for name, values in (("user", closed.users), ("item", closed.items)):
+        layer = keras.layers.Embedding(
+            len(values), 1, embeddings_initializer=keras.initializers.Constant(values[:, None]), name=f"{name}_difference"
+        )
+        parts.append(layer(inputs[name]))
+    # 1 / width: products of small vectors begin near zero whatever the width.
+    product = keras.layers.Dot(axes=-1, name="product")([state, table(inputs["item"])])
+    return keras.layers.Add(name="rating")([*parts, product]) + closed.mean

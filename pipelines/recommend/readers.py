@@ -1,0 +1,262 @@
+"""From `--data` to who had what: what cannot be used is refused by line, and what was found strange is noted."""
+
+import time as clock
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from pipelines import sources
+from pipelines.errors import DataError, suggest
+from pipelines.pipeline import PARTS
+from pipelines.recommend.files import Table, read_file, read_tfds
+from pipelines.recommend.samples import SAMPLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+USERS = ("user", "user_id", "userid", "uid", "reviewerid", "reviewer_id", "customer", "customer_id", "customerid")
+ITEMS = ("item", "item_id", "itemid", "movieid", "movie_id", "product", "product_id", "productid", "asin", "isbn", "artist", "artist_id")
+RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall")
+TIMES = ("timestamp", "time", "date", "datetime", "ts", "unixreviewtime")
+TITLES = ("title", "name", "item_title", "movie_title", "movie")
+FEATURES = ("genres", "genre", "movie_genres", "categories", "category", "tags")
+NO_FEATURES = ("", "(no genres listed)")
+MILLISECONDS = 10**11  # larger times are milliseconds since 1970: as seconds they are after the year 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the user said about a table; empty texts mean that its columns tell by their names."""
+
+    user: str = ""
+    item: str = ""
+    rating: str = ""
+    time: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Interactions in the order of their source: `users` and `items` are texts (rows,), `rating` is float32.
+
+    `time` holds seconds, `part` 0, 1 or 2 for train, val and test, where the table says so. `titles` and `features`
+    tell of items by their id.
+    """
+
+    name: str
+    where: str  # what messages call it
+    users: np.ndarray
+    items: np.ndarray
+    rating: np.ndarray | None = None
+    time: np.ndarray | None = None
+    part: np.ndarray | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read(data: str, columns: Columns, items_file: str = "") -> Read:
+    """Return the interactions that `--data` names, with what `--items` tells of the items.
+
+    Raises:
+        DataError: there is nothing there, a column is missing, or a row cannot be used; the message names the line.
+    """
+    if data in SAMPLES:
+        table = Table(frame=SAMPLES[data].read(), where=data, first_line=1)
+    elif data.startswith("tfds:"):
+        table = read_tfds(data)
+    else:
+        table = read_file(sources.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "recommend"))
+    name = data if data in SAMPLES or data.startswith("tfds:") else Path(data).stem
+    return from_table(table, columns, name, _items_of(items_file, columns) if items_file else table.items)
+
+
+def from_table(table: Table, columns: Columns, name: str, about: Table | None = None) -> Read:
+    """Return the interactions that `table` holds; titles and features come from `about`, a table of items, where it is given."""
+    frame, where = table.frame, table.where
+    notes = list(table.notes)
+    lines = np.arange(table.first_line, table.first_line + len(frame))
+    ids = {}
+    for role, given, names in (("user", columns.user, USERS), ("item", columns.item, ITEMS)):
+        found = sources.find_column(frame, given, names, role=role, flag=f"--{role}-column", where=where)
+        if found is None:
+            _refuse_columns(frame, role, names, where)
+        ids[role] = texts(frame[found], lines, where)
+        if (count := len(set(ids[role]))) < 2:
+            raise DataError(f"{where}: column {found!r} holds {count} {role}. Expected at least 2 users and 2 items")
+    rating = sources.find_column(frame, columns.rating, RATINGS, role="rating", flag="--rating-column", where=where)
+    time = sources.find_column(frame, columns.time, TIMES, role="time", flag="--time-column", where=where)
+    split = sources.find_column(frame, "", sources.SPLIT_COLUMNS, role="split", flag="", where=where)
+    parts = sources.split_column(frame, split, where, table.first_line)
+    titles, features = _about(
+        table if about is None else about, ids["item"] if about is None else None, columns, notes, strict=about is None
+    )
+    return Read(
+        name=name,
+        where=where,
+        users=ids["user"],
+        items=ids["item"],
+        rating=_ratings(frame[rating], lines, where) if rating else None,
+        time=_times(frame[time], lines, where, notes) if time else None,
+        part=np.array([PARTS.index(part) for part in parts], np.int8) if split else None,
+        titles=titles,
+        features=features,
+        notes=tuple(notes),
+    )
+
+
+def _refuse_columns(frame: "pd.DataFrame", role: str, names: Sequence[str], where: str) -> NoReturn:
+    columns = [str(column) for column in frame.columns]
+    hint = next((found for column in columns if (found := suggest(column.strip().lower(), names))), "")
+    raise DataError(
+        f"{where}: has no column for the {role}. Expected one called {', '.join(names)}.{hint} "
+        f"Its columns: {', '.join(columns)}. Name it: --{role}-column NAME"
+    )
+
+
+def _refuse(where: str, lines: np.ndarray, what: str, expected: str) -> NoReturn:
+    more = f" and {len(lines) - 5:,} more" if len(lines) > 5 else ""
+    raise DataError(f"{where}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:5]))}{more}: {what}. {expected}")
+
+
+def texts(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
+    """Return ids as texts (rows,), as they are written; 12 and 12.0, of a column that once had gaps, are the same.
+
+    Raises:
+        DataError: a cell is empty.
+    """
+    import pandas as pd
+
+    codes, values = pd.factorize(column)
+    names = [_text(value) for value in values]
+    if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
+        names = [name[:-2] for name in names]
+    known = np.array([*names, ""], dtype=object)
+    found: np.ndarray = known[codes]  # -1, the last, is an empty cell
+    empty = np.array([not name.strip() for name in known])[codes]
+    if empty.any():
+        _refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
+
+
+def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    name = str(column.name)
+    for wrong, what in ((np.isnan(numbers), "holds no number"), (np.isinf(numbers), "is infinite")):
+        if wrong.any():
+            received = column.iloc[int(wrong.argmax())]
+            shown = "an empty cell" if pd.isna(received) else repr(received)
+            _refuse(
+                where,
+                lines[wrong],
+                f"column {name!r} {what}. Received: {shown}",
+                "Expected a number on every line; mend it, or name another: --rating-column NAME",
+            )
+    return numbers.astype(np.float32)
+
+
+def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str]) -> np.ndarray:
+    """Return seconds since 1970 (or steps, where numbers are small): (rows,) int64."""
+    import pandas as pd
+
+    seconds = pd.to_numeric(column, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(column) else None
+    if seconds is None or (seconds.isna() & column.notna()).mean() > 0.5:
+        parsed = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
+        seconds = ((parsed - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)).where(parsed.notna())
+    numbers = seconds.to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~np.isfinite(numbers)
+    if wrong.any():
+        received = column.iloc[int(wrong.argmax())]
+        _refuse(
+            where,
+            lines[wrong],
+            f"column {str(column.name)!r} holds no time. Received: {'an empty cell' if pd.isna(received) else repr(received)}",
+            "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, the same form on all lines",
+        )
+    if numbers.min() > MILLISECONDS:
+        numbers = numbers / 1000
+        notes.append(f"{where}: the times are so large that they are taken as milliseconds since 1970")
+    found = np.floor(numbers).astype(np.int64)
+    future = found > clock.time()
+    if future.any():
+        first = f"the first is line {lines[future.argmax()]}"
+        notes.append(f"{where}: {int(future.sum()):,} times are in the future ({first}: {column.iloc[int(future.argmax())]})")
+    return found
+
+
+# --- items ------------------------------------------------------------------------------------------------------
+
+
+def _items_of(items_file: str, columns: Columns) -> Table:
+    path = Path(items_file).expanduser()
+    if not path.is_file():
+        raise DataError(f"--items {items_file}: no such file. Expected a table with a column of item ids, and titles or features")
+    table = read_file(path)
+    given = columns.item if columns.item in map(str, table.frame.columns) else ""
+    found = sources.find_column(table.frame, given, (*ITEMS, "id"), role="item", flag="--item-column", where=table.where)
+    if found is None:
+        _refuse_columns(table.frame, "item", (*ITEMS, "id"), table.where)
+    lines = np.arange(table.first_line, table.first_line + len(table.frame))
+    frame = table.frame.drop(columns=found).assign(item=texts(table.frame[found], lines, table.where))
+    return Table(frame=frame, where=table.where, first_line=table.first_line)
+
+
+def _about(
+    table: Table, ids: np.ndarray | None, columns: Columns, notes: list[str], *, strict: bool
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return titles and features by id: of the ratings' own table, or (not `strict`) of a table that is all about items."""
+    import pandas as pd
+
+    frame = table.frame
+    ids = frame["item"].to_numpy(dtype=object) if ids is None else ids
+    given = columns.title if strict or columns.title in map(str, frame.columns) else ""
+    title = sources.find_column(frame, given, TITLES, role="title", flag="--title-column", where=table.where)
+    first = ~pd.Series(ids).duplicated().to_numpy()
+    if strict:
+        feature = sources.find_column(frame, "", FEATURES, role="features", flag="", where=table.where)
+        names = [feature] if feature else []
+    else:
+        names = [str(name) for name in frame.columns if name not in ("item", title)]
+        numbers = [name for name in names if _holds_numbers(frame[name])]
+        names = [name for name in names if name not in numbers]
+        if numbers:
+            notes.append(f"{table.where}: columns of numbers are no features and are left out: {', '.join(numbers)}")
+    titles: dict[str, str] = {}
+    if title:
+        given_titles = frame[title].to_numpy(dtype=object)[first]
+        titles = {key: _text(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
+    features: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        prefix = f"{name}=" if len(names) > 1 else ""
+        for key, value in zip(ids[first], frame[name].to_numpy(dtype=object)[first], strict=True):
+            if values := _several(value):
+                features[key] = (*features.get(key, ()), *(prefix + one for one in values))
+    return titles, features
+
+
+def _holds_numbers(column: "pd.Series") -> bool:
+    import pandas as pd
+
+    return bool(column.map(lambda value: np.ndim(value) == 0).all()) and bool(
+        (pd.to_numeric(column, errors="coerce").notna() | column.isna()).all()
+    )
+
+
+def _several(value: object) -> tuple[str, ...]:
+    """Return the features in one cell: texts between bars, or the elements of a list."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(_text(one) for one in value)
+    if value is None or value != value:
+        return ()
+    return tuple(one.strip() for one in _text(value).split("|") if one.strip() not in NO_FEATURES)

@@ -1,0 +1,30 @@
+"""The hyperparameters of a recommending network."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge
+
+from pipelines.space import hyper
+from pipelines.specs import ConvSpec, Count, Rate, RecurrentSpec, TrainSpec
+
+Architecture: TypeAlias = Literal["mf", "two_tower", "conv", "caser", "gru4rec", "sasrec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendSpec:
+    """Everything about a recommending network that a search may change. `conv.filters` is the width of all its vectors."""
+
+    architecture: Architecture = hyper("conv", "family of the network")
+    start_from: Literal["baseline", "none"] = hyper(
+        "baseline", "baseline: scores are added to those of the best closed form, with the weight that is best on val"
+    )
+    history: Count = hyper(50, "how many of a user's last items the network sees")
+    negatives: Annotated[int, Ge(0)] = hyper(
+        0, "items that each target is compared with, drawn once a step (0: all items up to 12,500, else 1,000; two_tower: 1,000)"
+    )
+    conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=3, padding="causal", pooling="none", norm="none")
+    recurrent: RecurrentSpec = RecurrentSpec()
+    heads: Count = hyper(2, "sasrec: attention heads")
+    dropout: Rate = hyper(0.3, "dropout of the items' vectors and before the scores")
+    train: TrainSpec = TrainSpec(epochs=20, batch_size=64, learning_rate=2e-3, patience=4)

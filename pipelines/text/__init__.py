@@ -1,0 +1,1 @@
+"""Text classification: words or characters in, one label (or several) out."""

@@ -1,0 +1,30 @@
+"""Simple rivals of a text network: the most frequent answer, and TF-IDF with logistic regression."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.pipeline import Baseline, Part
+from pipelines.space import Scalar
+
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
+
+SCORED: tuple[Part, ...] = ("val", "test")
+
+
+def baselines(splits: "TextSplits") -> Iterator[Baseline]:
+    """Yield the shares of the classes in train as everybody's answer, and the closed form that a network may start from."""
+    from pipelines.text import closed
+
+    shares = splits.hot("train").mean(axis=0)
+    same = {part: np.tile(shares, (splits.sizes()[part], 1)) for part in SCORED}
+    yield Baseline(name="most frequent", predictions=same, seconds=0.0)
+
+    began = time.perf_counter()
+    form = splits.closed
+    predictions = {part: closed.probabilities(form.logits[part], exclusive=splits.exclusive) for part in SCORED}
+    params: dict[str, Scalar] = {"setting": form.setting, "features": len(form.keys)}
+    yield Baseline(name="TF-IDF + logistic regression", predictions=predictions, seconds=time.perf_counter() - began, params=params)

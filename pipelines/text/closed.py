@@ -1,0 +1,197 @@
+"""The closed form of text classification: TF-IDF features and one logistic regression for each class."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipelines.pipeline import PARTS, Part
+from pipelines.text.tokens import TfidfLogits, Unit, features, in_batches
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+MOST_FEATURES = 100_000  # those in most training texts
+MOST_SPELLED = 5_000_000  # characters of train up to which runs of characters are tried too
+STRENGTHS = (1.0, 4.0, 16.0)  # C: the inverse of the penalty
+FOLDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """A fitted closed form.
+
+    `logits` `(n, classes)` of val and test come from the model of all training texts. Those of train are held out: each
+    text's come from a model that has not seen it, so that a network may learn on them what is still missing (stacked
+    generalisation, Wolpert 1992).
+    """
+
+    logits: Mapping[Part, np.ndarray]
+    setting: str
+    unit: Unit
+    lower: bool
+    spelling: bool
+    keys: np.ndarray
+    idf: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def layer(self) -> TfidfLogits:
+        """Return the layer that gives the same logits for raw texts."""
+        layer = TfidfLogits(len(self.kernel), len(self.bias), self.unit, self.lower, self.spelling, name="tfidf")
+        layer.set_weights([self.keys, self.idf, self.kernel, self.bias])
+        return layer
+
+
+def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exclusive: bool, unit: Unit, lower: bool, seed: int) -> Closed:
+    """Fit to train, choose features and penalty on val.
+
+    Args:
+        texts: `(n,)` strings for each part.
+        hot: `(n, classes)`, 1 where a text has the class.
+        exclusive: each text has one class; else any number.
+        unit: what a token is.
+        lower: whether case is ignored.
+        seed: of the folds.
+    """
+    spellings = [False, True] if sum(map(len, texts["train"])) <= MOST_SPELLED else [False]
+    found = {spelling: _Features.fit(texts, unit, lower, spelling) for spelling in spellings}
+    tried = {}
+    for spelling, matrices in found.items():
+        for strength in STRENGTHS:
+            linear = _Linear.fit(matrices.rows["train"], hot["train"], strength)
+            tried[spelling, strength] = (_rightness(linear(matrices.rows["val"]), hot["val"], exclusive), linear)
+    # The first of equals: fewer features, a stronger penalty.
+    (spelling, strength), (_, linear) = max(tried.items(), key=lambda item: item[1][0])
+    chosen = found[spelling]
+    logits: dict[Part, np.ndarray] = {part: linear(chosen.rows[part]) for part in ("val", "test")}
+    logits["train"] = _held_out(chosen.rows["train"], hot["train"], strength, seed)
+    return Closed(
+        logits={part: logits[part] for part in PARTS},
+        setting=f"{'words and spelling' if spelling else 'words'}, C={strength:g}" if unit == "word" else f"characters, C={strength:g}",
+        unit=unit,
+        lower=lower,
+        spelling=spelling,
+        keys=chosen.keys,
+        idf=chosen.idf,
+        kernel=linear.kernel,
+        bias=linear.bias,
+    )
+
+
+def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
+    """Return probabilities `(n, classes)`: they sum to 1 where classes exclude each other."""
+    from scipy.special import expit, softmax
+
+    return np.asarray(softmax(logits.astype(np.float64), axis=1) if exclusive else expit(logits.astype(np.float64)))
+
+
+def _rightness(logits: np.ndarray, hot: np.ndarray, exclusive: bool) -> float:
+    if exclusive:
+        return float((logits.argmax(axis=1) == hot.argmax(axis=1)).mean())
+    return float(((logits > 0) == (hot > 0)).all(axis=1).mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Features:
+    keys: np.ndarray
+    idf: np.ndarray
+    rows: Mapping[Part, "csr_array"]
+
+    @classmethod
+    def fit(cls, texts: Mapping[Part, np.ndarray], unit: Unit, lower: bool, spelling: bool) -> "_Features":
+        """Count features; those of one training text alone are left out where there are many texts."""
+        from scipy.sparse import csr_array
+
+        counted = {part: _Counted.of(texts[part], unit, lower, spelling) for part in PARTS}
+        train = counted["train"]
+        # A text's repeated feature counts once here.
+        distinct = np.unique(np.stack([train.row, train.key], axis=1), axis=0)[:, 1] if len(train.key) else train.key
+        keys, frequency = np.unique(distinct, return_counts=True)
+        least = 2 if len(texts["train"]) >= 1000 else 1
+        kept = np.flatnonzero(frequency >= least)
+        if len(kept) > MOST_FEATURES:
+            kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:MOST_FEATURES]])
+        if not len(kept):
+            kept = np.arange(len(keys))
+        keys, frequency = keys[kept], frequency[kept]
+        idf = np.log((1 + len(texts["train"])) / (1 + frequency)).astype(np.float32) + 1  # smooth, as scikit-learn's
+
+        def matrix(part: Part) -> "csr_array":
+            one = counted[part]
+            place = np.minimum(np.searchsorted(keys, one.key), len(keys) - 1)
+            known = keys[place] == one.key
+            shape = (len(texts[part]), len(keys))
+            at = (one.row[known].astype(np.int32), place[known].astype(np.int32))  # liblinear takes no wider ones
+            rows = csr_array((np.ones(known.sum(), np.float32), at), shape=shape)
+            rows.sum_duplicates()
+            rows.data = (1 + np.log(rows.data)) * idf[rows.indices]
+            length = np.sqrt(np.maximum(rows.multiply(rows).sum(axis=1), 1e-12))
+            rows.data = (rows.data / np.repeat(length, np.diff(rows.indptr))).astype(np.float32)
+            return rows
+
+        return cls(keys=keys, idf=idf, rows={part: matrix(part) for part in PARTS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """One entry for each feature in each text: the text's number and the feature's fingerprint, repeats included."""
+
+    row: np.ndarray
+    key: np.ndarray
+
+    @classmethod
+    def of(cls, texts: np.ndarray, unit: Unit, lower: bool, spelling: bool) -> "_Counted":
+        rows, keys, begin = [], [], 0
+        for found in in_batches(lambda batch: features(batch, unit, lower, spelling), texts):
+            rows.append(found.value_rowids().numpy() + begin)
+            keys.append(found.flat_values.numpy())
+            begin += int(found.nrows())
+        return cls(row=np.concatenate(rows), key=np.concatenate(keys))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Linear:
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, rows: "csr_array") -> np.ndarray:
+        return np.asarray(rows @ self.kernel + self.bias, dtype=np.float32)
+
+    @classmethod
+    def fit(cls, rows: "csr_array", hot: np.ndarray, strength: float) -> "_Linear":
+        """Fit one class after another: for two exclusive ones once, the other's weights being their negatives."""
+        exclusive_pair = hot.shape[1] == 2 and bool((hot.sum(axis=1) == 1).all())
+        fitted = [_logistic(rows, hot[:, number], strength) for number in ((1,) if exclusive_pair else range(hot.shape[1]))]
+        kernel = np.stack([weights for weights, _ in fitted], axis=1)
+        bias = np.asarray([constant for _, constant in fitted])
+        if exclusive_pair:
+            kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.concatenate([-bias, bias]) / 2
+        return cls(kernel=kernel.astype(np.float32), bias=bias.astype(np.float32))
+
+
+def _logistic(rows: "csr_array", y: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+    from scipy.sparse import csr_matrix
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(y)) < 2:  # a fold may lack a rare class
+        return np.zeros(rows.shape[1], np.float32), 10.0 if y.all() else -10.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150 classes together.
+        model: Any = LogisticRegression(C=strength, solver="liblinear", max_iter=50)
+        model.fit(csr_matrix(rows), y > 0)
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def _held_out(rows: "csr_array", hot: np.ndarray, strength: float, seed: int) -> np.ndarray:
+    """Return logits `(n, classes)` of each row by a model fitted to the other folds."""
+    from sklearn.model_selection import KFold
+
+    logits = np.empty(hot.shape, np.float32)
+    for others, fold in KFold(min(FOLDS, len(hot)), shuffle=True, random_state=seed).split(hot):
+        logits[fold] = _Linear.fit(rows[others], hot[others], strength)(rows[fold])
+    return logits

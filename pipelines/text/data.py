@@ -1,0 +1,212 @@
+"""Texts from anywhere to `TextSplits`: read, checked, split before a vocabulary or anything else is fitted to them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines import classify, sources
+from pipelines.errors import DataError
+from pipelines.pipeline import PARTS, Part, Splits
+from pipelines.text import readers
+from pipelines.text.readers import Texts
+
+if TYPE_CHECKING:
+    from pipelines.text.closed import Closed
+    from pipelines.text.pipeline import TextPipeline
+    from pipelines.text.tokens import Unit
+
+MOST_TOKENS = 30_000  # in an automatic vocabulary
+LONGEST = 400  # tokens, of an automatic length
+COVERED = 98  # per cent of training texts that an automatic length holds whole
+SHOWN_CLASSES = 20
+UNITS = {"word": "words", "char": "characters"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSplits(Splits):
+    """Texts and their classes for each part, and what a network must know: all of it taken from train alone.
+
+    `ids` `(n, length)` are the tokens' numbers, computed once for all trials (see `tokens.TokenIds`); `y` `(n,)` class
+    numbers, or `(n, classes)` zeros and ones where a text may have several.
+    """
+
+    train: Texts
+    val: Texts
+    test: Texts
+    y: Mapping[Part, np.ndarray]
+    ids: Mapping[Part, np.ndarray]
+    classes: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    length: int
+    unit: "Unit"
+    lower: bool
+    seed: int
+
+    def texts(self, part: Part) -> np.ndarray:
+        return {"train": self.train, "val": self.val, "test": self.test}[part].x
+
+    def labels(self, part: Part) -> np.ndarray:
+        return self.y[part]
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether each text has exactly one class."""
+        return self.y["train"].ndim == 1
+
+    def hot(self, part: Part) -> np.ndarray:
+        """Return the classes of each text as zeros and ones `(n, classes)`."""
+        y = self.y[part]
+        return np.eye(len(self.classes), dtype=np.float32)[y] if self.exclusive else y.astype(np.float32)
+
+    def sizes(self) -> dict[Part, int]:
+        return {part: len(self.y[part]) for part in PARTS}
+
+    def describe(self) -> dict[str, str]:
+        counts = sum(self.hot(part).sum(axis=0) for part in PARTS)
+        shown = [f"{name} {int(count)}" for name, count in zip(self.classes, np.atleast_1d(counts), strict=True)]
+        more = f" and {len(shown) - SHOWN_CLASSES} more" if len(shown) > SHOWN_CLASSES else ""
+        unknown = float((self.ids["val"] == 1).sum() / max(1, (self.ids["val"] > 0).sum()))
+        return {
+            "classes": f"{len(self.classes)}: {', '.join(shown[:SHOWN_CLASSES])}{more}",
+            "tokens": f"{UNITS[self.unit]}, {len(self.vocabulary):,} known; {unknown:.1%} of those in val are not",
+            "length": f"{self.length} tokens are read of each text",
+        }
+
+    @cached_property
+    def closed(self) -> "Closed":
+        """TF-IDF and logistic regression on these splits: the rival, and what a network may start from."""
+        from pipelines.text import closed
+
+        texts = {part: self.texts(part) for part in PARTS}
+        hot = {part: self.hot(part) for part in PARTS}
+        return closed.fit(texts, hot, exclusive=self.exclusive, unit=self.unit, lower=self.lower, seed=self.seed)
+
+
+def load(options: "TextPipeline") -> TextSplits:
+    """Read what `--data` names, split what is not split yet, and number the tokens that train knows.
+
+    Raises:
+        DataError: there is nothing there, or it cannot be used; the message says what and where.
+    """
+    from pipelines.text.tokens import TokenIds, in_batches
+
+    read = readers.read(options)
+    parts, y, classes, notes = _labelled(read, options)
+    if options.limit:
+        chosen = {part: classify.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
+        parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
+        y = {part: y[part][chosen[part]] for part in y}
+        classify.require_known({part: _first_classes(y[part]) for part in PARTS}, classes, read.where)
+
+    train = parts["train"].x
+    unit: Unit = options.tokens if options.tokens != "auto" else ("word" if _has_words(train) else "char")
+    vocabulary, lengths = _vocabulary(train, unit, options.lower, options.vocabulary)
+    length = options.length or int(np.clip(np.percentile(lengths, COVERED), 1, LONGEST))
+    numbered = TokenIds(list(vocabulary), length, unit, options.lower)
+    splits = TextSplits(
+        dataset=read.name,
+        digest=sources.digest(*(array for part in PARTS for array in (parts[part].x, y[part])), np.asarray([unit, options.lower, length])),
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
+        y=y,
+        ids={part: np.concatenate(in_batches(lambda batch: numbered(batch).numpy(), parts[part].x)) for part in PARTS},
+        classes=classes,
+        vocabulary=vocabulary,
+        length=length,
+        unit=unit,
+        lower=options.lower,
+        seed=options.seed,
+    )
+    return replace(splits, notes=(*read.notes, *notes, *_notes(splits)))
+
+
+def _labelled(
+    read: readers.Read, options: "TextPipeline"
+) -> tuple[dict[Part, Texts], dict[Part, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Return the three parts with their classes: numbers `(n,)`, or zeros and ones `(n, classes)` with `--multi-label`."""
+    if not options.multi_label:
+        classes = read.classes or classify.class_names({label for texts in read.parts.values() for label in texts.labels})
+        given = {part: classify.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
+        notes = _suspicion(classes, read)
+        rows = classify.divide(given, classes, read.where, options.seed)
+        y = {part: given[source][positions] for part, (source, positions) in rows.items()}
+        classify.require_known(y, classes, read.where)
+    else:
+        separator = options.label_separator or _separator(read)
+        several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
+        classes = classify.class_names({name for rows in several.values() for names in rows for name in names})
+        given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
+        # Split by each text's rarest class: so even that stands in every part.
+        rarest = np.argsort(np.argsort(given["train"].sum(axis=0), kind="stable"))
+        key = {part: np.where(hot > 0, -rarest, -len(classes) - 1).argmax(axis=1) for part, hot in given.items()}
+        notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
+        rows = classify.divide(key, classes, read.where, options.seed)
+        y = {part: given[source][positions] for part, (source, positions) in rows.items()}
+    return {part: read.parts[source].take(positions) for part, (source, positions) in rows.items()}, y, classes, notes
+
+
+def _first_classes(y: np.ndarray) -> np.ndarray:
+    return y if y.ndim == 1 else y.argmax(axis=1)
+
+
+def _suspicion(classes: tuple[str, ...], read: readers.Read) -> tuple[str, ...]:
+    """Note labels that look like several in one cell."""
+    for separator in "|;,":
+        joined = [name for name in classes if separator in name]
+        alone = {name for name in classes if separator not in name}
+        if joined and all(part.strip() in alone for name in joined for part in name.split(separator)):
+            return (f"{read.where}: labels such as {joined[0]!r} look like several in one: add --multi-label",)
+    return ()
+
+
+def _separator(read: readers.Read) -> str:
+    for separator in "|;,":
+        if any(separator in label for label in read.parts["train"].labels):
+            return separator
+    raise DataError(f"{read.where}: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT")
+
+
+def _apart(label: str, separator: str) -> set[str]:
+    return {name.strip() for name in label.split(separator) if name.strip()}
+
+
+def _has_words(texts: np.ndarray) -> bool:
+    """Return whether white space divides these texts into words: not so in DNA, proteins, Chinese."""
+    some = " ".join(texts[:: max(1, len(texts) // 2000)])[:1_000_000]
+    words = some.split()
+    return bool(words) and len(some) / len(words) <= 20
+
+
+def _vocabulary(texts: np.ndarray, unit: "Unit", lower: bool, most: int) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the known tokens, the most frequent first, and how many tokens each text has `(n,)`."""
+    from pipelines.text import tokens
+
+    counts: Counter[bytes] = Counter()
+    lengths = []
+    for found in tokens.in_batches(lambda batch: tokens.split(batch, unit, lower), texts):
+        counts.update(found.flat_values.numpy().tolist())
+        lengths.append(found.row_lengths().numpy())
+    least = 1 if most or len(counts) < 1000 else 2
+    # Ties in the order of the alphabet: the order in a file must not decide.
+    ordered = sorted((-count, token) for token, count in counts.items() if count >= least)
+    return tuple(token.decode("utf-8", "replace") for _, token in ordered[: most or MOST_TOKENS]), np.concatenate(lengths)
+
+
+def _notes(splits: TextSplits) -> tuple[str, ...]:
+    """Count val and test texts that also stand in train: they make scores look better than they are."""
+    seen = set(splits.train.x)
+    notes = []
+    for part in ("val", "test"):
+        texts = splits.texts(part)
+        twice = sum(text in seen for text in texts)
+        if twice:
+            notes.append(f"{twice} of {len(texts)} {part} texts also stand in train")
+    longest = max(map(len, splits.train.x))
+    if longest > 20_000:
+        notes.append(f"the longest text has {longest:,} characters; the first 20,000 of each are read")
+    return tuple(notes)

