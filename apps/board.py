@@ -7,6 +7,7 @@ import click
 from apps import quiet, show
 
 # MLflow's filter language knows no OR.
+BOUNDS = ("lift/low", "lift/high")
 NOT_PARTS = "tags.role != 'trial' and tags.role != 'baseline'"
 
 
@@ -21,7 +22,9 @@ def list_runs(uri: str, limit: int) -> None:
         return
     lines = []
     for row in rows:
-        headline = next((value for key, value in row.metrics.items() if key in ("test/accuracy", "test/mase")), None)
+        # A run's headline is the metric that its lift is told in.
+        lifted = next((key.removeprefix("lift/") for key in row.metrics if key.startswith("lift/") and key not in BOUNDS), "")
+        headline = row.metrics.get(f"test/{lifted}")
         when = datetime.fromtimestamp(row.start_time).strftime("%Y-%m-%d %H:%M")
         what = [row.id[:8], row.experiment, row.tags.get("role", ""), row.name, row.status, when]
         lines.append([*what, show.number(headline), row.tags.get("verdict", "")])

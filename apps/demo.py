@@ -41,6 +41,28 @@ DEMOS = (
         },
     ),
     Short(
+        domain="text",
+        trials=6,
+        trial_epochs=2,
+        fixed={"train.epochs": 6, "embedding.width": 32},
+        searched={
+            "conv.kernel_size": Choice((2, 3, 5)),
+            "conv.stride": Choice((1, 2)),
+            "conv.filters": Choice((16, 32)),
+        },
+    ),
+    Short(
+        domain="recommend",
+        trials=5,
+        trial_epochs=2,
+        fixed={"train.epochs": 6},
+        searched={
+            "conv.kernel_size": Choice((2, 3, 5)),
+            "conv.stride": Choice((1, 2)),
+            "conv.filters": Choice((32, 64)),
+        },
+    ),
+    Short(
         domain="forecast",
         trials=7,
         trial_epochs=2,

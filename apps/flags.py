@@ -32,7 +32,7 @@ def flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
     if isinstance(kind, types.UnionType):  # int | None: not given is the automatic choice
         (kind,) = (inner for inner in typing.get_args(kind) if inner is not type(None))
     if kind is bool:
-        return click.Option([word], is_flag=True, **shared)
+        return click.Option([f"{word}/--no-{word[2:]}" if default else word], is_flag=True, **shared)
     if typing.get_origin(kind) is typing.Literal:
         kind = click.Choice(typing.get_args(kind))
     return click.Option([word], type=kind, show_default=default not in ("", None), **shared)

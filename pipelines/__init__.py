@@ -17,6 +17,11 @@ DOMAINS: dict[str, str] = {
 }
 
 
+def register_layers(domain: str) -> None:
+    """Import what registers the layers that a served model of `domain` holds: Keras loads a file only then."""
+    importlib.import_module(pipeline_class(domain).__module__.rpartition(".")[0] + ".serve")
+
+
 def pipeline_class(domain: str) -> "type[Pipeline[Any, Any]]":
     """Return the pipeline of `domain`, imported only now: a command needs one domain, not all."""
     if domain not in DOMAINS:

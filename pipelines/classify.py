@@ -1,6 +1,7 @@
 """What classification domains share: labels and their division; scores, losses, tables and plots of class probabilities."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -169,8 +170,8 @@ def label_text(value: object) -> str:
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the distinct labels in order: by number where all are whole numbers."""
     present = set(labels)
-    numbers = all(label.lstrip("-").isdigit() for label in present)
-    return tuple(sorted(present, key=int if numbers else str))
+    numbers = all(re.fullmatch(r"-?\d+", label) for label in present)
+    return tuple(sorted(present, key=lambda label: (int(label) if numbers else 0, label)))  # 7 and 007 always in the same order
 
 
 def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

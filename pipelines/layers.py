@@ -203,17 +203,17 @@ class ItemTable(keras.layers.Layer):
     """A vector and a bias for each item: looked up by id, or compared with states, by the same vectors.
 
     With `num_features`, an item's vector is its own plus the sum of its features' vectors: items with few interactions
-    learn from their like. Item 0 is padding; its vector is zero.
+    learn from their like. Item 0 is padding; its vector is zero. Where nothing is compared with states, no bias is learned.
     """
 
-    def __init__(self, count: int, width: int, num_features: int = 0, **kwargs: Any) -> None:
+    def __init__(self, count: int, width: int, num_features: int = 0, biased: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.count, self.width, self.num_features = count, width, num_features
+        self.count, self.width, self.num_features, self.biased = count, width, num_features, biased
 
     def build(self, input_shape: Any) -> None:
         normal = keras.initializers.RandomNormal(stddev=0.05)
         self.vectors = self.add_weight(shape=(self.count, self.width), initializer=normal, name="vectors")
-        self.bias = self.add_weight(shape=(self.count,), initializer="zeros", name="bias")
+        self.bias = self.add_weight(shape=(self.count,), initializer="zeros", trainable=self.biased, name="bias")
         if self.num_features:
             shape = (self.count, self.num_features)
             self.features = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="features")
@@ -246,7 +246,7 @@ class ItemTable(keras.layers.Layer):
         return keras.KerasTensor((*x.shape[:-1], self.count) if scores else (*x.shape, self.width), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count, "width": self.width, "num_features": self.num_features}
+        return {**super().get_config(), "count": self.count, "width": self.width, "num_features": self.num_features, "biased": self.biased}
 
 
 @keras.saving.register_keras_serializable("appline")

@@ -84,10 +84,14 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A model for its user: raw input in, answers out. `facts` is plain data (JSON) that answering needs."""
+    """A model for its user: raw input in, answers out. `facts` is plain data (JSON) that answering needs.
+
+    `notes` are sentences on what was made of the network after its fit.
+    """
 
     model: "keras.Model"
     facts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 Sp = TypeVar("Sp", bound=Splits)

@@ -104,12 +104,17 @@ def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
     return parts
 
 
-def split_column(table: "pd.DataFrame", column: str | None, where: str, first_line: int = 2) -> list[Part]:
-    """Return train, val or test for each row, all train without a column; refuse any other word with its line."""
+def split_column(
+    table: "pd.DataFrame", column: str | None, where: str, first_line: int = 2, lines: Iterable[int] | None = None
+) -> list[Part]:
+    """Return train, val or test for each row, all train without a column; refuse any other word with its line.
+
+    `lines` are those of the rows, where they do not simply follow on `first_line`.
+    """
     if column is None:
         return ["train"] * len(table)
     words = [str(word).strip().lower() for word in table[column]]
-    for line, word in enumerate(words, start=first_line):
+    for line, word in zip(range(first_line, first_line + len(words)) if lines is None else lines, words, strict=True):
         if word not in PART_NAMES:
             hint = suggest(word, PART_NAMES)
             raise DataError(f"{where}: line {line}: unknown split {word!r}.{hint} Expected train, val or test")
@@ -144,14 +149,17 @@ def read_table(path: Path, *, as_texts: bool = False) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
-        elif path.suffix == ".jsonl":
-            table = pd.read_json(path, lines=True, dtype=False if as_texts else None)
+        elif path.suffix.lower() == ".jsonl":
+            table = pd.read_json(path, lines=True, encoding="utf-8-sig", dtype=False if as_texts else None)
         else:
             table = _read_delimited(path, as_texts)
+    except DataError:
+        raise
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: cannot be read as a table: {error}") from error
+    table.columns = table.columns.map(str)  # rows of JSON may be lists
     if table.empty:
         raise DataError(f"{path}: holds no rows. Expected a header and at least one row")
     return table
@@ -174,7 +182,7 @@ def _read_delimited(path: Path, as_texts: bool) -> "pd.DataFrame":
     except UnicodeDecodeError:
         encoding = "latin-1"
     header = raw[: raw.find(b"\n") if b"\n" in raw else None].decode(encoding)
-    if path.suffix == ".tsv":
+    if path.suffix.lower() == ".tsv":
         delimiter = "\t"
     else:
         try:
@@ -182,7 +190,18 @@ def _read_delimited(path: Path, as_texts: bool) -> "pd.DataFrame":
         except csv.Error:  # one column
             delimiter = ","
     if as_texts:
-        return pd.read_csv(path, sep=delimiter, encoding=encoding, keep_default_na=False, na_values=[""], dtype=str)
+        try:
+            table = pd.read_csv(path, sep=delimiter, encoding=encoding, keep_default_na=False, na_values=[""], dtype=str)
+            if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first values for names of rows
+                number = len(table.columns)
+                raise ValueError(f"rows have {number + table.index.nlevels} values, the header has {number}. Is a quote missing?")
+        except ValueError as error:
+            if delimiter in header:
+                raise
+            raise ValueError(
+                f"{error}. Are columns separated by something else than , ; | or a tab? The header: {header[:60]!r}"
+            ) from error
+        return table
     table = pd.read_csv(path, sep=delimiter, encoding=encoding, keep_default_na=False, na_values=[""])
     return table.apply(_numbers_with_gaps)
 

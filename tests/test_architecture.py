@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import DOMAINS
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipelines", "tuning", "apps")
 HEAVY = {"tensorflow", "keras", "mlflow", "keras_tuner"}
@@ -37,7 +39,7 @@ def test_rooms_import_downwards_only(room: str, forbidden: set[str]) -> None:
 
 def test_domains_never_import_each_other() -> None:
     domains = [path.name for path in (ROOT / "pipelines").iterdir() if (path / "pipeline.py").exists()]
-    assert {"vision", "forecast"} <= set(domains)
+    assert {"vision", "text", "forecast", "recommend"} <= set(domains)
     wrong = [
         f"{path}: {name}"
         for domain in domains
@@ -62,7 +64,7 @@ def test_only_tuning_imports_keras_tuner() -> None:
 
 
 def test_every_domain_holds_the_same_modules() -> None:
-    for domain in ("vision", "forecast"):
+    for domain in DOMAINS:
         names = {path.stem for path in modules(f"pipelines/{domain}")}
         assert {"pipeline", "data", "model", "baselines", "serve", "plots"} <= names
 
@@ -74,7 +76,9 @@ def test_every_domain_holds_the_same_modules() -> None:
         ["--version"],
         ["vision", "--help"],
         ["vision", "tune", "--help"],
+        ["text", "train", "--help"],
         ["forecast", "train", "--help"],
+        ["recommend", "tune", "--help"],
         ["vision", "train", "--epoch", "3"],
     ],
     ids=" ".join,

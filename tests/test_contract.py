@@ -12,7 +12,7 @@ import pytest
 from pipelines import DOMAINS, config, pipeline_class
 from pipelines.pipeline import PARTS, Pipeline
 from pipelines.space import flatten, hyperparameters, replace
-from tests.samples import small_series
+from tests.samples import small_log, small_series, small_texts
 from tests.tiny import LinePipeline
 from tuning import compare
 from tuning.fit import Watch, fit
@@ -22,7 +22,9 @@ from tuning.train import read_model, train, write_model
 AnyPipeline = Pipeline[Any, Any]
 SHORT: dict[str, dict[str, object]] = {
     "vision": {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 2},
+    "text": {"conv.filters": 8, "embedding.width": 8, "train.epochs": 2},
     "forecast": {"conv.filters": 8, "train.epochs": 2},
+    "recommend": {"conv.filters": 8, "history": 8, "train.epochs": 2},
     "line": {"train.epochs": 2},
 }
 
@@ -34,8 +36,12 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return LinePipeline()
     if request.param == "vision":
         return pipeline_class("vision")(limit=100)
-    path = small_series(tmp_path_factory.mktemp("series") / "hourly.csv")
-    return pipeline_class(request.param)(data=str(path), horizon=6, lookback=24)  # type: ignore[call-arg]
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "text":
+        return pipeline_class("text")(data=str(small_texts(folder / "opinions.csv")))
+    if request.param == "recommend":
+        return pipeline_class("recommend")(data=str(small_log(folder / "log.csv")))
+    return pipeline_class(request.param)(data=str(small_series(folder / "hourly.csv")), horizon=6, lookback=24)  # type: ignore[call-arg]
 
 
 @pytest.fixture(scope="module")

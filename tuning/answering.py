@@ -12,8 +12,7 @@ import keras
 import mlflow
 import pandas as pd
 
-import pipelines.layers  # noqa: F401  # registers the layers that a file may hold
-from pipelines import pipeline_class
+from pipelines import pipeline_class, register_layers
 from pipelines.pipeline import Served
 
 HERE = Path(__file__).parent
@@ -26,6 +25,7 @@ class AnsweringModel(mlflow.pyfunc.PythonModel):
         """Load the network and its facts."""
         facts = json.loads((HERE / "facts.json").read_text())
         self.domain = pipeline_class(facts["domain"])
+        register_layers(facts["domain"])
         self.served = Served(model=keras.saving.load_model(HERE / "model.keras", compile=False), facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it wants to read a schema from it.

@@ -22,7 +22,7 @@ def card(report: "Report", figures: Sequence[str]) -> str:
         settings = ", ".join(f"`{key}={value}`" for key, value in report.changed.items())
         lines += ["", f"**Differs from the defaults** {settings}"]
     if report.notes:
-        lines += ["", "**About the data**", *[f"- {note}" for note in report.notes]]
+        lines += ["", "**Notes**", *[f"- {note}" for note in report.notes]]
     if report.run_id:
         lines += ["", f"**Use it** `appline {report.domain} predict INPUT --run {report.run_id[:8]}`"]
         lines += ["", *[image(report.run_id, f"plots/{figure}.png", figure) for figure in figures]]

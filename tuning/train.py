@@ -159,7 +159,7 @@ def train(
             rivals=rivals,
             lift=lift,
             cost=_cost(pipeline, spec, splits, fitted),
-            notes=splits.notes,
+            notes=(*splits.notes, *served.notes),
             changed=changed(spec),
         )
 
@@ -271,7 +271,7 @@ def read_model(path: Path) -> Served:
     """
     import zipfile
 
-    import pipelines.layers  # noqa: F401  # registers the layers that a file may hold
+    from pipelines import DOMAINS, register_layers
     from pipelines.errors import DataError
 
     if not path.is_file():
@@ -279,6 +279,8 @@ def read_model(path: Path) -> Served:
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read("appline.json"))
+        if facts["domain"] in DOMAINS:
+            register_layers(facts["domain"])
         return Served(model=keras.saving.load_model(path, compile=False), facts=facts)
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{path}: is no model.keras that appline saved ({error})") from error

@@ -36,7 +36,8 @@ def serve(model: keras.Model, splits: ForecastSplits) -> Served:
     scaler.set_weights([np.vstack([[0, 1], np.stack([splits.mean, splits.std], axis=1)]), shift, divide])
     val, test, share = calibration.trusted(model, splits)
     calibrated.set_weights([np.array(share), calibration.latest(val, test, splits)])
-    return Served(model=keras.Model(inputs, answer, name="forecast"), facts=_facts(splits))
+    note = f"of what the network adds to its start {share:.0%} is kept: the share with the least squared error on val"
+    return Served(model=keras.Model(inputs, answer, name="forecast"), facts=_facts(splits), notes=(note,))
 
 
 def _covariate_scales(splits: ForecastSplits) -> tuple[np.ndarray, np.ndarray]:

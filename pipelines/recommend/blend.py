@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from pipelines.pipeline import Part
-from pipelines.recommend import scoring, training
-from pipelines.recommend.baselines import closed_form
+from pipelines.recommend import scoring
+from pipelines.recommend.baselines import Ranker, closed_form
 from pipelines.recommend.closed import Linear, scores_of
-from pipelines.recommend.model import BLENDED
+from pipelines.recommend.model import BLENDED, asked
 from pipelines.recommend.splits import RecommendSplits
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, math.inf)
@@ -20,8 +20,18 @@ WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0,
 class Blend:
     """The best closed form, fitted, and how much its scores count beside the network's; infinite: they count alone."""
 
+    settings: Ranker
     closed: Linear
     weight: float
+
+    def describe(self, splits: RecommendSplits) -> str:
+        """Return in a sentence what the answers are made of."""
+        name = next(name for name, rival in splits.rivals.items() if rival.settings == self.settings)
+        if self.weight == 0:
+            return "the answers are the network's alone"
+        if math.isinf(self.weight):
+            return f"the answers are those of {name} alone: on val, no share of the network's scores made them better"
+        return f"the answers are the network's scores + {self.weight:g} times those of {name}, both standardised: the best weight on val"
 
     def __call__(self, network: np.ndarray, closed: np.ndarray) -> np.ndarray:
         """Return blended scores of raw ones, all (cases, items + 1)."""
@@ -42,7 +52,7 @@ def blend(model: keras.Model, splits: RecommendSplits, part: Part) -> Blend:
     settings = closed_form(splits)
     found = settings.fit(splits, splits.known(part))
     if BLENDED not in {layer.name for layer in model.layers}:
-        return Blend(closed=found, weight=0.0)
+        return Blend(settings=settings, closed=found, weight=0.0)
     some = splits.judged
     network, closed = _network(model, some, "val"), settings.fit(splits, splits.known("val"))
     gains = dict.fromkeys(WEIGHTS, 0.0)
@@ -52,10 +62,10 @@ def blend(model: keras.Model, splits: RecommendSplits, part: Part) -> Blend:
         rows = slice(begin, min(begin + size, count))
         its, others = network(rows), scores_of(closed, some, "val", rows)
         for weight in WEIGHTS:
-            scores = np.array(Blend(closed=closed, weight=weight)(its, others))
+            scores = np.array(Blend(settings=settings, closed=closed, weight=weight)(its, others))
             gains[weight] += float(scoring.gain(scoring.ranks(scores, some, "val", rows), 10).sum())
     # The first of equals: the network alone before a blend.
-    return Blend(closed=found, weight=max(WEIGHTS, key=lambda weight: gains[weight]))
+    return Blend(settings=settings, closed=found, weight=max(WEIGHTS, key=lambda weight: gains[weight]))
 
 
 def predict(model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
@@ -63,7 +73,7 @@ def predict(model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarr
     if splits.task == "rate":
         names, length = names_and_length(model)
         known = splits.rating[splits.known("val")]
-        ratings = _in_batches(model, training.inputs(names, splits, part, length), 4096)
+        ratings = _in_batches(model, asked(names, splits, part, length), 4096)
         return np.asarray(np.clip(ratings, known.min(), known.max()))
     network, both = _network(model, splits, part), blend(model, splits, part)
     if both.weight == 0:
@@ -79,7 +89,7 @@ def names_and_length(model: keras.Model) -> tuple[set[str], int]:
 
 def _network(model: keras.Model, splits: RecommendSplits, part: Part) -> scoring.Scores:
     names, length = names_and_length(model)
-    found = training.inputs(names, splits, part, length)
+    found = asked(names, splits, part, length)
     return lambda rows: _in_batches(model, {name: values[rows] for name, values in found.items()}, 512)
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from pipelines.layers import ItemTable
+from pipelines.pipeline import Part
 from pipelines.recommend import encoders
 from pipelines.recommend.closed import Biases
 from pipelines.recommend.spec import RecommendSpec
@@ -50,10 +51,29 @@ def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
     return keras.Model(inputs, _rating(table, last, inputs, splits), name="network")
 
 
+def asked(names: set[str], splits: RecommendSplits, part: Part, length: int) -> dict[str, np.ndarray]:
+    """Return what a network with inputs of these `names` is asked, one row for each case of `part`."""
+    cases = splits.cases(part)
+    found: dict[str, np.ndarray] = {}
+    if "user" in names:
+        found["user"] = cases.user.astype(np.int32)
+    if "history" in names:
+        found["history"] = splits.histories(part, length)
+    if "item" in names:
+        found["item"] = cases.target.astype(np.int32)
+    return found
+
+
 def _table(spec: RecommendSpec, splits: RecommendSplits) -> ItemTable:
     """Return the items' vectors and biases; scores begin at the logarithm of popularity."""
     features = splits.features.toarray() if spec.architecture == "two_tower" and splits.features is not None else None
-    table = ItemTable(splits.num_items + 1, spec.conv.filters, num_features=0 if features is None else features.shape[1], name="items")
+    table = ItemTable(
+        splits.num_items + 1,
+        spec.conv.filters,
+        num_features=0 if features is None else features.shape[1],
+        biased=splits.task == "rank",
+        name="items",
+    )
     table.build(None)
     counts = np.bincount(splits.item[splits.part == 0], minlength=splits.num_items + 1).astype(np.float32)
     table.start(np.log(np.maximum(counts, 0.5) / counts.mean()), features)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.errors import UsageError
 from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.space import Choice, Domain, Range, Scalar
@@ -30,6 +31,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
     """Who had what, when, and how it was liked: what comes next, or how something will be rated."""
 
     data: str = option("movielens", "a name (appline recommend datasets), tfds:NAME, or a table of user, item[, rating][, timestamp]")
+    limit: int = option(0, "use so many users at most: a quick look (0: all)")
     task: Literal["auto", "rank", "rate"] = option(
         "auto", "rank: which item comes next; rate: how it is rated; auto: rank where there are times or no ratings"
     )
@@ -73,7 +75,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
         "history": ("architecture", ("two_tower", "conv", "caser", "gru4rec", "sasrec")),
     }
     datasets: ClassVar[Mapping[str, str]] = {
-        "movielens": "100,004 ratings of films by 671 users, films with 5 ratings or more (the extra `samples`)",
+        "movielens": "ratings of films by 671 users, of 100,004 those of films with 5 ratings or more (the extra `samples`)",
         "insteval": "73,421 ratings of lecturers by students, without times (the extra `samples`)",
         "tfds:movielens/100k-ratings": "MovieLens by its sizes in TensorFlow Datasets: 100k, 1m, 20m ... (downloads)",
     }
@@ -82,7 +84,11 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
         return self.headline if splits.task == "rank" else Objective(name="mse", direction="min")
 
     def objective_for(self, splits: "RecommendSplits", name: str = "") -> Objective:
-        return self.objective(name or (RANK if splits.task == "rank" else RATE).name)
+        of_task = {one.name: one for one in self.objectives if (one == RATE) == (splits.task == "rate")}
+        if name and name not in of_task:
+            known = ", ".join(of_task)
+            raise UsageError(f"--objective {name}: this data is to {splits.task}, whose objectives are {known}. Another: --task")
+        return of_task[name] if name else next(iter(of_task.values()))
 
     def load(self) -> "RecommendSplits":
         from pipelines.recommend import data
@@ -147,7 +153,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
     def serve(self, model: "keras.Model", splits: "RecommendSplits") -> Served:
         from pipelines.recommend import serve
 
-        return serve.served(model, splits)
+        return serve.served(model, splits, self.user_column, self.item_column)
 
     def recall(self, served: Served, splits: "RecommendSplits") -> "keras.Model":
         from pipelines.recommend import serve

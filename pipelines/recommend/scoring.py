@@ -1,7 +1,7 @@
 """What recommendations are worth: ranks among all unseen items, what is measured from them, and the units of an error bar.
 
 Predictions have one row a case. To rank: (cases, 1 + TOP), the target's rank among all unseen items (1 is best, ties
-get their mean rank, a target that train does not hold the number of items + 1), then the numbers of the TOP best
+get their mean rank, a target that train does not hold ranks behind all items, and in no list), then the numbers of the TOP best
 unseen items in order, 0 where there are no more. To rate: (cases, 1), the rating.
 """
 
@@ -57,7 +57,7 @@ def ranks(scores: np.ndarray, splits: RecommendSplits, part: Part, rows: slice) 
     better = (scores > wanted[:, None]).sum(axis=1)
     # The target itself is one of those that equal it, also where it had been seen and is struck out.
     equal = np.maximum((scores == wanted[:, None]).sum(axis=1), 1)
-    return np.where(target > 0, better + (equal + 1) / 2, splits.num_items + 1)
+    return np.where(target > 0, better + (equal + 1) / 2, max(splits.num_items, TOP) + 1)
 
 
 def _top(scores: np.ndarray) -> np.ndarray:

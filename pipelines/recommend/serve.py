@@ -26,11 +26,12 @@ SEPARATOR = "|"  # between the items of a history
 ANSWERED = 256  # users at a time
 
 
-def served(network: keras.Model, splits: RecommendSplits) -> Served:
+def served(network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = "") -> Served:
     """Return the network, and to rank the closed form beside it, over numbers of users and items; the facts hold their ids.
 
     To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and the answer is
     `scores` (batch, items + 1). To rate, they are `user`, `item` and `history`, and the answer is `rating` (batch, 1).
+    The columns are those that the training data was read by, empty where they were guessed.
     """
     names, length = blend.names_and_length(network)
     inputs: dict[str, Any] = {"user": keras.Input((), dtype="int32", name="user")}
@@ -41,22 +42,25 @@ def served(network: keras.Model, splits: RecommendSplits) -> Served:
     padded = keras.layers.ZeroPadding1D((length, 0), name="pad")(inputs["history"][:, :, None])[:, -length:, 0]
     shown = {**inputs, "history": padded}
     answer = network({name: shown[name] for name in names})
+    notes: tuple[str, ...] = ()
     if splits.task == "rank":
         both = blend.blend(network, splits, "test")
         layer = BlendedScores.of(both.closed.matrix, both.closed.weights, both.closed.popularity, both.closed.length, both.weight)
         answers = {"scores": layer(answer, inputs["history"])}
+        notes = (both.describe(splits),)
     else:
         answers = {"rating": answer}
     facts = {
         "domain": "recommend",
         "task": splits.task,
+        "columns": {"user": user_column, "item": item_column},
         "users": list(splits.users),
         "items": list(splits.items),
         "titles": list(splits.titles),
         "histories": _histories(splits),
         "ratings": [float(splits.rating.min()), float(splits.rating.max())] if splits.rated else [],
     }
-    return Served(model=keras.Model(inputs, answers, name="served"), facts=facts)
+    return Served(model=keras.Model(inputs, answers, name="served"), facts=facts, notes=notes)
 
 
 def _histories(splits: RecommendSplits) -> list[list[int]]:
@@ -93,14 +97,22 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     return sources.read_table(path, as_texts=True)
 
 
-def _column(table: pd.DataFrame, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
-    name = sources.find_column(table, "", names, role=role, flag="", where="the input")
-    return None if name is None else np.asarray(table[name].fillna("").astype(str), dtype=object)
+def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
+    """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
+    name = own if own in table else sources.find_column(table, "", names, role=role, flag="", where="the input")
+    return None if name is None else np.asarray([_id(value) for value in table[name]], dtype=object)
+
+
+def _id(value: object) -> str:
+    """Return an id as training reads it: 12.0 of a column with gaps is 12, and a gap is empty."""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+    return "" if value is None else str(value)
 
 
 def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     facts = served.facts
-    users, given = _column(table, USERS, "user"), _column(table, HISTORIES, "history")
+    users, given = _column(table, facts["columns"]["user"], USERS, "user"), _column(table, "", HISTORIES, "history")
     if users is None and given is None:
         columns = ", ".join(map(str, table.columns))
         raise DataError(f"The input has neither a column of users nor one of histories. Expected user or history. Its columns: {columns}")
@@ -117,12 +129,14 @@ def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     best, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
     count = best.shape[1]
     ids, titles = np.asarray(facts["items"], dtype=object), np.asarray(facts["titles"], dtype=object)
-    frame = pd.DataFrame({"user": np.repeat(users if users is not None else np.full(len(table), ""), count)})
+    frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
+    frame["user"] = np.repeat(users if users is not None else np.full(len(table), ""), count)
     frame["place"] = np.tile(np.arange(1, count + 1), len(table))
     frame["item"], frame["title"] = ids[best.ravel() - 1], titles[best.ravel() - 1]
     frame["score"] = scores.ravel().round(4)
     frame["note"] = np.repeat([note for _, _, note in rows], count)
-    return frame
+    left = frame["score"].abs() < np.inf  # fewer than ten where fewer are left to recommend
+    return frame.loc[left].reset_index(drop=True)
 
 
 def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
@@ -155,7 +169,10 @@ def _top(served: Served, rows: Sequence[tuple[int, list[int], str]]) -> tuple[np
 
 def _ratings(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     facts = served.facts
-    users, asked = _column(table, USERS, "user"), _column(table, ITEMS, "item")
+    users, asked = (
+        _column(table, facts["columns"]["user"], USERS, "user"),
+        _column(table, facts["columns"]["item"], ITEMS, "item"),
+    )
     if users is None or asked is None:
         raise DataError(f"To rate, the input needs columns user and item. Its columns: {', '.join(map(str, table.columns))}")
     numbers, items = _numbers(facts["users"]), _numbers(facts["items"])

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.pipeline import Part
 from pipelines.recommend import encoders
+from pipelines.recommend.model import asked
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
 
@@ -121,31 +122,18 @@ def compile_arguments(splits: RecommendSplits) -> dict[str, Any]:
     return {"loss": None, "metrics": [wrap(_ndcg, name="ndcg_10"), wrap(_hit, name="hr_10")]}
 
 
-def inputs(names: set[str], splits: RecommendSplits, part: Part, length: int) -> dict[str, np.ndarray]:
-    """Return what a network with inputs of these `names` is asked, one row for each case of `part`."""
-    cases = splits.cases(part)
-    found: dict[str, np.ndarray] = {}
-    if "user" in names:
-        found["user"] = cases.user.astype(np.int32)
-    if "history" in names:
-        found["history"] = splits.histories(part, length)
-    if "item" in names:
-        found["item"] = cases.target.astype(np.int32)
-    return found
-
-
 def batches(splits: RecommendSplits, part: Part, spec: RecommendSpec, shuffle_seed: int | None) -> tf.data.Dataset:
     """Return batches of the network's inputs with what is to be learned; see `NextItem` for the forms of a target to rank."""
     names = {name for name, users in (("user", encoders.BY_USER), ("history", encoders.BY_HISTORY)) if spec.architecture in users}
     if splits.task == "rate":
-        found = inputs({*names, "user", "item"}, splits, part, spec.history)
+        found = asked({*names, "user", "item"}, splits, part, spec.history)
         data = (found, splits.cases(part).rating[:, None])
     elif shuffle_seed is not None:
         data = _windows(names, splits, spec.history)
     else:
         seen = splits.histories(part, 0)
         data = (
-            inputs(names, splits, part, spec.history),
+            asked(names, splits, part, spec.history),
             np.concatenate([splits.cases(part).target[:, None], seen], axis=1).astype(np.int32),
         )
     rows = tf.data.Dataset.from_tensor_slices(data)

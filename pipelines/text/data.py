@@ -1,5 +1,6 @@
 """Texts from anywhere to `TextSplits`: read, checked, split before a vocabulary or anything else is fitted to them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ MOST_TOKENS = 30_000  # in an automatic vocabulary
 LONGEST = 400  # tokens, of an automatic length
 COVERED = 98  # per cent of training texts that an automatic length holds whole
 SHOWN_CLASSES = 20
+FEWEST_ALIKE = 5  # texts with the same rarest class that are divided by their shares
+# Letters of scripts that put no space between words: Thai and its neighbours, kana, Chinese characters.
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 UNITS = {"word": "words", "char": "characters"}
 
 
@@ -100,7 +104,8 @@ def load(options: "TextPipeline") -> TextSplits:
         chosen = {part: classify.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
         parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
         y = {part: y[part][chosen[part]] for part in y}
-        classify.require_known({part: _first_classes(y[part]) for part in PARTS}, classes, read.where)
+        if not options.multi_label:
+            classify.require_known(y, classes, read.where)
 
     train = parts["train"].x
     unit: Unit = options.tokens if options.tokens != "auto" else ("word" if _has_words(train) else "char")
@@ -137,17 +142,52 @@ def _labelled(
         y = {part: given[source][positions] for part, (source, positions) in rows.items()}
         classify.require_known(y, classes, read.where)
     else:
-        separator = options.label_separator or _separator(read)
+        separator = _separator(read, options.label_separator)
         several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
         classes = classify.class_names({name for rows in several.values() for names in rows for name in names})
         given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
-        # Split by each text's rarest class: so even that stands in every part.
-        rarest = np.argsort(np.argsort(given["train"].sum(axis=0), kind="stable"))
-        key = {part: np.where(hot > 0, -rarest, -len(classes) - 1).argmax(axis=1) for part, hot in given.items()}
         notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
-        rows = classify.divide(key, classes, read.where, options.seed)
+        missing = [part for part in PARTS if part not in given]
+        classify.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
+        keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
+        rows = classify.divide(keys, ("other", *classes), read.where, options.seed)
+        if missing:
+            rows = _none_lacking(rows, given["train"])
         y = {part: given[source][positions] for part, (source, positions) in rows.items()}
+        if not options.limit:
+            lacking = [name for name, count in zip(classes, y["train"].sum(axis=0), strict=True) if not count]
+            if lacking:
+                raise DataError(f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}")
     return {part: read.parts[source].take(positions) for part, (source, positions) in rows.items()}, y, classes, notes
+
+
+def _none_lacking(rows: Mapping[Part, tuple[Part, np.ndarray]], hot: np.ndarray) -> dict[Part, tuple[Part, np.ndarray]]:
+    """Return a division in which train has every class that the rows divided from it have: those of a lacking one come back."""
+    train = rows["train"][1]
+    lacking = hot[train].sum(axis=0) == 0
+    found: dict[Part, tuple[Part, np.ndarray]] = {"train": rows["train"]}
+    for part in PARTS[1:]:
+        source, positions = rows[part]
+        back = hot[positions][:, lacking].any(axis=1) if source == "train" else np.zeros(len(positions), bool)
+        train = np.concatenate([train, positions[back]])
+        found[part] = (source, positions[~back])
+    found["train"] = ("train", np.sort(train))
+    return found
+
+
+def _rarest(hot: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Return what a division goes by: 1 + each text's rarest class in train, 0 (all others) where too few texts would share it."""
+    order = np.argsort(np.argsort(train.sum(axis=0), kind="stable"))
+
+    def keys(rows: np.ndarray) -> np.ndarray:
+        return np.where(rows.any(axis=1), 1 + np.where(rows > 0, order, rows.shape[1]).argmin(axis=1), 0)
+
+    counts = np.bincount(keys(train), minlength=train.shape[1] + 1)
+    found = keys(hot)
+    found[counts[found] < FEWEST_ALIKE] = 0
+    if 0 < (counts[counts < FEWEST_ALIKE].sum() + counts[0]) < FEWEST_ALIKE:  # too few others: they go with the most frequent
+        found[found == 0] = counts.argmax()
+    return found
 
 
 def _first_classes(y: np.ndarray) -> np.ndarray:
@@ -164,10 +204,12 @@ def _suspicion(classes: tuple[str, ...], read: readers.Read) -> tuple[str, ...]:
     return ()
 
 
-def _separator(read: readers.Read) -> str:
-    for separator in "|;,":
+def _separator(read: readers.Read, given: str) -> str:
+    for separator in [given] if given else "|;,":
         if any(separator in label for label in read.parts["train"].labels):
             return separator
+    if given:
+        raise DataError(f"{read.where}: --label-separator {given!r}: no label holds it, such as {read.parts['train'].labels[0]!r}")
     raise DataError(f"{read.where}: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT")
 
 
@@ -179,7 +221,9 @@ def _has_words(texts: np.ndarray) -> bool:
     """Return whether white space divides these texts into words: not so in DNA, proteins, Chinese."""
     some = " ".join(texts[:: max(1, len(texts) // 2000)])[:1_000_000]
     words = some.split()
-    return bool(words) and len(some) / len(words) <= 20
+    if not words or len(some) / len(words) > 20:
+        return False
+    return len(UNSPACED.findall(some)) <= sum(map(str.isalpha, some)) / 2
 
 
 def _vocabulary(texts: np.ndarray, unit: "Unit", lower: bool, most: int) -> tuple[tuple[str, ...], np.ndarray]:

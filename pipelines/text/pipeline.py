@@ -138,7 +138,7 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
     def serve(self, model: "keras.Model", splits: "TextSplits") -> Served:
         from pipelines.text import serve
 
-        return serve.served(model, splits)
+        return serve.served(model, splits, self.text_column)
 
     def recall(self, served: Served, splits: "TextSplits") -> "keras.Model":
         from pipelines.text import serve

@@ -1,5 +1,6 @@
 """One reader for each form in which texts come: the sample, TFDS, folders, and tables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TEXTS = ("text", "sentence", "review", "content", "title", "message", "question", "query", "sequence", "document", "comment", "tweet")
 LABELS = ("label", "target", "class", "category", "sentiment", "intent", "topic", "y")
+HOLDS_TOKENS = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")  # white space and control characters are none
 MOST_MEASURED = 20  # distinct labels that are no whole numbers look like measurements beyond this
 
 
@@ -115,11 +117,11 @@ def _folder(root: Path) -> Read:
                 f"{folder}: holds no texts in folders of classes. Expected {folder}/<class>/<name>.txt; found {len(below)} folders and "
                 f"{sum(1 for path in folder.iterdir() if path.is_file())} files"
             )
-        parts[part] = _texts((_decoded(path) for _, path in files), (group for group, _ in files))
+        parts[part] = _texts((decoded(path) for _, path in files), (group for group, _ in files))
     return _without_empty(Read(name=root.name, where=str(root), parts=parts), dict.fromkeys(parts))
 
 
-def _decoded(path: Path) -> str:
+def decoded(path: Path) -> str:
     raw = path.read_bytes()
     if b"\0" in raw:
         raise DataError(f"{path}: holds a NUL byte; it is not a text file")
@@ -147,22 +149,46 @@ def _table(path: Path, options: "TextPipeline") -> Read:
     assert label is not None
     if text == label:
         raise DataError(f"{where}: the column {text!r} cannot be text and label at once")
-    missing = table[label].isna()
+    lines = _lines(table, path)
+    for role, column in (("text", text), ("label", label)):
+        nested = next((row for row, value in enumerate(table[column]) if isinstance(value, list | dict | np.ndarray)), None)
+        if nested is not None:
+            raise DataError(
+                f"{where}: line {lines[nested]}: the {role} is a list or an object. Expected one value in a cell, several labels as a|b. "
+                f"Received: {str(table[column].iloc[nested])[:60]}"
+            )
+    missing = (table[label].isna() | (table[label].astype(str).str.strip() == "")).to_numpy()
     if missing.any():
-        raise DataError(
-            f"{where}: line {int(missing.to_numpy().argmax()) + 2}: no label in column {label!r} ({int(missing.sum())} such rows)"
-        )
+        raise DataError(f"{where}: line {lines[missing.argmax()]}: no label in column {label!r} ({missing.sum()} such rows)")
     if table[text].isna().all():
         raise DataError(f"{where}: the column {text!r} is empty in all {len(table)} rows. Choose another: --text-column NAME")
     split = sources.find_column(table, "", sources.SPLIT_COLUMNS, role="split", flag="", where=where)
-    words = np.asarray(sources.split_column(table, split, where), dtype=object)
+    words = np.asarray(sources.split_column(table, split, where, lines=lines.tolist()), dtype=object)
     labels = _labels(table[label], where, label)
     texts = table[text].fillna("").astype(str).to_numpy(dtype=object)
     rows = {part: np.flatnonzero(words == part) for part in dict.fromkeys(words)}
     if "train" not in rows:
         raise DataError(f"{where}: the column {split!r} names no row for train")
     parts: dict[Part, Texts] = {part: Texts(x=texts[at], labels=labels[at]) for part, at in rows.items()}
-    return _without_empty(Read(name=path.stem, where=where, parts=parts), {part: at + 2 for part, at in rows.items()})
+    notes = _swallowed(texts, lines, where) if path.suffix.lower() == ".tsv" else ()
+    return _without_empty(Read(name=path.stem, where=where, parts=parts, notes=notes), {part: lines[at] for part, at in rows.items()})
+
+
+def _lines(table: "pd.DataFrame", path: Path) -> np.ndarray:
+    """Return for each row the line of the file on which it begins: below a header, and below cells of several lines."""
+    rows = np.arange(1, 1 + len(table))
+    if path.suffix.lower() in (".jsonl", ".parquet"):
+        return rows
+    breaks = sum(column.fillna("").str.count("\n").to_numpy() for _, column in table.items())
+    return np.asarray(rows + 1 + np.cumsum(breaks) - breaks, dtype=int)
+
+
+def _swallowed(texts: np.ndarray, lines: np.ndarray, where: str) -> tuple[str, ...]:
+    """Note texts that hold tabs and line breaks: a quote at a text's begin makes one text of all rows up to the next quote."""
+    both = np.asarray(["\t" in text and "\n" in text for text in texts])
+    if not both.any():
+        return ()
+    return (f"{where}: {both.sum()} texts hold tabs and line breaks (line {lines[both.argmax()]} ...): are their quotes meant as such?",)
 
 
 def _labels(column: "pd.Series", where: str, name: str) -> np.ndarray:
@@ -187,15 +213,15 @@ def _without_empty(read: Read, lines: Mapping[Part, np.ndarray | None]) -> Read:
     parts: dict[Part, Texts] = {}
     gone, shown = 0, []
     for part, texts in read.parts.items():
-        full = np.asarray([bool(text.strip()) for text in texts.x])
+        full = np.asarray([bool(HOLDS_TOKENS.search(text)) for text in texts.x])
         at = lines[part]
         gone += int((~full).sum())
         shown += [f"line {line}" for line in at[~full][:5]] if at is not None else []
+        if not full.any():
+            raise DataError(f"{read.where}: no row of the part {part} holds a text")
         parts[part] = texts.take(np.flatnonzero(full))
     if not gone:
         return read
-    if not len(parts["train"].x):
-        raise DataError(f"{read.where}: no training row holds a text")
     note = f"{read.where}: {gone} rows without text are left out" + (
         f" ({', '.join(shown[:5])}{' ...' if gone > 5 else ''})" if shown else ""
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
-from pipelines.text.readers import TEXTS
+from pipelines.text.readers import TEXTS, decoded
 from pipelines.text.tokens import TokenIds, in_batches
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 ANSWERED = 256  # texts at a time
 
 
-def served(network: keras.Model, splits: "TextSplits") -> Served:
+def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Served:
     """Return the network behind tokens and the closed form, and in front of labels.
 
     Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and
-    `probabilities` `(batch, classes)`.
+    `probabilities` `(batch, classes)`. `column` is the one that the training texts were read from, empty where it was guessed.
     """
     text = keras.Input((), dtype="string", name="text")
     inputs = {"tokens": TokenIds(list(splits.vocabulary), splits.length, splits.unit, splits.lower, name="ids")(text)}
@@ -39,6 +39,7 @@ def served(network: keras.Model, splits: "TextSplits") -> Served:
         facts={
             "domain": "text",
             "classes": list(splits.classes),
+            "column": column,
             "exclusive": splits.exclusive,
             "unit": splits.unit,
             "lower": splits.lower,
@@ -51,9 +52,10 @@ def served(network: keras.Model, splits: "TextSplits") -> Served:
 def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`, then each class' probability.
 
-    `source` is a table with a column of texts, a .txt file with a text on each line, or an array of strings.
+    `source` is a table with a column of texts, a .txt file with a text on each line, a folder of .txt files with a text
+    each, or an array of strings.
     """
-    texts = _texts(source)
+    texts = _texts(source, served.facts["column"])
     if not len(texts):
         raise DataError("No text to answer for")
     classes = served.facts["classes"]
@@ -68,22 +70,25 @@ def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> 
     return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in classes]))
 
 
-def _texts(source: "str | Path | pd.DataFrame | np.ndarray") -> np.ndarray:
+def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.ndarray:
     if isinstance(source, np.ndarray):
         return np.asarray([str(text) for text in source.ravel()], dtype=object)
     if isinstance(source, pd.DataFrame):
-        return _column(source, "the table")
+        return _column(source, own, "the table")
     path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*.txt") if not sources.hidden(file, path))
+        return np.asarray([decoded(file) for file in files], dtype=object)
     if not path.is_file():
-        raise DataError(f"{path}: no such file. Expected a table with a column of texts, or a .txt file with a text on each line")
+        raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
     if path.suffix == ".txt":
         lines = path.read_bytes().decode("utf-8", "replace").split("\n")
         return np.asarray([line.rstrip("\r") for line in lines if line.strip()], dtype=object)
-    return _column(sources.read_table(path, as_texts=True), str(path))
+    return _column(sources.read_table(path, as_texts=True), own, str(path))
 
 
-def _column(table: pd.DataFrame, where: str) -> np.ndarray:
-    name = sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
+def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
+    name = own if own in table else sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
     if name is None and len(table.columns) == 1:
         name = str(table.columns[0])
     if name is None:

