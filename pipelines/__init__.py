@@ -19,6 +19,7 @@ DOMAINS: dict[str, str] = {
 
 def register_layers(domain: str) -> None:
     """Import what registers the layers that a served model of `domain` holds: Keras loads a file only then."""
+    importlib.import_module("pipelines.layers")
     importlib.import_module(pipeline_class(domain).__module__.rpartition(".")[0] + ".serve")
 
 

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,8 @@ def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: An
     rivals = [compare.rival(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
     its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
     assert rivals
+    # A rival's name stands in the name of a metric, and MLflow allows nothing else there.
+    assert all(re.fullmatch(r"[\w .:/-]+", f"{rival.name}/{metric}") for rival in rivals for metric in its)
     assert all(set(rival.test) == set(its) for rival in rivals)
     assert compare.strongest(rivals, pipeline.judged_by(splits)) in rivals
 
@@ -121,6 +126,17 @@ def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits:
     assert json.loads(json.dumps(served.facts)) == served.facts
     again = pipeline.predict(pipeline.recall(served, splits), splits, "test")
     assert np.allclose(again, pipeline.predict(network, splits, "test"), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_model_file_is_read_by_a_process_that_has_trained_nothing(
+    pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
+) -> None:
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    program = "import sys; from pathlib import Path; from tuning.train import read_model; print(read_model(Path(sys.argv[1])).facts['domain'])"
+    command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == pipeline.domain, done.stderr[-2000:]
 
 
 def test_tables_and_plots_are_made(pipeline: AnyPipeline, splits: Any, network: Any) -> None:

@@ -27,4 +27,4 @@ def baselines(splits: "TextSplits") -> Iterator[Baseline]:
     form = splits.closed
     predictions = {part: closed.probabilities(form.logits[part], exclusive=splits.exclusive) for part in SCORED}
     params: dict[str, Scalar] = {"setting": form.setting, "features": len(form.keys)}
-    yield Baseline(name="TF-IDF + logistic regression", predictions=predictions, seconds=time.perf_counter() - began, params=params)
+    yield Baseline(name="TF-IDF and logistic regression", predictions=predictions, seconds=time.perf_counter() - began, params=params)
