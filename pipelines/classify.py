@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LARGE = 5_000  # training examples of which a tenth tells models apart
+
+
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return accuracy, macro F1, Matthews correlation, log loss, and area under the ROC curve.
 
@@ -183,8 +186,8 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
 def divide(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str, seed: int) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
 
-    Given parts stay whole; a missing one is a fifth of train (of what test leaves, at most 5,000 when test is given),
-    each class in its share.
+    Given parts stay whole; a missing one is a fifth of train, each class in its share. When test is given, val is a tenth
+    of a train of 5,000 or more, and never more than 5,000.
 
     Args:
         labels: for each given part, `train` among them, class numbers `(n,)`.
@@ -203,7 +206,8 @@ def divide(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str
     rows: dict[Part, tuple[Part, np.ndarray]] = {part: (part, np.arange(len(numbers))) for part, numbers in labels.items()}
     for part in missing:
         left = rows["train"][1]
-        share = min(math.ceil(len(left) / 5), 5_000 if "test" in labels else len(left))
+        # Where test is given, val may be small: what it takes is missing in train.
+        share = min(math.ceil(len(left) / (10 if len(left) >= LARGE else 5)), 5_000) if "test" in labels else math.ceil(len(left) / 5)
         kept, taken = train_test_split(left, test_size=max(share, len(counts)), stratify=labels["train"][left], random_state=seed)
         rows["train"], rows[part] = ("train", np.sort(kept)), ("train", np.sort(taken))
     return {part: rows[part] for part in PARTS}

@@ -26,5 +26,5 @@ class RecommendSpec:
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=3, padding="causal", pooling="none", norm="none")
     recurrent: RecurrentSpec = RecurrentSpec()
     heads: Count = hyper(2, "sasrec: attention heads")
-    dropout: Rate = hyper(0.3, "dropout of the items' vectors and before the scores")
-    train: TrainSpec = TrainSpec(epochs=20, batch_size=64, learning_rate=2e-3, patience=4)
+    dropout: Rate = hyper(0.5, "dropout of the items' vectors and before the scores")
+    train: TrainSpec = TrainSpec(epochs=30, batch_size=64, learning_rate=5e-3, patience=6)

@@ -27,7 +27,9 @@ class TextSpec:
     """Everything about a text network that a search may change."""
 
     architecture: Architecture = hyper("textcnn", "family of the network")
-    start_from: Literal["baseline", "none"] = hyper("baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression")
+    start_from: Literal["baseline", "none"] = hyper(
+        "baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression"
+    )
     embedding: EmbeddingSpec = EmbeddingSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
