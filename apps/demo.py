@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Short:
-    """A sweep that ends within about two minutes on two cores."""
+    """A sweep that ends within about a minute on two cores."""
 
     domain: str
     trials: int
@@ -30,8 +30,8 @@ class Short:
 DEMOS = (
     Short(
         domain="vision",
-        trials=10,
-        trial_epochs=6,
+        trials=8,
+        trial_epochs=4,
         fixed={"train.epochs": 30, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
@@ -42,9 +42,9 @@ DEMOS = (
     ),
     Short(
         domain="text",
-        trials=6,
-        trial_epochs=2,
-        fixed={"train.epochs": 6, "embedding.width": 32},
+        trials=5,
+        trial_epochs=1,
+        fixed={"train.epochs": 3, "embedding.width": 32},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
@@ -53,8 +53,8 @@ DEMOS = (
     ),
     Short(
         domain="recommend",
-        trials=5,
-        trial_epochs=2,
+        trials=4,
+        trial_epochs=1,
         fixed={"train.epochs": 6},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
@@ -64,9 +64,9 @@ DEMOS = (
     ),
     Short(
         domain="forecast",
-        trials=7,
-        trial_epochs=2,
-        fixed={"train.epochs": 6},
+        trials=4,
+        trial_epochs=1,
+        fixed={"train.epochs": 4},
         searched={
             "conv.kernel_size": Choice((8, 16, 24)),
             "conv.stride": Choice((8, 12)),

@@ -222,7 +222,8 @@ class ItemTable(keras.layers.Layer):
 
     def start(self, bias: np.ndarray, features: np.ndarray | None) -> None:
         """Set the biases (count,) to begin with, and each item's features (count, num_features)."""
-        self.bias.assign(bias)
+        # Padding is never an answer: no state can lift it, and with a share of zero it gets no gradient.
+        self.bias.assign(np.concatenate([[-1e9], bias[1:]]))
         if features is not None:
             self.features.assign(features)
 

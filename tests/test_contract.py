@@ -133,7 +133,9 @@ def test_the_model_file_is_read_by_a_process_that_has_trained_nothing(
     pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
 ) -> None:
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
-    program = "import sys; from pathlib import Path; from tuning.train import read_model; print(read_model(Path(sys.argv[1])).facts['domain'])"
+    program = (
+        "import sys; from pathlib import Path; from tuning.train import read_model; print(read_model(Path(sys.argv[1])).facts['domain'])"
+    )
     command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == pipeline.domain, done.stderr[-2000:]

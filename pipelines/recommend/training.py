@@ -58,8 +58,7 @@ class NextItem(keras.Model):
         states, targets = tf.boolean_mask(states, asked), tf.boolean_mask(y, asked)
         if self.negatives:
             return tf.reduce_mean(self._sampled(states, targets))
-        scores = self.table(states, scores=True) + tf.one_hot(0, self.table.count, on_value=STRUCK, off_value=0.0)
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scores))
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.table(states, scores=True)))
 
     def _sampled(self, states: KerasTensor, targets: KerasTensor) -> KerasTensor:
         """Return the loss of each state against its target and shared candidates, corrected by how likely each is drawn (logQ)."""
