@@ -7,13 +7,12 @@ Each line is `appline recommend train --data ... --no-tracking --json`, in a pro
 seed changes the network, and for ratings the split.
 """
 
-import json
 import resource
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
+
+from benchmarks.seeds import reports, show
 
 PUBLISHED = {
     "movielens": "Markov W8 HR@10 .1490, NDCG@10 .0817 (measured)",
@@ -30,31 +29,14 @@ def main() -> None:
     if len(sys.argv) > 1:
         sets |= {name: (str(Path(sys.argv[1]) / name / "interactions.csv"),) for name in ("lastfm5", "toys5")}
     for name, (data, *flags) in sets.items():
-        found = []
-        began = time.perf_counter()
-        for seed in range(42, 42 + seeds):
-            command = [sys.executable, "-m", "apps.cli", "recommend", "train", "--data", data, *flags, "--seed", str(seed)]
-            done = subprocess.run([*command, "--no-tracking", "--json", "-q"], capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"{name}: {done.stderr.strip()}")
-            found.append(json.loads(done.stdout))
-        minutes = (time.perf_counter() - began) / 60 / seeds
+        found, minutes = reports("recommend", ["--data", data, *flags], seeds)
         epoch = statistics.mean(one["cost"]["train_s"] / one["epochs"] for one in found)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         print(f"{name}: {seeds} seeds, {minutes:.1f} min each, {epoch:.1f} s an epoch, peak memory {peak:.1f} GB (of all so far)")
-        metrics = ("rmse", "mae") if "rmse" in found[0]["test"] else ("hr_10", "ndcg_10", "mrr", "coverage_10")
-        rows = {"network and closed form": [one["test"] for one in found]}
-        rows |= {rival: [one["baselines"][rival] for one in found] for rival in found[0]["baselines"]}
-        for row, scores in rows.items():
-            print(f"    {row:26} " + ", ".join(f"{metric} {_bar([one[metric] for one in scores])}" for metric in metrics))
-        print(f"    verdicts: {', '.join(one['lift']['verdict'] + ' ' + one['lift']['over'] for one in found)}")
+        show(
+            found, "network and closed form", ("rmse", "mae") if "rmse" in found[0]["test"] else ("hr_10", "ndcg_10", "mrr", "coverage_10")
+        )
         print(f"    published: {PUBLISHED[name]}", flush=True)
-
-
-def _bar(values: list[float]) -> str:
-    """Return the mean and its standard error over seeds."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.4f} ± {error:.4f}"
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ are also run with word vectors where the extra `vectors` is installed.
 """
 
 import importlib.util
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from benchmarks.seeds import reports, show
 
 PUBLISHED = {
     "reviews": "TF-IDF(1,2)+LR accuracy 80.7, AUC .877 (measured)",
@@ -55,32 +54,9 @@ def _in_scope(source: Path, scratch: Path) -> Path:
 
 
 def _report(name: str, data: str, flags: tuple[str, ...], seeds: int) -> None:
-    found = []
-    began = time.perf_counter()
-    for seed in range(42, 42 + seeds):
-        command = [sys.executable, "-m", "apps.cli", "text", "train", "--data", data, "--seed", str(seed), "--no-tracking", "--json", "-q"]
-        done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(f"{name}: {done.stderr.strip()}", flush=True)
-            return
-        found.append(json.loads(done.stdout))
-    minutes = (time.perf_counter() - began) / 60 / seeds
-    rows = {"network": [one["test"] for one in found]}
-    rows |= {rival: [one["baselines"][rival] for one in found] for rival in found[0]["baselines"]}
+    found, minutes = reports("text", ["--data", data, *flags], seeds)
     print(f"{name}: {seeds} seeds, {minutes:.1f} min each, {statistics.mean(one['cost']['train_cpu_s'] for one in found):.0f} CPU s of fit")
-    for row, scores in rows.items():
-        print(
-            f"    {row:30} "
-            + ", ".join(f"{metric} {_bar([one.get(metric, float('nan')) for one in scores])}" for metric in ("accuracy", "auc", "mcc"))
-        )
-    val = [one["val"]["accuracy"] for one in found]
-    print(f"    {'val of the network':30} accuracy {_bar(val)}; verdicts: {', '.join(one['lift']['verdict'] for one in found)}", flush=True)
-
-
-def _bar(values: list[float]) -> str:
-    """Return the mean and its standard error over seeds."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.4f} ± {error:.4f}"
+    show(found, "network", ("accuracy", "auc", "mcc"))
 
 
 if __name__ == "__main__":

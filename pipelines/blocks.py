@@ -6,6 +6,7 @@ norms are logged.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import keras
@@ -148,6 +149,13 @@ def attention(
     x = x + attend(normal, normal, attention_mask=None if seen is None else seen[:, None, :], use_causal_mask=causal)
     normal = keras.layers.LayerNormalization(name=f"{name}_mlp_norm")(x)
     return x + apply((Dense(units=hidden, activation=activation), Dense(units=width)), normal, f"{name}_mlp")
+
+
+def labelled(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, KerasTensor]:
+    """Return what a served classifier answers: `label` (batch,) strings, `probability` (batch,), `probabilities` (batch, classes)."""
+    names = keras.layers.StringLookup(vocabulary=list(classes), num_oov_indices=0, invert=True, name="labels")
+    best = keras.ops.argmax(probabilities, axis=-1)
+    return {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
 
 
 def _penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:

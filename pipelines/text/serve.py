@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines import sources
+from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
 from pipelines.text.readers import TEXTS, decoded
@@ -31,11 +31,8 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
         inputs["start"] = splits.closed.layer()(text)
     activation = keras.layers.Softmax(name="softmax") if splits.exclusive else keras.layers.Activation("sigmoid", name="sigmoid")
     probabilities = activation(network(inputs))
-    best = keras.ops.argmax(probabilities, axis=-1)
-    names = keras.layers.StringLookup(vocabulary=list(splits.classes), num_oov_indices=0, invert=True, name="labels")
-    answers = {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
     return Served(
-        model=keras.Model(text, answers, name="served"),
+        model=keras.Model(text, blocks.labelled(probabilities, splits.classes), name="served"),
         facts={
             "domain": "text",
             "classes": list(splits.classes),

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from pipelines import blocks
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
 from pipelines.vision import readers
@@ -27,11 +28,8 @@ def served(network: keras.Model, splits: "VisionSplits") -> Served:
     # Says in the file what the largest pixel value is; whoever takes this network as a backbone reads it there.
     x = keras.layers.Rescaling(splits.scale, name="scale")(keras.layers.Rescaling(1 / splits.scale, name="unit")(x))
     probabilities = keras.layers.Softmax(name="softmax")(network(x))
-    best = keras.ops.argmax(probabilities, axis=-1)
-    names = keras.layers.StringLookup(vocabulary=list(splits.classes), num_oov_indices=0, invert=True, name="labels")
-    answers = {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
     return Served(
-        model=keras.Model(image, answers, name="served"),
+        model=keras.Model(image, blocks.labelled(probabilities, splits.classes), name="served"),
         facts={
             "domain": "vision",
             "classes": list(splits.classes),
