@@ -23,9 +23,9 @@ FOLDS = 5
 class Closed:
     """A fitted closed form.
 
-    `logits` `(n, classes)` of val and test come from the model of all training texts. Those of train are held out: each
-    text's come from a model that has not seen it, so that a network may learn on them what is still missing (stacked
-    generalisation, Wolpert 1992).
+    `logits` `(n, classes)` of val come from the model of all training texts, those of test from one of train and val
+    together, which is the one that is served. Those of train are held out: each text's come from a model that has not
+    seen it, so that a network may learn on them what is still missing (stacked generalisation, Wolpert 1992).
     """
 
     logits: Mapping[Part, np.ndarray]
@@ -56,6 +56,8 @@ def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exc
         lower: whether case is ignored.
         seed: of the folds.
     """
+    from scipy.sparse import vstack
+
     spellings = [False, True] if sum(map(len, texts["train"])) <= MOST_SPELLED else [False]
     found = {spelling: _Features.fit(texts, unit, lower, spelling) for spelling in spellings}
     tried = {}
@@ -66,8 +68,12 @@ def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exc
     # The first of equals: fewer features, a stronger penalty.
     (spelling, strength), (_, linear) = max(tried.items(), key=lambda item: item[1][0])
     chosen = found[spelling]
-    logits: dict[Part, np.ndarray] = {part: linear(chosen.rows[part]) for part in ("val", "test")}
+    logits: dict[Part, np.ndarray] = {"val": linear(chosen.rows["val"])}
     logits["train"] = _held_out(chosen.rows["train"], hot["train"], strength, seed)
+    # Settings once chosen, nothing keeps val from being learned from too.
+    both = vstack([chosen.rows["train"], chosen.rows["val"]], format="csr")
+    linear = _Linear.fit(both, np.concatenate([hot["train"], hot["val"]]), strength)
+    logits["test"] = linear(chosen.rows["test"])
     return Closed(
         logits={part: logits[part] for part in PARTS},
         setting=f"{'words and spelling' if spelling else 'words'}, C={strength:g}" if unit == "word" else f"characters, C={strength:g}",
