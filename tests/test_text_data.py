@@ -778,8 +778,12 @@ def by(layer: Any, texts: np.ndarray) -> np.ndarray:
 
 def test_the_layer_gives_the_logits_that_the_closed_form_has(fitted: TextSplits) -> None:
     assert fitted.closed.logits["test"].shape == (len(fitted.test.x), 2)
-    for part in ("val", "test"):
-        assert np.allclose(by(fitted.closed.layer(), fitted.texts(part)), fitted.closed.logits[part], atol=1e-4)  # type: ignore[index]
+    assert np.allclose(by(fitted.closed.layer(), fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
+
+
+def test_logits_of_val_come_from_train_alone(fitted: TextSplits) -> None:
+    """Settings are chosen on val; only then is it learned from."""
+    assert np.abs(by(fitted.closed.layer(), fitted.val.x) - fitted.closed.logits["val"]).max() > 1e-3
 
 
 def test_the_closed_form_learns(fitted: TextSplits) -> None:
