@@ -1,6 +1,7 @@
 """What is learned: one folder a domain, and the Keras parts that domains share."""
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import UsageError, suggest
@@ -20,7 +21,9 @@ DOMAINS: dict[str, str] = {
 def register_layers(domain: str) -> None:
     """Import what registers the layers that a served model of `domain` holds: Keras loads a file only then."""
     importlib.import_module("pipelines.layers")
-    importlib.import_module(pipeline_class(domain).__module__.rpartition(".")[0] + ".serve")
+    package = pipeline_class(domain).__module__.rpartition(".")[0]
+    if package and importlib.util.find_spec(f"{package}.serve"):  # a domain from elsewhere may be one module
+        importlib.import_module(f"{package}.serve")
 
 
 def pipeline_class(domain: str) -> "type[Pipeline[Any, Any]]":
