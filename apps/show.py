@@ -47,7 +47,8 @@ class EpochLine:
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
-        line = f"epoch {epoch}/{self._epochs}  loss {values['loss']:.4g}  {self._objective} {values[self._objective]:.4g}"
+        score = f"{self._objective} {values[self._objective]:.4g}" if self._objective in values else "on train and val"
+        line = f"epoch {epoch}/{self._epochs}  loss {values['loss']:.4g}  {score}"
         last = epoch >= self._epochs
         click.echo(f"\r{line}\x1b[K" if self._terminal else line, err=True, nl=not self._terminal or last)
 

@@ -125,6 +125,8 @@ def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     part = resolved.options["part"]
     network = resolved.pipeline.recall(served, splits)
     scores = resolved.pipeline.score(resolved.pipeline.predict(network, splits, part), splits, part)
+    if part == "val" and row and row.params.get("train.refit") == "True":
+        screen.say("note       this network was trained on val too (train.refit): what it was before is in its run's val/ metrics")
     rows = [[name, show.number(value)] for name, value in scores.items()]
     title = f"{resolved.pipeline.domain} / {splits.dataset}: {part}"
     screen.result(show.table([title, ""], rows), {"dataset": splits.dataset, "part": part, **scores})

@@ -6,10 +6,11 @@ norms are logged.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
+import numpy as np
 
 from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape
 from pipelines.specs import Activation
@@ -156,6 +157,13 @@ def labelled(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, Ke
     names = keras.layers.StringLookup(vocabulary=list(classes), num_oov_indices=0, invert=True, name="labels")
     best = keras.ops.argmax(probabilities, axis=-1)
     return {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
+
+
+def in_batches(network: keras.Model, inputs: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+    """Return the answers of a network for inputs (cases, ...) by name, `size` cases at a time."""
+    count = len(next(iter(inputs.values())))
+    batches = ({name: values[at : at + size] for name, values in inputs.items()} for at in range(0, count, size))
+    return np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
 
 
 def _penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:

@@ -167,6 +167,20 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     def batches(self, splits: Sp, part: Part, spec: Spec, *, training: bool) -> "tf.data.Dataset":
         """Return batches of `(inputs, targets)`; with `training`, shuffled anew each epoch by `self.seed`."""
 
+    def settle(self, model: "keras.Model", splits: Sp, like: "keras.Model | None" = None) -> None:
+        """Choose on val what no gradient learns, such as the weight of a closed form beside `model`, and keep it inside `model`.
+
+        With `like`, a network of the same spec, its choice is taken over: `model` may have learned from val.
+        """
+
+    def joined(self, splits: Sp) -> Sp:
+        """Return splits whose train holds val too; everything numbered (classes, tokens, items) keeps its number.
+
+        Raises:
+            UsageError: networks of this domain are fitted to train alone.
+        """
+        raise UsageError(f"train.refit=true: a {self.domain} network is fitted to train alone. Expected: train.refit=false")
+
     @abstractmethod
     def predict(self, model: "keras.Model", splits: Sp, part: Part) -> "np.ndarray":
         """Return the network's predictions for `part`, one row an example, in the form that `score` takes."""

@@ -72,4 +72,7 @@ class TrainSpec:
     weight_decay: Penalty = hyper(0.02, "decoupled weight decay (adamw)")
     warmup: Rate = hyper(0.25, "share of the steps in which the learning rate rises")
     patience: Annotated[int, Ge(0)] = hyper(0, "stop after so many epochs without a better validation score; 0: half of the epochs")
+    refit: bool = hyper(
+        False, "text, recommend: train again on train and val together for the epochs chosen on val; that is tested and served"
+    )
     ema: Rate = hyper(0.0, "momentum of the weights' moving average that is validated and kept; 0: none")

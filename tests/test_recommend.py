@@ -38,6 +38,7 @@ def splits(pipeline: RecommendPipeline) -> RecommendSplits:
 def served(pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory) -> Served:
     path = tmp_path_factory.mktemp("model") / "model.keras"
     network = fit(pipeline, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    pipeline.settle(network, splits)
     write_model(pipeline.serve(network, splits), path)
     return read_model(path)
 
@@ -126,11 +127,13 @@ def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: Recommen
 
 def test_a_start_from_nothing_is_not_blended(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     alone = shaken(pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits))
-    assert blend.blend(alone, splits, "test").weight == 0
+    blend.settle(alone, splits)
+    assert blend.start_of(alone).weight == 0
 
 
 def test_a_network_that_knows_nothing_leaves_the_answers_to_the_closed_form(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     noise = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
+    blend.settle(noise, splits)
     best = max(1 - one.loss for one in splits.rivals.values())
     assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= best - 1e-6
 
@@ -138,17 +141,40 @@ def test_a_network_that_knows_nothing_leaves_the_answers_to_the_closed_form(pipe
 def test_the_weight_of_a_blend_is_chosen_without_test(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     network = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
     blind = splits.only("test", np.arange(len(splits.cases("test"))) < 1)
-    assert blend.blend(network, splits, "val").weight == blend.blend(network, blind, "val").weight
+    chosen = []
+    for each in (splits, blind):
+        blend.settle(network, each)
+        chosen.append(blend.start_of(network).choice())
+    assert chosen[0] == chosen[1]
+
+
+def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
+    spec = replace(RecommendSpec(), SMALL)
+    first, again = (shaken(pipeline.build(spec, some)) for some in (splits, splits.joined()))
+    blend.start_of(first).settle("Markov", {"kind": "Markov", "window": 3}, 0.35)
+    blend.settle(again, splits, like=first)
+    assert blend.start_of(again).choice() == blend.start_of(first).choice()
+
+
+def test_joined_splits_hold_val_in_train_and_ask_the_same_test(splits: RecommendSplits) -> None:
+    joined = splits.joined()
+    assert joined.sizes()["train"] == splits.sizes()["train"] + int((splits.part == 1).sum())
+    assert np.array_equal(joined.known("val"), splits.known("test"))
+    assert np.array_equal(joined.histories("test"), splits.histories("test"))
+    assert joined.items == splits.items
 
 
 def test_the_saved_file_scores_as_the_evaluation_does(served: Served, pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     network = pipeline.recall(served, splits)
     cases = splits.cases("test")
-    both = blend.blend(network, splits, "test")
+    start = blend.start_of(network)
+    assert start.weight, "chosen on val when it was trained, and kept in the file"
     rows = slice(0, len(cases))
     history = splits.histories("test")
     own = np.asarray(network({"history": splits.histories("test", 8)}))
-    expected = both(own, scores_of(both.closed, splits, "test", rows))
+    expected = blend.blended(own, scores_of(blend.closed_of(start, splits, "test"), splits, "test", rows), start.weight)
     scores = np.asarray(served.model({"user": cases.user, "history": history})["scores"])
     assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
 

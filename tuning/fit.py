@@ -54,8 +54,10 @@ def num_epochs(train: TrainSpec, num_examples: int) -> int:
     return train.epochs or int(np.clip(round(EXAMPLES_SEEN / max(1, num_examples)), FEWEST_EPOCHS, MOST_EPOCHS))
 
 
-def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, watch: Watch) -> Fitted:
+def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, watch: Watch, until: int = 0) -> Fitted:
     """Build the network of `spec`, fit it on train, and return it with the weights that were best on val.
+
+    With `until` it ends after so many epochs of its schedule, without a look at val: how good it is was found before.
 
     `seed` decides everything random: initial weights, dropout and augmentation; the order of examples is the
     pipeline's own seed. The same call in another process gives the same weights on a CPU.
@@ -71,12 +73,12 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
     network = pipeline.build(spec, splits)
     trainable = pipeline.trainable(network, spec, splits)
     batches = pipeline.batches(splits, "train", spec, training=True)
-    validation = pipeline.batches(splits, "val", spec, training=False)
+    validation = None if until else pipeline.batches(splits, "val", spec, training=False)
     steps = int(batches.cardinality())  # not examples by batch size: several examples may be one row
 
     # Not a training batch: to draw one would move the order of all that follow.
     probe = next(iter(pipeline.batches(splits, "train", spec, training=False))) if watch.gradients else None
-    monitor = _Monitor(network, watch, train, probe)
+    monitor = _Monitor(network, watch, train, probe, until)
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
@@ -164,7 +166,7 @@ class _Monitor(keras.callbacks.Callback):
     The best weights are taken at the end of validation, while the moving average, if any, is swapped in.
     """
 
-    def __init__(self, network: keras.Model, watch: Watch, train: TrainSpec, probe: Any) -> None:
+    def __init__(self, network: keras.Model, watch: Watch, train: TrainSpec, probe: Any, until: int) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
@@ -173,6 +175,7 @@ class _Monitor(keras.callbacks.Callback):
         self._watch = watch
         self._patience = train.patience or max(1, math.ceil(train.epochs / 2))
         self._probe = probe
+        self._until = until
         self._norms: Callable[..., Any] | None = None
         self._best = _Best()
         self._validated: list[np.ndarray] = []
@@ -203,9 +206,19 @@ class _Monitor(keras.callbacks.Callback):
         self._epoch += 1
         for name, value in values.items():
             self.history.setdefault(name, []).append(value)
-        self._judge(values)
+        if self._until:
+            self._go_on(values)
+        else:
+            self._judge(values)
         if self._watch.on_epoch:
             self._watch.on_epoch(self._epoch, values)
+
+    def _go_on(self, values: Mapping[str, float]) -> None:
+        if not math.isfinite(values["loss"]):
+            raise Diverged(f"Training diverged: loss is {values['loss']} in epoch {self._epoch}: lower train.learning_rate")
+        if self._epoch == self._until:
+            self.over = True
+            self.model.stop_training = True
 
     def _judge(self, values: Mapping[str, float]) -> None:
         objective = self._watch.objective

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from pipelines.pipeline import Objective, Pipeline, Served, Splits
 from pipelines.space import flatten
 from tuning import card, compare, plots
 from tuning.compare import Lift, Rival
-from tuning.fit import EpochHook, Fitted, Watch, fit
+from tuning.fit import EpochHook, Fitted, Watch, fit, num_epochs
 from tuning.runs import Record, Role, Run, Tracker
 from tuning.views import Leaderboard
 
 MOST_ROWS = 200_000  # of a table of predictions
+AGAIN = "tested and kept is the network trained again on train and val together, for {epochs} epochs (train.refit)"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -113,6 +114,7 @@ def train(
     # --- data and spec, checked before anything is recorded
     splits = splits if splits is not None else pipeline.load()
     pipeline.check(spec, splits)
+    joined = pipeline.joined(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
 
     run = tracker.start(
@@ -134,15 +136,22 @@ def train(
         watch = Watch(objective=objective, on_epoch=on_epoch, gradients=True)
         fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch)
         run.history(fitted.history)
+        if fitted.best_epoch:
+            pipeline.settle(fitted.model, splits)
         if fitted.interrupted:
+            _keep_interrupted(pipeline, splits, fitted, objective, run)
+        val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
+
+        # --- everything on val is chosen: learn from it too
+        final = _refitted(pipeline, spec, splits, joined, fitted, watch) if joined else fitted
+        if final.interrupted:
             _keep_interrupted(pipeline, splits, fitted, objective, run)
 
         # --- test beside the rivals, once
-        predictions = pipeline.predict(fitted.model, splits, "test")
+        predictions = pipeline.predict(final.model, splits, "test")
         test = pipeline.score(predictions, splits, "test")
-        val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
         lift = _lift(pipeline, splits, predictions, rivals)
-        served = pipeline.serve(fitted.model, splits)
+        served = pipeline.serve(final.model, splits)
         report = Report(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -158,8 +167,8 @@ def train(
             test=test,
             rivals=rivals,
             lift=lift,
-            cost=_cost(pipeline, spec, splits, fitted),
-            notes=(*splits.notes, *served.notes),
+            cost=_cost(pipeline, spec, splits, fitted, final),
+            notes=(*splits.notes, *served.notes, *([AGAIN.format(epochs=fitted.best_epoch)] if joined else [])),
             changed=changed(spec),
         )
 
@@ -301,17 +310,28 @@ def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitt
     raise Interrupted(run.id)
 
 
-def _cost(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, fitted: Fitted) -> dict[str, float]:
-    """Return what the model costs: weights, megabytes, seconds of training and milliseconds of one answer."""
-    params = fitted.model.count_params()
+def _refitted(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, joined: Splits, fitted: Fitted, watch: Watch) -> Fitted:
+    """Return the network fitted anew to `joined`: the schedule of `fitted` up to its best epoch, and what it chose on val."""
+    epochs = num_epochs(spec.train, splits.sizes()["train"])  # not those of the longer train
+    spec = replace(spec, train=replace(spec.train, epochs=epochs))
+    again = fit(pipeline, spec, joined, seed=pipeline.seed, watch=replace(watch, gradients=False), until=fitted.best_epoch)
+    if not again.interrupted:
+        pipeline.settle(again.model, splits, like=fitted.model)
+    return again
+
+
+def _cost(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, fitted: Fitted, final: Fitted) -> dict[str, float]:
+    """Return what the model costs: weights, megabytes, seconds of training (both of a network trained again) and of one answer."""
+    params = final.model.count_params()
+    trained = (fitted,) if final is fitted else (fitted, final)
     examples = splits.sizes()["train"] * len(fitted.history["loss"])
     return {
         "params": params,
         "mb": params * 4 / 2**20,
-        "train_s": fitted.seconds,
-        "train_cpu_s": fitted.cpu_seconds,
+        "train_s": sum(one.seconds for one in trained),
+        "train_cpu_s": sum(one.cpu_seconds for one in trained),
         "examples_per_s": examples / fitted.seconds,
-        "latency_ms_p50": _latency(pipeline, spec, splits, fitted.model),
+        "latency_ms_p50": _latency(pipeline, spec, splits, final.model),
     }
 
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -72,12 +73,24 @@ def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
     return {name: _choose(candidates, splits) for name, candidates in rivals.items()}
 
 
-def closed_form(splits: RecommendSplits) -> Ranker:
-    """Return the settings that a network starts from: the best rival on val whose matrix is small enough to be served."""
+def closed_form(splits: RecommendSplits) -> tuple[str, Ranker]:
+    """Return what a network starts from: the best rival on val whose matrix is small enough to be served, with its name."""
     ranked = {name: one for name, one in splits.rivals.items() if name != "EASE" or splits.num_items <= MANY_ITEMS}
-    best = min(ranked.values(), key=lambda one: one.loss).settings
-    assert not isinstance(best, Mean | Biases)  # those rate
-    return best
+    name = min(ranked, key=lambda name: ranked[name].loss)
+    settings = ranked[name].settings
+    assert not isinstance(settings, Mean | Biases)  # those rate
+    return name, settings
+
+
+def plain(settings: Ranker) -> dict[str, Any]:
+    """Return settings as plain data, for `ranker` to read."""
+    return {"kind": type(settings).__name__, **dataclasses.asdict(settings)}
+
+
+def ranker(plain: Mapping[str, Any]) -> Ranker:
+    """Return the settings that `plain` wrote."""
+    kinds: dict[str, type[Ranker]] = {kind.__name__: kind for kind in typing.get_args(Ranker)}
+    return kinds[plain["kind"]](**{name: value for name, value in plain.items() if name != "kind"})
 
 
 def _choose(candidates: Sequence[Ranker | Rater], splits: RecommendSplits) -> Chosen:

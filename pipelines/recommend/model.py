@@ -4,6 +4,7 @@ To rank: `user` (batch,) and `history` (batch, history), as far as the architect
 (batch, items + 1). To rate, `item` (batch,) is given too and the answer is a rating (batch, 1).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
 
 KerasTensor = Any
-BLENDED = "to_be_blended"  # a layer of this name says that the scores are added to a closed form's
+START = "start"
 DAMPED = Biases(user_penalty=5.0, item_penalty=3.0)  # what a rating network starts from and corrects
 
 
@@ -45,10 +46,35 @@ def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
     if splits.task == "rank":
         scores = table(last, scores=True)
         if spec.start_from == "baseline":
-            scores = keras.layers.Identity(name=BLENDED)(scores)
+            scores = Start(name=START)(scores)
         return keras.Model(inputs, scores, name="network")
     inputs["item"] = keras.Input((), dtype="int32", name="item")
     return keras.Model(inputs, _rating(table, last, inputs, splits), name="network")
+
+
+@keras.saving.register_keras_serializable("appline")
+class Start(keras.layers.Layer):
+    """Scores (batch, items + 1) as they are, and what they are added to outside of the network: a closed form with a weight.
+
+    It holds the choice made on val: the rival's name and settings, and how much its scores count; infinite: alone. The weight
+    is 0, nothing is added, until `settle` is called.
+    """
+
+    def __init__(self, rival: str = "", settings: Mapping[str, Any] | None = None, weight: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settle(rival, settings or {}, weight)
+
+    def settle(self, rival: str, settings: Mapping[str, Any], weight: float) -> None:
+        self.rival, self.settings, self.weight = rival, dict(settings), float(weight)
+
+    def choice(self) -> dict[str, Any]:
+        return {"rival": self.rival, "settings": self.settings, "weight": self.weight}
+
+    def call(self, scores: KerasTensor) -> KerasTensor:
+        return scores
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.choice()}
 
 
 def asked(names: set[str], splits: RecommendSplits, part: Part, length: int) -> dict[str, np.ndarray]:

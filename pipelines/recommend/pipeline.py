@@ -120,6 +120,14 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
 
         return fitted.batches(splits, part, spec, self.seed if training else None)
 
+    def settle(self, model: "keras.Model", splits: "RecommendSplits", like: "keras.Model | None" = None) -> None:
+        from pipelines.recommend import blend
+
+        blend.settle(model, splits, like)
+
+    def joined(self, splits: "RecommendSplits") -> "RecommendSplits":
+        return splits.joined()
+
     def predict(self, model: "keras.Model", splits: "RecommendSplits", part: Part) -> "np.ndarray":
         from pipelines.recommend import blend
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from pipelines import sources
 from pipelines.errors import DataError
-from pipelines.layers import BlendedScores
 from pipelines.pipeline import Served
 from pipelines.recommend import blend
 from pipelines.recommend.readers import ITEMS, USERS
@@ -44,10 +43,12 @@ def served(network: keras.Model, splits: RecommendSplits, user_column: str = "",
     answer = network({name: shown[name] for name in names})
     notes: tuple[str, ...] = ()
     if splits.task == "rank":
-        both = blend.blend(network, splits, "test")
-        layer = BlendedScores.of(both.closed.matrix, both.closed.weights, both.closed.popularity, both.closed.length, both.weight)
-        answers = {"scores": layer(answer, inputs["history"])}
-        notes = (both.describe(splits),)
+        start = blend.start_of(network)
+        scores = answer
+        if start.weight:
+            scores = blend.BlendedScores.of(blend.closed_of(start, splits, "test"), start.weight)(answer, inputs["history"])
+        answers = {"scores": scores}
+        notes = (blend.describe(start),)
     else:
         answers = {"rating": answer}
     facts = {

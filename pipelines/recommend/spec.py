@@ -27,4 +27,4 @@ class RecommendSpec:
     recurrent: RecurrentSpec = RecurrentSpec()
     heads: Count = hyper(2, "sasrec: attention heads")
     dropout: Rate = hyper(0.5, "dropout of the items' vectors and before the scores")
-    train: TrainSpec = TrainSpec(epochs=30, batch_size=64, learning_rate=5e-3, patience=6)
+    train: TrainSpec = TrainSpec(epochs=30, batch_size=64, learning_rate=5e-3, patience=6, refit=True)

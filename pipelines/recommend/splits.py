@@ -197,6 +197,10 @@ class RecommendSplits(Splits):
 
         return baselines.chosen(self)
 
+    def joined(self) -> "RecommendSplits":
+        """Return these splits with the interactions of val in train."""
+        return dataclasses.replace(self, part=np.where(self.part == 1, 0, self.part))
+
     def only(self, part: Part, keep: np.ndarray) -> "RecommendSplits":
         """Return these splits with the cases of `part` (val or test) for which `keep` (cases,) is true."""
         return dataclasses.replace(self, asked={**self.asked, part: self.asked[part][keep]})

@@ -54,8 +54,8 @@ class NextItem(keras.Model):
             scores = _struck(y_pred, y)
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y[:, 0], scores))
         states = tf.broadcast_to(y_pred, (tf.shape(y)[0], tf.shape(y)[1], y_pred.shape[-1]))  # mf has one state for all positions
-        asked = y > 0
-        states, targets = tf.boolean_mask(states, asked), tf.boolean_mask(y, asked)
+        learned = y > 0
+        states, targets = tf.boolean_mask(states, learned), tf.boolean_mask(y, learned)
         if self.negatives:
             return tf.reduce_mean(self._sampled(states, targets))
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.table(states, scores=True)))

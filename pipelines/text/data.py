@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -35,7 +35,8 @@ class TextSplits(Splits):
     """Texts and their classes for each part, and what a network must know: all of it taken from train alone.
 
     `ids` `(n, length)` are the tokens' numbers, computed once for all trials (see `tokens.TokenIds`); `y` `(n,)` class
-    numbers, or `(n, classes)` zeros and ones where a text may have several.
+    numbers, or `(n, classes)` zeros and ones where a text may have several; `starts` the closed form's logits
+    `(n, classes)` where these splits were made from others that have them.
     """
 
     train: Texts
@@ -49,6 +50,7 @@ class TextSplits(Splits):
     unit: "Unit"
     lower: bool
     seed: int
+    starts: Mapping[Part, np.ndarray] | None = None
 
     def texts(self, part: Part) -> np.ndarray:
         return {"train": self.train, "val": self.val, "test": self.test}[part].x
@@ -88,6 +90,24 @@ class TextSplits(Splits):
         texts = {part: self.texts(part) for part in PARTS}
         hot = {part: self.hot(part) for part in PARTS}
         return closed.fit(texts, hot, exclusive=self.exclusive, unit=self.unit, lower=self.lower, seed=self.seed)
+
+    def start(self, part: Part) -> np.ndarray:
+        """Return the logits `(n, classes)` that a network corrects: none comes from a model that has seen the text."""
+        return (self.starts or self.closed.logits)[part]
+
+    def joined(self) -> "TextSplits":
+        """Return these splits with the texts of val in train; the logits to start from stay those of models that have not seen them."""
+
+        def both(of: Callable[[Part], np.ndarray]) -> np.ndarray:
+            return np.concatenate([of("train"), of("val")])
+
+        return replace(
+            self,
+            train=Texts(x=both(self.texts), labels=np.concatenate([self.train.labels, self.val.labels])),
+            y={**self.y, "train": both(self.labels)},
+            ids={**self.ids, "train": both(lambda part: self.ids[part])},
+            starts={**self.closed.logits, "train": both(self.start)},
+        )
 
 
 def load(options: "TextPipeline") -> TextSplits:

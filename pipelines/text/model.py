@@ -114,7 +114,7 @@ def batches(splits: "TextSplits", part: Part, spec: TextSpec, shuffle_seed: int 
 
 
 def _inputs(splits: "TextSplits", part: Part, *, start: bool) -> dict[str, np.ndarray]:
-    return {"tokens": splits.ids[part], **({"start": splits.closed.logits[part]} if start else {})}
+    return {"tokens": splits.ids[part], **({"start": splits.start(part)} if start else {})}
 
 
 def probabilities(model: keras.Model, splits: "TextSplits", part: Part, batch_size: int = 512) -> np.ndarray:
@@ -123,8 +123,4 @@ def probabilities(model: keras.Model, splits: "TextSplits", part: Part, batch_si
 
     names = {tensor.name for tensor in model.inputs}
     inputs = _inputs(splits, part, start="start" in names)
-    found = [
-        np.asarray(model({name: values[at : at + batch_size] for name, values in inputs.items()}, training=False))
-        for at in range(0, len(inputs["tokens"]), batch_size)
-    ]
-    return closed.probabilities(np.concatenate(found), exclusive=splits.exclusive)
+    return closed.probabilities(blocks.in_batches(model, inputs, batch_size), exclusive=splits.exclusive)

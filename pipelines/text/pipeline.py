@@ -101,6 +101,9 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
 
         return model.batches(splits, part, spec, self.seed if training else None)
 
+    def joined(self, splits: "TextSplits") -> "TextSplits":
+        return splits.joined()
+
     def predict(self, model: "keras.Model", splits: "TextSplits", part: Part) -> "np.ndarray":
         from pipelines.text import model as network
 

@@ -36,4 +36,4 @@ class TextSpec:
     heads: Count = hyper(4, "transformer: attention heads")
     head: HeadSpec = HeadSpec(dropout=0.5)
     label_smoothing: Rate = hyper(0.05, "share of each target spread over all classes")
-    train: TrainSpec = TrainSpec(epochs=4, batch_size=64, learning_rate=4e-3)
+    train: TrainSpec = TrainSpec(epochs=4, batch_size=64, learning_rate=4e-3, refit=True)
