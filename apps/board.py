@@ -4,7 +4,8 @@ from datetime import datetime
 
 import click
 
-from apps import quiet, show
+from apps import show
+from tuning import quiet
 
 # MLflow's filter language knows no OR.
 BOUNDS = ("lift/low", "lift/high")

@@ -49,8 +49,8 @@ def application(domain: str) -> click.Group:
     group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
     data = flags.of_fields(pipeline_type)
     for verb, options in (
-        (verbs.train, [*data, *flags.of_spec(search=False), *TRAINING, *TRACKING, *OUTPUT]),
-        (verbs.tune, [*data, *flags.of_spec(search=True), *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.tune, [*map(flags.with_cost_limits, data), *flags.of_spec(search=True), OBJECTIVES, *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
         (verbs.evaluate, [*MODEL, PART, *data, *TRACKING[:1], *OUTPUT]),
         (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
         (verbs.check, [*data, *OUTPUT]),
@@ -68,17 +68,26 @@ def _command(verb: Verb, pipeline_type: type[AnyPipeline], options: list[click.P
     return click.Command(verb.__name__, params=list(options), callback=call, help=verb.__doc__)
 
 
+OBJECTIVE = flags.flag("objective", str, "", "validation metric that decides (default: the application's own)")
+OBJECTIVES = click.Option(
+    ["--objective"], multiple=True, help="validation metric that decides; again for further ones, also costs such as cost/latency_ms_p50"
+)
 TRAINING: list[click.Parameter] = [
-    flags.flag("objective", str, "", "validation metric that decides (default: the application's own)"),
     flags.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
     flags.flag("gate", bool, False, "exit with 4 when the network is worse than its strongest baseline"),
     flags.flag("dry_run", bool, False, "read the data, check the network, train nothing"),
 ]
 SEARCH: list[click.Parameter] = [
     flags.flag("trials", int, 20, "number of trials"),
-    flags.flag("tuner", str, "random", "random, bayesian, hyperband or grid"),
+    flags.flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
+    flags.flag("workers", str, "1", "processes that run trials side by side: a number, 0 for none beside this one, or auto"),
+    flags.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
     flags.flag("trial_epochs", int, 0, "epochs of a trial (0: a third of the epochs of a full training)"),
+    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: asha for tpe and random)"),
     flags.flag("max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m"),
+    flags.flag("max_epochs_total", int, 0, "start no trial that would take all trials over so many epochs (0: no limit)"),
+    flags.flag("trial_time", str, "", "give up a trial that takes longer"),
+    flags.flag("warm_from", str, "", "begin with what was found before: the id of a sweep, or auto for all winners"),
     flags.flag("resume", str, "", "go on with the sweep of this id"),
 ]
 TRACKING: list[click.Parameter] = [

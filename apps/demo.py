@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps import quiet, show
+from apps import live, show
 from pipelines import pipeline_class
 from pipelines.space import Choice, Domain, Scalar, replace
+from tuning import quiet
 
 if TYPE_CHECKING:
     from tuning.sweep import Swept
@@ -97,8 +98,13 @@ def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
     pipeline: Any = pipeline_class(short.domain)()
     screen.say(f"\n{short.domain}: {short.trials} trials on {pipeline.data}")
     splits = pipeline.load()
+    objective = pipeline.objective_for(splits)
     sweep = Sweep(
-        trials=short.trials, trial_epochs=short.trial_epochs, objective=pipeline.objective_for(splits), name=f"demo: {splits.dataset}"
+        objectives=(objective,),
+        trials=short.trials,
+        trial_epochs=short.trial_epochs,
+        early_stop="none",  # so few trials are all wanted whole: each tells something of kernel size, stride and filters
+        name=f"demo: {splits.dataset}",
     )
     return run_sweep(
         pipeline,
@@ -106,5 +112,5 @@ def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
         sweep,
         open_tracker(f"{short.domain}/{splits.dataset}", root=folder / "mlruns"),
         splits=splits,
-        on_trial=lambda done, best: screen.say(show.trial(done, best, short.trials, sweep.objective.name)),
+        progress=live.SweepScreen(screen, objective.name),
     )

@@ -38,6 +38,33 @@ def flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
     return click.Option([word], type=kind, show_default=default not in ("", None), **shared)
 
 
+class Limit(click.ParamType):  # type: ignore[type-arg]
+    """A number of examples, or a bound such as cost/params=200000."""
+
+    name = "N | COST=MOST"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int | str:
+        if isinstance(value, int) or "=" in value:
+            return typing.cast("int | str", value)
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"expected a number of examples, or COST=MOST such as cost/params=200000. Received: {value}", param, context)
+
+
+def with_cost_limits(option: click.Option) -> click.Option:
+    """Return the option `--limit` of the data as one that also bounds what a searched network may cost; other options as they are."""
+    if option.name != "limit":
+        return option
+
+    def split(context: click.Context, param: click.Parameter, values: tuple[int | str, ...]) -> int:
+        context.params["limit_costs"] = tuple(value for value in values if isinstance(value, str))
+        return next((value for value in reversed(values) if isinstance(value, int)), 0)
+
+    words = f"{option.help}; or, and again, COST=MOST: start no network above, such as cost/params=200000 or cost/mb=2"
+    return click.Option(["--limit"], type=Limit(), multiple=True, callback=split, envvar=option.envvar, help=words)
+
+
 def of_spec(*, search: bool) -> list[click.Option]:
     """Return the flags that set hyperparameters, and with `search` those that search them."""
     several: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}

@@ -10,7 +10,9 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tuning.sweep import Swept, Trial
+    from tuning.conductor import Trial
+    from tuning.estimate import Estimate
+    from tuning.sweep import Swept
     from tuning.train import Report
 
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
@@ -48,8 +50,8 @@ class EpochLine:
         if self._screen.quiet:
             return
         score = f"{self._objective} {values[self._objective]:.4g}" if self._objective in values else "on train and val"
-        line = f"epoch {epoch}/{self._epochs}  loss {values['loss']:.4g}  {score}"
-        last = epoch >= self._epochs
+        line = f"epoch {epoch}{f'/{self._epochs}' if self._epochs else ''}  loss {values['loss']:.4g}  {score}"
+        last = epoch >= self._epochs > 0
         click.echo(f"\r{line}\x1b[K" if self._terminal else line, err=True, nl=not self._terminal or last)
 
 
@@ -114,11 +116,24 @@ def report(report: "Report") -> str:
 def trial(done: "Trial", best: "Trial | None", total: int, objective: str) -> str:
     """Return a finished trial as one line, with the best one so far."""
     score = f"{objective} {done.score:.4f}" if done.score is not None else f"FAILED {done.reason[:80]}"
-    settings = " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in done.values.items() if key in WATCHED)
     so_far = f"  best {best.score:.4f} (trial {best.number})" if best and best.score is not None else ""
     again = " (recorded before)" if done.replayed else f" {done.seconds:.1f} s"
-    architecture = f"{done.values['architecture']} " if "architecture" in done.values else ""
-    return f"trial {done.number}/{total}  {score}  {architecture}{settings}{again}{so_far}"
+    early = f" stopped at epoch {done.epochs}" if done.saved else ""
+    return f"trial {done.number}/{total}  {score}  {watched(done.values)}{early}{again}{so_far}"
+
+
+def watched(values: Mapping[str, object]) -> str:
+    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride, filters."""
+    settings = " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in values.items() if key in WATCHED)
+    return f"{values['architecture']} {settings}" if "architecture" in values else settings
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people say it: 45s, 3m20s, 1h05m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
 def swept(found: "Swept") -> str:
@@ -128,13 +143,53 @@ def swept(found: "Swept") -> str:
     failed = sum(one.score is None for one in found.trials)
     settings = "  ".join(f"{key}={short(value)}" for key, value in found.best.values.items())
     head = f"{len(found.trials)} trials in {found.seconds:.0f} s" + (f", {failed} failed" if failed else "")
+    early = sum(bool(one.saved) for one in found.trials)
+    head += f", {early} stopped early (spared {clock(found.saved)})" if early else ""
     if found.exhausted:
         head += "; the space is exhausted"
-    watched = [effect for effect in found.effects if effect.key in WATCHED]
+    main = [effect for effect in found.effects if effect.key in WATCHED]
     others = [effect for effect in found.effects if effect.key not in WATCHED and effect.clear]
     lines = [head, f"winner     trial {found.best.number}: {settings}"]
-    lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*watched, *others]]
+    if len(found.objectives) > 1:
+        names = [objective.name for objective in found.objectives]
+        rows = [[one.number, *[f"{score:.4g}" for score in one.scores], watched(one.values)] for one in found.front]
+        lines += ["", table(["trial", *names, ""], rows, title="Pareto front: no other trial is better in every objective"), ""]
+    lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*main, *others]]
     return "\n".join([*lines, "", report(found.final), f"compare    appline ui   (sweep {found.run_id[:8]})"])
+
+
+def estimate(cost: "Estimate") -> str:
+    """Return what a sweep would cost: its points, corner models, time."""
+    points = cost.points
+    total = "endless (a range is continuous)" if points.total is None else f"{points.total:,}"
+    of = f"of {points.looked_at:,} drawn at random " if points.drawn else ""
+    lines = [f"points     {total}; {of}{points.impossible:,} cannot be built, {points.equal:,} equal another one"]
+    lines[0] += f", {points.over_limit:,} are over a limit" if points.over_limit else ""
+    rows = [
+        [
+            one.name,
+            f"{one.params:,}",
+            f"{one.macs:,}" if one.macs else "-",
+            *([one.reason[:30], "", ""] if one.reason else [f"{one.step_ms:.2f}", f"{one.epoch_s:.2f}", f"{one.beside_s:.1f}"]),
+            watched(one.values),
+        ]
+        for one in cost.measured
+    ]
+    lines.append(table(["network", "weights", "MACs", "ms a step", "s an epoch", "s beside", ""], rows))
+    early = f", of which {cost.early_stop} leaves about {cost.share:.0%}" if cost.share < 1 else ""
+    lines.append(f"trials     {cost.trials} of {cost.epochs} epochs{early}: {clock(cost.trial_s)} each, {cost.workers} at a time")
+    lines.append(f"beside     baselines {clock(cost.baselines_s)}, the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}")
+    lines.append(f"in all     about {clock(cost.seconds)}; nothing was kept")
+    return "\n".join(lines)
+
+
+def plain_estimate(cost: "Estimate") -> dict[str, Any]:
+    """Return what `--json` prints."""
+    import dataclasses
+
+    plain = dataclasses.asdict(cost)
+    del plain["points"]["possible"]
+    return {**plain, "seconds": cost.seconds}
 
 
 def short(value: object) -> str:

@@ -3,24 +3,27 @@
 Each function is one command from its flags to its output. Heavy imports stand inside: `--help` needs none of them.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps import flags, quiet, show
+from apps import flags, live, show
 from pipelines.errors import DataError, UsageError
 from pipelines.pipeline import AnyPipeline, Served
 from pipelines.space import hyperparameters
+from tuning import quiet
 
 if TYPE_CHECKING:
     from pipelines.pipeline import Splits
+    from tuning.executors import Executor
     from tuning.runs import Row, Tracker
     from tuning.train import Report
 
@@ -68,45 +71,50 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         return
     resolved = flags.resolve(context, pipeline_type)
     screen, options = _screen(resolved), resolved.options
-    resolved.pipeline.objective(options["objective"])
+    names = _names(options["objective"])
+    for name in names:
+        if not name.startswith("cost/"):
+            resolved.pipeline.objective(name)
     _tell_origins(screen, resolved)
     space = resolved.space
-    max_seconds = duration(options["max_time"]) if options["max_time"] else math.inf
+    max_seconds = duration("--max-time", options["max_time"])
+    trial_seconds = duration("--trial-time", options["trial_time"])
+    from tuning import limits, workers
+
+    count = workers.count_workers(options["workers"])
+    most = limits.parse(options["limit_costs"])
+    executor = _executor(options, count, trial_seconds)
     quiet.import_tensorflow(deterministic=options["deterministic"])
-    from tuning.sweep import Sweep, Trial, run_sweep
+    from tuning.sweep import Sweep, run_sweep, sweep_objectives
 
     splits = resolved.pipeline.load()
-    objective = resolved.pipeline.objective_for(splits, options["objective"])
+    objectives = sweep_objectives(resolved.pipeline, splits, names)
     sweep = Sweep(
+        objectives=objectives,
         trials=options["trials"],
         tuner=options["tuner"],
         trial_epochs=options["trial_epochs"],
+        early_stop=options["early_stop"],
         max_seconds=max_seconds,
-        objective=objective,
+        max_epochs=options["max_epochs_total"] or math.inf,
+        limits=most,
+        warm_from=options["warm_from"],
         name=options["run_name"],
     )
     _tell_data(screen, splits)
     screen.say(f"searching  {len(space.domains)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.domains.items()))
-    if options["dry_run"]:
-        count = space.count()
-        size = "without end (a range is continuous)" if count is None else f"{count:,} points, impossible and equal ones included"
-        screen.result(f"dry run: the space has {size}; nothing was trained")
-        return
-    tracker = _tracker(resolved, splits)
-    sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
+    with contextlib.closing(executor):
+        if options["dry_run"]:
+            from tuning.estimate import estimate
 
-    def on_trial(done: Trial, best: Trial | None) -> None:
-        screen.say(show.trial(done, best, sweep.trials, objective.name))
-
-    found = run_sweep(
-        resolved.pipeline,
-        space,
-        sweep,
-        tracker,
-        splits=splits,
-        on_start=lambda run_id: screen.say(f"sweep      {run_id[:8]}"),
-        on_trial=on_trial,
-    )
+            screen.say("measuring  a few networks for two epochs each")
+            cost = estimate(resolved.pipeline, space, sweep, splits, executor, max(1, count))
+            screen.result(show.estimate(cost), show.plain_estimate(cost))
+            return
+        tracker = _tracker(resolved, splits)
+        sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
+        with contextlib.closing(live.SweepScreen(screen, objectives[0].name, workers=count, max_seconds=max_seconds)) as progress:
+            found = run_sweep(resolved.pipeline, space, sweep, tracker, splits=splits, executor=executor, progress=progress)
     screen.result(show.swept(found), found.plain())
     _gate(context, resolved, found.final)
 
@@ -196,13 +204,35 @@ def hyperparameter_table(pipeline_type: type[AnyPipeline]) -> str:
     return "\n".join(f"{name:<{width}}{what}{' ' + searched if searched else ''}" for name, searched, what in rows)
 
 
-def duration(text: str) -> float:
-    """Return the seconds of `90`, `90s`, `10m` or `1h30m`."""
+def duration(flag: str, text: str) -> float:
+    """Return the seconds of `90`, `90s`, `10m` or `1h30m`; endless when nothing is given."""
+    if not text:
+        return math.inf
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
     if not text.strip() or not match:
-        raise UsageError(f"--max-time {text}: expected a duration such as 90s, 10m or 1h30m")
+        raise UsageError(f"{flag} {text}: expected a duration such as 90s, 10m or 1h30m")
     hours, minutes, seconds = (int(group or 0) for group in match.groups())
     return 3600 * hours + 60 * minutes + seconds
+
+
+def _executor(options: Mapping[str, Any], count: int, trial_seconds: float) -> "Executor":
+    """Return where trials run: on a cluster, in worker processes, or right here."""
+    if options["cluster"]:
+        from tuning.cluster import RayCluster
+
+        return RayCluster(options["cluster"], trial_seconds=trial_seconds, deterministic=options["deterministic"])
+    if (count and not options["dry_run"]) or count > 1:
+        from tuning.workers import LocalWorkers
+
+        return LocalWorkers(count, trial_seconds=trial_seconds, deterministic=options["deterministic"])
+    from tuning.executors import InProcess
+
+    return InProcess()
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return a repeatable flag's values; a config file may hold a single one."""
+    return (given,) if isinstance(given, str) and given else tuple(given)
 
 
 def _screen(resolved: flags.Resolved) -> show.Screen:

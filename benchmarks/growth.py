@@ -13,7 +13,7 @@ from pathlib import Path
 FIT = """
 import resource, sys, time
 from dataclasses import replace
-from apps import quiet
+from tuning import quiet
 quiet.import_tensorflow()
 from pipelines.recommend.pipeline import RecommendPipeline
 from tuning.fit import Watch, fit

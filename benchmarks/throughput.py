@@ -41,7 +41,7 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
 
 def main() -> None:
     """Time both by turns and print the ratio of their medians."""
-    from apps import quiet
+    from tuning import quiet
 
     quiet.import_tensorflow()
     from pipelines.vision.pipeline import VisionPipeline

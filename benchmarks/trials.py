@@ -22,6 +22,7 @@ CONTENDERS = ("raw", "appline", "kerastuner")
 
 def appline_sweep(pipeline: Any, splits: Any, base: Any) -> list[float]:
     from pipelines.space import Choice
+    from tuning.progress import Progress
     from tuning.sweep import Sweep, run_sweep
     from tuning.tracking import open_tracker
 
@@ -30,15 +31,16 @@ def appline_sweep(pipeline: Any, splits: Any, base: Any) -> list[float]:
     class Enough(Exception):
         """The trials are over; what follows is no trial."""
 
-    def on_trial(trial: Any, best: Any) -> None:
-        marks.append(time.process_time())
-        if trial.number == len(KERNELS) * len(STRIDES) * len(FILTERS):
-            raise Enough
+    class Marks(Progress):
+        def ended(self, trial: Any, best: Any) -> None:
+            marks.append(time.process_time())
+            if trial.number == len(KERNELS) * len(STRIDES) * len(FILTERS):
+                raise Enough
 
     space = pipeline.space(base, {"conv.kernel_size": Choice(KERNELS), "conv.stride": Choice(STRIDES), "conv.filters": Choice(FILTERS)})
-    sweep = Sweep(trials=20, tuner="grid", trial_epochs=EPOCHS, objective=pipeline.objective())
+    sweep = Sweep(trials=20, tuner="grid", trial_epochs=EPOCHS, objectives=(pipeline.objective(),))
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
-        run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, on_trial=on_trial)
+        run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, progress=Marks())
     return marks
 
 
@@ -95,7 +97,7 @@ def kerastuner(pipeline: Any, splits: Any, base: Any) -> list[float]:
 
 def contend(name: str) -> None:
     """Run one contender in this process and print its CPU seconds a trial."""
-    from apps import quiet
+    from tuning import quiet
 
     quiet.import_tensorflow()
     from pipelines.space import replace

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
+    from pipelines.plan import Cost
+
 Part: TypeAlias = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Direction: TypeAlias = Literal["max", "min"]
@@ -111,6 +113,8 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     # What `tune` searches when nothing else is said, and when a key matters at all (see `Space.conditions`).
     search: ClassVar[Mapping[str, Domain]]
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = MappingProxyType({})
+    # Points that a search tries early: what is known to be good for one architecture or another.
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ()
     # Metrics that Keras reports for the validation part while it fits; the first is the default objective.
     objectives: ClassVar[tuple[Objective, ...]]
     # What `judged_by` returns unless the data decides.
@@ -143,6 +147,10 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     @abstractmethod
     def check(self, spec: Spec, splits: Sp) -> None:
         """Raise `ImpossibleSpec` when no network can have this spec, by arithmetic, without calling Keras."""
+
+    def cost(self, spec: Spec, splits: Sp) -> "Cost | None":
+        """Return what the network of `spec` costs, by arithmetic, without calling Keras; None where that does not reach."""
+        return None
 
     @abstractmethod
     def build(self, spec: Spec, splits: Sp) -> "keras.Model":

@@ -12,9 +12,12 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pipelines.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scalar: TypeAlias = bool | int | float | str
 S = TypeVar("S")
@@ -203,6 +206,18 @@ class Space(Generic[S]):
             for value in ends:
                 find(known, key).parse(value)
 
+    def defaults(self) -> dict[str, Scalar]:
+        """Return the base's own values of what is searched; where a domain does not hold it, the domain's first."""
+        flat = flatten(self.base)
+        return {key: flat[key] if self.holds(key, flat[key]) else _values(domain)[0] for key, domain in self.domains.items()}
+
+    def holds(self, key: str, value: Scalar) -> bool:
+        """Whether `key` is searched and may have this value."""
+        domain = self.domains.get(key)
+        if isinstance(domain, Range):
+            return isinstance(value, int | float) and domain.low <= value <= domain.high
+        return domain is not None and value in domain.values
+
     def spec(self, values: Mapping[str, Scalar]) -> S:
         """Return the point of this space that has `values` for its searched keys."""
         return replace(self.base, {key: values[key] for key in self.domains})
@@ -228,9 +243,22 @@ class Space(Generic[S]):
         for values in itertools.product(*(_values(domain) for domain in self.domains.values())):
             yield dict(zip(self.domains, values, strict=True))
 
+    def draw(self, rng: "np.random.Generator") -> dict[str, Scalar]:
+        """Return one point at random."""
+        return {key: _drawn(domain, rng) for key, domain in self.domains.items()}
+
     def describe(self) -> dict[str, Any]:
         """Return the space as plain data: what a sweep's fingerprint and a resolved config hold."""
         return {"base": flatten(self.base), "search": {key: str(domain) for key, domain in self.domains.items()}}
+
+
+def _drawn(domain: Domain, rng: "np.random.Generator") -> Scalar:
+    if isinstance(domain, Choice):
+        return domain.values[rng.integers(len(domain.values))]
+    if domain.log:
+        value = math.exp(rng.uniform(math.log(domain.low), math.log(domain.high)))
+        return round(value) if domain.whole else value
+    return int(rng.integers(int(domain.low), int(domain.high) + 1)) if domain.whole else float(rng.uniform(domain.low, domain.high))
 
 
 def _values(domain: Domain) -> tuple[Scalar, ...]:

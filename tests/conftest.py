@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apps import quiet
+from tuning import quiet
 
 quiet.prepare_environment()
 

@@ -11,7 +11,8 @@ from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain, Range, Scalar, Space, hyper
 from pipelines.specs import ConvSpec, TrainSpec
-from tuning.search import TUNERS, Proposal, Searcher, hyperparameters
+from tuning.oracles import hyperparameters
+from tuning.search import TUNERS, Proposal, Searcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ def searcher(
     domains: Mapping[str, Domain] = SMALL, *, tuner: str = "random", seed: int = 42, objective: Objective = ACCURACY, **more: object
 ) -> Searcher:
     feasible = more.get("feasible", lambda values: True)
-    return Searcher(Space(base=Spec(), domains=domains), tuner=tuner, objective=objective, seed=seed, epochs=9, feasible=feasible)  # type: ignore[arg-type]
+    return Searcher(Space(base=Spec(), domains=domains), tuner=tuner, objectives=(objective,), seed=seed, epochs=9, feasible=feasible)  # type: ignore[arg-type]
 
 
 def score(values: Mapping[str, Scalar]) -> float:
@@ -40,11 +41,11 @@ def ask_all(search: Searcher, most: int) -> list[Proposal]:
     found: list[Proposal] = []
     while len(found) < most and (proposal := search.ask()) is not None:
         found.append(proposal)
-        search.tell(proposal.number, score(proposal.values))
+        search.tell(proposal.number, (score(proposal.values),))
     return found
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid"])
+@pytest.mark.parametrize("tuner", ["tpe", "random", "bayesian", "grid"])
 def test_no_point_is_proposed_twice_and_an_exhausted_space_is_said_so(tuner: str) -> None:
     found = ask_all(searcher(tuner=tuner), 50)
     assert len(found) == 18
@@ -118,7 +119,7 @@ def test_a_trial_without_a_finite_score_is_failed_and_not_run_again(bad: float |
     search = searcher()
     first = search.ask()
     assert first is not None
-    search.tell(first.number, bad)
+    search.tell(first.number, None if bad is None else (bad,))
     second = search.ask()
     assert second is not None
     assert second.values != first.values

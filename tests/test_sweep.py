@@ -8,8 +8,11 @@ import pytest
 from pipelines.errors import ApplineError, UsageError
 from pipelines.space import Choice, Domain
 from tests.tiny import LinePipeline, LineSpec
+from tuning.conductor import Trial
+from tuning.progress import Progress
 from tuning.runs import NullTracker
-from tuning.sweep import Sweep, SweepInterrupted, Swept, Trial, run_sweep
+from tuning.search import TUNERS
+from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep
 from tuning.tracking import MlflowTracker, open_tracker
 
 PIPELINE = LinePipeline()
@@ -22,9 +25,17 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
 
 
 def sweep(tracker: MlflowTracker | NullTracker, domains: dict[str, Domain] = DOMAINS, **options: object) -> Swept:
-    on_trial = options.pop("on_trial", None)
-    chosen = Sweep(objective=PIPELINE.objective(), **{"trials": 3, "trial_epochs": 2, **options})  # type: ignore[arg-type]
-    return run_sweep(PIPELINE, PIPELINE.space(LineSpec(), domains), chosen, tracker, on_trial=on_trial)  # type: ignore[arg-type]
+    progress, executor = options.pop("progress", None), options.pop("executor", None)
+    chosen = Sweep(**{"objectives": (PIPELINE.objective(),), "trials": 3, "trial_epochs": 2, "tuner": "random", **options})  # type: ignore[arg-type]
+    return run_sweep(PIPELINE, PIPELINE.space(LineSpec(), domains), chosen, tracker, progress=progress, executor=executor)  # type: ignore[arg-type]
+
+
+class Stop(Progress):
+    """Somebody who presses Ctrl-C after the second trial."""
+
+    def ended(self, trial: Trial, best: Trial | None) -> None:
+        if trial.number == 2:
+            raise KeyboardInterrupt
 
 
 def scores(found: Swept) -> list[float | None]:
@@ -71,15 +82,11 @@ def test_what_cannot_be_built_is_never_started(tracker: MlflowTracker) -> None:
     assert found.exhausted
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize("tuner", TUNERS)
 def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, tuner: str) -> None:
-    def stop_at_two(trial: Trial, best: Trial | None) -> None:
-        if trial.number == 2:
-            raise KeyboardInterrupt
-
     undisturbed = sweep(NullTracker(), tuner=tuner, trials=4)
     with pytest.raises(SweepInterrupted) as stopped:
-        sweep(tracker, tuner=tuner, trials=4, on_trial=stop_at_two)
+        sweep(tracker, tuner=tuner, trials=4, progress=Stop())
     assert tracker.rows(f"attributes.run_id = '{stopped.value.run_id}'")[0].status == "KILLED"
     resumed = sweep(tracker, tuner=tuner, trials=4, resume=stopped.value.run_id)
     assert [trial.replayed for trial in resumed.trials] == [True, True, False, False]
@@ -114,4 +121,4 @@ def test_the_time_limit_ends_the_search_and_the_winner_so_far_is_tested(tmp_path
 
 def test_a_sweep_of_no_trials_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 1"):
-        Sweep(objective=PIPELINE.objective(), trials=0)
+        Sweep(objectives=(PIPELINE.objective(),), trials=0)

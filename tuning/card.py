@@ -63,12 +63,25 @@ def sweep_card(swept: "Swept") -> str:
     lines = [f"## {verdict(swept.final)}", "", *scores(swept.final), ""]
     lines += [f"{len(swept.trials)} trials in {swept.seconds:.0f} s, {len(failed)} failed. Best on validation: trial {swept.best.number}, "]
     lines[-1] += f"{swept.final.objective.name} {swept.best.score:.4g}"
+    early = [trial for trial in swept.trials if trial.saved]
+    if early:
+        lines += [f"{len(early)} trials were stopped early, which spared {swept.saved:.0f} s."]
+    if len(swept.objectives) > 1:
+        lines += ["", "**Pareto front** (no other trial is better in every objective)", "", *front_table(swept)]
     settings = ", ".join(f"`{key}={value}`" for key, value in swept.best.values.items())
     lines += ["", f"**Winner** {settings}", "", "**What was found** (mean of the trials with this value, standard error, number)", ""]
     lines += [f"- `{effect.key}` {levels(effect)}" for effect in swept.effects]
     if swept.run_id:
-        lines += ["", image(swept.run_id, "plots/progress.png", "progress"), image(swept.run_id, "plots/effects.png", "effects")]
+        pictures = ["pareto", "progress", "effects"] if len(swept.objectives) > 1 else ["progress", "effects"]
+        lines += ["", *(image(swept.run_id, f"plots/{name}.png", name) for name in pictures)]
     return "\n".join(lines)
+
+
+def front_table(swept: "Swept") -> list[str]:
+    """Return the Pareto front as a table, the best in the first objective first."""
+    names = [objective.name for objective in swept.objectives]
+    lines = [f"| trial | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    return lines + [f"| {trial.number} | {' | '.join(number(score) for score in trial.scores)} |" for trial in swept.front]
 
 
 def levels(effect: "Effect") -> str:

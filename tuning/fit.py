@@ -14,15 +14,16 @@ from pipelines.errors import Diverged
 from pipelines.pipeline import Objective, Phase, Pipeline, Splits
 from pipelines.specs import TrainSpec
 
-# How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 7 epochs of 57,000 images.
-EXAMPLES_SEEN = 400_000
+# How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 9 epochs of 55,000 images.
+EXAMPLES_SEEN = 500_000
 FEWEST_EPOCHS, MOST_EPOCHS = 7, 40
 # Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
 STEPS_PER_EXECUTION = 32
 # The learning rate starts at this share of its peak.
 START = 0.04
 
-EpochHook = Callable[[int, Mapping[str, float]], None]
+# Told of each epoch; a text that it returns is the reason to stop there.
+EpochHook = Callable[[int, Mapping[str, float]], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +211,8 @@ class _Monitor(keras.callbacks.Callback):
             self._go_on(values)
         else:
             self._judge(values)
-        if self._watch.on_epoch:
-            self._watch.on_epoch(self._epoch, values)
+        if self._watch.on_epoch and (reason := self._watch.on_epoch(self._epoch, values)):
+            self._stop(reason, over=True)
 
     def _go_on(self, values: Mapping[str, float]) -> None:
         if not math.isfinite(values["loss"]):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tuning.compare import Effect
+    from tuning.sweep import Swept
 
 NORM = "grad_norm/"
 
@@ -59,6 +60,25 @@ def progress(scores: Sequence[float], objective: Objective) -> "Figure":
     axes.scatter(numbers, scores, s=22, color="C0", label="trial")
     axes.step(numbers, best, where="post", color="C1", label="best so far")
     _finish(axes, title=f"{objective.name} of finished trials", x="trial")
+    axes.legend(frameon=False)
+    return figure
+
+
+def pareto(swept: "Swept") -> "Figure":
+    """Return the trials by their first two objectives, those on the Pareto front joined by a line."""
+    from matplotlib.figure import Figure
+
+    first, second = swept.objectives[:2]
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    scored = [trial for trial in swept.trials if trial.scores]
+    axes.scatter([trial.scores[1] for trial in scored], [trial.scores[0] for trial in scored], s=22, color="0.7", label="trial")
+    best = sorted(swept.front, key=lambda trial: trial.scores[1])
+    axes.plot([trial.scores[1] for trial in best], [trial.scores[0] for trial in best], marker="o", color="C1", label="Pareto front")
+    for trial in best:
+        axes.annotate(str(trial.number), (trial.scores[1], trial.scores[0]), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    axes.set_ylabel(first.name)
+    _finish(axes, title="What no other trial beats in every objective", x=second.name)
     axes.legend(frameon=False)
     return figure
 

@@ -107,11 +107,17 @@ class Tracker(Protocol):
     def record(self, record: Record) -> str:
         """Write a run that is over, in one batch; return its id."""
 
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None:
+        """Write tags of a run that is over."""
+
     def url(self, run_id: str) -> str:
         """Return the address of a run's page."""
 
     def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
         """Return this experiment's runs (all experiments' with `everywhere`) by MLflow's filter language, newest first."""
+
+    def curve(self, run_id: str, metric: str) -> list[float]:
+        """Return the values of a metric by epoch, from the first."""
 
     def sweep_view(self, charts: "SweepCharts") -> str:
         """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
@@ -153,10 +159,15 @@ class NullTracker:
     def record(self, record: Record) -> str:
         return ""
 
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None: ...
+
     def url(self, run_id: str) -> str:
         return ""
 
     def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
+        return []
+
+    def curve(self, run_id: str, metric: str) -> list[float]:
         return []
 
     def sweep_view(self, charts: "SweepCharts") -> str:

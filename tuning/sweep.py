@@ -1,40 +1,49 @@
 """A search as a tree of runs: the sweep, its baselines, its trials, and the winner trained in full and tested once."""
 
-import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines import config
-from pipelines.errors import ApplineError, ImpossibleSpec, UsageError
+from pipelines.errors import ApplineError, UsageError
 from pipelines.pipeline import Objective, Pipeline, Splits
 from pipelines.space import Scalar, Space
-from tuning import compare, plots
+from tuning import compare, limits, plots, warm
 from tuning.card import sweep_card
 from tuning.compare import Effect
-from tuning.fit import Watch, fit, num_epochs
-from tuning.runs import Record, Row, Run, Tracker
-from tuning.search import Proposal, Searcher
+from tuning.conductor import Budget, Conductor, Trial, best_of
+from tuning.executors import Executor, InProcess
+from tuning.fit import num_epochs
+from tuning.progress import Progress
+from tuning.runs import Row, Run, Tracker
+from tuning.search import Searcher
+from tuning.stopping import stopper
 from tuning.train import Report, ending, record_rivals, train
+from tuning.trials import COSTS, LATENCY, Work
 from tuning.views import SweepCharts
 
 # A search looks at a schedule this much shorter than the training that follows: ranks of short fits agree with those
 # of long ones (Spearman .92 at a third of the epochs on Fashion-MNIST).
 TRIAL_SHARE = 3
+MOST_TRIALS = 100_000  # of a sweep that is taken up again
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """How a search is run."""
+    """How a search is run. The first objective decides who wins; with several, all on the Pareto front are kept in sight."""
 
+    objectives: tuple[Objective, ...]
     trials: int = 20
-    tuner: str = "random"
+    tuner: str = "tpe"
     trial_epochs: int = 0  # 0: a third of the epochs of the training that follows
+    early_stop: str = "auto"
     max_seconds: float = math.inf
-    objective: Objective
+    max_epochs: float = math.inf  # of all trials together
+    limits: Mapping[str, float] = field(default_factory=dict)
+    warm_from: str = ""
     name: str = ""
     resume: str = ""  # the id of the sweep's run
 
@@ -42,51 +51,61 @@ class Sweep:
         if self.trials < 1:
             raise UsageError(f"--trials: expected at least 1. Received: {self.trials}")
 
+    @property
+    def objective(self) -> Objective:
+        return self.objectives[0]
 
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """A finished trial: its values, and its best score or the reason why it has none."""
-
-    number: int
-    values: Mapping[str, Scalar]
-    score: float | None
-    seconds: float
-    epochs: int
-    reason: str = ""
-    run_id: str = ""
-    replayed: bool = False
+    @property
+    def stopper(self) -> str:
+        """The rule of early stopping: none where the tuner has its own, wants every score, or several objectives count."""
+        if self.early_stop != "auto":
+            return self.early_stop
+        return "asha" if self.tuner in ("tpe", "random") and len(self.objectives) == 1 else "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What a sweep found."""
+    """What a sweep found. `front` are the trials that no other one beats in every objective."""
 
     run_id: str
     url: str
     trials: Sequence[Trial]
     best: Trial
+    front: Sequence[Trial]
+    objectives: Sequence[Objective]
     effects: Sequence[Effect]
     final: Report
     seconds: float
     exhausted: bool = False
+
+    @property
+    def saved(self) -> float:
+        """Seconds that early stopping has spared, of all workers together."""
+        return sum(trial.saved for trial in self.trials)
 
     def plain(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
             "sweep_id": self.run_id,
             "url": self.url,
+            "objectives": [one.name for one in self.objectives],
             "trials": [
                 {
                     "number": trial.number,
                     "values": dict(trial.values),
                     "score": trial.score,
+                    "scores": list(trial.scores),
                     "seconds": trial.seconds,
+                    "epochs": trial.epochs,
+                    "costs": dict(trial.costs),
+                    "stopped": trial.stopped,
                     "reason": trial.reason,
                     "run_id": trial.run_id,
                 }
                 for trial in self.trials
             ],
             "best": {"number": self.best.number, "values": dict(self.best.values), "score": self.best.score},
+            "front": [trial.number for trial in self.front],
             "effects": [
                 {
                     "key": effect.key,
@@ -98,11 +117,9 @@ class Swept:
             ],
             "final": self.final.plain(),
             "seconds": self.seconds,
+            "saved_s": self.saved,
             "exhausted": self.exhausted,
         }
-
-
-OnTrial: TypeAlias = Callable[[Trial, Trial | None], None]  # the trial, and the best one so far
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -120,10 +137,12 @@ def run_sweep(
     tracker: Tracker,
     *,
     splits: Splits | None = None,
-    on_start: Callable[[str], None] | None = None,
-    on_trial: OnTrial | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> Swept:
     """Search `space` on train and val, then train the winner in full and test it once beside the baselines.
+
+    `executor` runs the trials: in this process when it is not given.
 
     Raises:
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the difference is shown).
@@ -132,30 +151,45 @@ def run_sweep(
     """
     # --- what is searched, checked before anything is recorded
     began = time.monotonic()
+    executor, progress = executor or InProcess(), progress or Progress()
     splits = splits if splits is not None else pipeline.load()
-    search = _Search(pipeline, space, sweep, splits, tracker, deadline=began + sweep.max_seconds)
-    searcher = search.searcher()
+    search = _Search(pipeline, space, sweep, splits, tracker)
+    earlier = search.earlier()
+    first = search.first(earlier)
+    searcher = search.searcher(first)
+    rule = stopper(sweep.stopper, sweep.objective)
 
-    run, recorded = search.open()
-    if on_start:
-        on_start(run.id)
+    run = search.open(earlier, first)
+    progress.begun(run.id, sweep.trials)
     try:
         with ending(run):
             # --- simple rivals, once for all trials
             rivals = record_rivals(pipeline, splits, tracker, parent=run.id, tags={"sweep": run.id})
 
             # --- trials
-            trials: list[Trial] = []
-            proposal: Proposal | None = None
-            while len(trials) < sweep.trials and time.monotonic() < search.deadline and (proposal := searcher.ask()):
-                trial = search.replayed(proposal, recorded) or search.run(proposal, run.id)
-                searcher.tell(proposal.number, trial.score)
-                trials.append(trial)
-                if on_trial:
-                    on_trial(trial, best_of(trials, sweep.objective))
+            work = Work(
+                pipeline=pipeline, splits=splits, objective=sweep.objective, latency=LATENCY in {one.name for one in sweep.objectives}
+            )
+            conductor = Conductor(
+                work=work,
+                space=space,
+                objectives=sweep.objectives,
+                searcher=searcher,
+                stopper=rule,
+                budget=Budget(trials=sweep.trials, deadline=began + sweep.max_seconds, epochs=sweep.max_epochs),
+                epochs=search.epochs,
+                tracker=tracker,
+                run=run,
+                progress=progress,
+            )
+            if earlier:
+                conductor.replay(*search.recorded(earlier))
+            executor.run(work, conductor)
+            trials = conductor.trials
             best = best_of(trials, sweep.objective)
             if best is None:
                 raise ApplineError(_no_winner(trials))
+            progress.searched()
 
             # --- the winner in full, tested once
             final = train(
@@ -169,6 +203,7 @@ def run_sweep(
                 parent=run.id,
                 name=f"final, as trial {best.number}",
                 tags={"sweep": run.id},
+                on_epoch=progress.final_epoch,
             )
             scored = [(trial.values, trial.score) for trial in trials if trial.score is not None]
             swept = Swept(
@@ -176,10 +211,12 @@ def run_sweep(
                 url=tracker.url(run.id),
                 trials=trials,
                 best=best,
+                front=front(trials, sweep.objectives),
+                objectives=sweep.objectives,
                 effects=compare.effects(scored, space.domains, sweep.objective),
                 final=final,
                 seconds=time.monotonic() - began,
-                exhausted=proposal is None,
+                exhausted=conductor.exhausted,
             )
             search.record(swept, run)
     except KeyboardInterrupt:
@@ -187,13 +224,17 @@ def run_sweep(
     return swept
 
 
-def best_of(trials: Sequence[Trial], objective: Objective) -> Trial | None:
-    """Return the finished trial with the best score, the earlier of equals; None when none finished."""
-    best: Trial | None = None
-    for trial in trials:
-        if trial.score is not None and (best is None or best.score is None or objective.better(trial.score, best.score)):
-            best = trial
-    return best
+def front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
+    """Return the trials that no other one beats in every objective, the best in the first objective first."""
+    scored = [trial for trial in trials if trial.scores]
+    signs = [1 if one.direction == "max" else -1 for one in objectives]
+    gains = {trial.number: tuple(sign * score for sign, score in zip(signs, trial.scores, strict=True)) for trial in scored}
+
+    def beaten(trial: Trial) -> bool:
+        mine = gains[trial.number]
+        return any(its != mine and all(a >= b for a, b in zip(its, mine, strict=True)) for its in gains.values())
+
+    return sorted((trial for trial in scored if not beaten(trial)), key=lambda trial: gains[trial.number], reverse=True)
 
 
 def _no_winner(trials: Sequence[Trial]) -> str:
@@ -204,75 +245,85 @@ def _no_winner(trials: Sequence[Trial]) -> str:
 
 @dataclass(frozen=True)
 class _Search:
-    """A sweep under way: what its trials have in common."""
+    """What a sweep is, before and after its trials: its definition, its run, what it writes at the end."""
 
     pipeline: Pipeline[Any, Any]
     space: Space[Any]
     sweep: Sweep
     splits: Splits
     tracker: Tracker
-    deadline: float
 
     @property
     def epochs(self) -> int:
         """The epochs of a trial: as asked for, or a third of those of the training that follows."""
-        full = num_epochs(self.space.base.train, self.splits.sizes()["train"])
-        return self.sweep.trial_epochs or max(2, math.ceil(full / TRIAL_SHARE))
+        return trial_epochs(self.space, self.sweep, self.splits)
 
     @property
     def tags(self) -> dict[str, str]:
         return {"dataset": self.splits.dataset, "data_digest": self.splits.digest}
 
-    def searcher(self) -> Searcher:
+    def searcher(self, first: Sequence[Mapping[str, Scalar]]) -> Searcher:
         return Searcher(
             self.space,
             tuner=self.sweep.tuner,
-            objective=self.sweep.objective,
+            objectives=self.sweep.objectives,
             seed=self.pipeline.seed,
             epochs=self.epochs,
-            feasible=self._feasible,
+            feasible=limits.feasible(self.pipeline, self.space, self.splits, self.sweep.limits),
+            first=first,
         )
 
-    def _feasible(self, values: Mapping[str, Scalar]) -> bool:
-        try:
-            self.pipeline.check(self.space.spec(values), self.splits)
-        except ImpossibleSpec:
-            return False
-        return True
-
     def definition(self) -> dict[str, Any]:
-        """Return everything that decides what a sweep's trials are, as plain data; `--trials` and `--max-time` may change."""
+        """Return everything that decides what a sweep's trials are, as plain data; budgets and `--warm-from` are no part of it."""
         return {
             "options": config.options_of(self.pipeline),
             "space": self.space.describe(),
             "data_digest": self.splits.digest,
-            "objective": self.sweep.objective.name,
+            "objective": ", ".join(one.name for one in self.sweep.objectives),
+            "limits": dict(self.sweep.limits),
             "tuner": self.sweep.tuner,
+            "early_stop": self.sweep.stopper,
             "trial_epochs": self.epochs,
         }
 
-    def open(self) -> tuple[Run, Mapping[int, Row]]:
-        """Start the sweep's run, or take up the one to resume with the trials that it has finished, by number."""
-        definition = self.definition()
+    def earlier(self) -> Row | None:
+        """Return the run of the sweep to take up again, None for a new one.
+
+        Raises:
+            UsageError: there is no such sweep, or it was defined otherwise.
+        """
         if not self.sweep.resume:
-            return self._start(definition), {}
+            return None
         found = self.tracker.rows(f"attributes.run_id = '{self.sweep.resume}'")
         if not found or found[0].tags.get("role") != "sweep":
             raise UsageError(f"--resume {self.sweep.resume}: no sweep has this id. See: appline runs")
-        _require_same(json.loads(found[0].tags["definition"]), definition, self.sweep.resume)
-        trials = self.tracker.rows(f"tags.sweep = '{self.sweep.resume}' and tags.role = 'trial'")
-        ended = {int(row.tags["trial"]): row for row in trials if row.status in ("FINISHED", "FAILED")}
-        return self.tracker.resume(self.sweep.resume), ended
+        before = json.loads(found[0].tags["definition"])
+        before.pop("first", None)
+        _require_same(before, self.definition(), self.sweep.resume)
+        return found[0]
 
-    def _start(self, definition: Mapping[str, Any]) -> Run:
+    def first(self, earlier: Row | None) -> list[dict[str, Scalar]]:
+        """Return the points that are tried right after the defaults: presets, and what earlier sweeps found."""
+        if earlier:
+            found: list[dict[str, Scalar]] = json.loads(earlier.tags["definition"]).get("first", [])
+            return found
+        defaults = self.space.defaults()
+        presets = [preset for preset in self.pipeline.presets if all(self.space.holds(key, value) for key, value in preset.items())]
+        return [*({**defaults, **preset} for preset in presets), *warm.points(self.space, self.sweep, self.splits, self.tracker)]
+
+    def open(self, earlier: Row | None, first: Sequence[Mapping[str, Scalar]]) -> Run:
+        """Start the sweep's run, or take up the one to resume."""
+        if earlier:
+            return self.tracker.resume(earlier.id)
         run = self.tracker.start(
             self.sweep.name or f"{self.sweep.tuner} sweep on {self.splits.dataset}",
             role="sweep",
-            tags={**self.tags, "definition": json.dumps(definition)},
+            tags={**self.tags, "definition": json.dumps({**self.definition(), "first": list(first)})},
             params={
                 **config.params(self.pipeline, self.space.base),
                 **{key: str(domain) for key, domain in self.space.domains.items()},
                 "tuner": self.sweep.tuner,
+                "early_stop": self.sweep.stopper,
                 "trials": self.sweep.trials,
                 "trial_epochs": self.epochs,
             },
@@ -282,94 +333,43 @@ class _Search:
         run.text(config.write(self.pipeline, self.space.base, self.space.domains), "config.yaml")
         return run
 
-    def replayed(self, proposal: Proposal, recorded: Mapping[int, Row]) -> Trial | None:
-        """Return the trial as an earlier process recorded it, or None when it has yet to run."""
-        row = recorded.get(proposal.number)
-        if row is None:
-            return None
-        key = f"best/{self.sweep.objective.name}"
-        return Trial(
-            number=proposal.number,
-            values=proposal.values,
-            score=row.metrics.get(key) if row.status == "FINISHED" else None,
-            seconds=row.metrics.get("cost/train_s", 0.0),
-            epochs=int(row.metrics.get("epochs", 0)),
-            reason=row.tags.get("reason", ""),
-            run_id=row.id,
-            replayed=True,
-        )
+    def recorded(self, earlier: Row) -> tuple[list[Row], dict[int, int]]:
+        """Return the runs of the trials that have ended, and those that had not, with what was known when they were proposed.
 
-    def run(self, proposal: Proposal, parent: str) -> Trial:
-        """Fit one trial and record it in one batch. A trial that fails has no score and a reason; the sweep goes on.
-
-        Raises:
-            KeyboardInterrupt: nothing is recorded; a resumed sweep runs this trial again.
+        A trial whose process died between its last number and the word that it is over is over.
         """
-        spec = self.space.spec(proposal.values)
-        spec = replace(spec, train=replace(spec.train, epochs=proposal.epochs or self.epochs))
-        began, clock = time.time(), time.perf_counter()
-        history: Mapping[str, Sequence[float]] = {}
-        metrics: dict[str, float] = {}
-        score, reason = None, ""
-        try:
-            watch = Watch(objective=self.sweep.objective, deadline=self.deadline)
-            fitted = fit(self.pipeline, spec, self.splits, seed=self._seed(proposal.number), watch=watch)
-        except Exception as error:  # recorded with its reason: one bad point must not end a night's sweep
-            reason = f"{type(error).__name__}: {error}"
-        else:
-            if fitted.interrupted:
-                raise KeyboardInterrupt
-            history, score = fitted.history, fitted.best_score
-            metrics = {
-                f"best/{self.sweep.objective.name}": score,
-                "best/epoch": fitted.best_epoch,
-                "epochs": len(history["loss"]),
-                "cost/params": fitted.model.count_params(),
-                "cost/train_s": fitted.seconds,
-                "cost/train_cpu_s": fitted.cpu_seconds,
-            }
-        run_id = self.tracker.record(
-            Record(
-                name=f"trial {proposal.number}",
-                role="trial",
-                parent=parent,
-                tags={**self.tags, "sweep": parent, "trial": str(proposal.number), **({"reason": reason} if reason else {})},
-                params=config.params(self.pipeline, spec),
-                history=history,
-                metrics=metrics,
-                status="FAILED" if score is None else "FINISHED",
-                start_time=began,
-                end_time=time.time(),
-            )
-        )
-        return Trial(
-            number=proposal.number,
-            values=proposal.values,
-            score=score,
-            seconds=time.perf_counter() - clock,
-            epochs=len(history.get("loss", ())),
-            reason=reason,
-            run_id=run_id,
-        )
-
-    def _seed(self, number: int) -> int:
-        """Return a trial's own seed: a killed and resumed sweep then equals an undisturbed one."""
-        return int.from_bytes(hashlib.sha256(f"{self.pipeline.seed}/{number}".encode()).digest()[:4], "big") % 2**31
+        rows = self.tracker.rows(f"tags.sweep = '{earlier.id}' and tags.role = 'trial'", limit=MOST_TRIALS)
+        ended: dict[str, Row] = {}
+        for row in rows:
+            if row.status == "KILLED" and "epochs" in row.metrics:
+                self.tracker.resume(row.id).finish()
+                row = self.tracker.rows(f"attributes.run_id = '{row.id}'")[0]
+            if row.status in ("FINISHED", "FAILED"):
+                ended[row.tags["trial"]] = row
+        running = json.loads(earlier.tags.get("running", "{}"))
+        return list(ended.values()), {int(number): known for number, known in running.items()}
 
     def record(self, swept: Swept, run: Run) -> None:
         """Write what the sweep found: the winner's scores, figures, a card and the views of its page."""
         objective, headline = self.sweep.objective, self.pipeline.judged_by(self.splits)
         final, lift = swept.final, swept.final.lift
+        best = dict(zip((one.name for one in self.sweep.objectives), swept.best.scores, strict=True))
         run.metrics(
             {
-                f"best/{objective.name}": swept.best.score or math.nan,
+                **{f"best/{name}": score for name, score in best.items() if name not in COSTS},
                 "best/trial": swept.best.number,
                 **{f"test/{name}": value for name, value in final.test.items()},
                 **({f"lift/{headline.name}": lift.mean, "lift/low": lift.low, "lift/high": lift.high} if lift else {}),
                 "cost/sweep_s": swept.seconds,
                 "cost/trials": len(swept.trials),
+                "cost/saved_s": swept.saved,
             }
         )
+        run.tags({"running": "{}"})
+        if len(self.sweep.objectives) > 1:
+            for trial in swept.front:
+                self.tracker.tag(trial.run_id, {"pareto": "true"})
+            run.figure(plots.pareto(swept), "plots/pareto.png")
         scores = [trial.score for trial in swept.trials if trial.score is not None]
         run.figure(plots.progress(scores, objective), "plots/progress.png")
         run.figure(plots.effects(swept.effects, objective), "plots/effects.png")
@@ -384,6 +384,33 @@ class _Search:
                 test=[f"test/{name}" for name in final.test],
             )
         )
+
+
+def trial_epochs(space: Space[Any], sweep: Sweep, splits: Splits) -> int:
+    """Return the epochs of a trial: as asked for, or a third of those of the training that follows."""
+    full = num_epochs(space.base.train, splits.sizes()["train"])
+    return sweep.trial_epochs or max(2, math.ceil(full / TRIAL_SHARE))
+
+
+def sweep_objectives(pipeline: Pipeline[Any, Any], splits: Splits, names: Sequence[str]) -> tuple[Objective, ...]:
+    """Return what `--objective` names: validation metrics and costs, the default one when nothing is named.
+
+    Raises:
+        UsageError: the first is no validation metric, or there is none of this name.
+    """
+    found = []
+    for name in names or [""]:
+        if name in COSTS:
+            found.append(Objective(name=name, direction="min"))
+        elif name.startswith("cost/"):
+            from pipelines.errors import suggest
+
+            raise UsageError(f"--objective {name}: no such cost.{suggest(name, COSTS)} Known: {', '.join(COSTS)}")
+        else:
+            found.append(pipeline.objective_for(splits, name))
+    if found[0].name in COSTS:
+        raise UsageError(f"--objective {names[0]}: the first one is a validation metric, such as {pipeline.objective_for(splits).name}")
+    return tuple(dict.fromkeys(found))
 
 
 def _require_same(before: Mapping[str, Any], now: Mapping[str, Any], sweep: str) -> None:

@@ -151,12 +151,19 @@ class MlflowTracker:
         self.client.set_terminated(run_id, record.status, end_time=milliseconds(record.end_time))
         return run_id
 
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None:
+        MlflowRun(self, run_id).tags(values)
+
     def url(self, run_id: str) -> str:
         return (self.store.uri if self.store.served else LOCAL_UI) + run_page(self.experiment, run_id)
 
     def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
         experiments = all_experiments(self.client) if everywhere else {self.experiment: self.name}
         return search(self.client, experiments, filter, order_by, limit)
+
+    def curve(self, run_id: str, metric: str) -> list[float]:
+        points = self.client.get_metric_history(run_id, metric)
+        return [point.value for point in sorted(points, key=lambda point: point.step) if point.step > 0]
 
     def sweep_view(self, charts: SweepCharts) -> str:
         charted, listed = sweep_views(charts)

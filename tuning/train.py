@@ -331,11 +331,11 @@ def _cost(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, fitted: Fitte
         "train_s": sum(one.seconds for one in trained),
         "train_cpu_s": sum(one.cpu_seconds for one in trained),
         "examples_per_s": examples / fitted.seconds,
-        "latency_ms_p50": _latency(pipeline, spec, splits, final.model),
+        "latency_ms_p50": latency(pipeline, spec, splits, final.model),
     }
 
 
-def _latency(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, model: keras.Model, calls: int = 30) -> float:
+def latency(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, model: keras.Model, calls: int = 30) -> float:
     """Return the median time of one example through the network, in milliseconds."""
     inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
     one = tf.nest.map_structure(lambda values: values[:1], inputs)

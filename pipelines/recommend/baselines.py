@@ -28,6 +28,7 @@ from pipelines.recommend.splits import RecommendSplits
 Ranker: TypeAlias = Popularity | ItemKNN | Markov | Ease
 Rater: TypeAlias = Mean | Biases
 
+MOST_STARTS = 3  # rivals that a network is tried with
 SCORED: tuple[Part, Part] = ("val", "test")
 MANY_ITEMS = 5_000  # one EASE takes seconds up to here, and two minutes of one core at 12,000
 
@@ -73,13 +74,11 @@ def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
     return {name: _choose(candidates, splits) for name, candidates in rivals.items()}
 
 
-def closed_form(splits: RecommendSplits) -> tuple[str, Ranker]:
-    """Return what a network starts from: the best rival on val whose matrix is small enough to be served, with its name."""
-    ranked = {name: one for name, one in splits.rivals.items() if name != "EASE" or splits.num_items <= MANY_ITEMS}
-    name = min(ranked, key=lambda name: ranked[name].loss)
-    settings = ranked[name].settings
-    assert not isinstance(settings, Mean | Biases)  # those rate
-    return name, settings
+def closed_forms(splits: RecommendSplits) -> dict[str, Ranker]:
+    """Return what a network may be added to, the best on val first: the rivals whose matrix is small enough to be served."""
+    small = {name: one for name, one in splits.rivals.items() if name != "EASE" or splits.num_items <= MANY_ITEMS}
+    best = sorted(small, key=lambda name: small[name].loss)[:MOST_STARTS]
+    return {name: typing.cast(Ranker, small[name].settings) for name in best}
 
 
 def plain(settings: Ranker) -> dict[str, Any]:

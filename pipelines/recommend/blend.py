@@ -5,7 +5,7 @@ with the same one.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -37,23 +37,28 @@ def settle(network: keras.Model, splits: RecommendSplits, like: keras.Model | No
     if like is not None:
         start.settle(**start_of(like).choice())
         return
-    name, settings = baselines.closed_form(splits)
-    start.settle(rival=name, settings=baselines.plain(settings), weight=_best_weight(network, splits, settings))
+    rivals = baselines.closed_forms(splits)
+    name, weight = _best(network, splits, rivals)
+    start.settle(rival=name, settings=baselines.plain(rivals[name]), weight=weight)
 
 
-def _best_weight(network: keras.Model, splits: RecommendSplits, settings: baselines.Ranker) -> float:
+def _best(network: keras.Model, splits: RecommendSplits, rivals: Mapping[str, baselines.Ranker]) -> tuple[str, float]:
+    """Return the rival and its weight with which the answers on val are best: not always the best rival, but what the network lacks."""
     some = splits.judged
-    scores, closed = _scores(network, some, "val"), settings.fit(splits, splits.known("val"))
-    gains = dict.fromkeys(WEIGHTS, 0.0)
+    scores = _scores(network, some, "val")
+    fitted = {name: settings.fit(splits, splits.known("val")) for name, settings in rivals.items()}
+    gains = {(name, weight): 0.0 for weight in WEIGHTS for name in rivals}
     size = max(1, scoring.IN_MEMORY // (16 * (splits.num_items + 1)))
     count = len(some.cases("val"))
     for begin in range(0, count, size):
         rows = slice(begin, min(begin + size, count))
-        its, others = scores(rows), scores_of(closed, some, "val", rows)
-        for weight in WEIGHTS:
-            gains[weight] += float(scoring.gain(scoring.ranks(np.array(blended(its, others, weight)), some, "val", rows), 10).sum())
+        its = scores(rows)
+        others = {name: scores_of(closed, some, "val", rows) for name, closed in fitted.items()}
+        for name, weight in gains:
+            ranks = scoring.ranks(np.array(blended(its, others[name], weight)), some, "val", rows)
+            gains[name, weight] += float(scoring.gain(ranks, 10).sum())
     # The first of equals: the network alone before a blend.
-    return max(WEIGHTS, key=lambda weight: gains[weight])
+    return max(gains, key=lambda choice: gains[choice])
 
 
 def blended(network: np.ndarray, closed: np.ndarray, weight: float) -> np.ndarray:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
+    from pipelines.plan import Cost
     from pipelines.vision.data import VisionSplits
 
 Architecture: TypeAlias = Literal["lenet", "alexnet", "vgg", "resnet", "inception", "transfer"]
@@ -118,11 +119,15 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         return data.load(self)
 
     def check(self, spec: VisionSpec, splits: "VisionSplits") -> None:
+        self.cost(spec, splits)
+
+    def cost(self, spec: VisionSpec, splits: "VisionSplits") -> "Cost | None":
         from pipelines.plan import measure
         from pipelines.vision import plans
 
-        if spec.architecture != "transfer":
-            measure(plans.whole(spec, splits.shape, len(splits.classes)), splits.shape)
+        if spec.architecture == "transfer":
+            return None
+        return measure(plans.whole(spec, splits.shape, len(splits.classes)), splits.shape)
 
     def build(self, spec: VisionSpec, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import model

@@ -1,0 +1,101 @@
+"""Trials on a real Ray cluster of several nodes' processes on this machine; a node and a driver that die."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipelines.errors import ApplineError
+from pipelines.space import replace
+from tests.tiny import LinePipeline, LineSpec
+from tuning.trials import Outcome, Task, Work
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed"),
+    # Ray's own sockets and child processes, which it leaves to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::FutureWarning"),
+]
+PIPELINE = LinePipeline()
+WORK = Work(pipeline=PIPELINE, splits=PIPELINE.load(), objective=PIPELINE.objective())
+
+
+def task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
+    return Task(number=number, spec=replace(LineSpec(), {"mode": mode, "train.epochs": epochs}), seed=number)
+
+
+@dataclass
+class Listener:
+    tasks: list[Task]
+    stop_at: int = 0
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+
+    def next_task(self) -> Task | None:
+        return self.tasks.pop(0) if self.tasks else None
+
+    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+        self.epochs.append((task.number, epoch))
+        return "enough" if epoch == self.stop_at else ""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        self.outcomes[task.number] = outcome
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs and two nodes with one each: three raylets on this machine."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+
+
+def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -> None:
+    from tuning.cluster import RayCluster
+    from tuning.executors import InProcess
+
+    there, here = Listener([task(1), task(2), task(3, "raises")]), Listener([task(1), task(2), task(3, "raises")])
+    ray = RayCluster(cluster.address)
+    assert ray.seats == 2
+    ray.run(WORK, there)
+    ray.close()
+    InProcess().run(WORK, here)
+    for number in (1, 2):
+        assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
+    assert there.outcomes[3].reason == "RuntimeError: this network cannot be built"
+    assert sorted(there.epochs) == sorted(here.epochs)
+
+
+def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: Any) -> None:
+    from tuning.cluster import RayCluster
+
+    ray = RayCluster(cluster.address)
+
+    class Killer(Listener):
+        def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+            if not self.outcomes and len(cluster.nodes) == 2:
+                cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
+            return super().reported(task, epoch, values)
+
+    heard = Killer([task(number, epochs=60) for number in (1, 2)] + [task(3)], stop_at=50)
+    ray.run(WORK, heard)
+    ray.close()
+    died = [number for number, outcome in heard.outcomes.items() if outcome.died]
+    assert len(died) == 1
+    assert len(heard.outcomes) == 3
+    assert heard.outcomes[3].score is not None
+    survivor = next(number for number in (1, 2) if number not in died)
+    assert heard.outcomes[survivor].stopped == "enough"
+
+
+def test_an_address_where_no_cluster_is_says_how_to_start_one() -> None:
+    from tuning.cluster import RayCluster
+
+    with pytest.raises(ApplineError, match=r"no Ray cluster answers there.*ray start --head"):
+        RayCluster("127.0.0.1:1")

@@ -1,0 +1,202 @@
+"""Trials in real processes: killed, out of memory, hanging, recycled; and a sweep that is killed whole and taken up again."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import UsageError
+from pipelines.space import replace
+from tests.tiny import LinePipeline, LineSpec
+from tuning.runs import Row
+from tuning.tracking import open_tracker
+from tuning.trials import Outcome, Task, Work
+from tuning.workers import LocalWorkers, count_workers
+
+PIPELINE = LinePipeline()
+WORK = Work(pipeline=PIPELINE, splits=PIPELINE.load(), objective=PIPELINE.objective())
+
+
+def task(number: int, mode: str = "fine", **changes: object) -> Task:
+    return Task(number=number, spec=replace(LineSpec(), {"mode": mode, "train.epochs": 2, **changes}), seed=number)
+
+
+@dataclasses.dataclass
+class Listener:
+    """A brain that hands out what it was given and keeps what it hears."""
+
+    tasks: list[Task]
+    stop_at: int = 0
+    epochs: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    outcomes: dict[int, Outcome] = dataclasses.field(default_factory=dict)
+
+    def next_task(self) -> Task | None:
+        return self.tasks.pop(0) if self.tasks else None
+
+    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+        self.epochs.append((task.number, epoch))
+        return "enough" if epoch == self.stop_at else ""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        self.outcomes[task.number] = outcome
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[LocalWorkers]:
+    """One worker for all tests that do not harm it: each start costs an import of TensorFlow."""
+    workers = LocalWorkers(1)
+    yield workers
+    workers.close()
+
+
+def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: LocalWorkers) -> None:
+    from tuning.executors import InProcess
+
+    there, here = Listener([task(1), task(2)]), Listener([task(1), task(2)])
+    worker.run(WORK, there)
+    InProcess().run(WORK, here)
+    for number in (1, 2):
+        assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
+        assert there.outcomes[number].costs["cost/params"] == here.outcomes[number].costs["cost/params"]
+    assert there.epochs == here.epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_a_trial_is_stopped_at_the_epoch_at_which_it_was_decided(worker: LocalWorkers) -> None:
+    heard = Listener([task(1, **{"train.epochs": 9})], stop_at=3)
+    worker.run(WORK, heard)
+    assert heard.outcomes[1].epochs == 3
+    assert heard.outcomes[1].stopped == "enough"
+
+
+def test_the_reason_of_a_failing_trial_comes_back(worker: LocalWorkers) -> None:
+    """KerasTuner's workers lose it."""
+    heard = Listener([task(1, "raises"), task(2, "diverges"), task(3)])
+    worker.run(WORK, heard)
+    assert heard.outcomes[1].reason == "RuntimeError: this network cannot be built"
+    assert "Diverged" in heard.outcomes[2].reason
+    assert heard.outcomes[3].score is not None
+
+
+def test_a_killed_worker_loses_only_its_trial_and_is_replaced() -> None:
+    workers = LocalWorkers(1, recycled=2)
+
+    class Killer(Listener):
+        def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+            if task.number == 1:
+                os.kill(workers._workers[0].process.pid or 0, signal.SIGKILL)
+            return super().reported(task, epoch, values)
+
+    heard = Killer([task(1), task(2), task(3), task(4)])
+    workers.run(WORK, heard)
+    pid = workers._workers[0].process.pid
+    workers.close()
+    assert heard.outcomes[1].died
+    assert "signal 9" in heard.outcomes[1].reason
+    assert all(heard.outcomes[number].score is not None for number in (2, 3, 4))
+    assert pid is not None
+
+
+@pytest.mark.slow
+def test_a_trial_past_its_time_is_given_up() -> None:
+    workers = LocalWorkers(1, trial_seconds=12.0)
+    heard = Listener([task(1, **{"train.epochs": 100_000}), task(2)])
+    began = time.monotonic()
+    workers.run(WORK, heard)
+    workers.close()
+    assert "--trial-time" in heard.outcomes[1].reason
+    assert heard.outcomes[2].score is not None
+    assert time.monotonic() - began < 100
+
+
+@pytest.mark.parametrize(("asked", "count"), [("0", 0), ("3", 3)])
+def test_workers_are_a_number(asked: str, count: int) -> None:
+    assert count_workers(asked) == count
+
+
+def test_auto_is_at_least_one_and_at_most_the_cores() -> None:
+    assert 1 <= count_workers("auto") <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("asked", ["two", "-1", "1.5", ""])
+def test_other_workers_are_refused(asked: str) -> None:
+    with pytest.raises(UsageError, match="expected a number of processes"):
+        count_workers(asked)
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from pipelines.space import Choice, Range
+from tests.tiny import LinePipeline, LineSpec
+from tuning.sweep import Sweep, run_sweep
+from tuning.progress import Progress
+from tuning.tracking import open_tracker
+from tuning.workers import LocalWorkers
+
+class Print(Progress):
+    def begun(self, run_id, trials): print("sweep", run_id, flush=True)
+    def started(self, proposal, epochs): print("started", proposal.number, flush=True)
+    def ended(self, trial, best): print("ended", trial.number, flush=True)
+
+if __name__ == "__main__":
+    pipeline = LinePipeline()
+    space = pipeline.space(LineSpec(), {"units": Choice((2, 3, 4, 5, 6, 8)), "train.learning_rate": Range(0.001, 0.1, log=True)})
+    how = dict(trials=int(sys.argv[2]), trial_epochs=3, resume=sys.argv[3], tuner=sys.argv[4], early_stop="none")
+    workers = LocalWorkers(int(sys.argv[5]))
+    tracker = open_tracker("line/line", root=Path(sys.argv[1]))
+    run_sweep(pipeline, space, Sweep(objectives=(pipeline.objective(),), **how), tracker, executor=workers, progress=Print())
+    workers.close()
+"""
+
+
+def start(folder: Path, trials: int, resume: str, tuner: str, workers: int) -> "subprocess.Popen[str]":
+    script = folder / "sweep.py"
+    script.write_text(SWEEP)
+    root = str(Path(__file__).parent.parent)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder / "mlruns"), str(trials), resume, tuner, str(workers)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+        start_new_session=True,
+    )
+
+
+def trials_of(rows: list[Row]) -> list[Row]:
+    ended = [row for row in rows if row.tags["role"] == "trial" and row.status == "FINISHED"]
+    return sorted(ended, key=lambda row: int(row.tags["trial"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("tuner", "workers"), [("tpe", 1), ("random", 2)])
+def test_a_sweep_killed_with_its_workers_resumes_to_what_an_undisturbed_one_finds(tmp_path: Path, tuner: str, workers: int) -> None:
+    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = start(tmp_path / "a", 8, "", tuner, workers)
+    assert whole.wait() == 0
+    process = start(tmp_path / "b", 8, "", tuner, workers)
+    assert process.stdout
+    sweep_id = process.stdout.readline().split()[1]
+    for line in process.stdout:
+        if line.strip() == "ended 4":
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    again = start(tmp_path / "b", 8, sweep_id, tuner, workers)
+    assert again.wait() == 0
+    undisturbed, resumed = (open_tracker("line/line", root=tmp_path / name / "mlruns").rows() for name in ("a", "b"))
+    assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
+    assert not [row for row in resumed if row.status == "RUNNING"]
+    numbers = [row.tags["trial"] for row in trials_of(resumed)]
+    assert numbers == [str(number) for number in range(1, 9)]
+    if workers == 1 or tuner == "random":  # what several workers tell a searcher that learns comes in another order
+        key = "best/val_loss"
+        assert [row.metrics[key] for row in trials_of(resumed)] == pytest.approx([row.metrics[key] for row in trials_of(undisturbed)])
+        assert [row.params["units"] for row in trials_of(resumed)] == [row.params["units"] for row in trials_of(undisturbed)]

@@ -1,0 +1,168 @@
+"""Trials on the machines of a Ray cluster: the search's brain stays here, Ray carries tasks out and news back.
+
+Each trial runs in an actor that keeps its TensorFlow for the next one. The data travels once, into Ray's object store;
+runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipelines.errors import ApplineError, UsageError
+from tuning.executors import RECYCLED, Brain, Patience
+from tuning.trials import Outcome, Task, Work
+
+LOOK = 0.02  # seconds between looks at what has come back
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One actor, and the trial that runs there."""
+
+    actor: Any
+    trials: int = 0
+    task: Task | None = None
+    future: Any = None
+    began: float = 0.0
+    since: float = 0.0
+    start_time: float = 0.0
+
+
+@dataclass
+class RayCluster:
+    """An executor with a seat for each CPU of the Ray cluster at `address`, also of those that join later."""
+
+    address: str
+    trial_seconds: float = float("inf")
+    deterministic: bool = False
+    _seats: list[_Seat] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise UsageError('--cluster needs Ray: pip install "appline[cluster]"') from error
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ApplineError(f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head") from error
+        self._ray = ray
+        self._patience = Patience(self.trial_seconds)
+
+    @property
+    def seats(self) -> int:
+        """How many trials the cluster can run at a time."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def run(self, work: Work, brain: Brain) -> None:
+        from ray.util.queue import Queue
+
+        data = self._ray.put(work)
+        news = Queue(actor_options={"num_cpus": 0})
+        try:
+            while True:
+                self._hand_out(brain, data, news)
+                busy = [seat for seat in self._seats if seat.task]
+                if not busy:
+                    return
+                done, _ = self._ray.wait([seat.future for seat in busy], timeout=LOOK)
+                self._hear_epochs(news, brain)
+                for seat in busy:
+                    if seat.future in done:
+                        self._hear_end(seat, brain)
+                self._end_hanging(brain)
+        finally:
+            news.shutdown(force=True)
+
+    def close(self) -> None:
+        for seat in self._seats:
+            self._ray.kill(seat.actor)
+        self._seats.clear()
+        self._ray.shutdown()
+
+    def _hand_out(self, brain: Brain, data: Any, news: Any) -> None:
+        free = [seat for seat in self._seats if not seat.task]
+        while free or len(self._seats) < self.seats:
+            task = brain.next_task()
+            if task is None:
+                return
+            seat = free.pop() if free else self._seat()
+            if seat.trials >= RECYCLED:
+                self._drop(seat)
+                seat = self._seat()
+            seat.task, seat.trials, seat.start_time = task, seat.trials + 1, time.time()
+            seat.began = seat.since = time.monotonic()
+            seat.future = seat.actor.trial.remote(data, task, news)
+
+    def _seat(self) -> _Seat:
+        made = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
+        seat = _Seat(made.remote(self.deterministic))
+        self._seats.append(seat)
+        return seat
+
+    def _hear_epochs(self, news: Any, brain: Brain) -> None:
+        while not news.empty():
+            number, epoch, values = news.get()
+            seat = next((seat for seat in self._seats if seat.task and seat.task.number == number), None)
+            if seat is None or seat.task is None:
+                continue  # of a trial that was given up
+            now = time.monotonic()
+            self._patience.epoch(now - seat.since)
+            seat.since = now
+            seat.actor.answer.remote(brain.reported(seat.task, epoch, values))
+
+    def _hear_end(self, seat: _Seat, brain: Brain) -> None:
+        from ray.exceptions import OutOfMemoryError, RayError
+
+        task, seat.task = seat.task, None
+        assert task
+        try:
+            outcome = self._ray.get(seat.future)
+        except RayError as error:
+            self._drop(seat)
+            outcome = Outcome(
+                reason=f"its process on the cluster ended: {type(error).__name__}",
+                died=True,
+                out_of_memory=isinstance(error, OutOfMemoryError),
+                start_time=seat.start_time,
+                end_time=time.time(),
+            )
+        brain.ended(task, outcome)
+
+    def _end_hanging(self, brain: Brain) -> None:
+        now = time.monotonic()
+        for seat in [seat for seat in self._seats if seat.task]:
+            if reason := self._patience.over(seat.began, seat.since, now):
+                task, seat.task = seat.task, None
+                assert task
+                self._drop(seat)
+                brain.ended(task, replace(Outcome(reason=reason), start_time=seat.start_time, end_time=time.time()))
+
+    def _drop(self, seat: _Seat) -> None:
+        self._ray.kill(seat.actor)
+        self._seats.remove(seat)
+
+
+class _Actor:
+    """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another thread."""
+
+    def __init__(self, deterministic: bool) -> None:
+        import queue
+
+        from tuning import quiet
+
+        quiet.use_threads(1)
+        quiet.import_tensorflow(deterministic=deterministic)
+        self._answers: queue.Queue[str] = queue.Queue()
+
+    def trial(self, work: Work, task: Task, news: Any) -> Outcome:
+        from tuning.trials import run_trial
+
+        def report(epoch: int, values: Any) -> str:
+            news.put((task.number, epoch, dict(values)))
+            return self._answers.get()
+
+        return run_trial(work, task, report)
+
+    def answer(self, reason: str) -> None:
+        self._answers.put(reason)
