@@ -49,7 +49,7 @@ def application(domain: str) -> click.Group:
     group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
     data = flags.of_fields(pipeline_type)
     for verb, options in (
-        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, DISTRIBUTE, *TRAINING, *TRACKING, *OUTPUT]),
         (verbs.tune, [*map(flags.with_cost_limits, data), *flags.of_spec(search=True), OBJECTIVES, *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
         (verbs.evaluate, [*MODEL, PART, *data, *TRACKING[:1], *OUTPUT]),
         (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
@@ -72,6 +72,7 @@ OBJECTIVE = flags.flag("objective", str, "", "validation metric that decides (de
 OBJECTIVES = click.Option(
     ["--objective"], multiple=True, help="validation metric that decides; again for further ones, also costs such as cost/latency_ms_p50"
 )
+DISTRIBUTE = flags.flag("distribute", str, "none", "mirrored: divide each batch among the GPUs of this machine")
 TRAINING: list[click.Parameter] = [
     flags.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
     flags.flag("gate", bool, False, "exit with 4 when the network is worse than its strongest baseline"),

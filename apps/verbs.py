@@ -40,8 +40,10 @@ def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     resolved.pipeline.objective(resolved.options["objective"])  # a wrong name is told before anything is loaded
     _tell_origins(screen, resolved)
     quiet.import_tensorflow(deterministic=resolved.options["deterministic"])
-    from tuning import fit
+    from tuning import distribute, fit
     from tuning.train import train as run
+
+    strategy = distribute.strategy(resolved.options["distribute"])
 
     splits = resolved.pipeline.load()
     objective = resolved.pipeline.objective_for(splits, resolved.options["objective"])
@@ -59,6 +61,7 @@ def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         splits=splits,
         name=resolved.options["run_name"],
         on_epoch=screen.on_epoch(epochs, objective.name),
+        strategy=strategy,
     )
     screen.result(show.report(report), report.plain())
     _gate(context, resolved, report)

@@ -2,15 +2,13 @@
 
 import importlib.util
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from pipelines.errors import ApplineError
-from pipelines.space import replace
-from tests.tiny import LinePipeline, LineSpec
-from tuning.trials import Outcome, Task, Work
+from tests.tiny import WORK, Listener, line_task
+from tuning.trials import Task
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,30 +16,6 @@ pytestmark = [
     # Ray's own sockets and child processes, which it leaves to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::FutureWarning"),
 ]
-PIPELINE = LinePipeline()
-WORK = Work(pipeline=PIPELINE, splits=PIPELINE.load(), objective=PIPELINE.objective())
-
-
-def task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
-    return Task(number=number, spec=replace(LineSpec(), {"mode": mode, "train.epochs": epochs}), seed=number)
-
-
-@dataclass
-class Listener:
-    tasks: list[Task]
-    stop_at: int = 0
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    epochs: list[tuple[int, int]] = field(default_factory=list)
-
-    def next_task(self) -> Task | None:
-        return self.tasks.pop(0) if self.tasks else None
-
-    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
-        self.epochs.append((task.number, epoch))
-        return "enough" if epoch == self.stop_at else ""
-
-    def ended(self, task: Task, outcome: Outcome) -> None:
-        self.outcomes[task.number] = outcome
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +34,10 @@ def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -
     from tuning.cluster import RayCluster
     from tuning.executors import InProcess
 
-    there, here = Listener([task(1), task(2), task(3, "raises")]), Listener([task(1), task(2), task(3, "raises")])
+    there, here = (
+        Listener([line_task(1), line_task(2), line_task(3, "raises")]),
+        Listener([line_task(1), line_task(2), line_task(3, "raises")]),
+    )
     ray = RayCluster(cluster.address)
     assert ray.seats == 2
     ray.run(WORK, there)
@@ -83,7 +60,7 @@ def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: A
                 cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
             return super().reported(task, epoch, values)
 
-    heard = Killer([task(number, epochs=60) for number in (1, 2)] + [task(3)], stop_at=50)
+    heard = Killer([line_task(number, epochs=60) for number in (1, 2)] + [line_task(3)], stop_at=50)
     ray.run(WORK, heard)
     ray.close()
     died = [number for number, outcome in heard.outcomes.items() if outcome.died]

@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ApplineError, UsageError
+from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain
 from tests.tiny import LinePipeline, LineSpec
+from tuning import limits
 from tuning.conductor import Trial
+from tuning.estimate import estimate
+from tuning.executors import Brain, InProcess
 from tuning.progress import Progress
 from tuning.runs import NullTracker
 from tuning.search import TUNERS
-from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep
+from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
 from tuning.tracking import MlflowTracker, open_tracker
+from tuning.trials import Outcome, Work, run_trial
 
 PIPELINE = LinePipeline()
 DOMAINS: dict[str, Domain] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
@@ -122,3 +127,142 @@ def test_the_time_limit_ends_the_search_and_the_winner_so_far_is_tested(tmp_path
 def test_a_sweep_of_no_trials_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         Sweep(objectives=(PIPELINE.objective(),), trials=0)
+
+
+def test_several_objectives_keep_what_no_other_trial_beats(tracker: MlflowTracker) -> None:
+    objectives = (PIPELINE.objective(), Objective(name="cost/params", direction="min"))
+    found = sweep(tracker, {"units": Choice((2, 4, 8, 16))}, tuner="tpe", trials=4, objectives=objectives)
+    pairs = [trial.scores for trial in found.trials]
+    expected = {pair for pair in pairs if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in pairs)}
+    assert {trial.scores for trial in found.front} == expected
+    assert found.front[0].score == found.best.score
+    tagged = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.pareto = 'true'")
+    assert {row.id for row in tagged} == {trial.run_id for trial in found.front}
+
+
+def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> None:
+    with pytest.raises(UsageError, match=r"--tuner bayesian: takes one objective, not 2.*--tuner tpe"):
+        sweep(tracker, tuner="bayesian", objectives=(PIPELINE.objective(), Objective(name="cost/params", direction="min")))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["val_loss", "cost/parms"], r"no such cost\. Did you mean 'cost/params'"),
+        (["cost/params"], r"the first one is a validation metric"),
+        (["val_los"], r"No objective is called 'val_los'"),
+    ],
+)
+def test_an_unknown_objective_is_refused_with_the_nearest(names: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        sweep_objectives(PIPELINE, PIPELINE.load(), names)
+
+
+def test_no_network_above_a_limit_is_started(tracker: MlflowTracker) -> None:
+    found = sweep(tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": 13})  # 3 units + 1
+    assert {trial.values["units"] for trial in found.trials} == {2, 4}
+    assert found.exhausted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("cost/parms=3", "Did you mean 'cost/params'"), ("cost/params=many", "above 0"), ("cost/mb=-1", "above 0")]
+)
+def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        limits.parse((text,))
+
+
+def test_a_sweep_begins_with_what_an_earlier_one_found(tracker: MlflowTracker) -> None:
+    first = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=4)
+    again = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=2, warm_from=first.run_id[:8])
+    ranked = sorted((trial for trial in first.trials if trial.score is not None), key=lambda trial: trial.score or 0)
+    best = next(trial for trial in ranked if trial.values["units"] != 4)  # 4 is the default, which comes first
+    assert [trial.values["units"] for trial in again.trials] == [4, best.values["units"]]
+    auto = sweep(NullTracker(), {"units": Choice((2, 3))}, trials=1, warm_from="auto")
+    assert auto.trials, "nothing recorded is nothing to begin with, and no error"
+
+
+def test_beginning_with_an_unknown_sweep_is_refused(tracker: MlflowTracker) -> None:
+    with pytest.raises(UsageError, match="no sweep with trials"):
+        sweep(tracker, warm_from="ffffffff")
+
+
+def test_a_budget_of_epochs_starts_no_trial_that_does_not_fit(tracker: MlflowTracker) -> None:
+    found = sweep(NullTracker(), trials=50, max_epochs=7)
+    assert [trial.epochs for trial in found.trials] == [2, 2, 2]
+
+
+def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(tracker: MlflowTracker) -> None:
+    domains: dict[str, Domain] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
+    options: dict[str, object] = {"trials": 5, "trial_epochs": 4, "tuner": "grid", "early_stop": "asha"}
+    whole = sweep(NullTracker(), domains, **options)
+    assert [trial.values["train.learning_rate"] for trial in whole.trials if trial.saved] == [1e-6, 2e-6]
+    assert whole.saved > 0
+    assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
+    with pytest.raises(SweepInterrupted) as stopped:
+        sweep(tracker, domains, progress=Stop(), **options)
+    resumed = sweep(tracker, domains, resume=stopped.value.run_id, **options)
+    assert [trial.epochs for trial in resumed.trials] == [trial.epochs for trial in whole.trials]
+    assert scores(resumed) == pytest.approx(scores(whole))
+
+
+class Unlucky:
+    """An executor on a machine with too little memory for batches above `fits`, whose processes die as often as `deaths` says."""
+
+    def __init__(self, fits: int = 1000, deaths: int = 0) -> None:
+        self.fits, self.deaths = fits, deaths
+        self.sizes: list[int] = []
+
+    def run(self, work: Work, brain: Brain) -> None:
+        while task := brain.next_task():
+            self.sizes.append(task.spec.train.batch_size)
+            if task.spec.train.batch_size > self.fits:
+                brain.ended(task, Outcome(reason="out of memory", out_of_memory=True))
+            elif self.deaths:
+                self.deaths -= 1
+                brain.ended(task, Outcome(reason="its process ended with signal 9 (SIGKILL)", died=True))
+            else:
+                brain.ended(task, run_trial(work, task))
+
+    def close(self) -> None: ...
+
+
+def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(tracker: MlflowTracker) -> None:
+    executor = Unlucky(fits=16)
+    found = sweep(tracker, trials=1, executor=executor)
+    assert executor.sizes == [32, 16]
+    row = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.role = 'trial'")[0]
+    assert (row.status, row.tags["attempt"], row.params["train.batch_size"]) == ("FINISHED", "2", "16")
+
+
+def test_a_trial_that_runs_out_of_memory_twice_has_failed(tracker: MlflowTracker) -> None:
+    executor = Unlucky(fits=8)
+    with pytest.raises(ApplineError, match="out of memory"):
+        sweep(tracker, trials=1, executor=executor)
+    assert executor.sizes == [32, 16]
+
+
+def test_a_trial_whose_process_died_is_run_once_more_as_it_was(tracker: MlflowTracker) -> None:
+    undisturbed = sweep(NullTracker(), trials=2)
+    executor = Unlucky(deaths=1)
+    assert scores(sweep(tracker, trials=2, executor=executor)) == pytest.approx(scores(undisturbed))
+    assert executor.sizes == [32, 32, 32]
+
+
+def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(tracker: MlflowTracker) -> None:
+    first = sweep(tracker, trials=2)
+    tracker.client.set_terminated(first.trials[1].run_id, "KILLED")
+    again = sweep(tracker, trials=2, resume=first.run_id)
+    assert [trial.replayed for trial in again.trials] == [True, True]
+    assert tracker.rows(f"attributes.run_id = '{first.trials[1].run_id}'")[0].status == "FINISHED"
+
+
+def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
+    how = Sweep(objectives=(PIPELINE.objective(),), trials=3, trial_epochs=4, tuner="random")
+    space = PIPELINE.space(LineSpec(), {"units": Choice((2, 4, 13)), "train.learning_rate": Choice((0.01, 0.05))})
+    found = estimate(PIPELINE, space, how, PIPELINE.load(), InProcess(), 1)
+    assert (found.points.total, found.points.impossible, found.points.equal) == (6, 2, 0)
+    assert found.trials == 3
+    assert found.share == pytest.approx((2 + 2 / 3) / 4)
+    assert all(one.params == 3 * int(one.values["units"]) + 1 for one in found.measured)
+    assert found.seconds > 3 * found.trial_s > 0

@@ -1,6 +1,5 @@
 """Trials in real processes: killed, out of memory, hanging, recycled; and a sweep that is killed whole and taken up again."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -12,39 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import UsageError
-from pipelines.space import replace
-from tests.tiny import LinePipeline, LineSpec
+from tests.tiny import WORK, Listener, line_task
 from tuning.runs import Row
 from tuning.tracking import open_tracker
-from tuning.trials import Outcome, Task, Work
+from tuning.trials import Task
 from tuning.workers import LocalWorkers, count_workers
-
-PIPELINE = LinePipeline()
-WORK = Work(pipeline=PIPELINE, splits=PIPELINE.load(), objective=PIPELINE.objective())
-
-
-def task(number: int, mode: str = "fine", **changes: object) -> Task:
-    return Task(number=number, spec=replace(LineSpec(), {"mode": mode, "train.epochs": 2, **changes}), seed=number)
-
-
-@dataclasses.dataclass
-class Listener:
-    """A brain that hands out what it was given and keeps what it hears."""
-
-    tasks: list[Task]
-    stop_at: int = 0
-    epochs: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    outcomes: dict[int, Outcome] = dataclasses.field(default_factory=dict)
-
-    def next_task(self) -> Task | None:
-        return self.tasks.pop(0) if self.tasks else None
-
-    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
-        self.epochs.append((task.number, epoch))
-        return "enough" if epoch == self.stop_at else ""
-
-    def ended(self, task: Task, outcome: Outcome) -> None:
-        self.outcomes[task.number] = outcome
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +29,7 @@ def worker() -> Iterator[LocalWorkers]:
 def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: LocalWorkers) -> None:
     from tuning.executors import InProcess
 
-    there, here = Listener([task(1), task(2)]), Listener([task(1), task(2)])
+    there, here = Listener([line_task(1), line_task(2)]), Listener([line_task(1), line_task(2)])
     worker.run(WORK, there)
     InProcess().run(WORK, here)
     for number in (1, 2):
@@ -68,7 +39,7 @@ def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: Loca
 
 
 def test_a_trial_is_stopped_at_the_epoch_at_which_it_was_decided(worker: LocalWorkers) -> None:
-    heard = Listener([task(1, **{"train.epochs": 9})], stop_at=3)
+    heard = Listener([line_task(1, epochs=9)], stop_at=3)
     worker.run(WORK, heard)
     assert heard.outcomes[1].epochs == 3
     assert heard.outcomes[1].stopped == "enough"
@@ -76,7 +47,7 @@ def test_a_trial_is_stopped_at_the_epoch_at_which_it_was_decided(worker: LocalWo
 
 def test_the_reason_of_a_failing_trial_comes_back(worker: LocalWorkers) -> None:
     """KerasTuner's workers lose it."""
-    heard = Listener([task(1, "raises"), task(2, "diverges"), task(3)])
+    heard = Listener([line_task(1, "raises"), line_task(2, "diverges"), line_task(3)])
     worker.run(WORK, heard)
     assert heard.outcomes[1].reason == "RuntimeError: this network cannot be built"
     assert "Diverged" in heard.outcomes[2].reason
@@ -92,7 +63,7 @@ def test_a_killed_worker_loses_only_its_trial_and_is_replaced() -> None:
                 os.kill(workers._workers[0].process.pid or 0, signal.SIGKILL)
             return super().reported(task, epoch, values)
 
-    heard = Killer([task(1), task(2), task(3), task(4)])
+    heard = Killer([line_task(1), line_task(2), line_task(3), line_task(4)])
     workers.run(WORK, heard)
     pid = workers._workers[0].process.pid
     workers.close()
@@ -105,7 +76,7 @@ def test_a_killed_worker_loses_only_its_trial_and_is_replaced() -> None:
 @pytest.mark.slow
 def test_a_trial_past_its_time_is_given_up() -> None:
     workers = LocalWorkers(1, trial_seconds=12.0)
-    heard = Listener([task(1, **{"train.epochs": 100_000}), task(2)])
+    heard = Listener([line_task(1, epochs=100_000), line_task(2)])
     began = time.monotonic()
     workers.run(WORK, heard)
     workers.close()
@@ -133,7 +104,7 @@ SWEEP = """
 import sys
 from pathlib import Path
 from pipelines.space import Choice, Range
-from tests.tiny import LinePipeline, LineSpec
+from tests.tiny import WORK, Listener, line_task
 from tuning.sweep import Sweep, run_sweep
 from tuning.progress import Progress
 from tuning.tracking import open_tracker

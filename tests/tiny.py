@@ -4,7 +4,7 @@ It is what `docs/add-a-domain.md` builds: one pipeline class, nothing else chang
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.pipeline import PARTS, Baseline, Objective, Part, Pipeline, Served, Splits, option
-from pipelines.space import Choice, Domain, hyper
+from pipelines.space import Choice, Domain, hyper, replace
 from pipelines.specs import TrainSpec
+from tuning.trials import Outcome, Task, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +117,31 @@ class LinePipeline(Pipeline[LineSpec, LineSplits]):
         if isinstance(source, str | Path):
             source = np.loadtxt(source, ndmin=2)
         return pd.DataFrame({"y": np.asarray(served.model(np.asarray(source, "float32").reshape(-1, 1)))[:, 0]})
+
+
+LINE = LinePipeline()
+WORK = Work(pipeline=LINE, splits=LINE.load(), objective=LINE.objective())
+
+
+def line_task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
+    return Task(number=number, spec=replace(LineSpec(), {"mode": mode, "train.epochs": epochs}), seed=number)
+
+
+@dataclass
+class Listener:
+    """A brain that hands out what it was given and keeps what it hears; it stops every trial at the epoch `stop_at`."""
+
+    tasks: list[Task]
+    stop_at: int = 0
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def next_task(self) -> Task | None:
+        return self.tasks.pop(0) if self.tasks else None
+
+    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+        self.epochs.append((task.number, epoch))
+        return "enough" if epoch == self.stop_at else ""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        self.outcomes[task.number] = outcome

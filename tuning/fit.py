@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 from pipelines.errors import Diverged
 from pipelines.pipeline import Objective, Phase, Pipeline, Splits
 from pipelines.specs import TrainSpec
+from tuning import distribute
 
 # How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 9 epochs of 55,000 images.
 EXAMPLES_SEEN = 500_000
@@ -55,10 +57,13 @@ def num_epochs(train: TrainSpec, num_examples: int) -> int:
     return train.epochs or int(np.clip(round(EXAMPLES_SEEN / max(1, num_examples)), FEWEST_EPOCHS, MOST_EPOCHS))
 
 
-def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, watch: Watch, until: int = 0) -> Fitted:
+def fit(
+    pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, watch: Watch, until: int = 0, strategy: Any = None
+) -> Fitted:
     """Build the network of `spec`, fit it on train, and return it with the weights that were best on val.
 
     With `until` it ends after so many epochs of its schedule, without a look at val: how good it is was found before.
+    `strategy` divides each batch among devices (see `tuning.distribute`).
 
     `seed` decides everything random: initial weights, dropout and augmentation; the order of examples is the
     pipeline's own seed. The same call in another process gives the same weights on a CPU.
@@ -71,10 +76,14 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
     keras.utils.set_random_seed(seed)
     train: TrainSpec = replace(spec.train, epochs=num_epochs(spec.train, splits.sizes()["train"]))
 
-    network = pipeline.build(spec, splits)
-    trainable = pipeline.trainable(network, spec, splits)
+    scope = strategy.scope() if strategy else nullcontext()
+    with scope:
+        network = pipeline.build(spec, splits)
+        trainable = pipeline.trainable(network, spec, splits)
     batches = pipeline.batches(splits, "train", spec, training=True)
     validation = None if until else pipeline.batches(splits, "val", spec, training=False)
+    if strategy:
+        batches, validation = (part and distribute.even(part, strategy) for part in (batches, validation))
     steps = int(batches.cardinality())  # not examples by batch size: several examples may be one row
 
     # Not a training batch: to draw one would move the order of all that follow.
@@ -84,13 +93,14 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
     try:
         for phase in pipeline.phases(spec, train):
             pipeline.enter(phase, network, spec)
-            trainable.compile(
-                optimizer=_optimizer(train, phase, steps),
-                steps_per_execution=steps if steps <= 2 * STEPS_PER_EXECUTION else STEPS_PER_EXECUTION,
-                **pipeline.compile_arguments(spec, splits),
-            )
-            # Eagerly: made while the training step is traced, an optimizer's variables cost a short trial a second.
-            trainable.optimizer.build(trainable.trainable_variables)
+            with strategy.scope() if strategy else nullcontext():
+                trainable.compile(
+                    optimizer=_optimizer(train, phase, steps),
+                    steps_per_execution=1 if strategy else _steps_per_execution(steps),  # several fail under a strategy
+                    **pipeline.compile_arguments(spec, splits),
+                )
+                # Eagerly: made while the training step is traced, an optimizer's variables cost a short trial a second.
+                trainable.optimizer.build(trainable.trainable_variables)
             monitor.begin(phase)
             callbacks = [monitor, *([keras.callbacks.SwapEMAWeights()] if train.ema else [])]
             trainable.fit(batches, validation_data=validation, epochs=phase.epochs, callbacks=callbacks, shuffle=False, verbose=0)
@@ -110,6 +120,10 @@ def fit(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, *, seed: int, w
         stopped=monitor.stopped,
         interrupted=interrupted,
     )
+
+
+def _steps_per_execution(steps: int) -> int:
+    return steps if steps <= 2 * STEPS_PER_EXECUTION else STEPS_PER_EXECUTION
 
 
 def _optimizer(train: TrainSpec, phase: Phase, steps: int) -> keras.optimizers.Optimizer:

@@ -101,10 +101,12 @@ def train(
     name: str = "",
     tags: Mapping[str, str] | None = None,
     on_epoch: EpochHook | None = None,
+    strategy: Any = None,
 ) -> Report:
     """Train the network of `spec`, test it beside its baselines, and keep everything in one run of `tracker`.
 
-    `splits` and `rivals` are given by a sweep, which has loaded and computed them already.
+    `splits` and `rivals` are given by a sweep, which has loaded and computed them already; `strategy` by
+    `tuning.distribute`.
 
     Raises:
         DataError, ImpossibleSpec: before a run is begun.
@@ -134,7 +136,7 @@ def train(
 
         # --- fit
         watch = Watch(objective=objective, on_epoch=on_epoch, gradients=True)
-        fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch)
+        fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch, strategy=strategy)
         run.history(fitted.history)
         if fitted.best_epoch:
             pipeline.settle(fitted.model, splits)
@@ -143,7 +145,7 @@ def train(
         val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
 
         # --- everything on val is chosen: learn from it too
-        final = _refitted(pipeline, spec, splits, joined, fitted, watch) if joined else fitted
+        final = _refitted(pipeline, spec, splits, joined, fitted, watch, strategy) if joined else fitted
         if final.interrupted:
             _keep_interrupted(pipeline, splits, fitted, objective, run)
 
@@ -310,11 +312,15 @@ def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitt
     raise Interrupted(run.id)
 
 
-def _refitted(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, joined: Splits, fitted: Fitted, watch: Watch) -> Fitted:
+def _refitted(
+    pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, joined: Splits, fitted: Fitted, watch: Watch, strategy: Any
+) -> Fitted:
     """Return the network fitted anew to `joined`: the schedule of `fitted` up to its best epoch, and what it chose on val."""
     epochs = num_epochs(spec.train, splits.sizes()["train"])  # not those of the longer train
     spec = replace(spec, train=replace(spec.train, epochs=epochs))
-    again = fit(pipeline, spec, joined, seed=pipeline.seed, watch=replace(watch, gradients=False), until=fitted.best_epoch)
+    again = fit(
+        pipeline, spec, joined, seed=pipeline.seed, watch=replace(watch, gradients=False), until=fitted.best_epoch, strategy=strategy
+    )
     if not again.interrupted:
         pipeline.settle(again.model, splits, like=fitted.model)
     return again

@@ -1,0 +1,51 @@
+"""One model on several devices: two logical CPUs stand in for two GPUs, in a process of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import UsageError
+from tuning.distribute import strategy
+
+PROGRAM = """
+import json, sys
+from tuning import quiet
+quiet.prepare_environment()
+import tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from pipelines.space import replace
+from tests.tiny import LinePipeline, LineSpec
+from tuning.distribute import strategy
+from tuning.runs import NullTracker
+from tuning.train import train
+def test_mse(name, batch_size):
+    return train(LinePipeline(), replace(LineSpec(), {"train.batch_size": batch_size}), NullTracker(), strategy=strategy(name)).test["mse"]
+# Of 64 examples the last batch of 21 has one, which two devices cannot share.
+print(json.dumps([test_mse("none", 32), test_mse("mirrored", 32), test_mse("mirrored", 21)]))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_come_to_the_same_scores_as_one() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    alone, divided, with_a_remainder = json.loads(done.stdout.splitlines()[-1])
+    assert divided == pytest.approx(alone, rel=1e-4)
+    assert with_a_remainder < 10 * alone
+
+
+def test_one_device_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs two devices"):
+        strategy("mirrored")
+
+
+def test_training_across_hosts_is_refused_with_an_explanation() -> None:
+    with pytest.raises(UsageError, match=r"cannot be trained across hosts today.*--cluster"):
+        strategy("multiworker")
+
+
+def test_none_is_no_strategy() -> None:
+    assert strategy("none") is None

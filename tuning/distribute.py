@@ -1,0 +1,42 @@
+"""One large model on the devices of one host: each batch is divided among them, the gradients are added."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from pipelines.errors import UsageError
+
+REFUSED = (
+    "--distribute multiworker: refused. `fit` of Keras 3 on TensorFlow fails under MultiWorkerMirroredStrategy, so one model cannot "
+    "be trained across hosts today. Several models can: tune --cluster ADDRESS. On one host: --distribute mirrored"
+)
+
+
+def strategy(name: str) -> Any:
+    """Return TensorFlow's strategy for `--distribute`, None for `none`.
+
+    Raises:
+        UsageError: an unknown one, one that does not work, or a host with a single device.
+    """
+    if name == "none":
+        return None
+    if name != "mirrored":
+        raise UsageError(REFUSED if name == "multiworker" else f"--distribute {name}: expected none or mirrored")
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        raise UsageError(f"--distribute mirrored: needs two devices. Found: {devices[0].name}. Leave it out")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def even(batches: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
+    """Return `batches` without a last one that has fewer examples than there are devices: TensorFlow fails on it."""
+    replicas = strategy.num_replicas_in_sync
+    enough = batches.filter(lambda inputs, targets: tf.shape(tf.nest.flatten(targets)[0])[0] >= replicas)
+    last = int(batches.cardinality()) - 1
+    short = last >= 0 and _size(batches.skip(last)) < replicas
+    return enough.apply(tf.data.experimental.assert_cardinality(last if short else last + 1))
+
+
+def _size(batches: tf.data.Dataset) -> int:
+    _, targets = next(iter(batches))
+    return int(tf.nest.flatten(targets)[0].shape[0])
