@@ -7,8 +7,8 @@ import click
 from apps import show
 from tuning import quiet
 
-# MLflow's filter language knows no OR.
 BOUNDS = ("lift/low", "lift/high")
+# MLflow's filter language knows no OR.
 NOT_PARTS = "tags.role != 'trial' and tags.role != 'baseline'"
 
 

@@ -165,11 +165,6 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
 # --- labels and their division ----------------------------------------------------------------------------------
 
 
-def label_text(value: object) -> str:
-    """Return a label as its class' name: the 1.0 of a column of numbers with gaps is called 1."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the distinct labels in order: by number where all are whole numbers."""
     present = set(labels)

@@ -2,10 +2,10 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -119,6 +119,38 @@ def split_column(
             hint = suggest(word, PART_NAMES)
             raise DataError(f"{where}: line {line}: unknown split {word!r}.{hint} Expected train, val or test")
     return [PART_NAMES[word] for word in words]
+
+
+def decode(path: Path) -> str:
+    """Return a file's text: UTF-8, with or without a byte order mark, else Latin-1.
+
+    Raises:
+        DataError: it holds a NUL byte, as no text does.
+    """
+    raw = path.read_bytes()
+    if b"\0" in raw:
+        line = raw[: raw.index(0)].count(b"\n") + 1
+        raise DataError(f"{path}: line {line} holds a NUL byte; it is not a text file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def refuse(where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
+    """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
+    shown = ", ".join(str(line) for line in list(lines)[:5])
+    more = f" and {len(lines) - 5:,} more" if len(lines) > 5 else ""
+    raise DataError(f"{where}: line{'s' if len(lines) > 1 else ''} {shown}{more}: {what}. {expected}")
+
+
+def name_of(value: object) -> str:
+    """Return what a cell is called as a label or an id: the 12.0 of a column of numbers with gaps is 12, a gap is empty."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else str(int(value)) if float(value).is_integer() else str(value)
+    return "" if value is None else str(value)
 
 
 def visible_folders(folder: Path) -> list[Path]:

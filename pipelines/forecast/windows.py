@@ -24,7 +24,7 @@ def batches(splits: ForecastSplits, part: Part, batch_size: int, *, seed: int | 
     dataset = tf.data.Dataset.from_tensor_slices(splits.starts[part].astype(np.int32))
     if seed is not None:
         dataset = dataset.shuffle(len(splits.starts[part]), seed=seed)  # all of them: neighbours are nearly the same window
-    return dataset.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return dataset.batch(batch_size).map(gather, num_parallel_calls=2).prefetch(2)  # not AUTOTUNE: its thread holds up the end of an epoch
 
 
 def predict(model: keras.Model, splits: ForecastSplits, part: Part, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:

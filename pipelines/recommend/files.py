@@ -49,14 +49,6 @@ def read_file(path: Path) -> Table:
     return Table(frame=sources.read_table(path, as_texts=True), where=path.name, first_line=2 if plain else 1)
 
 
-def _decoded(path: Path) -> str:
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 def _delimiter(line: str) -> str:
     return next((each for each in DELIMITERS if each in line), ",")
 
@@ -73,7 +65,7 @@ def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
     """Return a table without a header whose columns, so many as there are, have these names; ids stay as written."""
     import pandas as pd
 
-    text = _decoded(path)
+    text = sources.decode(path)
     lines = text.splitlines()
     if not any(line.strip() for line in lines):
         raise DataError(f"{path.name}: is empty. Expected lines of {'::'.join(names)}")

@@ -64,6 +64,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
         "train.learning_rate": Range(5e-4, 8e-3, log=True),
         "train.batch_size": Choice((32, 64, 128)),
     }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "sasrec"}, {"architecture": "gru4rec"})
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
         "conv.kernel_size": ("architecture", ("conv", "caser")),
         "conv.stride": ("architecture", ("conv",)),

@@ -117,11 +117,6 @@ def _refuse_columns(frame: "pd.DataFrame", role: str, names: Sequence[str], wher
     )
 
 
-def _refuse(where: str, lines: np.ndarray, what: str, expected: str) -> NoReturn:
-    more = f" and {len(lines) - 5:,} more" if len(lines) > 5 else ""
-    raise DataError(f"{where}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:5]))}{more}: {what}. {expected}")
-
-
 def texts(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
     """Return ids as texts (rows,), as they are written; 12 and 12.0, of a column that once had gaps, are the same.
 
@@ -131,21 +126,15 @@ def texts(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
     import pandas as pd
 
     codes, values = pd.factorize(column)
-    names = [_text(value) for value in values]
+    names = [sources.name_of(value) for value in values]
     if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
         names = [name[:-2] for name in names]
     known = np.array([*names, ""], dtype=object)
     found: np.ndarray = known[codes]  # -1, the last, is an empty cell
     empty = np.array([not name.strip() for name in known])[codes]
     if empty.any():
-        _refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
+        sources.refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
     return found
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
 def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
@@ -157,7 +146,7 @@ def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
         if wrong.any():
             received = column.iloc[int(wrong.argmax())]
             shown = "an empty cell" if pd.isna(received) else repr(received)
-            _refuse(
+            sources.refuse(
                 where,
                 lines[wrong],
                 f"column {name!r} {what}. Received: {shown}",
@@ -178,7 +167,7 @@ def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str])
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         received = column.iloc[int(wrong.argmax())]
-        _refuse(
+        sources.refuse(
             where,
             lines[wrong],
             f"column {str(column.name)!r} holds no time. Received: {'an empty cell' if pd.isna(received) else repr(received)}",
@@ -235,7 +224,7 @@ def _about(
     titles: dict[str, str] = {}
     if title:
         given_titles = frame[title].to_numpy(dtype=object)[first]
-        titles = {key: _text(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
+        titles = {key: sources.name_of(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
     features: dict[str, tuple[str, ...]] = {}
     for name in names:
         prefix = f"{name}=" if len(names) > 1 else ""
@@ -256,7 +245,7 @@ def _holds_numbers(column: "pd.Series") -> bool:
 def _several(value: object) -> tuple[str, ...]:
     """Return the features in one cell: texts between bars, or the elements of a list."""
     if isinstance(value, list | tuple | np.ndarray):
-        return tuple(_text(one) for one in value)
+        return tuple(sources.name_of(one) for one in value)
     if value is None or value != value:
         return ()
-    return tuple(one.strip() for one in _text(value).split("|") if one.strip() not in NO_FEATURES)
+    return tuple(one.strip() for one in sources.name_of(value).split("|") if one.strip() not in NO_FEATURES)

@@ -101,14 +101,7 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
 def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
     """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
     name = own if own in table else sources.find_column(table, "", names, role=role, flag="", where="the input")
-    return None if name is None else np.asarray([_id(value) for value in table[name]], dtype=object)
-
-
-def _id(value: object) -> str:
-    """Return an id as training reads it: 12.0 of a column with gaps is 12, and a gap is empty."""
-    if isinstance(value, float):
-        return "" if np.isnan(value) else str(int(value)) if value.is_integer() else str(value)
-    return "" if value is None else str(value)
+    return None if name is None else np.asarray([sources.name_of(value) for value in table[name]], dtype=object)
 
 
 def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,9 @@ class TextSplits(Splits):
         counts = sum(self.hot(part).sum(axis=0) for part in PARTS)
         shown = [f"{name} {int(count)}" for name, count in zip(self.classes, np.atleast_1d(counts), strict=True)]
         more = f" and {len(shown) - SHOWN_CLASSES} more" if len(shown) > SHOWN_CLASSES else ""
-        unknown = float((self.ids["val"] == 1).sum() / max(1, (self.ids["val"] > 0).sum()))
+        from pipelines.text.tokens import UNKNOWN
+
+        unknown = float((self.ids["val"] == UNKNOWN).sum() / max(1, (self.ids["val"] > 0).sum()))
         return {
             "classes": f"{len(self.classes)}: {', '.join(shown[:SHOWN_CLASSES])}{more}",
             "tokens": f"{UNITS[self.unit]}, {len(self.vocabulary):,} known; {unknown:.1%} of those in val are not",
@@ -119,7 +121,8 @@ def load(options: "TextPipeline") -> TextSplits:
     from pipelines.text.tokens import TokenIds, in_batches
 
     read = readers.read(options)
-    parts, y, classes, notes = _labelled(read, options)
+    labelled = _multi_labelled(read, options) if options.multi_label else _labelled(read, options.seed)
+    parts, y, classes, notes = labelled.parts, labelled.y, labelled.classes, labelled.notes
     if options.limit:
         chosen = {part: classify.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
         parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
@@ -150,35 +153,59 @@ def load(options: "TextPipeline") -> TextSplits:
     return replace(splits, notes=(*read.notes, *notes, *_notes(splits)))
 
 
-def _labelled(
-    read: readers.Read, options: "TextPipeline"
-) -> tuple[dict[Part, Texts], dict[Part, np.ndarray], tuple[str, ...], tuple[str, ...]]:
-    """Return the three parts with their classes: numbers `(n,)`, or zeros and ones `(n, classes)` with `--multi-label`."""
-    if not options.multi_label:
-        classes = read.classes or classify.class_names({label for texts in read.parts.values() for label in texts.labels})
-        given = {part: classify.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
-        notes = _suspicion(classes, read)
-        rows = classify.divide(given, classes, read.where, options.seed)
-        y = {part: given[source][positions] for part, (source, positions) in rows.items()}
-        classify.require_known(y, classes, read.where)
-    else:
-        separator = _separator(read, options.label_separator)
-        several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
-        classes = classify.class_names({name for rows in several.values() for names in rows for name in names})
-        given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
-        notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
-        missing = [part for part in PARTS if part not in given]
-        classify.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
-        keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
-        rows = classify.divide(keys, ("other", *classes), read.where, options.seed)
-        if missing:
-            rows = _none_lacking(rows, given["train"])
-        y = {part: given[source][positions] for part, (source, positions) in rows.items()}
-        if not options.limit:
-            lacking = [name for name, count in zip(classes, y["train"].sum(axis=0), strict=True) if not count]
-            if lacking:
-                raise DataError(f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}")
-    return {part: read.parts[source].take(positions) for part, (source, positions) in rows.items()}, y, classes, notes
+@dataclass(frozen=True, kw_only=True)
+class _Labelled:
+    """The three parts with their classes: numbers `(n,)`, or zeros and ones `(n, classes)` with `--multi-label`."""
+
+    parts: Mapping[Part, Texts]
+    y: Mapping[Part, np.ndarray]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        read: readers.Read,
+        rows: Mapping[Part, tuple[Part, np.ndarray]],
+        given: Mapping[Part, np.ndarray],
+        classes: tuple[str, ...],
+        notes: tuple[str, ...],
+    ) -> "_Labelled":
+        """Return the parts that `rows` makes of the given ones: where each comes from, and the positions there."""
+        return cls(
+            parts={part: read.parts[source].take(positions) for part, (source, positions) in rows.items()},
+            y={part: given[source][positions] for part, (source, positions) in rows.items()},
+            classes=classes,
+            notes=notes,
+        )
+
+
+def _labelled(read: readers.Read, seed: int) -> _Labelled:
+    """Divide texts that have one class each."""
+    classes = read.classes or classify.class_names({label for texts in read.parts.values() for label in texts.labels})
+    given = {part: classify.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
+    notes = _suspicion(classes, read)
+    found = _Labelled.of(read, classify.divide(given, classes, read.where, seed), given, classes, notes)
+    classify.require_known(found.y, classes, read.where)
+    return found
+
+
+def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
+    """Divide texts that have any number of classes, by the rarest one of each."""
+    separator = _separator(read, options.label_separator)
+    several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
+    classes = classify.class_names({name for rows in several.values() for names in rows for name in names})
+    given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
+    missing = [part for part in PARTS if part not in given]
+    classify.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
+    keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
+    rows = _none_lacking(classify.divide(keys, ("other", *classes), read.where, options.seed), given["train"])
+    notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
+    found = _Labelled.of(read, rows, given, classes, notes)
+    lacking = [name for name, count in zip(classes, found.y["train"].sum(axis=0), strict=True) if not count]
+    if lacking and not options.limit:
+        raise DataError(f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}")
+    return found
 
 
 def _none_lacking(rows: Mapping[Part, tuple[Part, np.ndarray]], hot: np.ndarray) -> dict[Part, tuple[Part, np.ndarray]]:
@@ -270,7 +297,9 @@ def _notes(splits: TextSplits) -> tuple[str, ...]:
         twice = sum(text in seen for text in texts)
         if twice:
             notes.append(f"{twice} of {len(texts)} {part} texts also stand in train")
+    from pipelines.text.tokens import MOST_CHARACTERS
+
     longest = max(map(len, splits.train.x))
-    if longest > 20_000:
-        notes.append(f"the longest text has {longest:,} characters; the first 20,000 of each are read")
+    if longest > MOST_CHARACTERS:
+        notes.append(f"the longest text has {longest:,} characters; the first {MOST_CHARACTERS:,} of each are read")
     return tuple(notes)

@@ -63,6 +63,7 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         "train.learning_rate": Range(5e-4, 8e-3, log=True),
         "train.batch_size": Choice((32, 64, 128)),
     }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "fasttext"},)
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
         "conv": ("architecture", CONVOLVED),
         "recurrent": ("architecture", RECURRENT),

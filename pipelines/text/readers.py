@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import classify, sources
+from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Part
 
@@ -117,18 +117,8 @@ def _folder(root: Path) -> Read:
                 f"{folder}: holds no texts in folders of classes. Expected {folder}/<class>/<name>.txt; found {len(below)} folders and "
                 f"{sum(1 for path in folder.iterdir() if path.is_file())} files"
             )
-        parts[part] = _texts((decoded(path) for _, path in files), (group for group, _ in files))
+        parts[part] = _texts((sources.decode(path) for _, path in files), (group for group, _ in files))
     return _without_empty(Read(name=root.name, where=str(root), parts=parts), dict.fromkeys(parts))
-
-
-def decoded(path: Path) -> str:
-    raw = path.read_bytes()
-    if b"\0" in raw:
-        raise DataError(f"{path}: holds a NUL byte; it is not a text file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def _table(path: Path, options: "TextPipeline") -> Read:
@@ -204,7 +194,7 @@ def _labels(column: "pd.Series", where: str, name: str) -> np.ndarray:
                 "Classification needs a few distinct labels: --label-column NAME"
             )
         if whole and column.astype(str).str.contains(".", regex=False).any():
-            return np.asarray([classify.label_text(float(value)) for value in numbers], dtype=object)
+            return np.asarray([sources.name_of(float(value)) for value in numbers], dtype=object)
     return column.astype(str).str.strip().to_numpy(dtype=object)
 
 

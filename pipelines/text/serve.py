@@ -10,7 +10,7 @@ import pandas as pd
 from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
-from pipelines.text.readers import TEXTS, decoded
+from pipelines.text.readers import TEXTS
 from pipelines.text.tokens import TokenIds, in_batches
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.txt") if not sources.hidden(file, path))
-        return np.asarray([decoded(file) for file in files], dtype=object)
+        return np.asarray([sources.decode(file) for file in files], dtype=object)
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
     if path.suffix == ".txt":

@@ -102,6 +102,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         "train.learning_rate": Range(1e-3, 1e-2, log=True),
         "train.batch_size": Choice((64, 128)),
     }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "resnet"}, {"architecture": "inception"})
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
         "conv": ("architecture", OWN),
         "head.pooling": ("architecture", ("vgg", "resnet", "inception")),

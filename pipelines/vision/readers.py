@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import classify, sources
+from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Part
 
@@ -178,7 +178,7 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
     if absent:
         listed = "; ".join(f"line {line}: {name}" for line, name in absent[:5])
         raise DataError(f"{path}: {len(absent)} of {len(paths)} images do not exist. {listed}. Paths are read from {path.parent}")
-    labels = [classify.label_text(value) for value in table[columns["label"]]]
+    labels = [sources.name_of(value) for value in table[columns["label"]]]
     return _from_files(path.stem, str(path), list(zip(parts, paths, labels, strict=True)), options)
 
 
