@@ -75,14 +75,20 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     resolved = flags.resolve(context, pipeline_type)
     screen, options = _screen(resolved), resolved.options
     names = _names(options["objective"])
+    from tuning import choices, limits, workers
+    from tuning.trials import COSTS
+
     for name in names:
-        if not name.startswith("cost/"):
+        if name.startswith("cost/"):
+            choices.require("--objective", name, tuple(COSTS))
+        else:
             resolved.pipeline.objective(name)
     _tell_origins(screen, resolved)
     space = resolved.space
     max_seconds = duration("--max-time", options["max_time"])
     trial_seconds = duration("--trial-time", options["trial_time"])
-    from tuning import limits, workers
+    choices.require("--tuner", options["tuner"], choices.TUNERS)
+    choices.require("--early-stop", options["early_stop"], ("auto", *choices.STOPPERS))
 
     count = workers.count_workers(options["workers"])
     most = limits.parse(options["limit_costs"])

@@ -43,6 +43,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, o
         (("vision", "train", "--set", "conv.kernel_size"), 2, "expected KEY=VALUE"),
         (("vision", "train", "--objective", "val_acuracy"), 2, "Did you mean 'val_accuracy'?"),
         (("vision", "tune", "--max-time", "soon"), 2, "expected a duration such as 90s, 10m or 1h30m"),
+        (("vision", "tune", "--tuner", "baysian"), 2, "Did you mean 'bayesian'?"),
+        (("vision", "tune", "--early-stop", "ahsa"), 2, "Did you mean 'asha'?"),
+        (("vision", "tune", "--workers", "two"), 2, "expected a number of processes, 0 for none beside this one, or auto"),
+        (("vision", "tune", "--limit", "cost/parms=3"), 2, "Did you mean 'cost/params'?"),
+        (("vision", "tune", "--limit", "few"), 2, "expected a number of examples, or COST=MOST"),
+        (("vision", "tune", "--objective", "cost/param"), 2, "Did you mean 'cost/params'?"),
+        (("vision", "train", "--distribute", "multiworker"), 2, "cannot be trained across hosts today"),
         (("vision", "train", "--config", "gone.yaml"), 2, "no such file"),
         (("vision", "predict", "gone.png", "--model", "m.keras"), 3, "gone.png: no such file or folder"),
         (("vision", "evaluate"), 2, "Give the model by --run RUN or by --model FILE"),
@@ -197,3 +204,29 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     with h5py.File(path) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     return found
+
+
+@pytest.mark.slow
+def test_a_sweep_with_two_workers_and_two_objectives_ends_with_its_front(tmp_path: Path) -> None:
+    space = ("--only-search", "--search", "conv.kernel_size=1,2,3", "--search", "conv.filters=4,8")
+    both = ("--objective", "val_accuracy", "--objective", "cost/params", "--limit", "cost/params=5000")
+    arguments = ("vision", "tune", *QUICK, *space, *both, "--trials", "4", "--workers", "2", "--json")
+    done = appline(*arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["objectives"] == ["val_accuracy", "cost/params"]
+    assert found["front"]
+    assert all(trial["scores"][1] <= 5000 for trial in found["trials"])
+    assert [line for line in done.stderr.splitlines() if line.startswith("trial ")], "on a pipe one line a trial"
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_what_a_sweep_would_cost_and_keeps_nothing(tmp_path: Path) -> None:
+    space = ("--only-search", "--search", "conv.kernel_size=1,2,3", "--search", "conv.filters=4,8")
+    done = appline("vision", "tune", *QUICK, *space, "--dry-run", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["points"]["total"] == 6
+    assert {one["name"] for one in found["measured"]} >= {"defaults", "smallest", "largest"}
+    assert found["seconds"] > 0
+    assert not (tmp_path / "mlruns").exists()

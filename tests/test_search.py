@@ -11,8 +11,9 @@ from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain, Range, Scalar, Space, hyper
 from pipelines.specs import ConvSpec, TrainSpec
+from tuning.choices import TUNERS
 from tuning.oracles import hyperparameters
-from tuning.search import TUNERS, Proposal, Searcher
+from tuning.search import Proposal, Searcher
 
 
 @dataclass(frozen=True, kw_only=True)

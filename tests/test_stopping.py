@@ -4,7 +4,8 @@ import pytest
 
 from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
-from tuning.stopping import STOPPERS, Stopper, stopper
+from tuning.choices import STOPPERS
+from tuning.stopping import Stopper, stopper
 
 ACCURACY = Objective(name="val_accuracy", direction="max")
 LOSS = Objective(name="val_loss", direction="min")

@@ -149,7 +149,7 @@ def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> Non
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["val_loss", "cost/parms"], r"no such cost\. Did you mean 'cost/params'"),
+        (["val_loss", "cost/parms"], r"unknown\. Did you mean 'cost/params'"),
         (["cost/params"], r"the first one is a validation metric"),
         (["val_los"], r"No objective is called 'val_los'"),
     ],

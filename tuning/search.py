@@ -6,19 +6,16 @@ at every improvement and trusts stale state.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import keras_tuner as kt
 import numpy as np
 
-from pipelines.errors import UsageError, suggest
+from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
 from pipelines.space import Scalar, Space
+from tuning.choices import SEVERAL, TUNERS, require
 from tuning.oracles import Feasible, Told, oracle
-
-TunerName: TypeAlias = Literal["tpe", "random", "bayesian", "hyperband", "grid"]
-TUNERS: tuple[TunerName, ...] = ("tpe", "random", "bayesian", "hyperband", "grid")
-SEVERAL: tuple[TunerName, ...] = ("tpe", "random", "grid")  # that take several objectives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +55,7 @@ class Searcher:
         Raises:
             UsageError: there is no such tuner, it takes one objective only, or there is nothing to search.
         """
-        if tuner not in TUNERS:
-            raise UsageError(f"--tuner {tuner}: unknown.{suggest(tuner, TUNERS)} Known: {', '.join(TUNERS)}")
+        require("--tuner", tuner, TUNERS)
         if len(objectives) > 1 and tuner not in SEVERAL:
             raise UsageError(f"--tuner {tuner}: takes one objective, not {len(objectives)}. For several: --tuner {' or '.join(SEVERAL)}")
         if not space.domains:

@@ -2,15 +2,13 @@
 
 import statistics
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
-from pipelines.errors import UsageError, suggest
 from pipelines.pipeline import Objective
+from tuning.choices import STOPPERS, require
 
-StopperName: TypeAlias = Literal["none", "asha", "median"]
-STOPPERS: tuple[StopperName, ...] = ("none", "asha", "median")
 # One-epoch ranks agree with those of whole trials at Spearman .71, three-epoch ranks at .92 (measured on Fashion-MNIST).
 FIRST_LOOK = 2
 REDUCTION = 3
@@ -99,6 +97,5 @@ def stopper(name: str, objective: Objective) -> Stopper:
         UsageError: there is none; the nearest name is given.
     """
     kinds: Mapping[str, type[Asha] | type[Median]] = {"asha": Asha, "median": Median}
-    if name not in STOPPERS:
-        raise UsageError(f"--early-stop {name}: unknown.{suggest(name, STOPPERS)} Known: {', '.join(STOPPERS)}")
+    require("--early-stop", name, STOPPERS)
     return Never() if name == "none" else kinds[name](objective)

@@ -13,6 +13,7 @@ from pipelines.pipeline import Objective, Pipeline, Splits
 from pipelines.space import Scalar, Space
 from tuning import compare, limits, plots, warm
 from tuning.card import sweep_card
+from tuning.choices import require
 from tuning.compare import Effect
 from tuning.conductor import Budget, Conductor, Trial, best_of
 from tuning.executors import Executor, InProcess
@@ -403,9 +404,7 @@ def sweep_objectives(pipeline: Pipeline[Any, Any], splits: Splits, names: Sequen
         if name in COSTS:
             found.append(Objective(name=name, direction="min"))
         elif name.startswith("cost/"):
-            from pipelines.errors import suggest
-
-            raise UsageError(f"--objective {name}: no such cost.{suggest(name, COSTS)} Known: {', '.join(COSTS)}")
+            require("--objective", name, tuple(COSTS))
         else:
             found.append(pipeline.objective_for(splits, name))
     if found[0].name in COSTS:

@@ -152,13 +152,12 @@ class LocalWorkers:
     def _hear(self, worker: _Worker, brain: Brain) -> None:
         task = worker.task
         assert task
-        try:
-            if worker.pipe.poll():
-                kind, news = worker.pipe.recv()
-                self._heed(worker, task, kind, news, brain)
-                return
-        except (EOFError, OSError):
-            pass
+        said: tuple[Literal["epoch", "outcome"], Any] | None = None
+        with contextlib.suppress(EOFError, OSError):
+            said = worker.pipe.recv() if worker.pipe.poll() else None
+        if said:
+            self._heed(worker, task, *said, brain)
+            return
         worker.process.join(ENDING)
         code = worker.process.exitcode
         by = f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
@@ -172,7 +171,9 @@ class LocalWorkers:
             epoch, values = news
             self._patience.epoch(now - worker.since)
             worker.since = now
-            worker.pipe.send(brain.reported(task, epoch, values))
+            answer = brain.reported(task, epoch, values)
+            with contextlib.suppress(OSError):
+                worker.pipe.send(answer)
         else:
             worker.task = None
             brain.ended(task, news)
