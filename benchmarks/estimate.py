@@ -1,0 +1,36 @@
+"""What `tune --dry-run` promises against what the sweep takes, in seconds of wall clock.
+
+python -m benchmarks.estimate [FLAGS OF tune ...]      # by default: vision tune --trials 20
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+
+def run(arguments: list[str]) -> tuple[dict[str, Any], float]:
+    """Return what a command printed and the seconds it took."""
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "apps.cli", *arguments, "--json", "-q"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout), time.perf_counter() - began
+
+
+def main() -> None:
+    """Estimate, then run."""
+    arguments = sys.argv[1:] or ["vision", "tune", "--trials", "20"]
+    with tempfile.TemporaryDirectory() as folder:
+        promised, asked = run([*arguments, "--dry-run"])
+        found, _ = run([*arguments, "--tracking-uri", f"sqlite:///{folder}/mlflow.db"])
+    ratio = promised["seconds"] / found["seconds"]
+    print(
+        f"promised {promised['seconds']:.0f} s (found out in {asked:.0f} s), taken {found['seconds']:.0f} s: {ratio:.2f} times (target .70 to 1.30)"
+    )
+
+
+if __name__ == "__main__":
+    main()
