@@ -33,7 +33,7 @@ DEMOS = (
         domain="vision",
         trials=8,
         trial_epochs=4,
-        fixed={"train.epochs": 24, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
+        fixed={"train.epochs": 20, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
@@ -56,7 +56,7 @@ DEMOS = (
         domain="recommend",
         trials=4,
         trial_epochs=1,
-        fixed={"train.epochs": 6},
+        fixed={"train.epochs": 4},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 EPOCHS = 4
-KERNELS, STRIDES, FILTERS = (2, 3, 5), (1, 2), (8, 12, 16, 24, 32)
+KERNELS, STRIDES, FILTERS = (2, 3, 5), (1,), (8, 10, 12, 14, 16, 18, 20, 24, 28, 32)
 TRIALS = len(KERNELS) * len(STRIDES) * len(FILTERS)
 CONTENDERS = ("raw", "appline", "kerastuner")
 PORT = 18765
