@@ -101,6 +101,7 @@ def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(tracker: 
     assert len(tracker.rows(f"tags.sweep = '{resumed.run_id}' and tags.role = 'trial'")) == 4
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_extended(tracker: MlflowTracker) -> None:
     first = sweep(tracker, trials=2)
     more = sweep(tracker, trials=4, resume=first.run_id)
@@ -173,6 +174,7 @@ def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
         limits.parse((text,))
 
 
+@pytest.mark.slow
 def test_a_sweep_begins_with_what_an_earlier_one_found(tracker: MlflowTracker) -> None:
     first = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=4)
     again = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=2, warm_from=first.run_id[:8])
@@ -193,6 +195,7 @@ def test_a_budget_of_epochs_starts_no_trial_that_does_not_fit(tracker: MlflowTra
     assert [trial.epochs for trial in found.trials] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(tracker: MlflowTracker) -> None:
     domains: dict[str, Domain] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
     options: dict[str, object] = {"trials": 5, "trial_epochs": 4, "tuner": "grid", "early_stop": "asha"}
@@ -243,6 +246,7 @@ def test_a_trial_that_runs_out_of_memory_twice_has_failed(tracker: MlflowTracker
     assert executor.sizes == [32, 16]
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_died_is_run_once_more_as_it_was(tracker: MlflowTracker) -> None:
     undisturbed = sweep(NullTracker(), trials=2)
     executor = Unlucky(deaths=1)
