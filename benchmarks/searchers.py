@@ -115,10 +115,9 @@ def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) 
     from tuning.trials import Work
 
     class Curves(Conductor):
-        def __post_init__(self) -> None:
-            self.curves: dict[int, list[float]] = {}
-            self.first: dict[int, float] = {}
-            self._at: dict[int, list[float]] = {}
+        curves: dict[int, list[float]]
+        first: dict[int, float]
+        _at: dict[int, list[float]]
 
         def next_task(self) -> Any:
             task = super().next_task()
@@ -133,7 +132,7 @@ def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) 
             self.first[task.number] = (times[1] - times[0]) / (times[-1] - times[0])
             return super().reported(task, epoch, values)
 
-    return Curves(
+    made = Curves(
         work=Work(pipeline=pipeline, splits=splits, objective=sweep.objective),
         space=space,
         objectives=sweep.objectives,
@@ -147,6 +146,8 @@ def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) 
         run=NullRun(),
         progress=Progress(),
     )
+    made.curves, made.first, made._at = {}, {}, {}
+    return made
 
 
 class Spent(Exception):
