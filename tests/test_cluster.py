@@ -43,6 +43,7 @@ def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -
     ray.run(WORK, there)
     ray.close()
     InProcess().run(WORK, here)
+    assert [there.outcomes[number].reason for number in (1, 2)] == ["", ""]
     for number in (1, 2):
         assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
     assert there.outcomes[3].reason == "RuntimeError: this network cannot be built"

@@ -4,6 +4,8 @@ Each trial runs in an actor that keeps its TensorFlow for the next one. The data
 runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
 """
 
+import pickle
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,9 +58,13 @@ class RayCluster:
 
     def run(self, work: Work, brain: Brain) -> None:
         from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        data = self._ray.put(work)
-        news = Queue(actor_options={"num_cpus": 0})
+        # As bytes: an actor can read them only when it knows where this process finds its modules.
+        data = self._ray.put(pickle.dumps(work))
+        # Here, where it lives as long as the brain does: on another machine it could be lost with that.
+        here = NodeAffinitySchedulingStrategy(node_id=self._ray.get_runtime_context().get_node_id(), soft=False)
+        news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         try:
             while True:
                 self._hand_out(brain, data, news)
@@ -82,6 +88,8 @@ class RayCluster:
 
     def _hand_out(self, brain: Brain, data: Any, news: Any) -> None:
         free = [seat for seat in self._seats if not seat.task]
+        while free and len(self._seats) > self.seats:  # a machine was lost: an idle actor must not hold the CPU that another waits for
+            self._drop(free.pop())
         while free or len(self._seats) < self.seats:
             task = brain.next_task()
             if task is None:
@@ -92,11 +100,11 @@ class RayCluster:
                 seat = self._seat()
             seat.task, seat.trials, seat.start_time = task, seat.trials + 1, time.time()
             seat.began = seat.since = time.monotonic()
-            seat.future = seat.actor.trial.remote(data, task, news)
+            seat.future = seat.actor.trial.remote(data, pickle.dumps(task), news)
 
     def _seat(self) -> _Seat:
         made = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
-        seat = _Seat(made.remote(self.deterministic))
+        seat = _Seat(made.remote(sys.path, self.deterministic))
         self._seats.append(seat)
         return seat
 
@@ -121,7 +129,7 @@ class RayCluster:
         except RayError as error:
             self._drop(seat)
             outcome = Outcome(
-                reason=f"its process on the cluster ended: {type(error).__name__}",
+                reason=f"its process on the cluster ended: {type(error).__name__}: {str(error).strip().splitlines()[-1][:200]}",
                 died=True,
                 out_of_memory=isinstance(error, OutOfMemoryError),
                 start_time=seat.start_time,
@@ -146,17 +154,22 @@ class RayCluster:
 class _Actor:
     """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another thread."""
 
-    def __init__(self, deterministic: bool) -> None:
+    def __init__(self, paths: list[str], deterministic: bool) -> None:
         import queue
 
+        sys.path[:] = dict.fromkeys([*paths, *sys.path])
         from tuning import quiet
 
         quiet.use_threads(1)
         quiet.import_tensorflow(deterministic=deterministic)
         self._answers: queue.Queue[str] = queue.Queue()
+        self._work: Work | None = None
 
-    def trial(self, work: Work, task: Task, news: Any) -> Outcome:
+    def trial(self, data: bytes, packed: bytes, news: Any) -> Outcome:
         from tuning.trials import run_trial
+
+        self._work = work = self._work or pickle.loads(data)
+        task: Task = pickle.loads(packed)
 
         def report(epoch: int, values: Any) -> str:
             news.put((task.number, epoch, dict(values)))
