@@ -104,7 +104,7 @@ SWEEP = """
 import sys
 from pathlib import Path
 from pipelines.space import Choice, Range
-from tests.tiny import WORK, Listener, line_task
+from tests.tiny import LinePipeline, LineSpec
 from tuning.sweep import Sweep, run_sweep
 from tuning.progress import Progress
 from tuning.tracking import open_tracker
@@ -150,18 +150,17 @@ def test_a_sweep_killed_with_its_workers_resumes_to_what_an_undisturbed_one_find
     """No finished trial is lost or repeated, no run stays RUNNING, numbering continues."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    whole = start(tmp_path / "a", 8, "", tuner, workers)
-    assert whole.wait() == 0
-    process = start(tmp_path / "b", 8, "", tuner, workers)
-    assert process.stdout
-    sweep_id = process.stdout.readline().split()[1]
-    for line in process.stdout:
-        if line.strip() == "ended 4":
-            os.killpg(process.pid, signal.SIGKILL)
-            break
-    process.wait()
-    again = start(tmp_path / "b", 8, sweep_id, tuner, workers)
-    assert again.wait() == 0
+    with start(tmp_path / "a", 8, "", tuner, workers) as whole:
+        assert whole.wait() == 0
+    with start(tmp_path / "b", 8, "", tuner, workers) as process:
+        assert process.stdout
+        sweep_id = process.stdout.readline().split()[1]
+        for line in process.stdout:
+            if line.strip() == "ended 4":
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+    with start(tmp_path / "b", 8, sweep_id, tuner, workers) as again:
+        assert again.wait() == 0
     undisturbed, resumed = (open_tracker("line/line", root=tmp_path / name / "mlruns").rows() for name in ("a", "b"))
     assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
     assert not [row for row in resumed if row.status == "RUNNING"]

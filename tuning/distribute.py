@@ -29,12 +29,16 @@ def strategy(name: str) -> Any:
 
 
 def even(batches: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
-    """Return `batches` without a last one that has fewer examples than there are devices: TensorFlow fails on it."""
+    """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on it.
+
+    Raises:
+        UsageError: the batch size itself is no multiple of the number of devices.
+    """
     replicas = strategy.num_replicas_in_sync
-    enough = batches.filter(lambda inputs, targets: tf.shape(tf.nest.flatten(targets)[0])[0] >= replicas)
-    last = int(batches.cardinality()) - 1
-    short = last >= 0 and _size(batches.skip(last)) < replicas
-    return enough.apply(tf.data.experimental.assert_cardinality(last if short else last + 1))
+    count, size = int(batches.cardinality()), _size(batches)
+    if count > 1 and size % replicas:
+        raise UsageError(f"--distribute mirrored: train.batch_size must be a multiple of {replicas}, the devices. Received: {size}")
+    return batches.take(count - 1) if _size(batches.skip(count - 1)) % replicas else batches
 
 
 def _size(batches: tf.data.Dataset) -> int:
