@@ -159,6 +159,8 @@ def main(arguments: list[str] | None = None) -> None:
         if verbose:
             raise
         click.echo(f"Error: {error}", err=True)
+        if sweep_id := getattr(error, "sweep_id", ""):
+            click.echo(_go_on(arguments, sweep_id), err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
         # click turns an interrupt into its own Abort and keeps ours as the cause.
@@ -182,9 +184,13 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
     if not run_id:
         return "Interrupted"
     if type(stop).__name__ == "SweepInterrupted":
-        again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
-        return f"Interrupted; finished trials are kept. Go on: appline {' '.join(again)} --resume {run_id[:8]}"
+        return f"Interrupted. {_go_on(arguments, run_id)}"
     return f"Interrupted; the best weights so far are kept. Look at them: appline {arguments[0]} evaluate --run {run_id[:8]}"
+
+
+def _go_on(arguments: list[str], sweep_id: str) -> str:
+    again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
+    return f"Finished trials are kept. Go on: appline {' '.join(again)} --resume {sweep_id[:8]}"
 
 
 if __name__ == "__main__":

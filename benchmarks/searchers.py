@@ -28,7 +28,7 @@ SETS: dict[str, dict[str, Any]] = {
     "digits": {
         "domain": "vision",
         "options": {"data": "digits"},
-        "fixed": {"conv.blocks": 2},
+        "fixed": {"conv.blocks": 1},
         "space": {"conv.kernel_size": (2, 3, 5), "conv.filters": (8, 16, 32), **COMMON},
         "epochs": 9,
     },

@@ -26,6 +26,12 @@ class DataError(ApplineError):
     exit_code = 3
 
 
+class StoreError(ApplineError):
+    """MLflow's store did not answer or could not write."""
+
+    sweep_id = ""  # of the sweep that it broke, which `--resume` takes up again
+
+
 class Diverged(ApplineError):
     """Training stopped because the loss is no number any more."""
 

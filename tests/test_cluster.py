@@ -2,11 +2,13 @@
 
 import importlib.util
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.errors import ApplineError
+from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
 from tuning.trials import Task
 
@@ -70,6 +72,14 @@ def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: A
     assert heard.outcomes[3].score is not None
     survivor = next(number for number in (1, 2) if number not in died)
     assert heard.outcomes[survivor].stopped == "enough"
+
+
+def test_a_sweep_whose_driver_is_killed_resumes_to_what_an_undisturbed_one_finds(cluster: Any, tmp_path: Path) -> None:
+    while len(cluster.nodes) < 2:  # the test above kills one
+        cluster.nodes.append(cluster.add_node(num_cpus=1))
+    cluster.wait_for_nodes()
+    resumed, undisturbed = killed_and_undisturbed(tmp_path, "random", f"RayCluster({cluster.address!r})")
+    assert_the_same(resumed, undisturbed)
 
 
 def test_an_address_where_no_cluster_is_says_how_to_start_one() -> None:

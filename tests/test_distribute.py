@@ -21,8 +21,12 @@ from tests.tiny import LinePipeline, LineSpec
 from tuning.distribute import strategy
 from tuning.runs import NullTracker
 from tuning.train import train
+class InOrder(LinePipeline):
+    # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one epoch's order later.
+    def batches(self, splits, part, spec, *, training):
+        return super().batches(splits, part, spec, training=False)
 def test_mse(name, batch_size):
-    return train(LinePipeline(), replace(LineSpec(), {"train.batch_size": batch_size}), NullTracker(), strategy=strategy(name)).test["mse"]
+    return train(InOrder(), replace(LineSpec(), {"train.batch_size": batch_size}), NullTracker(), strategy=strategy(name)).test["mse"]
 print(json.dumps([test_mse("none", 32), test_mse("mirrored", 32), test_mse("mirrored", 14)]))
 """
 
@@ -32,7 +36,7 @@ def test_two_devices_come_to_the_same_scores_as_one() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     alone, divided, with_a_shorter_last_batch = json.loads(done.stdout.splitlines()[-1])
-    assert divided == pytest.approx(alone, rel=0.05)  # not yet to rounding: 1.2 % apart, and nobody has found out why
+    assert divided == pytest.approx(alone, rel=1e-5)
     assert with_a_shorter_last_batch < 10 * alone
 
 

@@ -1,11 +1,13 @@
 """Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, interruption and resumption."""
 
 import math
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ApplineError, UsageError
+from pipelines.errors import ApplineError, StoreError, UsageError
 from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain
 from tests.tiny import LinePipeline, LineSpec
@@ -99,6 +101,40 @@ def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(tracker: 
     assert scores(resumed) == pytest.approx(scores(undisturbed))
     assert resumed.run_id == stopped.value.run_id
     assert len(tracker.rows(f"tags.sweep = '{resumed.run_id}' and tags.role = 'trial'")) == 4
+
+
+class FullDisk(Progress):
+    """After the second trial no file can grow any further: as near to a full disk as a test gets without being root."""
+
+    def __init__(self) -> None:
+        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def ended(self, trial: Trial, best: Trial | None) -> None:
+        if trial.number == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, self._before[1]))
+
+    def mend(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
+
+
+@pytest.fixture
+def disk() -> Iterator[FullDisk]:
+    disk = FullDisk()
+    yield disk
+    disk.mend()
+
+
+def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, disk: FullDisk) -> None:
+    undisturbed = sweep(NullTracker(), trials=4)
+    with pytest.raises(StoreError, match=r"MLflow at sqlite:.*failed") as broken:
+        sweep(tracker, trials=4, progress=disk)
+    assert "\n" not in str(broken.value)
+    disk.mend()
+    again = open_tracker(tracker.name, root=(tracker.store.database or Path()).parent)
+    resumed = sweep(again, trials=4, resume=broken.value.sweep_id)
+    assert [trial.replayed for trial in resumed.trials] == [True, True, False, False]
+    assert scores(resumed) == pytest.approx(scores(undisturbed))
+    assert not tracker.rows("attributes.status = 'RUNNING'")
 
 
 @pytest.mark.slow

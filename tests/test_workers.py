@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import UsageError
+from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
-from tuning.runs import Row
-from tuning.tracking import open_tracker
 from tuning.trials import Task
 from tuning.workers import LocalWorkers, count_workers
 
@@ -100,73 +97,8 @@ def test_other_workers_are_refused(asked: str) -> None:
         count_workers(asked)
 
 
-SWEEP = """
-import sys
-from pathlib import Path
-from pipelines.space import Choice, Range
-from tests.tiny import LinePipeline, LineSpec
-from tuning.sweep import Sweep, run_sweep
-from tuning.progress import Progress
-from tuning.tracking import open_tracker
-from tuning.workers import LocalWorkers
-
-class Print(Progress):
-    def begun(self, run_id, trials): print("sweep", run_id, flush=True)
-    def started(self, proposal, epochs): print("started", proposal.number, flush=True)
-    def ended(self, trial, best): print("ended", trial.number, flush=True)
-
-if __name__ == "__main__":
-    pipeline = LinePipeline()
-    space = pipeline.space(LineSpec(), {"units": Choice((2, 3, 4, 5, 6, 8)), "train.learning_rate": Range(0.001, 0.1, log=True)})
-    how = dict(trials=int(sys.argv[2]), trial_epochs=3, resume=sys.argv[3], tuner=sys.argv[4], early_stop="none")
-    workers = LocalWorkers(int(sys.argv[5]))
-    tracker = open_tracker("line/line", root=Path(sys.argv[1]))
-    run_sweep(pipeline, space, Sweep(objectives=(pipeline.objective(),), **how), tracker, executor=workers, progress=Print())
-    workers.close()
-"""
-
-
-def start(folder: Path, trials: int, resume: str, tuner: str, workers: int) -> "subprocess.Popen[str]":
-    script = folder / "sweep.py"
-    script.write_text(SWEEP)
-    root = str(Path(__file__).parent.parent)
-    return subprocess.Popen(
-        [sys.executable, str(script), str(folder / "mlruns"), str(trials), resume, tuner, str(workers)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": root},
-        start_new_session=True,
-    )
-
-
-def trials_of(rows: list[Row]) -> list[Row]:
-    ended = [row for row in rows if row.tags["role"] == "trial" and row.status == "FINISHED"]
-    return sorted(ended, key=lambda row: int(row.tags["trial"]))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("tuner", "workers"), [("tpe", 1), ("random", 2)])
 def test_a_sweep_killed_with_its_workers_resumes_to_what_an_undisturbed_one_finds(tmp_path: Path, tuner: str, workers: int) -> None:
-    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    with start(tmp_path / "a", 8, "", tuner, workers) as whole:
-        assert whole.wait() == 0
-    with start(tmp_path / "b", 8, "", tuner, workers) as process:
-        assert process.stdout
-        sweep_id = process.stdout.readline().split()[1]
-        for line in process.stdout:
-            if line.strip() == "ended 4":
-                os.killpg(process.pid, signal.SIGKILL)
-                break
-    with start(tmp_path / "b", 8, sweep_id, tuner, workers) as again:
-        assert again.wait() == 0
-    undisturbed, resumed = (open_tracker("line/line", root=tmp_path / name / "mlruns").rows() for name in ("a", "b"))
-    assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
-    assert not [row for row in resumed if row.status == "RUNNING"]
-    numbers = [row.tags["trial"] for row in trials_of(resumed)]
-    assert numbers == [str(number) for number in range(1, 9)]
-    if workers == 1 or tuner == "random":  # what several workers tell a searcher that learns comes in another order
-        key = "best/val_loss"
-        assert [row.metrics[key] for row in trials_of(resumed)] == pytest.approx([row.metrics[key] for row in trials_of(undisturbed)])
-        assert [row.params["units"] for row in trials_of(resumed)] == [row.params["units"] for row in trials_of(undisturbed)]
+    resumed, undisturbed = killed_and_undisturbed(tmp_path, tuner, f"LocalWorkers({workers})")
+    assert_the_same(resumed, undisturbed)

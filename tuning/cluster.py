@@ -4,17 +4,24 @@ Each trial runs in an actor that keeps its TensorFlow for the next one. The data
 runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
 """
 
+import math
 import pickle
+import socket
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipelines.errors import ApplineError, UsageError
 from tuning.executors import RECYCLED, Brain, Patience
 from tuning.trials import Outcome, Task, Work
 
 LOOK = 0.02  # seconds between looks at what has come back
+ANSWER = 10.0  # seconds for the cluster's address to answer
+STARTS = 5  # times that a trial is handed out before its actor is there: Ray may place it on a machine that has just died
+BEGUN = 0  # the epoch in whose place an actor says that a trial begins: its start and the data's way are over
 
 
 @dataclass(eq=False)
@@ -25,7 +32,7 @@ class _Seat:
     trials: int = 0
     task: Task | None = None
     future: Any = None
-    began: float = 0.0
+    began: float = math.inf  # until the actor says that it is there
     since: float = 0.0
     start_time: float = 0.0
 
@@ -35,9 +42,11 @@ class RayCluster:
     """An executor with a seat for each CPU of the Ray cluster at `address`, also of those that join later."""
 
     address: str
-    trial_seconds: float = float("inf")
+    trial_seconds: float = math.inf
     deterministic: bool = False
     _seats: list[_Seat] = field(default_factory=list)
+    _not_begun: list[Task] = field(default_factory=list)  # whose actor died before it was there
+    _starts: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         try:
@@ -45,8 +54,9 @@ class RayCluster:
         except ImportError as error:
             raise UsageError('--cluster needs Ray: pip install "appline[cluster]"') from error
         try:
+            _reach(self.address)
             ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ApplineError(f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head") from error
         self._ray = ray
         self._patience = Patience(self.trial_seconds)
@@ -60,6 +70,7 @@ class RayCluster:
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        self._starts.clear()
         # As bytes: an actor can read them only when it knows where this process finds its modules.
         data = self._ray.put(pickle.dumps(work))
         # Here, where it lives as long as the brain does: on another machine it could be lost with that.
@@ -91,15 +102,16 @@ class RayCluster:
         while free and len(self._seats) > self.seats:  # a machine was lost: an idle actor must not hold the CPU that another waits for
             self._drop(free.pop())
         while free or len(self._seats) < self.seats:
-            task = brain.next_task()
+            task = self._not_begun.pop() if self._not_begun else brain.next_task()
             if task is None:
                 return
+            self._starts[task.number] += 1
             seat = free.pop() if free else self._seat()
             if seat.trials >= RECYCLED:
                 self._drop(seat)
                 seat = self._seat()
             seat.task, seat.trials, seat.start_time = task, seat.trials + 1, time.time()
-            seat.began = seat.since = time.monotonic()
+            seat.began, seat.since = math.inf, time.monotonic()
             seat.future = seat.actor.trial.remote(data, pickle.dumps(task), news)
 
     def _seat(self) -> _Seat:
@@ -115,6 +127,9 @@ class RayCluster:
             if seat is None or seat.task is None:
                 continue  # of a trial that was given up
             now = time.monotonic()
+            if epoch == BEGUN:
+                seat.began = seat.since = now
+                continue
             self._patience.epoch(now - seat.since)
             seat.since = now
             seat.actor.answer.remote(brain.reported(seat.task, epoch, values))
@@ -128,6 +143,9 @@ class RayCluster:
             outcome = self._ray.get(seat.future)
         except RayError as error:
             self._drop(seat)
+            if seat.began == math.inf and self._starts[task.number] < STARTS:
+                self._not_begun.append(task)
+                return
             outcome = Outcome(
                 reason=f"its process on the cluster ended: {type(error).__name__}: {str(error).strip().splitlines()[-1][:200]}",
                 died=True,
@@ -151,6 +169,13 @@ class RayCluster:
         self._seats.remove(seat)
 
 
+def _reach(address: str) -> None:
+    """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the like are Ray's to find."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), timeout=ANSWER).close()
+
+
 class _Actor:
     """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another thread."""
 
@@ -170,6 +195,8 @@ class _Actor:
 
         self._work = work = self._work or pickle.loads(data)
         task: Task = pickle.loads(packed)
+
+        news.put((task.number, BEGUN, {}))
 
         def report(epoch: int, values: Any) -> str:
             news.put((task.number, epoch, dict(values)))

@@ -28,17 +28,19 @@ def strategy(name: str) -> Any:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def even(batches: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
+def even(batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
     """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on it.
+
+    `like` is the same data set made a second time, to look into: `batches` would go on with another order once it was begun.
 
     Raises:
         UsageError: the batch size itself is no multiple of the number of devices.
     """
     replicas = strategy.num_replicas_in_sync
-    count, size = int(batches.cardinality()), _size(batches)
+    count, size = int(like.cardinality()), _size(like)
     if count > 1 and size % replicas:
         raise UsageError(f"--distribute mirrored: train.batch_size must be a multiple of {replicas}, the devices. Received: {size}")
-    return batches.take(count - 1) if _size(batches.skip(count - 1)) % replicas else batches
+    return batches.take(count - 1) if _size(like.skip(count - 1)) % replicas else batches
 
 
 def _size(batches: tf.data.Dataset) -> int:

@@ -58,7 +58,7 @@ class Patience:
         return max(SILENT, HANGS * statistics.median(self._epochs)) if self._epochs else 4 * SILENT
 
     def over(self, began: float, since: float, now: float) -> str:
-        """Return why a trial that began then, and was last heard of `since` then, is given up; empty when it is not."""
+        """Return why a trial that began then (infinite: not yet), and was last heard of `since` then, is given up, or nothing."""
         if now - began > self._trial_seconds:
             return f"it took longer than {self._trial_seconds:.0f} s (--trial-time)"
         return f"no epoch ended for {now - since:.0f} s: it hangs" if now - since > self.silence() else ""

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import Diverged
-from pipelines.pipeline import Objective, Phase, Pipeline, Splits
+from pipelines.pipeline import Objective, Part, Phase, Pipeline, Splits
 from pipelines.specs import TrainSpec
 from tuning import distribute
 
@@ -80,10 +80,8 @@ def fit(
     with scope:
         network = pipeline.build(spec, splits)
         trainable = pipeline.trainable(network, spec, splits)
-    batches = pipeline.batches(splits, "train", spec, training=True)
-    validation = None if until else pipeline.batches(splits, "val", spec, training=False)
-    if strategy:
-        batches, validation = (part and distribute.even(part, strategy) for part in (batches, validation))
+    batches = _batches(pipeline, splits, "train", spec, strategy)
+    validation = None if until else _batches(pipeline, splits, "val", spec, strategy)
     steps = int(batches.cardinality())  # not examples by batch size: several examples may be one row
 
     # Not a training batch: to draw one would move the order of all that follow.
@@ -120,6 +118,13 @@ def fit(
         stopped=monitor.stopped,
         interrupted=interrupted,
     )
+
+
+def _batches(pipeline: Pipeline[Any, Any], splits: Splits, part: Part, spec: Any, strategy: Any) -> tf.data.Dataset:
+    def made() -> tf.data.Dataset:
+        return pipeline.batches(splits, part, spec, training=part == "train")
+
+    return distribute.even(made(), made(), strategy) if strategy else made()
 
 
 def _steps_per_execution(steps: int) -> int:

@@ -107,7 +107,17 @@ def _prepare_local(database: Path, create: Callable[[str, str], None]) -> None:
             repair_artifact_paths(database)
         else:
             _build(database, create)
-        _location(database).write_text(f"{database.parent}\n")
+        _remember(database)
+
+
+def _remember(database: Path) -> None:
+    """Write where `database` lies, whole or not at all: the disk may be full."""
+    aside = database.with_suffix(f".location.{os.getpid()}")
+    try:
+        aside.write_text(f"{database.parent}\n")
+        aside.rename(_location(database))
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _location(database: Path) -> Path:
@@ -124,11 +134,14 @@ def _build(database: Path, create: Callable[[str, str], None]) -> None:
     # MLflow's migrations take seconds, and a second process that meets the half-made file crashes: build aside, rename when done.
     aside = database.with_suffix(f".{os.getpid()}")
     aside.unlink(missing_ok=True)
-    create(f"sqlite:///{aside}", (database.parent / "artifacts").as_uri())
-    connection = sqlite3.connect(aside)
-    connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers and one writer do not wait for each other
-    connection.close()
-    aside.rename(database)
+    try:
+        create(f"sqlite:///{aside}", (database.parent / "artifacts").as_uri())
+        connection = sqlite3.connect(aside)
+        connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers and one writer do not wait for each other
+        connection.close()
+        aside.rename(database)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def repair_artifact_paths(database: Path) -> int:
@@ -148,7 +161,7 @@ def repair_artifact_paths(database: Path) -> int:
     with connection:
         changed = sum(_repoint(connection, table, column, old, new) for table, column in _PATHS)
     connection.close()
-    location.write_text(f"{database.parent}\n")
+    _remember(database)
     return changed
 
 

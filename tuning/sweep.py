@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines import config
-from pipelines.errors import ApplineError, UsageError
+from pipelines.errors import ApplineError, StoreError, UsageError
 from pipelines.pipeline import Objective, Pipeline, Splits
 from pipelines.space import Scalar, Space
 from tuning import compare, limits, plots, warm
@@ -149,6 +149,7 @@ def run_sweep(
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the difference is shown).
         ApplineError: every trial failed; the first one's reason is given.
         SweepInterrupted: the sweep's run is KILLED and can be resumed.
+        StoreError: MLflow failed, a full disk perhaps; the sweep can be resumed when that is mended.
     """
     # --- what is searched, checked before anything is recorded
     began = time.monotonic()
@@ -222,6 +223,9 @@ def run_sweep(
             search.record(swept, run)
     except KeyboardInterrupt:
         raise SweepInterrupted(run.id) from None
+    except StoreError as error:
+        error.sweep_id = run.id
+        raise
     return swept
 
 

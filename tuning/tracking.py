@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.errors import ApplineError
+from pipelines.errors import ApplineError, StoreError
 from pipelines.pipeline import Splits
 from tuning.finding import all_experiments, search, search_one
 from tuning.origin import PROCESS, ended, origin_tags
@@ -354,7 +354,7 @@ class _Client:
             try:
                 return method(*arguments, **named)
             except (MlflowException, OSError) as error:
-                raise ApplineError(f"MLflow at {self._uri}: {name} failed: {error}") from error
+                raise StoreError(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
 
         return told
 
@@ -367,17 +367,26 @@ def _open(store: Store) -> Any:
     prepare(store, _create_database)
     from mlflow.tracking import MlflowClient
 
-    for chatty in ("alembic", "mlflow"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    _hush()
     return _Client(MlflowClient(tracking_uri=store.uri), store.uri)
 
 
-def _create_database(uri: str, artifacts: str) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
+def _hush() -> None:
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    SqlAlchemyStore(uri, artifacts).engine.dispose()
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the StoreError tells it in a line
+
+
+def _create_database(uri: str, artifacts: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import SQLAlchemyError
+
+    _hush()
+    try:
+        SqlAlchemyStore(uri, artifacts).engine.dispose()
+    except (MlflowException, SQLAlchemyError) as error:  # a full disk
+        raise OSError(str(error).splitlines()[0]) from error
 
 
 def _experiment_id(client: Any, store: Store, name: str) -> str:

@@ -29,6 +29,9 @@ PER_WORKER = 1.5 * 2**30  # bytes: TensorFlow, a small network and its batches
 ENDING = 5.0  # seconds
 LONGEST_WAIT = 3600.0
 
+# What a worker says. A trial's time begins with the first: a new process needs seconds to import TensorFlow.
+Said = Literal["begun", "epoch", "outcome"]
+
 
 def count_workers(asked: str) -> int:
     """Return the processes that `--workers` asks for; `auto` is as many as there are cores and free memory for.
@@ -57,7 +60,7 @@ class _Worker:
     pipe: Connection
     trials: int = 0
     task: Task | None = None
-    began: float = 0.0  # time.monotonic()
+    began: float = math.inf  # time.monotonic(); infinite until the process says that it is there
     since: float = 0.0  # the last sign of life
     start_time: float = 0.0
     oom_kills: int = 0
@@ -128,8 +131,8 @@ class LocalWorkers:
                 self._end(worker)
                 worker = self._workers[place] = self._start()
                 self._send_work(worker)
-            worker.task, worker.began, worker.start_time, worker.oom_kills = task, time.monotonic(), time.time(), _oom_kills()
-            worker.since = worker.began
+            worker.task, worker.start_time, worker.oom_kills = task, time.time(), _oom_kills()
+            worker.began, worker.since = math.inf, time.monotonic()
             worker.trials += 1
             with contextlib.suppress(OSError):  # it has died meanwhile: its sentinel tells
                 worker.pipe.send(task)
@@ -152,7 +155,7 @@ class LocalWorkers:
     def _hear(self, worker: _Worker, brain: Brain) -> None:
         task = worker.task
         assert task
-        said: tuple[Literal["epoch", "outcome"], Any] | None = None
+        said: tuple[Said, Any] | None = None
         with contextlib.suppress(EOFError, OSError):
             said = worker.pipe.recv() if worker.pipe.poll() else None
         if said:
@@ -165,18 +168,21 @@ class LocalWorkers:
         why = f"its process ended with {by}" + (": the machine ran out of memory" if memory else "")
         self._lost(worker, Outcome(reason=why, died=True, out_of_memory=memory), brain)
 
-    def _heed(self, worker: _Worker, task: Task, kind: Literal["epoch", "outcome"], news: Any, brain: Brain) -> None:
+    def _heed(self, worker: _Worker, task: Task, kind: Said, news: Any, brain: Brain) -> None:
         now = time.monotonic()
-        if kind == "epoch":
-            epoch, values = news
-            self._patience.epoch(now - worker.since)
-            worker.since = now
-            answer = brain.reported(task, epoch, values)
-            with contextlib.suppress(OSError):
-                worker.pipe.send(answer)
-        else:
-            worker.task = None
-            brain.ended(task, news)
+        match kind:
+            case "begun":
+                worker.began = worker.since = now
+            case "epoch":
+                epoch, values = news
+                self._patience.epoch(now - worker.since)
+                worker.since = now
+                answer = brain.reported(task, epoch, values)
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(answer)
+            case "outcome":
+                worker.task = None
+                brain.ended(task, news)
 
     def _lost(self, worker: _Worker, outcome: Outcome, brain: Brain) -> None:
         task, worker.task = worker.task, None
@@ -241,4 +247,5 @@ def _serve(pipe: Connection, threads: int, deterministic: bool) -> None:
                 work = joblib.load(sent, mmap_mode="r")
             else:
                 assert work
+                pipe.send(("begun", None))
                 pipe.send(("outcome", run_trial(work, sent, report)))

@@ -1,0 +1,83 @@
+"""A sweep of the rehearsal domain in a process of its own, killed with kill -9 and taken up again, beside an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuning.runs import Row
+from tuning.tracking import open_tracker
+
+TRIALS = 8
+PROGRAM = """
+import sys
+from pathlib import Path
+from pipelines.space import Choice, Range
+from tests.tiny import LinePipeline, LineSpec
+from tuning.sweep import Sweep, run_sweep
+from tuning.progress import Progress
+from tuning.tracking import open_tracker
+
+class Print(Progress):
+    def begun(self, run_id, trials): print("sweep", run_id, flush=True)
+    def ended(self, trial, best): print("ended", trial.number, flush=True)
+
+if __name__ == "__main__":
+    from tuning.cluster import RayCluster
+    from tuning.workers import LocalWorkers
+    root, trials, tuner, executor, resume = sys.argv[1:]
+    pipeline = LinePipeline()
+    space = pipeline.space(LineSpec(), {"units": Choice((2, 3, 4, 5, 6, 8)), "train.learning_rate": Range(0.001, 0.1, log=True)})
+    how = dict(trials=int(trials), trial_epochs=3, resume=resume, tuner=tuner, early_stop="none")
+    executor = eval(executor)
+    tracker = open_tracker("line/line", root=Path(root))
+    run_sweep(pipeline, space, Sweep(objectives=(pipeline.objective(),), **how), tracker, executor=executor, progress=Print())
+    executor.close()
+"""
+
+
+def killed_and_undisturbed(folder: Path, tuner: str, executor: str) -> tuple[list[Row], list[Row]]:
+    """Return all runs of a sweep whose whole process group was killed after four trials and resumed, and those of one left alone."""
+    with start(folder / "undisturbed", tuner, executor) as whole:
+        assert whole.wait() == 0
+    with start(folder / "killed", tuner, executor) as process:
+        assert process.stdout
+        sweep_id = process.stdout.readline().split()[1]
+        for line in process.stdout:
+            if line.strip() == "ended 4":
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+    with start(folder / "killed", tuner, executor, resume=sweep_id) as again:
+        assert again.wait() == 0
+    killed, undisturbed = (open_tracker("line/line", root=folder / name / "mlruns").rows() for name in ("killed", "undisturbed"))
+    return killed, undisturbed
+
+
+def start(folder: Path, tuner: str, executor: str, resume: str = "") -> "subprocess.Popen[str]":
+    folder.mkdir(exist_ok=True)
+    script = folder / "sweep.py"
+    script.write_text(PROGRAM)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder / "mlruns"), str(TRIALS), tuner, executor, resume],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        start_new_session=True,
+    )
+
+
+def assert_the_same(resumed: list[Row], undisturbed: list[Row]) -> None:
+    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues, scores are those of the undisturbed sweep."""
+    assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
+    ours, theirs = trials_of(resumed), trials_of(undisturbed)
+    assert [row.tags["trial"] for row in ours] == [str(number) for number in range(1, TRIALS + 1)]
+    assert [row.params["units"] for row in ours] == [row.params["units"] for row in theirs]
+    assert [row.metrics["best/val_loss"] for row in ours] == pytest.approx([row.metrics["best/val_loss"] for row in theirs])
+
+
+def trials_of(rows: list[Row]) -> list[Row]:
+    ended = [row for row in rows if row.tags["role"] == "trial" and row.status == "FINISHED"]
+    return sorted(ended, key=lambda row: int(row.tags["trial"]))
