@@ -45,14 +45,16 @@ class EpochLine:
     def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
         self._screen, self._epochs, self._objective = screen, epochs, objective
         self._terminal = sys.stderr.isatty()
+        self._begun = False
 
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
         score = f"{self._objective} {values[self._objective]:.4g}" if self._objective in values else "on train and val"
         line = f"epoch {epoch}{f'/{self._epochs}' if self._epochs else ''}  loss {values['loss']:.4g}  {score}"
-        last = epoch >= self._epochs > 0
-        click.echo(f"\r{line}\x1b[K" if self._terminal else line, err=True, nl=not self._terminal or last)
+        over = "\x1b[1A\x1b[2K" if self._terminal and self._begun else ""  # a training may end at any epoch: each line ends itself
+        click.echo(f"{over}{line}", err=True)
+        self._begun = True
 
 
 def console() -> "Console":
@@ -71,7 +73,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
 
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, title_style="bold")
     for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+        made.add_column(column, justify="left" if number == 0 or not column else "right", overflow="fold")
     for row in rows:
         made.add_row(*[str(cell) for cell in row])
     stream = io.StringIO()
