@@ -7,21 +7,22 @@ import click
 from apps import show
 from tuning import quiet
 
+COLUMNS = ("run", "experiment", "role", "name", "status", "begun", "test", "verdict")
 BOUNDS = ("lift/low", "lift/high")
 # MLflow's filter language knows no OR.
 NOT_PARTS = "tags.role != 'trial' and tags.role != 'baseline'"
 
 
-def list_runs(uri: str, limit: int) -> None:
+def list_runs(uri: str, limit: int, screen: show.Screen) -> None:
     """Print the latest trainings, sweeps and finals of all experiments, with the verdict of each."""
     quiet.prepare_environment()
     from tuning.tracking import open_tracker
 
     rows = open_tracker("Default", uri=uri).rows(NOT_PARTS, limit=limit, everywhere=True)
-    if not rows:
+    if not rows and not screen.json:
         click.echo("There are no runs yet. Begin with: appline demo, or appline vision train")
         return
-    lines = []
+    lines, plain = [], []
     for row in rows:
         # A run's headline is the metric that its lift is told in.
         lifted = next((key.removeprefix("lift/") for key in row.metrics if key.startswith("lift/") and key not in BOUNDS), "")
@@ -29,4 +30,5 @@ def list_runs(uri: str, limit: int) -> None:
         when = datetime.fromtimestamp(row.start_time).strftime("%Y-%m-%d %H:%M")
         what = [row.id[:8], row.experiment, row.tags.get("role", ""), row.name, row.status, when]
         lines.append([*what, show.number(headline), row.tags.get("verdict", "")])
-    click.echo(show.table(["run", "experiment", "role", "name", "status", "begun", "test", "verdict"], lines))
+        plain.append(dict(zip(COLUMNS, [row.id, *what[1:], headline, row.tags.get("verdict", "")], strict=True)))
+    screen.result(show.table(COLUMNS, lines), {"runs": plain})

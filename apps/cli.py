@@ -1,14 +1,17 @@
 """`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is imported."""
 
 import importlib.metadata
+import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from apps import flags, verbs
+from apps.show import Screen
 from pipelines import DOMAINS, pipeline_class
 from pipelines.errors import ApplineError
 from pipelines.pipeline import AnyPipeline
@@ -49,9 +52,9 @@ def application(domain: str) -> click.Group:
     group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
     data = flags.of_fields(pipeline_type)
     for verb, options in (
-        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, DISTRIBUTE, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT]),
         (verbs.tune, [*map(flags.with_cost_limits, data), *flags.of_spec(search=True), OBJECTIVES, *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
-        (verbs.evaluate, [*MODEL, PART, *data, *TRACKING[:1], *OUTPUT]),
+        (verbs.evaluate, [*MODEL, PART, *flags.of_run(data), *TRACKING[:1], *OUTPUT]),
         (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
         (verbs.check, [*data, *OUTPUT]),
         (verbs.datasets, OUTPUT),
@@ -75,21 +78,26 @@ OBJECTIVES = click.Option(
 DISTRIBUTE = flags.flag("distribute", str, "none", "mirrored: divide each batch among the GPUs of this machine")
 TRAINING: list[click.Parameter] = [
     flags.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
-    flags.flag("gate", bool, False, "exit with 4 when the network is worse than its strongest baseline"),
-    flags.flag("dry_run", bool, False, "read the data, check the network, train nothing"),
+    flags.flag("gate", bool, False, "exit with 4 when the test score is below that of the strongest baseline, however little"),
 ]
+DRY_RUN = flags.flag("dry_run", bool, False, "read the data, check the network, train nothing")
 SEARCH: list[click.Parameter] = [
-    flags.flag("trials", int, 20, "number of trials"),
+    flags.flag("dry_run", bool, False, "say what the sweep would cost, from a few networks fitted for two epochs each; keep nothing"),
+    flags.flag("trials", click.IntRange(min=1), 20, "number of trials"),
     flags.flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
-    flags.flag("workers", str, "1", "processes that run trials side by side: a number, 0 for none beside this one, or auto"),
+    flags.flag(
+        "workers", str, "1", "processes that run trials side by side: a number, 0 for none beside this one, or auto; not with --cluster"
+    ),
     flags.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
-    flags.flag("trial_epochs", int, 0, "epochs of a trial (0: a third of the epochs of a full training)"),
-    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: asha for tpe and random)"),
-    flags.flag("max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m"),
-    flags.flag("max_epochs_total", int, 0, "start no trial that would take all trials over so many epochs (0: no limit)"),
-    flags.flag("trial_time", str, "", "give up a trial that takes longer"),
+    flags.flag("trial_epochs", click.IntRange(min=0), 0, "epochs of a trial (0: a third of the epochs of a full training)"),
+    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: asha for tpe and random with one objective)"),
+    flags.flag(
+        "max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; counts anew with --resume"
+    ),
+    flags.flag("max_epochs_total", click.IntRange(min=0), 0, "start no trial that would take all trials over so many epochs (0: no limit)"),
+    flags.flag("trial_time", str, "", "give up a trial that takes longer: 90s, 10m"),
     flags.flag("warm_from", str, "", "begin with what was found before: the id of a sweep, or auto for all winners"),
-    flags.flag("resume", str, "", "go on with the sweep of this id"),
+    flags.flag("resume", str, "", "go on with the sweep of this id; repeat the flags it was started with"),
 ]
 TRACKING: list[click.Parameter] = [
     flags.flag("tracking_uri", str, "", "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)"),
@@ -118,7 +126,7 @@ ANSWERS: list[click.Parameter] = [
 @click.option("--tracking-uri", default="", help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)")
 @click.option("--port", default=5000, show_default=True, help="port on 127.0.0.1")
 def ui(tracking_uri: str, port: int) -> None:
-    """Open MLflow on the right store."""
+    """Start MLflow on the right store and print the address of the comparison."""
     from apps.ui import serve_ui
 
     serve_ui(tracking_uri, port)
@@ -127,11 +135,12 @@ def ui(tracking_uri: str, port: int) -> None:
 @appline.command()
 @click.option("--tracking-uri", default="", help="MLflow's server or store")
 @click.option("--limit", default=20, show_default=True, help="rows")
-def runs(tracking_uri: str, limit: int) -> None:
+@click.option("--json", is_flag=True, help="print one JSON object")
+def runs(tracking_uri: str, limit: int, json: bool) -> None:
     """List the latest trainings and sweeps."""
     from apps.board import list_runs
 
-    list_runs(tracking_uri, limit)
+    list_runs(tracking_uri, limit, Screen(json=json))
 
 
 @appline.command()
@@ -156,8 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except ApplineError as error:
-        if verbose:
-            raise
+        _trace(verbose)
         click.echo(f"Error: {error}", err=True)
         if sweep_id := getattr(error, "sweep_id", ""):
             click.echo(_go_on(arguments, sweep_id), err=True)
@@ -167,11 +175,15 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(_last_words(stop.__cause__ or stop, arguments), err=True)
         code = INTERRUPTED
     except Exception as error:
-        if verbose:
-            raise
+        _trace(verbose)
         click.echo(f"Error: {type(error).__name__}: {error}\nThis should not happen. Add -v to see where, and please report it", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _trace(verbose: bool) -> None:
+    if verbose:
+        traceback.print_exc()
 
 
 def _as_interrupt(signum: int, frame: object) -> None:
@@ -190,7 +202,7 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
 
 def _go_on(arguments: list[str], sweep_id: str) -> str:
     again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
-    return f"Finished trials are kept. Go on: appline {' '.join(again)} --resume {sweep_id[:8]}"
+    return f"Finished trials are kept. Go on: appline {shlex.join(again)} --resume {sweep_id[:8]}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Flags made from dataclass fields, and what they come to: defaults, then config files, environment, command line."""
 
+import copy
 import dataclasses
 import types
 import typing
@@ -16,13 +17,24 @@ from pipelines.errors import UsageError
 from pipelines.pipeline import AnyPipeline
 from pipelines.space import Domain, Space, find, hyperparameters, parse_domain, replace
 
+LIMIT = "limit"
 SHORTCUTS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "learning_rate": "train.learning_rate"}
 
 
 def of_fields(owner: type) -> list[click.Option]:
-    """Return one flag for each field of a dataclass whose fields were declared by `option`."""
+    """Return one flag for each field of a dataclass whose fields were declared by `option`; a whole number is 0 or more."""
     hints = typing.get_type_hints(owner, include_extras=False)
-    return [flag(field.name, hints[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
+    kinds = {name: click.IntRange(min=0) if kind is int else kind for name, kind in hints.items()}
+    return [flag(field.name, kinds[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
+
+
+def of_run(options: Iterable[click.Option]) -> list[click.Option]:
+    """Return the flags without their defaults: those of the run that is looked at hold."""
+    flags = [copy.copy(option) for option in options]
+    for one in flags:
+        one.show_default = False
+        one.help = f"{one.help} (default: the run's)"
+    return flags
 
 
 def flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
@@ -54,7 +66,7 @@ class Limit(click.ParamType):  # type: ignore[type-arg]
 
 def with_cost_limits(option: click.Option) -> click.Option:
     """Return the option `--limit` of the data as one that also bounds what a searched network may cost; other options as they are."""
-    if option.name != "limit":
+    if option.name != LIMIT:
         return option
 
     def split(context: click.Context, param: click.Parameter, values: tuple[int | str, ...]) -> int:
@@ -115,8 +127,10 @@ def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyP
         read = config.read(path, pipeline_type, set(params) - {"config", "set_", "search", "help_set"})
         for setting in read.options.values():
             if context.get_parameter_source(setting.key) in (ParameterSource.DEFAULT, None):
-                values[setting.key] = _converted(params[setting.key], setting)
+                values |= _converted(params[setting.key], setting)
                 origins[setting.key] = (setting.value, setting.where)
+            elif setting.key == LIMIT and not values[LIMIT]:  # the command line bounds a cost, the file the examples
+                values[LIMIT] = _converted(params[LIMIT], setting)[LIMIT]
         for setting in read.hyperparameters.values():
             hyper_values[setting.key] = setting.value
             origins[setting.key] = (setting.value, setting.where)
@@ -167,9 +181,13 @@ def _pairs(texts: Iterable[str], word: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _converted(param: click.Parameter, setting: config.Setting) -> Any:
-    """Return a config file's value as the flag of the same name would take it."""
+def _converted(param: click.Parameter, setting: config.Setting) -> dict[str, Any]:
+    """Return what a config file's value comes to, by name, as the flag of the same name would take it."""
+    if setting.value is None:
+        return {setting.key: param.default}
+    scratch = click.Context(click.Command("scratch"))
+    value = str(setting.value).split(",") if param.multiple else setting.value
     try:
-        return param.type.convert(setting.value, param, None)
+        return {setting.key: param.process_value(scratch, value), **scratch.params}
     except click.BadParameter as error:
         raise UsageError(f"{setting.where}: {setting.key}: {error.message}") from None

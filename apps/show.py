@@ -1,5 +1,6 @@
 """What a person sees: results on stdout, progress on stderr, bars only on a terminal."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,10 +34,19 @@ class Screen:
         """Print `text`, or with `--json` the one object that stands for it."""
         import json
 
-        click.echo(json.dumps(plain, default=str, allow_nan=True) if self.json and plain is not None else text)
+        click.echo(json.dumps(_finite(plain), default=str, allow_nan=False) if self.json and plain is not None else text)
 
     def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
         return EpochLine(self, epochs, objective)
+
+
+def _finite(plain: Any) -> Any:
+    """Return plain data with null for what is no number: JSON has no NaN."""
+    if isinstance(plain, Mapping):
+        return {key: _finite(value) for key, value in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_finite(value) for value in plain]
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 class EpochLine:

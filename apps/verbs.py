@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from apps import flags, live, show
 from pipelines.errors import DataError, UsageError
@@ -50,7 +51,8 @@ def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     resolved.pipeline.check(resolved.spec, splits)
     _tell_data(screen, splits)
     if resolved.options["dry_run"]:
-        screen.result("dry run: the data can be read and the network can be built; nothing was trained")
+        plain = {"dry_run": True, "dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes()}
+        screen.result("dry run: the data can be read and the network can be built; nothing was trained", plain)
         return
     epochs = fit.num_epochs(resolved.spec.train, splits.sizes()["train"])
     report = run(
@@ -117,12 +119,12 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
             from tuning.estimate import estimate
 
             screen.say("measuring  a few networks for two epochs each")
-            cost = estimate(resolved.pipeline, space, sweep, splits, executor, max(1, count))
+            cost = estimate(resolved.pipeline, space, sweep, splits, executor)
             screen.result(show.estimate(cost), show.plain_estimate(cost))
             return
         tracker = _tracker(resolved, splits)
         sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
-        with contextlib.closing(live.SweepScreen(screen, objectives[0].name, workers=count, max_seconds=max_seconds)) as progress:
+        with contextlib.closing(live.SweepScreen(screen, objectives[0].name, seats=executor.seats, max_seconds=max_seconds)) as progress:
             found = run_sweep(resolved.pipeline, space, sweep, tracker, splits=splits, executor=executor, progress=progress)
     screen.result(show.swept(found), found.plain())
     _gate(context, resolved, found.final)
@@ -131,6 +133,8 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
 def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     """Score a saved model on data: a run's own, or others that --data names."""
     row = _row_of(context)
+    if not row and context.get_parameter_source("data") in (ParameterSource.DEFAULT, None):
+        raise UsageError("--model FILE does not say what it is to be scored on. Expected: --data too")
     base = _pipeline_of(pipeline_type, row.params) if row else None
     resolved = flags.resolve(context, pipeline_type, base)
     screen = _screen(resolved)
@@ -153,6 +157,7 @@ def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     """Answer for raw input: only the run's id or a model file is needed, not the training data."""
     options = context.params
     _require_inputs(options["inputs"])
+    _require_output(options["output"], options["force"])
     row = _row_of(context)
     quiet.import_tensorflow()
     import pandas as pd
@@ -162,8 +167,6 @@ def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     answers = pd.concat([pipeline_type.answer(served, source) for source in options["inputs"]], ignore_index=True)
     if options["output"]:
         path = Path(options["output"])
-        if path.exists() and not options["force"]:
-            raise UsageError(f"--output {path}: exists already and is not overwritten. Choose another name, or add --force")
         answers.to_parquet(path) if path.suffix == ".parquet" else answers.to_csv(path, index=False)
         click.echo(f"{len(answers)} rows written to {path}", err=True)
     elif options["json"]:
@@ -230,6 +233,8 @@ def _executor(options: Mapping[str, Any], count: int, trial_seconds: float) -> "
         from tuning.cluster import RayCluster
 
         return RayCluster(options["cluster"], trial_seconds=trial_seconds, deterministic=options["deterministic"])
+    if not count and math.isfinite(trial_seconds):
+        raise UsageError("--trial-time needs trials in processes of their own, which can be ended. Expected: --workers 1 or more")
     if (count and not options["dry_run"]) or count > 1:
         from tuning.workers import LocalWorkers
 
@@ -278,7 +283,10 @@ def _sweep_id(tracker: "Tracker", given: str) -> str:
         return ""
     found = [row.id for row in tracker.rows("tags.role = 'sweep'") if row.id.startswith(given)]
     if len(found) != 1:
-        raise UsageError(f"--resume {given}: {len(found)} sweeps of this experiment have an id that begins so. See: appline runs")
+        raise UsageError(
+            f"--resume {given}: {len(found)} sweeps of this experiment have an id that begins so. See: appline runs. "
+            "The experiment follows from --data or --experiment: repeat them"
+        )
     return found[0]
 
 
@@ -328,6 +336,17 @@ def _gate(context: click.Context, resolved: flags.Resolved, report: "Report") ->
     if resolved.options["gate"] and report.lift and report.lift.mean < 0:
         click.echo(f"gate       failed: the network is worse than {report.lift.rival}", err=True)
         context.exit(GATE_FAILED)
+
+
+def _require_output(output: str, force: bool) -> None:
+    """Refuse a file that answers cannot be written to before they are computed."""
+    path = Path(output)
+    if not output:
+        return
+    if path.exists() and not force:
+        raise UsageError(f"--output {path}: exists already and is not overwritten. Choose another name, or add --force")
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: there is no folder {path.parent}")
 
 
 def _require_inputs(inputs: tuple[str, ...]) -> None:

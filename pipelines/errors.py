@@ -26,8 +26,8 @@ class DataError(ApplineError):
     exit_code = 3
 
 
-class StoreError(ApplineError):
-    """MLflow's store did not answer or could not write."""
+class Outage(ApplineError):
+    """Something outside failed that a run relies on: MLflow's store, a cluster, the disk."""
 
     sweep_id = ""  # of the sweep that it broke, which `--resume` takes up again
 

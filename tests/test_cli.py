@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from apps import cli, flags, show
+from pipelines import pipeline_class
 from tests.samples import small_series
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +82,63 @@ def test_a_config_value_that_does_not_fit_is_refused_with_its_line(tmp_path: Pat
     done = appline("vision", "train", "--config", "c.yaml", folder=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_file_holds_several_objectives_and_both_kinds_of_limits(tmp_path: Path) -> None:
+    """A quantity of examples and a bound of a cost have one flag; either may come from a file, the other from the command line."""
+    (tmp_path / "c.yaml").write_text("objective: [val_accuracy, cost/params]\nlimit: [90, cost/params=200]\n")
+    application = cli.application("vision")
+    for words, examples, costs in (
+        ((), 90, ("cost/params=200",)),
+        (("--limit", "cost/mb=2"), 90, ("cost/mb=2",)),
+        (("--limit", "60"), 60, ()),
+    ):
+        context = application.commands["tune"].make_context("tune", ["--config", str(tmp_path / "c.yaml"), *words])
+        found = flags.resolve(context, pipeline_class("vision"))
+        assert found.options["objective"] == ("val_accuracy", "cost/params")
+        assert (found.pipeline.limit, found.options["limit_costs"]) == (examples, costs)
+
+
+def test_with_verbose_a_mistake_has_the_same_code_and_its_traceback(tmp_path: Path) -> None:
+    done = appline("vision", "train", "--data", "digit", "-v", folder=tmp_path)
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--workers", "0", "--trial-time", "5m"), "--trial-time needs trials in processes of their own"),
+        (("--trials", "0"), "0 is not in the range x>=1"),
+        (("--seed", "-1"), "-1 is not in the range x>=0"),
+    ],
+)
+def test_flags_of_a_sweep_that_do_not_fit_are_refused_before_anything_is_loaded(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    done = appline("vision", "tune", *words, folder=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "data " not in done.stderr
+
+
+def test_answers_are_not_computed_for_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").touch()
+    done = appline("vision", "predict", "x.npz", "--run", "1234", "-o", "gone/a.csv", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--output gone/a.csv: there is no folder gone" in done.stderr
+
+
+def test_a_file_of_a_model_does_not_say_what_it_is_scored_on(tmp_path: Path) -> None:
+    done = appline("vision", "evaluate", "--model", "model.keras", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Expected: --data too" in done.stderr
+
+
+def test_json_holds_null_where_there_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    show.Screen(json=True).result("", {"effects": [{"p_value": float("nan")}], "seconds": float("inf"), "trials": 2})
+    assert json.loads(capsys.readouterr().out) == {"effects": [{"p_value": None}], "seconds": None, "trials": 2}
 
 
 def test_data_that_is_refused_exits_with_3_and_records_nothing(tmp_path: Path) -> None:

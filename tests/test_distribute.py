@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipelines.errors import UsageError
-from tuning.distribute import strategy
+from tuning.distribute import even, strategy
 
 PROGRAM = """
 import json, sys
@@ -38,6 +40,20 @@ def test_two_devices_come_to_the_same_scores_as_one() -> None:
     alone, divided, with_a_shorter_last_batch = json.loads(done.stdout.splitlines()[-1])
     assert divided == pytest.approx(alone, rel=1e-5)
     assert with_a_shorter_last_batch < 10 * alone
+
+
+def test_a_batch_that_devices_cannot_share_evenly_is_refused_and_a_shorter_last_one_left_out() -> None:
+    class Two:
+        num_replicas_in_sync = 2
+
+    def batches(count: int, size: int) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices((np.zeros((count, 1)), np.zeros((count, 1)))).batch(size)
+
+    with pytest.raises(UsageError, match=r"cannot share a batch of 15 examples evenly.*to a multiple of 2$"):
+        even(batches(64, 15), batches(64, 15), Two())
+    with pytest.raises(UsageError, match=r"a batch of 97 examples evenly.*to a multiple of 2 below 97"):
+        even(batches(97, 128), batches(97, 128), Two())
+    assert [len(x) for x, _ in even(batches(97, 32), batches(97, 32), Two())] == [32, 32, 32]
 
 
 def test_one_device_is_refused() -> None:

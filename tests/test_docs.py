@@ -1,5 +1,6 @@
 """Documentation is kept true: help texts, commands and files that the pages name."""
 
+import itertools
 import re
 import runpy
 import shlex
@@ -56,7 +57,8 @@ def test_the_readme_names_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     readme = (ROOT / "README.md").read_text()
     names = [
-        re.split(r"[><=\[]", requirement)[0] for requirement in [*project["dependencies"], *project["optional-dependencies"]["samples"]]
+        re.split(r"[><=\[]", requirement)[0]
+        for requirement in [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     ]
     assert [name for name in names if f"`{name}`" not in readme] == []
 

@@ -65,3 +65,18 @@ def test_an_unknown_rule_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"--early-stop ahsa: unknown\. Did you mean 'asha'"):
         stopper("ahsa", ACCURACY)
     assert set(STOPPERS) == {"none", "asha", "median"}
+
+
+def test_a_trial_that_begins_again_is_judged_once() -> None:
+    """A trial whose process died reports from epoch 1 again: what it told before is forgotten."""
+    rule = stopper("asha", ACCURACY)
+    for number in (1, 2):
+        curve(rule, number, [0.5, 0.5])
+    curve(rule, 3, [0.9, 0.9])
+    rule.forget(3)
+    assert curve(rule, 3, [0.4, 0.4]) == 2, "the better scores of its first attempt do not count"
+    rule = stopper("median", ACCURACY)
+    for number in range(1, 6):
+        curve(rule, number, [0.5, 0.5])
+        rule.forget(number)
+    assert curve(rule, 6, [0.1, 0.1]) == 0, "nobody is left to compare with"

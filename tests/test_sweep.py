@@ -2,19 +2,24 @@
 
 import math
 import resource
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from pipelines.errors import ApplineError, StoreError, UsageError
+from pipelines.errors import ApplineError, Outage, UsageError
 from pipelines.pipeline import Objective
-from pipelines.space import Choice, Domain
+from pipelines.space import Choice, Domain, replace
 from tests.tiny import LinePipeline, LineSpec
 from tuning import limits
 from tuning.conductor import Trial
 from tuning.estimate import estimate
 from tuning.executors import Brain, InProcess
+from tuning.origin import PROCESS
 from tuning.progress import Progress
 from tuning.runs import NullTracker
 from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
@@ -126,7 +131,7 @@ def disk() -> Iterator[FullDisk]:
 
 def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, disk: FullDisk) -> None:
     undisturbed = sweep(NullTracker(), trials=4)
-    with pytest.raises(StoreError, match=r"MLflow at sqlite:.*failed") as broken:
+    with pytest.raises(Outage, match=r"MLflow at sqlite:.*failed") as broken:
         sweep(tracker, trials=4, progress=disk)
     assert "\n" not in str(broken.value)
     disk.mend()
@@ -150,6 +155,35 @@ def test_resuming_with_another_space_is_refused_with_the_difference(tracker: Mlf
     first = sweep(tracker, trials=2)
     with pytest.raises(UsageError, match=r"space.search.units: 2,4,8 then, 2,4 now"):
         sweep(tracker, {**DOMAINS, "units": Choice((2, 4))}, resume=first.run_id)
+
+
+def test_resuming_a_sweep_that_still_runs_is_refused(tracker: MlflowTracker) -> None:
+    run = tracker.start("elsewhere", role="sweep", tags={"definition": "{}"})
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        born = psutil.Process(other.pid).create_time()
+        tracker.tag(run.id, {PROCESS: f"{other.pid} on {socket.gethostname()} since {born:.2f}"})
+        with pytest.raises(UsageError, match="this sweep is still running, in process"):
+            sweep(tracker, resume=run.id)
+        other.kill()
+    run.finish("KILLED")
+
+
+def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(tracker: MlflowTracker) -> None:
+    before = len(tracker.rows())
+    with pytest.raises(UsageError, match=r"train\.refit=true: a line network is fitted to train alone"):
+        run_sweep(
+            PIPELINE,
+            PIPELINE.space(replace(LineSpec(), {"train.refit": True}), DOMAINS),
+            Sweep(objectives=(PIPELINE.objective(),)),
+            tracker,
+        )
+    with pytest.raises(UsageError, match=r"--search train\.epochs: all trials have the same"):
+        sweep(tracker, {"train.epochs": Choice((2, 4))})
+    with pytest.raises(UsageError, match="--early-stop asha: losing is judged by one objective"):
+        sweep(tracker, objectives=sweep_objectives(PIPELINE, PIPELINE.load(), ("val_loss", "cost/params")), early_stop="asha")
+    with pytest.raises(UsageError, match="--warm-from: grid goes through the space in order"):
+        sweep(tracker, tuner="grid", warm_from="auto")
+    assert len(tracker.rows()) == before
 
 
 def test_resuming_what_is_no_sweep_is_refused(tracker: MlflowTracker) -> None:
@@ -275,6 +309,15 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(tracke
     assert (row.status, row.tags["attempt"], row.params["train.batch_size"]) == ("FINISHED", "2", "16")
 
 
+def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(tracker: MlflowTracker) -> None:
+    """The whole batch would not fit into memory at the end either; and a resumed sweep knows it from the trial's run."""
+    found = sweep(tracker, trials=1, executor=Unlucky(fits=16))
+    again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=found.run_id)
+    assert [one.best.batch_size for one in (found, again)] == [16, 16]
+    finals = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.role = 'final'")
+    assert [row.params["train.batch_size"] for row in finals] == ["16", "16"]
+
+
 def test_a_trial_that_runs_out_of_memory_twice_has_failed(tracker: MlflowTracker) -> None:
     executor = Unlucky(fits=8)
     with pytest.raises(ApplineError, match="out of memory"):
@@ -301,7 +344,7 @@ def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(
 def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
     how = Sweep(objectives=(PIPELINE.objective(),), trials=3, trial_epochs=4, tuner="random")
     space = PIPELINE.space(LineSpec(), {"units": Choice((2, 4, 13)), "train.learning_rate": Choice((0.01, 0.05))})
-    found = estimate(PIPELINE, space, how, PIPELINE.load(), InProcess(), 1)
+    found = estimate(PIPELINE, space, how, PIPELINE.load(), InProcess())
     assert (found.points.total, found.points.impossible, found.points.equal) == (6, 2, 0)
     assert found.trials == 3
     assert found.share == pytest.approx((2 + 2 / 3) / 4)

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -95,6 +98,33 @@ def test_auto_is_at_least_one_and_at_most_the_cores() -> None:
 def test_other_workers_are_refused(asked: str) -> None:
     with pytest.raises(UsageError, match="expected a number of processes"):
         count_workers(asked)
+
+
+@pytest.mark.slow
+def test_the_data_of_a_killed_parent_goes_with_its_workers() -> None:
+    program = """
+import sys, time
+from tuning.workers import LocalWorkers
+if __name__ == "__main__":
+    workers = LocalWorkers(1)
+    print(workers._folder.name, flush=True)
+    time.sleep(60)
+"""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(program)
+        script.flush()
+        root = str(Path(__file__).parent.parent)
+        with subprocess.Popen(
+            [sys.executable, script.name], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
+        ) as parent:
+            assert parent.stdout
+            folder = Path(parent.stdout.readline().strip())
+            assert folder.is_dir()
+            parent.kill()
+    until = time.monotonic() + 60
+    while folder.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not folder.exists()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ Each trial runs in an actor that keeps its TensorFlow for the next one. The data
 runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
 """
 
+import contextlib
 import math
 import pickle
 import socket
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.errors import ApplineError, UsageError
+from pipelines.errors import ApplineError, Outage, UsageError
 from tuning.executors import RECYCLED, Brain, Patience
 from tuning.trials import Outcome, Task, Work
 
@@ -36,6 +37,11 @@ class _Seat:
     since: float = 0.0
     start_time: float = 0.0
 
+    @property
+    def waits(self) -> bool:
+        """Whether its trial waits for the actor: others may hold the cluster's CPUs."""
+        return self.task is not None and self.began == math.inf
+
 
 @dataclass
 class RayCluster:
@@ -52,7 +58,7 @@ class RayCluster:
         try:
             import ray
         except ImportError as error:
-            raise UsageError('--cluster needs Ray: pip install "appline[cluster]"') from error
+            raise UsageError('--cluster needs Ray: pip install ".[cluster]" in a checkout of appline') from error
         try:
             _reach(self.address)
             ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
@@ -67,12 +73,14 @@ class RayCluster:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def run(self, work: Work, brain: Brain) -> None:
+        from ray.exceptions import RayError
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._starts.clear()
-        # As bytes: an actor can read them only when it knows where this process finds its modules.
-        data = self._ray.put(pickle.dumps(work))
+        # As bytes: an actor can read them only when it knows where this process finds its modules. In a list: else Ray would
+        # bring them anew for every trial.
+        data = [self._ray.put(pickle.dumps(work))]
         # Here, where it lives as long as the brain does: on another machine it could be lost with that.
         here = NodeAffinitySchedulingStrategy(node_id=self._ray.get_runtime_context().get_node_id(), soft=False)
         news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
@@ -88,8 +96,11 @@ class RayCluster:
                     if seat.future in done:
                         self._hear_end(seat, brain)
                 self._end_hanging(brain)
+        except RayError as error:
+            raise Outage(f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}") from error
         finally:
-            news.shutdown(force=True)
+            with contextlib.suppress(RayError):
+                news.shutdown(force=True)
 
     def close(self) -> None:
         for seat in self._seats:
@@ -104,6 +115,9 @@ class RayCluster:
         while free or len(self._seats) < self.seats:
             task = self._not_begun.pop() if self._not_begun else brain.next_task()
             if task is None:
+                if any(seat.waits for seat in self._seats):  # for a CPU that an idle actor may hold
+                    for seat in free:
+                        self._drop(seat)
                 return
             self._starts[task.number] += 1
             seat = free.pop() if free else self._seat()
@@ -137,17 +151,18 @@ class RayCluster:
     def _hear_end(self, seat: _Seat, brain: Brain) -> None:
         from ray.exceptions import OutOfMemoryError, RayError
 
+        never_begun = seat.waits
         task, seat.task = seat.task, None
         assert task
         try:
             outcome = self._ray.get(seat.future)
         except RayError as error:
             self._drop(seat)
-            if seat.began == math.inf and self._starts[task.number] < STARTS:
+            if never_begun and self._starts[task.number] < STARTS:
                 self._not_begun.append(task)
                 return
             outcome = Outcome(
-                reason=f"its process on the cluster ended: {type(error).__name__}: {str(error).strip().splitlines()[-1][:200]}",
+                reason=f"its process on the cluster ended: {type(error).__name__}: {_last_line(error)}",
                 died=True,
                 out_of_memory=isinstance(error, OutOfMemoryError),
                 start_time=seat.start_time,
@@ -157,7 +172,9 @@ class RayCluster:
 
     def _end_hanging(self, brain: Brain) -> None:
         now = time.monotonic()
-        for seat in [seat for seat in self._seats if seat.task]:
+        for seat in [seat for seat in self._seats if seat.task and not seat.waits]:
+            if self._ray.wait([seat.future], timeout=0)[0]:  # it waits to be heard: this process was busy
+                continue
             if reason := self._patience.over(seat.began, seat.since, now):
                 task, seat.task = seat.task, None
                 assert task
@@ -167,6 +184,10 @@ class RayCluster:
     def _drop(self, seat: _Seat) -> None:
         self._ray.kill(seat.actor)
         self._seats.remove(seat)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1][:200]
 
 
 def _reach(address: str) -> None:
@@ -188,12 +209,16 @@ class _Actor:
         quiet.use_threads(1)
         quiet.import_tensorflow(deterministic=deterministic)
         self._answers: queue.Queue[str] = queue.Queue()
-        self._work: Work | None = None
+        self._data: Any = None
+        self._work: Any = None
 
-    def trial(self, data: bytes, packed: bytes, news: Any) -> Outcome:
+    def trial(self, data: list[Any], packed: bytes, news: Any) -> Outcome:
+        import ray
+
         from tuning.trials import run_trial
 
-        self._work = work = self._work or pickle.loads(data)
+        if data[0] != self._data:
+            self._data, self._work = data[0], pickle.loads(ray.get(data[0]))
         task: Task = pickle.loads(packed)
 
         news.put((task.number, BEGUN, {}))
@@ -202,7 +227,7 @@ class _Actor:
             news.put((task.number, epoch, dict(values)))
             return self._answers.get()
 
-        return run_trial(work, task, report)
+        return run_trial(self._work, task, report)
 
     def answer(self, reason: str) -> None:
         self._answers.put(reason)

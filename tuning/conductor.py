@@ -23,6 +23,7 @@ from tuning.search import Proposal, Searcher
 from tuning.stopping import Stopper
 from tuning.trials import COSTS, Outcome, Task, Work, smaller
 
+TIME_IS_UP = "the time is up"
 CHANGED = ("train.epochs", "train.batch_size")  # by Hyperband, and where memory ran out
 
 
@@ -36,6 +37,7 @@ class Trial:
     number: int
     values: Mapping[str, Scalar]
     scores: tuple[float, ...] = ()
+    batch_size: int = 0  # half of the searched one where memory ran out; 0: not known
     seconds: float
     epochs: int
     costs: Mapping[str, float] = field(default_factory=dict)
@@ -79,13 +81,16 @@ class Conductor:
     _asked: int = 0
     _running: dict[int, Proposal] = field(default_factory=dict)
     _waiting: list[tuple[Proposal, Task]] = field(default_factory=list)
+    _heard: dict[int, list[float]] = field(default_factory=dict)  # when each epoch of a running trial ended, time.monotonic()
 
     # --------------------------------------------------------------------------------------------- executors.Brain
 
     def next_task(self) -> Task | None:
+        if time.monotonic() > self.budget.deadline:
+            return None
         if self._waiting:
             return self._start(*self._waiting.pop(0))
-        if self._asked >= self.budget.trials or time.monotonic() > self.budget.deadline or not self._epochs_left():
+        if self._asked >= self.budget.trials or not self._epochs_left():
             return None
         proposal = self._ask()
         return self._start(proposal, self._task(proposal)) if proposal else None
@@ -93,30 +98,36 @@ class Conductor:
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
         score = values.get(self.objectives[0].name, math.nan)
         self.progress.epoch(task.number, epoch, score)
+        self._heard.setdefault(task.number, []).append(time.monotonic())
         if not math.isfinite(score):
             return ""  # the fit itself ends it
         reason = self.stopper.reported(task.number, epoch, score)
-        return reason if epoch < task.spec.train.epochs else ""
+        if epoch >= task.spec.train.epochs:
+            return ""
+        # Here too: a worker's own clock begins when it is there, which may be late.
+        return TIME_IS_UP if time.monotonic() > self.budget.deadline else reason
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        proposal = self._running.pop(task.number)
-        again = self._again(task, outcome)
+        proposal, heard = self._running.pop(task.number), self._heard.pop(task.number, [])
+        again, scores = self._again(task, outcome), self._scores(outcome)
+        if again or not scores:
+            self.stopper.forget(task.number)
         if again:
             self._waiting.insert(0, (proposal, again))
             return
-        scores = self._scores(outcome)
         stopped_early = outcome.stopped.startswith("stopped early")
         left = task.spec.train.epochs - outcome.epochs
-        seconds = outcome.end_time - outcome.start_time
+        epoch_seconds = (heard[-1] - heard[0]) / (len(heard) - 1) if len(heard) > 1 else 0.0
         trial = Trial(
             number=task.number,
             values=proposal.values,
             scores=scores,
-            seconds=seconds,
+            batch_size=task.spec.train.batch_size,
+            seconds=outcome.end_time - outcome.start_time,
             epochs=outcome.epochs,
             costs=outcome.costs,
             stopped=outcome.stopped,
-            saved=left * seconds / max(1, outcome.epochs) if stopped_early else 0.0,
+            saved=left * epoch_seconds if stopped_early else 0.0,
             reason=outcome.reason,
         )
         trial = replace(trial, run_id=self._record(proposal, task, outcome, trial))
@@ -137,6 +148,8 @@ class Conductor:
         proposals: dict[int, Proposal] = {}
         for number in range(1, max(known, default=0) + 1):
             while len(self.trials) < known.get(number, 0):
+                if len(self.trials) == len(order):
+                    raise UsageError(f"--resume {self.run.id[:8]}: runs of its trials were deleted in MLflow. Restore them, or begin anew")
                 self._retell(proposals[order[len(self.trials)]], by_number[order[len(self.trials)]])
             proposal = self._ask()
             if proposal is None or not self._same(proposal, by_number.get(number)):
@@ -164,6 +177,7 @@ class Conductor:
             number=proposal.number,
             values=proposal.values,
             scores=tuple(row.metrics[name] for name in names) if scored else (),
+            batch_size=int(row.params["train.batch_size"]),
             seconds=(row.end_time or row.start_time) - row.start_time,
             epochs=int(row.metrics.get("epochs", 0)),
             costs={name: value for name, value in row.metrics.items() if name in COSTS},
@@ -175,7 +189,6 @@ class Conductor:
         )
         for epoch, score in enumerate(self.tracker.curve(row.id, self.objectives[0].name), start=1):
             self.stopper.reported(proposal.number, epoch, score)
-        self._running.pop(proposal.number, None)
         self._tell(trial)
         self.progress.ended(trial, best_of(self.trials, self.objectives[0]))
 
@@ -220,13 +233,12 @@ class Conductor:
         return None
 
     def _scores(self, outcome: Outcome) -> tuple[float, ...]:
-        """Return the score for each objective; none when one is missing."""
+        """Return the score for each objective, of the epoch whose weights are kept; none when one is missing."""
         if outcome.score is None:
             return ()
         names = [one.name for one in self.objectives]
-        pick = {one.name: max if one.direction == "max" else min for one in self.objectives}
-        best = {name: pick[name](outcome.history[name]) for name in names if name in outcome.history}
-        found = {**outcome.costs, **best, names[0]: outcome.score}
+        kept = {name: outcome.history[name][outcome.best_epoch - 1] for name in names if name in outcome.history}
+        found = {**outcome.costs, **kept, names[0]: outcome.score}
         return tuple(found[name] for name in names) if all(name in found for name in names) else ()
 
     def _tell(self, trial: Trial) -> None:

@@ -38,8 +38,11 @@ def even(batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any) -> tf.d
     """
     replicas = strategy.num_replicas_in_sync
     count, size = int(like.cardinality()), _size(like)
-    if count > 1 and size % replicas:
-        raise UsageError(f"--distribute mirrored: train.batch_size must be a multiple of {replicas}, the devices. Received: {size}")
+    if size % replicas:
+        raise UsageError(
+            f"--distribute mirrored: {replicas} devices cannot share a batch of {size} examples evenly. "
+            f"Set train.batch_size to a multiple of {replicas}{f' below {size}' if count == 1 else ''}"
+        )
     return batches.take(count - 1) if _size(like.skip(count - 1)) % replicas else batches
 
 

@@ -1,5 +1,6 @@
 """What a sweep would cost, measured before it is started: how many points there are, what corner models cost, how long all of it takes."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from tuning.fit import num_epochs
 from tuning.search import Searcher
 from tuning.stopping import stopper
 from tuning.sweep import Sweep, trial_epochs
-from tuning.trials import Outcome, Task, Work
+from tuning.trials import LATENCY, Outcome, Task, Work
 
 LISTED = 20_000  # points that are gone through one by one; of more, so many are drawn
 MEASURED = 4  # proposals beside the corners
@@ -66,11 +67,17 @@ class Estimate:
     workers: int
     early_stop: str
     share: float
+    max_seconds: float
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds of the whole sweep, from the baselines to the tested winner."""
-        return self.start_s + self.baselines_s + self.trials * self.trial_s / self.workers + self.final_s
+        return self.start_s + self.baselines_s + min(self.trials_s, self.max_seconds) + self.final_s
+
+    @property
+    def trials_s(self) -> float:
+        """Wall-clock seconds of the trials, if no budget of time ends them."""
+        return max(self.trials / self.workers, min(1, self.trials)) * self.trial_s
 
 
 def points(pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, most: Mapping[str, float], seed: int) -> Points:
@@ -100,7 +107,7 @@ def points(pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, most
     return Points(total=total, looked_at=len(some), impossible=impossible, over_limit=over, equal=equal, drawn=drawn, possible=possible)
 
 
-def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, splits: Splits, executor: Executor, workers: int) -> Estimate:
+def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, splits: Splits, executor: Executor) -> Estimate:
     """Fit a few networks for two epochs each where the sweep would, and add up.
 
     Measured are the defaults, the smallest and the largest network, and the first that the searcher would propose.
@@ -115,14 +122,16 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
         epochs=epochs,
         feasible=limits.feasible(pipeline, space, splits, sweep.limits),
     )
-    proposed = [proposal.values for _ in range(1 + MEASURED) if (proposal := searcher.ask())]
+    proposals = [proposal for _ in range(1 + MEASURED) if (proposal := searcher.ask())]
+    proposed = [proposal.values for proposal in proposals]
     corners = _corners(pipeline, space, splits, found.possible)
     brain = _Measuring(space, epochs, [*proposed, *corners.values()])
     begun = time.monotonic()
     sum(1 for _ in pipeline.baselines(splits))
     baselines_s = time.monotonic() - begun
     begun = time.monotonic()
-    executor.run(Work(pipeline=pipeline, splits=splits, objective=sweep.objective), brain)
+    latency = LATENCY in {one.name for one in sweep.objectives}
+    executor.run(Work(pipeline=pipeline, splits=splits, objective=sweep.objective, latency=latency), brain)
     start_s = max(0.0, brain.first_word - begun)
 
     batch = space.base.train.batch_size
@@ -148,12 +157,13 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
                 reason=reason,
             )
         )
-    good = [one for one in measured[: len(proposed)] if not one.reason]
+    good = [(one, proposal.epochs or epochs) for one, proposal in zip(measured, proposals, strict=False) if not one.reason]
     share = stopper(sweep.stopper, sweep.objective).expected_share(epochs)
     full = num_epochs(space.base.train, splits.sizes()["train"])
     count = min(sweep.trials, len(found.possible)) if not found.drawn else sweep.trials
-    trial_s = float(np.mean([one.beside_s + share * epochs * one.epoch_s for one in good])) if good else 0.0
-    final = good[0].beside_s + full * good[0].epoch_s * (2 if space.base.train.refit else 1) if good else 0.0
+    count = min(count, int(sweep.max_epochs // epochs)) if sweep.max_epochs < math.inf else count
+    trial_s = float(np.mean([one.beside_s + share * its * one.epoch_s for one, its in good])) if good else 0.0
+    final = good[0][0].beside_s + full * good[0][0].epoch_s * (2 if space.base.train.refit else 1) if good else 0.0
     return Estimate(
         points=found,
         measured=measured,
@@ -163,9 +173,10 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
         baselines_s=baselines_s,
         final_s=final,
         start_s=start_s,
-        workers=workers,
+        workers=executor.seats,
         early_stop=sweep.stopper,
         share=share,
+        max_seconds=sweep.max_seconds,
     )
 
 

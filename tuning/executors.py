@@ -31,6 +31,10 @@ class Brain(Protocol):
 class Executor(Protocol):
     """What runs trials, several at a time perhaps."""
 
+    @property
+    def seats(self) -> int:
+        """How many trials can run at a time."""
+
     def run(self, work: Work, brain: Brain) -> None:
         """Run trials until `brain` has no further ones and all have ended.
 
@@ -70,6 +74,8 @@ class Patience:
 
 class InProcess:
     """One trial after the other in this very process: no start-up, no protection."""
+
+    seats = 1
 
     def run(self, work: Work, brain: Brain) -> None:
         while task := brain.next_task():

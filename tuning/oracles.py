@@ -64,6 +64,7 @@ class _Careful:
         self.appline_space, self.appline_objectives, self.appline_feasible = space, objectives, feasible
         self._first = [dict(values) for values in first]
         self._seen: set[tuple[tuple[str, Scalar], ...]] = set()
+        self._refused: set[tuple[tuple[str, Scalar], ...]] = set()  # what cannot be built: to find it out may take a second
 
     def save(self) -> None:
         """Write nothing: KerasTuner's state files are neither atomic nor checked; a sweep's state is its runs in MLflow."""
@@ -74,10 +75,11 @@ class _Careful:
     def fresh(self, values: Mapping[str, Scalar]) -> bool:
         """Whether this point is new and can be built; it counts as seen from now on."""
         identity = self.appline_space.identity(values)
-        if identity in self._seen or not self.appline_feasible(values):
+        if identity in self._seen or identity in self._refused:
             return False
-        self._seen.add(identity)
-        return True
+        feasible = self.appline_feasible(values)
+        (self._seen if feasible else self._refused).add(identity)
+        return feasible
 
     def hear(self, trial_id: str, told: Told) -> None:
         """Take all that is known of a trial: KerasTuner itself keeps the first objective's score alone."""

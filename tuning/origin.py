@@ -31,17 +31,27 @@ def origin_tags() -> dict[str, str]:
 
 def ended(tags: Mapping[str, str]) -> bool:
     """Say whether the process that wrote `tags` is certainly over: it ran on this host, and its id is free or another's by now."""
+    return _lives(tags) is False
+
+
+def alive(tags: Mapping[str, str]) -> bool:
+    """Say whether another process, which wrote `tags`, is certainly there still."""
+    return _lives(tags) is True and not tags[PROCESS].startswith(f"{os.getpid()} on ")
+
+
+def _lives(tags: Mapping[str, str]) -> bool | None:
+    """Say whether the process that wrote `tags` is there; None where that cannot be known from here."""
     found = re.fullmatch(r"(\d+) on (.+) since ([\d.]+)", tags.get(PROCESS, ""))
     if not found or found[2] != socket.gethostname():
-        return False
+        return None
     try:
         born = psutil.Process(int(found[1])).create_time()
     except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:  # somebody else's process: it may be the one
         return False
+    except psutil.AccessDenied:  # somebody else's process: it may be the one
+        return None
     # Times of birth are counted from the clock, which may have been set since: only a clear difference tells two processes apart.
-    return abs(born - float(found[3])) > 10
+    return abs(born - float(found[3])) <= 10
 
 
 def _process() -> str:

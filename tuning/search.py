@@ -50,7 +50,7 @@ class Searcher:
     ) -> None:
         """`feasible` says by arithmetic whether a point can be built; `epochs` is the most that Hyperband gives a trial.
 
-        The defaults are tried first, then the points of `first`.
+        The defaults are tried first, then the points of `first`; by a grid, all in order.
 
         Raises:
             UsageError: there is no such tuner, it takes one objective only, or there is nothing to search.

@@ -12,7 +12,7 @@ from tuning.choices import STOPPERS, require
 # One-epoch ranks agree with those of whole trials at Spearman .71, three-epoch ranks at .92 (measured on Fashion-MNIST).
 FIRST_LOOK = 2
 REDUCTION = 3
-STARTUP = 4  # whole trials before the median rule judges
+STARTUP = 4  # other trials that have come as far, before the median rule judges
 
 
 class Stopper(Protocol):
@@ -20,6 +20,9 @@ class Stopper(Protocol):
 
     def reported(self, number: int, epoch: int, score: float) -> str:
         """Return the reason to stop this trial now, or nothing. A trial's epochs come in order, from 1."""
+
+    def forget(self, number: int) -> None:
+        """Leave out a trial that has no score, or begins again: no other one is judged by it."""
 
     def expected_share(self, epochs: int) -> float:
         """Return the share of the epochs of a long search that is still run, each trial having `epochs`."""
@@ -30,6 +33,9 @@ class Never:
 
     def reported(self, number: int, epoch: int, score: float) -> str:
         return ""
+
+    def forget(self, number: int) -> None:
+        """Nothing is kept."""
 
     def expected_share(self, epochs: int) -> float:
         return 1.0
@@ -43,19 +49,23 @@ class Asha:
 
     def __init__(self, objective: Objective) -> None:
         self._sign = 1 if objective.direction == "max" else -1
-        self._rungs: dict[int, list[float]] = {}
+        self._rungs: dict[int, dict[int, float]] = {}  # by epoch, then by trial
         self._best: dict[int, float] = {}
 
     def reported(self, number: int, epoch: int, score: float) -> str:
         best = self._best[number] = max(self._best.get(number, -np.inf), self._sign * score)
         if not _is_rung(epoch):
             return ""
-        rung = self._rungs.setdefault(epoch, [])
-        rung.append(best)
+        rung = self._rungs.setdefault(epoch, {})
+        rung[number] = best
         kept = max(1, len(rung) // REDUCTION) if len(rung) >= REDUCTION else len(rung)
-        if best >= sorted(rung, reverse=True)[kept - 1]:
+        if best >= sorted(rung.values(), reverse=True)[kept - 1]:
             return ""
         return f"stopped early: not among the best third of {len(rung)} trials at epoch {epoch}"
+
+    def forget(self, number: int) -> None:
+        for rung in (self._best, *self._rungs.values()):
+            rung.pop(number, None)
 
     def expected_share(self, epochs: int) -> float:
         total, share, last = 0.0, 1.0, 0
@@ -85,6 +95,9 @@ class Median:
         if epoch < FIRST_LOOK or len(others) < STARTUP or max(curve) >= statistics.median(others):
             return ""
         return f"stopped early: its best is worse than the median of {len(others)} trials at epoch {epoch}"
+
+    def forget(self, number: int) -> None:
+        self._curves.pop(number, None)
 
     def expected_share(self, epochs: int) -> float:
         return (FIRST_LOOK + (epochs - FIRST_LOOK) / 2) / epochs if epochs > FIRST_LOOK else 1.0

@@ -4,11 +4,11 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines import config
-from pipelines.errors import ApplineError, StoreError, UsageError
+from pipelines.errors import ApplineError, Outage, UsageError
 from pipelines.pipeline import Objective, Pipeline, Splits
 from pipelines.space import Scalar, Space
 from tuning import compare, limits, plots, warm
@@ -18,6 +18,7 @@ from tuning.compare import Effect
 from tuning.conductor import Budget, Conductor, Trial, best_of
 from tuning.executors import Executor, InProcess
 from tuning.fit import num_epochs
+from tuning.origin import PROCESS, alive
 from tuning.progress import Progress
 from tuning.runs import Row, Run, Tracker
 from tuning.search import Searcher
@@ -51,6 +52,10 @@ class Sweep:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise UsageError(f"--trials: expected at least 1. Received: {self.trials}")
+        if self.warm_from and self.tuner == "grid":
+            raise UsageError("--warm-from: grid goes through the space in order. Choose another --tuner")
+        if len(self.objectives) > 1 and self.early_stop not in ("auto", "none"):
+            raise UsageError(f"--early-stop {self.early_stop}: losing is judged by one objective. Received: {len(self.objectives)}")
 
     @property
     def objective(self) -> Objective:
@@ -149,12 +154,16 @@ def run_sweep(
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the difference is shown).
         ApplineError: every trial failed; the first one's reason is given.
         SweepInterrupted: the sweep's run is KILLED and can be resumed.
-        StoreError: MLflow failed, a full disk perhaps; the sweep can be resumed when that is mended.
+        Outage: MLflow or the cluster failed, the disk was full; the sweep can be resumed when that is mended.
     """
     # --- what is searched, checked before anything is recorded
     began = time.monotonic()
     executor, progress = executor or InProcess(), progress or Progress()
     splits = splits if splits is not None else pipeline.load()
+    if space.base.train.refit:  # refused here where the domain has none, not after the search
+        pipeline.joined(splits)
+    if "train.epochs" in space.domains:
+        raise UsageError("--search train.epochs: all trials have the same. Expected: --trial-epochs for them, --epochs for the winner")
     search = _Search(pipeline, space, sweep, splits, tracker)
     earlier = search.earlier()
     first = search.first(earlier)
@@ -196,7 +205,7 @@ def run_sweep(
             # --- the winner in full, tested once
             final = train(
                 pipeline,
-                space.spec(best.values),
+                _winner(space, best),
                 tracker,
                 objective=sweep.objective,
                 splits=splits,
@@ -223,7 +232,7 @@ def run_sweep(
             search.record(swept, run)
     except KeyboardInterrupt:
         raise SweepInterrupted(run.id) from None
-    except StoreError as error:
+    except Outage as error:
         error.sweep_id = run.id
         raise
     return swept
@@ -242,9 +251,18 @@ def front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Tria
     return sorted((trial for trial in scored if not beaten(trial)), key=lambda trial: gains[trial.number], reverse=True)
 
 
+def _winner(space: Space[Any], best: Trial) -> Any:
+    """Return the winner's spec, with the batch that its trial had: a larger one may not fit into memory."""
+    spec = space.spec(best.values)
+    return replace(spec, train=replace(spec.train, batch_size=best.batch_size or spec.train.batch_size))
+
+
 def _no_winner(trials: Sequence[Trial]) -> str:
     if not trials:
-        return "No trial was run: the time was up, or no point of the space can be built. Widen it (--search) or give it more --max-time"
+        return (
+            "No trial was run: no point of the space can be built, the time was up, or --max-epochs-total is less than one trial. "
+            "Widen the space (--search) or the budget"
+        )
     return f"All {len(trials)} trials failed. The first one's reason: {trials[0].reason}"
 
 
@@ -302,6 +320,8 @@ class _Search:
         found = self.tracker.rows(f"attributes.run_id = '{self.sweep.resume}'")
         if not found or found[0].tags.get("role") != "sweep":
             raise UsageError(f"--resume {self.sweep.resume}: no sweep has this id. See: appline runs")
+        if found[0].status == "RUNNING" and alive(found[0].tags):
+            raise UsageError(f"--resume {self.sweep.resume}: this sweep is still running, in process {found[0].tags[PROCESS]}")
         before = json.loads(found[0].tags["definition"])
         before.pop("first", None)
         _require_same(before, self.definition(), self.sweep.resume)
@@ -346,8 +366,9 @@ class _Search:
         rows = self.tracker.rows(f"tags.sweep = '{earlier.id}' and tags.role = 'trial'", limit=MOST_TRIALS)
         ended: dict[str, Row] = {}
         for row in rows:
-            if row.status == "KILLED" and "epochs" in row.metrics:
-                self.tracker.resume(row.id).finish()
+            if row.status in ("KILLED", "RUNNING"):  # RUNNING: of another host, which may not be there any more
+                over = "epochs" in row.metrics
+                self.tracker.resume(row.id).finish("FINISHED" if over else "KILLED")
                 row = self.tracker.rows(f"attributes.run_id = '{row.id}'")[0]
             if row.status in ("FINISHED", "FAILED"):
                 ended[row.tags["trial"]] = row
@@ -372,8 +393,9 @@ class _Search:
         )
         run.tags({"running": "{}"})
         if len(self.sweep.objectives) > 1:
-            for trial in swept.front:
-                self.tracker.tag(trial.run_id, {"pareto": "true"})
+            ahead = {trial.number for trial in swept.front}
+            for trial in swept.trials:  # all: an extended sweep may have beaten what was ahead before
+                self.tracker.tag(trial.run_id, {"pareto": str(trial.number in ahead).lower()})
             run.figure(plots.pareto(swept), "plots/pareto.png")
         scores = [trial.score for trial in swept.trials if trial.score is not None]
         run.figure(plots.progress(scores, objective), "plots/progress.png")

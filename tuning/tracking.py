@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.errors import ApplineError, StoreError
+from pipelines.errors import ApplineError, Outage
 from pipelines.pipeline import Splits
 from tuning.finding import all_experiments, search, search_one
 from tuning.origin import PROCESS, ended, origin_tags
@@ -354,7 +354,7 @@ class _Client:
             try:
                 return method(*arguments, **named)
             except (MlflowException, OSError) as error:
-                raise StoreError(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
+                raise Outage(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
 
         return told
 
@@ -374,7 +374,7 @@ def _open(store: Store) -> Any:
 def _hush() -> None:
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the StoreError tells it in a line
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the Outage tells it in a line
 
 
 def _create_database(uri: str, artifacts: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -45,13 +46,18 @@ def count_workers(asked: str) -> int:
         return max(
             1,
             min(
-                len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
+                cores(),
                 int(psutil.virtual_memory().available // PER_WORKER),
             ),
         )
     if not asked.isdecimal():
         raise UsageError(f"--workers {asked}: expected a number of processes, 0 for none beside this one, or auto")
     return int(asked)
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @dataclass(eq=False)
@@ -83,6 +89,11 @@ class LocalWorkers:
         self._runs = 0
         # At once: TensorFlow loads while the parent computes baselines.
         self._workers = [self._start() for _ in range(self.count)]
+
+    @property
+    def seats(self) -> int:
+        """How many trials can run at a time."""
+        return self.count
 
     def run(self, work: Work, brain: Brain) -> None:
         import joblib
@@ -140,8 +151,10 @@ class LocalWorkers:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, its = context.Pipe()
-        threads = max(1, (os.cpu_count() or 1) // max(1, self.count))
-        process = context.Process(target=_serve, args=(its, threads, self.deterministic), name="appline-worker", daemon=True)
+        threads = max(1, cores() // max(1, self.count))
+        process = context.Process(
+            target=_serve, args=(its, threads, self.deterministic, self._folder.name), name="appline-worker", daemon=True
+        )
         process.start()
         its.close()
         return _Worker(process=process, pipe=ours)
@@ -195,6 +208,8 @@ class LocalWorkers:
     def _end_hanging(self, brain: Brain) -> None:
         now = time.monotonic()
         for worker in [worker for worker in self._workers if worker.task]:
+            if worker.pipe.poll():  # it waits to be heard: this process was busy
+                continue
             if reason := self._patience.over(worker.began, worker.since, now):
                 worker.process.kill()
                 self._lost(worker, Outcome(reason=reason), brain)
@@ -219,8 +234,12 @@ def _oom_kills() -> int:
     return count
 
 
-def _serve(pipe: Connection, threads: int, deterministic: bool) -> None:
-    """Run trials for a parent until its end of the pipe is closed: a worker's whole life."""
+def _serve(pipe: Connection, threads: int, deterministic: bool, folder: str) -> None:
+    """Run trials for a parent until its end of the pipe is closed: a worker's whole life.
+
+    The parent's `folder` with the data goes with the parent, also where that was killed.
+    """
+    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     import gc
 
@@ -249,3 +268,5 @@ def _serve(pipe: Connection, threads: int, deterministic: bool) -> None:
                 assert work
                 pipe.send(("begun", None))
                 pipe.send(("outcome", run_trial(work, sent, report)))
+    if os.getppid() != parent:
+        shutil.rmtree(folder, ignore_errors=True)
