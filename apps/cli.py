@@ -90,7 +90,7 @@ SEARCH: list[click.Parameter] = [
     ),
     flags.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
     flags.flag("trial_epochs", click.IntRange(min=0), 0, "epochs of a trial (0: a third of the epochs of a full training)"),
-    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: asha for tpe and random with one objective)"),
+    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: median for tpe and random with one objective)"),
     flags.flag(
         "max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; counts anew with --resume"
     ),

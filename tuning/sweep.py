@@ -66,7 +66,7 @@ class Sweep:
         """The rule of early stopping: none where the tuner has its own, wants every score, or several objectives count."""
         if self.early_stop != "auto":
             return self.early_stop
-        return "asha" if self.tuner in ("tpe", "random") and len(self.objectives) == 1 else "none"
+        return "median" if self.tuner in ("tpe", "random") and len(self.objectives) == 1 else "none"
 
 
 @dataclass(frozen=True, kw_only=True)
