@@ -56,8 +56,8 @@ def test_without_a_rule_nothing_is_stopped() -> None:
     assert [curve(rule, number, [1.0 / number] * 20) for number in range(1, 20)] == [0] * 19
 
 
-@pytest.mark.parametrize(("epochs", "share"), [(1, 1.0), (2, 1.0), (6, (2 + 4 / 3) / 6), (18, (2 + 4 / 3 + 12 / 9) / 18)])
-def test_the_expected_share_of_asha_is_that_of_thirds(epochs: int, share: float) -> None:
+@pytest.mark.parametrize(("epochs", "share"), [(1, 1.0), (2, 1.0), (6, (2 + 4 / 2) / 6), (18, (2 + 4 / 2 + 12 / 4) / 18)])
+def test_the_expected_share_of_asha_is_that_of_halves_as_measured(epochs: int, share: float) -> None:
     assert stopper("asha", ACCURACY).expected_share(epochs) == pytest.approx(share)
 
 

@@ -163,7 +163,9 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
     count = min(sweep.trials, len(found.possible)) if not found.drawn else sweep.trials
     count = min(count, int(sweep.max_epochs // epochs)) if sweep.max_epochs < math.inf else count
     trial_s = float(np.mean([one.beside_s + share * its * one.epoch_s for one, its in good])) if good else 0.0
-    final = good[0][0].beside_s + full * good[0][0].epoch_s * (2 if space.base.train.refit else 1) if good else 0.0
+    # Who wins is not known: the mean of those that may.
+    passes = full * (2 if space.base.train.refit else 1)
+    final = float(np.mean([one.beside_s + passes * one.epoch_s for one, _ in good])) if good else 0.0
     return Estimate(
         points=found,
         measured=measured,
