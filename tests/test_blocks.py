@@ -123,3 +123,15 @@ def test_a_hundred_random_points_of_the_default_space_build_or_are_refused_by_ar
         assert built(plan, (12, 12, 1)).count_params() == cost.params, flatten(spec)
         allowed += 1
     assert allowed > 30
+
+
+def test_vgg_gives_small_images_pairs_of_convolutions_and_keeps_their_last_map() -> None:
+    """A map of one position has nothing to convolve: optdigits lost a point of accuracy by pooling 8x8 pixels three times."""
+
+    def body(shape: Shape) -> tuple[list[int], Shape]:
+        stages = {name: stage for name, stage in plans.stages(VisionSpec(), shape).items() if name.startswith("block")}
+        whole = tuple(layer for stage in stages.values() for layer in stage)
+        return [len(stage) for stage in stages.values()], measure(whole, shape).shape
+
+    assert body((8, 8, 1)) == ([1, 2, 2], (2, 2, 128))
+    assert body((28, 28, 1)) == ([1, 1, 1, 1], (3, 3, 128))

@@ -152,9 +152,8 @@ class LocalWorkers:
         context = multiprocessing.get_context("spawn")
         ours, its = context.Pipe()
         threads = max(1, cores() // max(1, self.count))
-        process = context.Process(
-            target=_serve, args=(its, threads, self.deterministic, self._folder.name), name="appline-worker", daemon=True
-        )
+        home = (os.getpid(), self._folder.name)
+        process = context.Process(target=_serve, args=(its, threads, self.deterministic, home), name="appline-worker", daemon=True)
         process.start()
         its.close()
         return _Worker(process=process, pipe=ours)
@@ -234,12 +233,11 @@ def _oom_kills() -> int:
     return count
 
 
-def _serve(pipe: Connection, threads: int, deterministic: bool, folder: str) -> None:
+def _serve(pipe: Connection, threads: int, deterministic: bool, home: tuple[int, str]) -> None:
     """Run trials for a parent until its end of the pipe is closed: a worker's whole life.
 
-    The parent's `folder` with the data goes with the parent, also where that was killed.
+    `home` is the parent and its folder with the data, which goes with the parent, also where that was killed.
     """
-    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     import gc
 
@@ -268,5 +266,6 @@ def _serve(pipe: Connection, threads: int, deterministic: bool, folder: str) -> 
                 assert work
                 pipe.send(("begun", None))
                 pipe.send(("outcome", run_trial(work, sent, report)))
+    parent, folder = home
     if os.getppid() != parent:
         shutil.rmtree(folder, ignore_errors=True)
