@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -101,26 +100,28 @@ def test_other_workers_are_refused(asked: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_data_of_a_killed_parent_goes_with_its_workers() -> None:
+def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> None:
     program = """
-import sys, time
+from tests.tiny import WORK, Listener, line_task
 from tuning.workers import LocalWorkers
+
+class Tells(Listener):
+    def reported(self, task, epoch, values):
+        if epoch == 1: print(workers._folder.name, flush=True)
+        return ""
+
 if __name__ == "__main__":
     workers = LocalWorkers(1)
-    print(workers._folder.name, flush=True)
-    time.sleep(60)
+    workers.run(WORK, Tells([line_task(1, epochs=100_000)]))
 """
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
-        script.write(program)
-        script.flush()
-        root = str(Path(__file__).parent.parent)
-        with subprocess.Popen(
-            [sys.executable, script.name], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
-        ) as parent:
-            assert parent.stdout
-            folder = Path(parent.stdout.readline().strip())
-            assert folder.is_dir()
-            parent.kill()
+    script = tmp_path / "killed.py"
+    script.write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout
+        folder = Path(parent.stdout.readline().strip())
+        assert (folder / "work-1.joblib").is_file()
+        parent.kill()
     until = time.monotonic() + 60
     while folder.exists() and time.monotonic() < until:
         time.sleep(0.2)
