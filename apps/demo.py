@@ -56,11 +56,11 @@ DEMOS = (
         domain="recommend",
         trials=4,
         trial_epochs=1,
-        fixed={"train.epochs": 4},
+        fixed={"train.epochs": 3},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
-            "conv.filters": Choice((32, 64)),
+            "conv.filters": Choice((16, 32)),
         },
     ),
     Short(
