@@ -1,5 +1,6 @@
 """`appline demo`: for each application a short sweep on real embedded data, the winner tested, and all of it compared."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from apps import live, show
 from pipelines import pipeline_class
 from pipelines.space import Choice, Domain, Scalar, replace
 from tuning import quiet
+from tuning.workers import LocalWorkers, count_workers
 
 if TYPE_CHECKING:
+    from tuning.executors import Executor
     from tuning.sweep import Swept
 
 
@@ -33,7 +36,7 @@ DEMOS = (
         domain="vision",
         trials=8,
         trial_epochs=4,
-        fixed={"train.epochs": 20, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
+        fixed={"train.epochs": 16, "conv.blocks": 2},  # a third block would leave a stride of 2 no room on 8x8 pixels
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
@@ -43,7 +46,7 @@ DEMOS = (
     ),
     Short(
         domain="text",
-        trials=5,
+        trials=4,
         trial_epochs=1,
         fixed={"train.epochs": 3, "embedding.width": 32},
         searched={
@@ -56,7 +59,7 @@ DEMOS = (
         domain="recommend",
         trials=4,
         trial_epochs=1,
-        fixed={"train.epochs": 3},
+        fixed={"train.epochs": 2},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),
             "conv.stride": Choice((1, 2)),
@@ -67,7 +70,7 @@ DEMOS = (
         domain="forecast",
         trials=4,
         trial_epochs=1,
-        fixed={"train.epochs": 4},
+        fixed={"train.epochs": 3},
         searched={
             "conv.kernel_size": Choice((8, 16, 24)),
             "conv.stride": Choice((8, 12)),
@@ -80,9 +83,11 @@ DEMOS = (
 def run_demo(folder: Path) -> None:
     """Run every demo into `folder`/mlruns, then print the leaderboards, what was found, and how to look at it."""
     began = time.perf_counter()
-    quiet.import_tensorflow()
-    screen = show.Screen()
-    found = [_run(short, folder, screen) for short in DEMOS]
+    # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
+    with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:
+        quiet.import_tensorflow()
+        screen = show.Screen()
+        found = [_run(short, folder, screen, executor) for short in DEMOS]
     for swept in found:
         click.echo("")
         click.echo(show.swept(swept))
@@ -91,7 +96,7 @@ def run_demo(folder: Path) -> None:
     click.echo("Compare the runs in MLflow: make ui   (or: appline ui)")
 
 
-def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
+def _run(short: Short, folder: Path, screen: show.Screen, executor: "Executor") -> "Swept":
     from tuning.sweep import Sweep, run_sweep
     from tuning.tracking import open_tracker
 
@@ -112,5 +117,6 @@ def _run(short: Short, folder: Path, screen: show.Screen) -> "Swept":
         sweep,
         open_tracker(f"{short.domain}/{splits.dataset}", root=folder / "mlruns"),
         splits=splits,
-        progress=live.SweepScreen(screen, objective.name),
+        executor=executor,
+        progress=live.SweepScreen(screen, objective.name, seats=executor.seats),
     )
