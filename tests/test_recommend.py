@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.pipeline import Served
-from pipelines.recommend import blend, training
+from pipelines.recommend import blend, stack, training
 from pipelines.recommend.closed import scores_of
 from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.spec import RecommendSpec
@@ -128,17 +128,19 @@ def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: Recommen
 def test_a_start_from_nothing_is_not_blended(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     alone = shaken(pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits))
     blend.settle(alone, splits)
-    assert blend.start_of(alone).weight == 0
+    assert not blend.start_of(alone).closed
 
 
-def test_a_network_that_knows_nothing_leaves_the_answers_to_the_closed_form(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_a_network_that_knows_nothing_has_little_say(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     noise = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
     blend.settle(noise, splits)
+    start = blend.start_of(noise)
+    assert start.network < 0.1 * sum(one["weight"] for one in start.closed.values())
     best = max(1 - one.loss for one in splits.rivals.values())
-    assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= best - 1e-6
+    assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= 0.95 * best
 
 
-def test_the_weight_of_a_blend_is_chosen_without_test(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_the_weights_of_a_blend_are_chosen_without_test(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     network = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
     blind = splits.only("test", np.arange(len(splits.cases("test"))) < 1)
     chosen = []
@@ -148,12 +150,23 @@ def test_the_weight_of_a_blend_is_chosen_without_test(pipeline: RecommendPipelin
     assert chosen[0] == chosen[1]
 
 
+def test_likelihood_finds_the_weights_that_made_the_targets() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(4000, 31, 3)).astype(np.float32)
+    true = np.array([1.5, 0.0, 0.5], np.float32)
+    logits = scores @ true + rng.gumbel(size=(4000, 31))
+    seen = rng.random((4000, 31)) < 0.2
+    seen[:, 0] = True
+    target = np.where(seen, -np.inf, logits).argmax(axis=1)
+    assert np.allclose(stack.weights(scores, target, seen), true, atol=0.05)
+
+
 def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
     pipeline: RecommendPipeline, splits: RecommendSplits
 ) -> None:
     spec = replace(RecommendSpec(), SMALL)
     first, again = (shaken(pipeline.build(spec, some)) for some in (splits, splits.joined()))
-    blend.start_of(first).settle("Markov", {"kind": "Markov", "window": 3}, 0.35)
+    blend.start_of(first).settle(0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}})
     blend.settle(again, splits, like=first)
     assert blend.start_of(again).choice() == blend.start_of(first).choice()
 
@@ -170,11 +183,12 @@ def test_the_saved_file_scores_as_the_evaluation_does(served: Served, pipeline: 
     network = pipeline.recall(served, splits)
     cases = splits.cases("test")
     start = blend.start_of(network)
-    assert start.weight, "chosen on val when it was trained, and kept in the file"
+    assert start.closed, "chosen on val when it was trained, and kept in the file"
     rows = slice(0, len(cases))
     history = splits.histories("test")
     own = np.asarray(network({"history": splits.histories("test", 8)}))
-    expected = blend.blended(own, scores_of(blend.closed_of(start, splits, "test"), splits, "test", rows), start.weight)
+    closed = blend.closed_of(start, splits, "test")
+    expected = blend.blended(own, {name: scores_of(one, splits, "test", rows) for name, one in closed.items()}, start)
     scores = np.asarray(served.model({"user": cases.user, "history": history})["scores"])
     assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
 

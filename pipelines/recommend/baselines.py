@@ -28,7 +28,6 @@ from pipelines.recommend.splits import RecommendSplits
 Ranker: TypeAlias = Popularity | ItemKNN | Markov | Ease
 Rater: TypeAlias = Mean | Biases
 
-MOST_STARTS = 3  # rivals that a network is tried with
 SCORED: tuple[Part, Part] = ("val", "test")
 MANY_ITEMS = 5_000  # one EASE takes seconds up to here, and two minutes of one core at 12,000
 
@@ -75,10 +74,9 @@ def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
 
 
 def closed_forms(splits: RecommendSplits) -> dict[str, Ranker]:
-    """Return what a network may be added to, the best on val first: the rivals whose matrix is small enough to be served."""
-    small = {name: one for name, one in splits.rivals.items() if name != "EASE" or splits.num_items <= MANY_ITEMS}
-    best = sorted(small, key=lambda name: small[name].loss)[:MOST_STARTS]
-    return {name: typing.cast(Ranker, small[name].settings) for name in best}
+    """Return what a network may be added to: the rivals whose matrix is small enough to be served."""
+    small = {name: one.settings for name, one in splits.rivals.items() if name != "EASE" or splits.num_items <= MANY_ITEMS}
+    return typing.cast(dict[str, Ranker], small)
 
 
 def plain(settings: Ranker) -> dict[str, Any]:

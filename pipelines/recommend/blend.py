@@ -1,11 +1,10 @@
-"""Network and closed form together: their scores in the same units, and the weight that is best on val.
+"""Network and closed forms together: their scores in the same units, and the weights that are best on val.
 
 The choice is made once (`settle`) and travels in the network's layer `model.Start`: val, test and a saved model answer
 with the same one.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,95 +13,104 @@ import tensorflow as tf
 
 from pipelines import blocks
 from pipelines.pipeline import Part
-from pipelines.recommend import baselines, scoring
+from pipelines.recommend import baselines, scoring, stack
 from pipelines.recommend.closed import TIE, Linear, scores_of
 from pipelines.recommend.model import START, Start, asked
 from pipelines.recommend.splits import RecommendSplits
 
 KerasTensor = Any
-WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, math.inf)
 
 
 def start_of(network: keras.Model) -> Start:
-    """Return what a network is added to; one that starts from nothing has a weight of 0."""
+    """Return what a network is added to; one that starts from nothing counts alone."""
     layers = [layer for layer in network.layers if layer.name == START]
     return layers[0] if layers else Start()
 
 
 def settle(network: keras.Model, splits: RecommendSplits, like: keras.Model | None = None) -> None:
-    """Choose the closed form that is best on val and its weight beside the network, or take the choice of `like`."""
+    """Choose on val how much the network and each closed form count, or take the choice of `like`."""
     start = start_of(network)
     if start not in network.layers:
         return
     if like is not None:
         start.settle(**start_of(like).choice())
         return
-    rivals = baselines.closed_forms(splits)
-    name, weight = _best(network, splits, rivals)
-    start.settle(rival=name, settings=baselines.plain(rivals[name]), weight=weight)
+    start.settle(**_best(network, splits))
 
 
-def _best(network: keras.Model, splits: RecommendSplits, rivals: Mapping[str, baselines.Ranker]) -> tuple[str, float]:
-    """Return the rival and its weight with which the answers on val are best: not always the best rival, but what the network lacks."""
+def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
+    """Return the choice, as `Start` keeps it: the likeliest weights on val, and what the closed forms are worth without the network."""
+    settings = baselines.closed_forms(splits)
     some = splits.judged
-    scores = _scores(network, some, "val")
-    fitted = {name: settings.fit(splits, splits.known("val")) for name, settings in rivals.items()}
-    gains = {(name, weight): 0.0 for weight in WEIGHTS for name in rivals}
-    size = max(1, scoring.IN_MEMORY // (16 * (splits.num_items + 1)))
-    count = len(some.cases("val"))
-    for begin in range(0, count, size):
-        rows = slice(begin, min(begin + size, count))
-        its = scores(rows)
-        others = {name: scores_of(closed, some, "val", rows) for name, closed in fitted.items()}
-        for name, weight in gains:
-            ranks = scoring.ranks(np.array(blended(its, others[name], weight)), some, "val", rows)
-            gains[name, weight] += float(scoring.gain(ranks, 10).sum())
-    # The first of equals: the network alone before a blend.
-    return max(gains, key=lambda choice: gains[choice])
+    target = some.cases("val").target
+    # As many cases as fit in memory, with the scores of all; those whose target nobody can know tell nothing.
+    rows = np.flatnonzero(target > 0)[: max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1)))]
+    if not len(rows):
+        return Start().choice()
+    some = some.only("val", np.isin(np.arange(len(target)), rows))
+    target, everything = target[rows], slice(0, len(rows))
+    fitted = [one.fit(splits, splits.known("val")) for one in settings.values()]
+    closed = [stack.compressed(scores_of(one, some, "val", everything)) for one in fitted]
+    scores = np.stack([stack.standard(each) for each in (_scores(network, some, "val")(everything), *closed)], axis=-1)
+    seen = some.seen("val").toarray() > 0
+    seen[:, 0] = True
+    seen[np.arange(len(rows)), target] = False
+
+    def worth(weights: np.ndarray) -> float:
+        return float(scoring.gain(scoring.ranks(scores @ weights.astype(np.float32), some, "val", everything), 10).mean())
+
+    together, without = stack.weights(scores, target, seen), np.concatenate([[0], stack.weights(scores[:, :, 1:], target, seen)])
+    return {
+        "network": float(together[0]),
+        "closed": {
+            name: {"settings": baselines.plain(one), "weight": float(weight)}
+            for (name, one), weight in zip(settings.items(), together[1:], strict=True)
+            if weight
+        },
+        "evidence": f"on val their ndcg_10 is {worth(together):.4f}, without the network {worth(without):.4f}",
+    }
 
 
-def blended(network: np.ndarray, closed: np.ndarray, weight: float) -> np.ndarray:
-    """Return blended scores of raw ones, all (cases, items + 1); with an infinite weight the closed form's alone."""
-    if weight == 0:
+def blended(network: np.ndarray, closed: Mapping[str, np.ndarray], start: Start) -> np.ndarray:
+    """Return the weighted sum (cases, items + 1) of the network's scores and those of the closed forms of `start`, by name."""
+    if not closed:
         return network
-    return closed if math.isinf(weight) else standard(network) + weight * standard(closed)
+    total = start.network * stack.standard(network)
+    for name, scores in closed.items():
+        total += start.closed[name]["weight"] * stack.standard(stack.compressed(scores))
+    return np.asarray(total)
 
 
-def standard(scores: np.ndarray) -> np.ndarray:
-    """Return scores (cases, items + 1) with mean 0 and deviation 1 over the items of each case."""
-    own = scores[:, 1:]
-    spread = own.std(axis=1, keepdims=True)
-    return np.asarray((scores - own.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1))
-
-
-def closed_of(start: Start, splits: RecommendSplits, part: Part) -> Linear:
-    """Return the closed form of a settled start, fitted to what may be known when `part` is answered."""
-    return baselines.ranker(start.settings).fit(splits, splits.known(part))
+def closed_of(start: Start, splits: RecommendSplits, part: Part) -> dict[str, Linear]:
+    """Return the closed forms of a settled start, fitted to what may be known when `part` is answered."""
+    return {name: baselines.ranker(one["settings"]).fit(splits, splits.known(part)) for name, one in start.closed.items()}
 
 
 def describe(start: Start) -> str:
     """Return in a sentence what the answers are made of."""
-    if start.weight == 0:
+    if not start.closed:
         return "the answers are the network's alone"
-    if math.isinf(start.weight):
-        return f"the answers are those of {start.rival} alone: on val, no share of the network's scores made them better"
-    return (
-        f"the answers are the network's scores + {start.weight:g} times those of {start.rival}, both standardised: the best weight on val"
-    )
+    parts = {**({"the network": start.network} if start.network else {}), **{name: one["weight"] for name, one in start.closed.items()}}
+    whole = sum(parts.values())
+    shares = ", ".join(f"{name} {100 * weight / whole:.0f} %" for name, weight in parts.items())
+    alone = "" if start.network else " (no share of the network's scores made the targets of val likelier)"
+    return f"the answers weigh the scores of {shares}{alone}: {start.evidence}"
 
 
 def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
-    """Return the predictions of network and closed form for `part`, in the form that `scoring` describes."""
+    """Return the predictions of network and closed forms for `part`, in the form that `scoring` describes."""
     if splits.task == "rate":
         names, length = names_and_length(network)
         known = splits.rating[splits.known("val")]
         ratings = blocks.in_batches(network, asked(names, splits, part, length), 4096)
         return np.asarray(np.clip(ratings, known.min(), known.max()))
     scores, start = _scores(network, splits, part), start_of(network)
-    if start.weight == 0:
-        return scoring.ranked(scores, splits, part)
     closed = closed_of(start, splits, part)
-    return scoring.ranked(lambda rows: blended(scores(rows), scores_of(closed, splits, part, rows), start.weight), splits, part)
+
+    def both(rows: slice) -> np.ndarray:
+        return blended(scores(rows), {name: scores_of(one, splits, part, rows) for name, one in closed.items()}, start)
+
+    return scoring.ranked(both, splits, part)
 
 
 def names_and_length(network: keras.Model) -> tuple[set[str], int]:
@@ -118,17 +126,16 @@ def _scores(network: keras.Model, splits: RecommendSplits, part: Part) -> Callab
 
 
 @keras.saving.register_keras_serializable("appline")
-class BlendedScores(keras.layers.Layer):
-    """A network's scores (batch, items + 1) with those of a closed form over raw histories (batch, any length) of item ids.
+class ClosedScores(keras.layers.Layer):
+    """The scores (batch, items + 1) of a closed form over raw histories (batch, any length) of item ids, compressed.
 
-    The closed form is a sum over the history of rows of a matrix, kept as compressed sparse rows; `weights` says how
-    much the last item, the last but one, ... counts. Both scores are standardised over the items; the closed form's
-    count `weight` times as much, or alone where that is infinite.
+    The closed form is a sum over the history of rows of a matrix, kept as compressed sparse rows; `weights_of` says how
+    much the last item, the last but one, ... counts.
     """
 
-    def __init__(self, count: int, stored: int, length: int, weight: float, **kwargs: Any) -> None:
+    def __init__(self, count: int, stored: int, length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.count, self.stored, self.length, self.weight = count, stored, length, float(weight)
+        self.count, self.stored, self.length = count, stored, length
         fixed: dict[str, Any] = {"initializer": "zeros", "trainable": False}
         self.data = self.add_weight(shape=(stored,), name="data", **fixed)
         self.places = self.add_weight(shape=(stored,), dtype="int32", name="places", **fixed)
@@ -137,21 +144,22 @@ class BlendedScores(keras.layers.Layer):
         self.popularity = self.add_weight(shape=(count,), name="popularity", **fixed)
 
     @classmethod
-    def of(cls, closed: Linear, weight: float) -> "BlendedScores":
-        """Return the layer that adds the scores of `closed` with this weight."""
+    def of(cls, closed: Linear, name: str) -> "ClosedScores":
+        """Return the layer of a fitted closed form."""
         from scipy import sparse
 
         rows = sparse.csr_matrix(closed.matrix)
         weights = closed.weights if closed.weights is not None else np.zeros(0, np.float32)
-        layer = cls(len(closed.popularity), rows.nnz, len(weights), weight, name="blended")
+        layer = cls(len(closed.popularity), rows.nnz, len(weights), name=name)
         layer.set_weights([rows.data, rows.indices, rows.indptr, weights if len(weights) else np.zeros(1), closed.popularity])
         return layer
 
-    def call(self, scores: KerasTensor, history: KerasTensor) -> KerasTensor:
-        closed = self._closed(history)
-        return closed if np.isinf(self.weight) else self._standard(scores) + self.weight * self._standard(closed)
+    def call(self, history: KerasTensor) -> KerasTensor:
+        raw = self._raw(history)
+        largest = keras.ops.max(keras.ops.abs(raw), axis=1, keepdims=True)
+        return keras.ops.arcsinh(raw / (stack.FLOOR * keras.ops.where(largest > 0, largest, 1.0)))
 
-    def _closed(self, history: KerasTensor) -> KerasTensor:
+    def _raw(self, history: KerasTensor) -> KerasTensor:
         if self.length:
             history = history[:, -self.length :]
         found = tf.where(history > 0)
@@ -169,13 +177,28 @@ class BlendedScores(keras.layers.Layer):
         best = tf.reduce_max(total, axis=1, keepdims=True)
         return total + TIE * tf.where(best > 0, best, 1.0) * self.popularity
 
+    def compute_output_spec(self, history: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((history.shape[0], self.count), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "count": self.count, "stored": self.stored, "length": self.length}
+
+
+@keras.saving.register_keras_serializable("appline")
+class WeightedScores(keras.layers.Layer):
+    """The sum of several scores (batch, items + 1), each standardised over the items and times its weight."""
+
+    def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weights_of = [float(weight) for weight in weights]
+
+    def call(self, scores: Sequence[KerasTensor]) -> KerasTensor:
+        return sum(weight * self._standard(each) for weight, each in zip(self.weights_of, scores, strict=True))
+
     def _standard(self, scores: KerasTensor) -> KerasTensor:
         own = scores[:, 1:]
         spread = keras.ops.std(own, axis=1, keepdims=True)
         return (scores - keras.ops.mean(own, axis=1, keepdims=True)) / keras.ops.where(spread > 0, spread, 1.0)
 
-    def compute_output_spec(self, scores: Any, history: Any) -> keras.KerasTensor:
-        return keras.KerasTensor(scores.shape, dtype=scores.dtype)
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count, "stored": self.stored, "length": self.length, "weight": self.weight}
+        return {**super().get_config(), "weights": self.weights_of}

@@ -54,21 +54,24 @@ def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
 
 @keras.saving.register_keras_serializable("appline")
 class Start(keras.layers.Layer):
-    """Scores (batch, items + 1) as they are, and what they are added to outside of the network: a closed form with a weight.
+    """Scores (batch, items + 1) as they are, and what they are added to outside of the network: closed forms with weights.
 
-    It holds the choice made on val: the rival's name and settings, and how much its scores count; infinite: alone. The weight
-    is 0, nothing is added, until `settle` is called.
+    It holds the choice made on val: how much the network's scores count, and by the names of the closed forms their
+    `settings` (see `baselines.plain`) and `weight`. The network alone counts until `settle` is called. `evidence` says in a
+    sentence what the choice was worth.
     """
 
-    def __init__(self, rival: str = "", settings: Mapping[str, Any] | None = None, weight: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, network: float = 1.0, closed: Mapping[str, Mapping[str, Any]] | None = None, evidence: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.settle(rival, settings or {}, weight)
+        self.settle(network, closed or {}, evidence)
 
-    def settle(self, rival: str, settings: Mapping[str, Any], weight: float) -> None:
-        self.rival, self.settings, self.weight = rival, dict(settings), float(weight)
+    def settle(self, network: float, closed: Mapping[str, Mapping[str, Any]], evidence: str = "") -> None:
+        self.network, self.closed, self.evidence = float(network), {name: dict(one) for name, one in closed.items()}, evidence
 
     def choice(self) -> dict[str, Any]:
-        return {"rival": self.rival, "settings": self.settings, "weight": self.weight}
+        return {"network": self.network, "closed": self.closed, "evidence": self.evidence}
 
     def call(self, scores: KerasTensor) -> KerasTensor:
         return scores

@@ -26,7 +26,7 @@ ANSWERED = 256  # users at a time
 
 
 def served(network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = "") -> Served:
-    """Return the network, and to rank the closed form beside it, over numbers of users and items; the facts hold their ids.
+    """Return the network, and to rank the closed forms beside it, over numbers of users and items; the facts hold their ids.
 
     To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and the answer is
     `scores` (batch, items + 1). To rate, they are `user`, `item` and `history`, and the answer is `rating` (batch, 1).
@@ -45,8 +45,11 @@ def served(network: keras.Model, splits: RecommendSplits, user_column: str = "",
     if splits.task == "rank":
         start = blend.start_of(network)
         scores = answer
-        if start.weight:
-            scores = blend.BlendedScores.of(blend.closed_of(start, splits, "test"), start.weight)(answer, inputs["history"])
+        closed = blend.closed_of(start, splits, "test")
+        if closed:
+            layers = [blend.ClosedScores.of(one, f"closed_{number}") for number, one in enumerate(closed.values(), start=1)]
+            weights = [start.network, *(one["weight"] for one in start.closed.values())]
+            scores = blend.WeightedScores(weights, name="weighted")([answer, *(layer(inputs["history"]) for layer in layers)])
         answers = {"scores": scores}
         notes = (blend.describe(start),)
     else:

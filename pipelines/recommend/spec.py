@@ -17,7 +17,7 @@ class RecommendSpec:
 
     architecture: Architecture = hyper("conv", "family of the network; to rate, mf is many times faster")
     start_from: Literal["baseline", "none"] = hyper(
-        "baseline", "baseline: scores are added to those of the best closed form, with the weight that is best on val"
+        "baseline", "baseline: scores are added to those of the closed forms, with the weights that are best on val"
     )
     history: Count = hyper(50, "how many of a user's last items the network sees")
     negatives: Annotated[int, Ge(0)] = hyper(
