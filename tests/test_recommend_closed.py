@@ -111,6 +111,14 @@ def test_ease_is_the_ridge_regression_with_a_diagonal_of_zeros(splits: Recommend
         assert matrix[others, item] == pytest.approx(expected, abs=1e-5)
 
 
+def test_an_ease_to_be_saved_keeps_the_largest_weights_of_each_item(splits: RecommendSplits) -> None:
+    whole = dense(closed.Ease(penalty=2.0).fit(splits, splits.known("val")))
+    kept = dense(closed.Ease(penalty=2.0, kept=5).fit(splits, splits.known("val")))
+    assert (np.count_nonzero(kept, axis=0)[1:] <= 5).all()
+    assert np.array_equal(kept[kept != 0], whole[kept != 0])
+    assert np.allclose(np.sort(np.abs(kept), axis=0)[-5:], np.sort(np.abs(whole), axis=0)[-5:])
+
+
 def test_the_lower_triangle_is_mirrored_block_by_block() -> None:
     whole = np.random.default_rng(0).normal(size=(7, 7))
     whole = whole + whole.T
