@@ -1,6 +1,7 @@
 """What a person sees: results on stdout, progress on stderr, bars only on a terminal."""
 
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,8 +111,8 @@ def leaderboard(report: "Report") -> str:
     return table(["model", *names, "weights", "train s"], [rows[at] for at in order], title=title)
 
 
-def report(report: "Report") -> str:
-    """Return the end of a run in about a dozen lines."""
+def report(report: "Report", store: str = "") -> str:
+    """Return the end of a run in about a dozen lines; `store` is what `--tracking-uri` said: the next command needs it too."""
     from tuning.card import verdict
 
     lines = [verdict(report), leaderboard(report)]
@@ -121,7 +122,7 @@ def report(report: "Report") -> str:
     lines += [f"note       {note}" for note in report.notes]
     if report.run_id:
         lines.append(f"run        {report.run_id[:8]}  {report.url}")
-        lines.append(f"next       appline {report.domain} predict INPUT --run {report.run_id[:8]}")
+        lines.append(f"next       appline {report.domain} predict INPUT --run {report.run_id[:8]}{_at(store)}")
     return "\n".join(lines)
 
 
@@ -148,8 +149,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
-def swept(found: "Swept") -> str:
-    """Return the end of a sweep: the winner, what was found, and the final run."""
+def swept(found: "Swept", store: str = "") -> str:
+    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in `report`."""
     from tuning.card import levels
 
     failed = sum(one.score is None for one in found.trials)
@@ -167,7 +168,11 @@ def swept(found: "Swept") -> str:
         rows = [[one.number, *[f"{score:.4g}" for score in one.scores], watched(one.values)] for one in found.front]
         lines += ["", table(["trial", *names, ""], rows, title="Pareto front: no other trial is better in every objective"), ""]
     lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*main, *others]]
-    return "\n".join([*lines, "", report(found.final), f"compare    appline ui   (sweep {found.run_id[:8]})"])
+    return "\n".join([*lines, "", report(found.final, store), f"compare    appline ui{_at(store)}   (sweep {found.run_id[:8]})"])
+
+
+def _at(store: str) -> str:
+    return f" --tracking-uri {shlex.quote(store)}" if store else ""
 
 
 def estimate(cost: "Estimate") -> str:

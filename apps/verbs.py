@@ -65,7 +65,7 @@ def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         on_epoch=screen.on_epoch(epochs, objective.name),
         strategy=strategy,
     )
-    screen.result(show.report(report), report.plain())
+    screen.result(show.report(report, resolved.options["tracking_uri"]), report.plain())
     _gate(context, resolved, report)
 
 
@@ -126,7 +126,7 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
         with contextlib.closing(live.SweepScreen(screen, objectives[0].name, seats=executor.seats, max_seconds=max_seconds)) as progress:
             found = run_sweep(resolved.pipeline, space, sweep, tracker, splits=splits, executor=executor, progress=progress)
-    screen.result(show.swept(found), found.plain())
+    screen.result(show.swept(found, resolved.options["tracking_uri"]), found.plain())
     _gate(context, resolved, found.final)
 
 

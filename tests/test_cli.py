@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -237,6 +238,20 @@ def test_an_interrupted_sweep_exits_with_130_and_says_how_to_go_on(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "(recorded before)" in done.stderr
     assert len(json.loads(done.stdout)["trials"]) == 4
+
+
+@pytest.mark.slow
+def test_the_next_command_that_a_run_prints_works_as_it_stands(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "digit.png")
+    done = appline("vision", "train", *QUICK, "--tracking-uri", "my runs", folder=tmp_path)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("next "))
+    command = shlex.split(line.removeprefix("next").replace("INPUT", "digit.png"))
+    assert command[0] == "appline"
+    answered = appline(*command[1:], folder=tmp_path)
+    assert answered.returncode == 0, answered.stderr
+    assert "digit.png" in answered.stdout
 
 
 @pytest.mark.slow
