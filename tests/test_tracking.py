@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from pipelines.errors import ApplineError, UsageError
 from pipelines.pipeline import Part, Splits
@@ -310,6 +312,17 @@ def test_the_run_of_a_killed_process_becomes_killed_at_the_next_start_and_a_livi
     rows = {row.id: row for row in open_tracker(tracker.name, root=root).rows()}
     assert [rows[run_id].status for run_id in (living.id, elsewhere.id, killed)] == ["RUNNING", "RUNNING", "KILLED"]
     assert f"({process.pid} on " in rows[killed].tags["reason"]
+
+
+def test_two_processes_end_the_same_dead_runs_at_once(tmp_path: Path) -> None:
+    tracker = open_tracker("crowded", root=tmp_path)
+    for number in range(6):
+        tracker.start(f"run {number}", role="train").tags({PROCESS: f"{2**22 + 1} on {socket.gethostname()} since 1.0"})
+    # With a connection of its own to the store, as another process would.
+    other = replace(tracker, client=MlflowClient(tracking_uri=tracker.store.uri))
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(MlflowTracker.end_orphans, (tracker, other)))
+    assert {row.status for row in tracker.rows()} == {"KILLED"}
 
 
 @pytest.mark.slow

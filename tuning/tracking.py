@@ -185,9 +185,13 @@ class MlflowTracker:
 
     def end_orphans(self) -> None:
         """Mark the runs as KILLED whose process died on this machine without ending them."""
+        from mlflow.entities import RunTag
+
         for row in self.rows("attributes.status = 'RUNNING'"):
             if ended(row.tags):
-                self.client.set_tag(row.id, "reason", f"its process ended without closing it ({row.tags[PROCESS]})")
+                reason = f"its process ended without closing it ({row.tags[PROCESS]})"
+                # As a batch, which MLflow writes again when another process has noticed the same run and was first: set_tag fails then.
+                self.client.log_batch(row.id, tags=[RunTag("reason", reason)])
                 self.client.set_terminated(row.id, "KILLED", end_time=self._last_sign(row))
 
     def _last_sign(self, row: Row) -> int:
