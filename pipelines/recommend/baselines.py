@@ -18,6 +18,7 @@ from pipelines.recommend.closed import (
     Fitted,
     FittedBiases,
     ItemKNN,
+    Linear,
     Markov,
     Mean,
     Popularity,
@@ -84,6 +85,14 @@ def closed_forms(splits: RecommendSplits) -> dict[str, Ranker]:
             case Popularity() | ItemKNN() | Markov() as settings:
                 found[name] = settings
     return found
+
+
+def fitted(settings: Ranker, splits: RecommendSplits, part: Part) -> Linear:
+    """Return a closed form fitted to what may be known when `part` is answered; the same one for whoever asks again."""
+    key = settings, part
+    if key not in splits.fitted:
+        splits.fitted[key] = settings.fit(splits, splits.known(part))
+    return splits.fitted[key]
 
 
 def plain(settings: Ranker) -> dict[str, Any]:

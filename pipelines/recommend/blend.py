@@ -49,8 +49,7 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
         return Start().choice()
     some = some.only("val", np.isin(np.arange(len(target)), rows))
     target, everything = target[rows], slice(0, len(rows))
-    fitted = [one.fit(splits, splits.known("val")) for one in settings.values()]
-    closed = [stack.compressed(scores_of(one, some, "val", everything)) for one in fitted]
+    closed = [stack.compressed(scores_of(baselines.fitted(one, splits, "val"), some, "val", everything)) for one in settings.values()]
     scores = np.stack([stack.standard(each) for each in (_scores(network, some, "val")(everything), *closed)], axis=-1)
     seen = some.seen("val").toarray() > 0
     seen[:, 0] = True
@@ -83,7 +82,7 @@ def blended(network: np.ndarray, closed: Mapping[str, np.ndarray], start: Start)
 
 def closed_of(start: Start, splits: RecommendSplits, part: Part) -> dict[str, Linear]:
     """Return the closed forms of a settled start, fitted to what may be known when `part` is answered."""
-    return {name: baselines.ranker(one["settings"]).fit(splits, splits.known(part)) for name, one in start.closed.items()}
+    return {name: baselines.fitted(baselines.ranker(one["settings"]), splits, part) for name, one in start.closed.items()}
 
 
 def describe(start: Start) -> str:

@@ -14,7 +14,8 @@ from pipelines.pipeline import PARTS, Part, Splits
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from pipelines.recommend.baselines import Chosen
+    from pipelines.recommend.baselines import Chosen, Ranker
+    from pipelines.recommend.closed import Linear
 
 Task: TypeAlias = Literal["rank", "rate"]
 Method: TypeAlias = Literal["leave-last", "time", "random", "column"]
@@ -196,6 +197,11 @@ class RecommendSplits(Splits):
         from pipelines.recommend import baselines
 
         return baselines.chosen(self)
+
+    @cached_property
+    def fitted(self) -> "dict[tuple[Ranker, Part], Linear]":
+        """What `baselines.fitted` has fitted so far: a choice on val, its scores and a saved model ask for the same ones."""
+        return {}
 
     def joined(self) -> "RecommendSplits":
         """Return these splits with the interactions of val in train."""
