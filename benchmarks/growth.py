@@ -1,6 +1,7 @@
 """How `conv` to recommend grows with users: a log repeated 1, 10 and 100 times by fresh ids, seconds an epoch and peak memory.
 
-    python -m benchmarks.growth INTERACTIONS.csv [items]   # `items`: give the items fresh ids too
+    python -m benchmarks.growth INTERACTIONS.csv           # fresh ids for users
+    python -m benchmarks.growth INTERACTIONS.csv --items   # for items too
 
 Each size is fitted for two epochs in a process of its own; the second is timed.
 """
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.arguments import parser
 
 FIT = """
 import resource, sys, time
@@ -37,13 +40,17 @@ def main() -> None:
     """Write the repeated logs aside and fit to each."""
     import pandas as pd
 
-    table = pd.read_csv(sys.argv[1], dtype=str)
+    wanted = parser(__doc__)
+    wanted.add_argument("file", type=Path)
+    wanted.add_argument("--items", action="store_true", help="repeated items get fresh ids, too")
+    wanted.add_argument("--times", type=int, nargs="+", default=[1, 10, 100], help="how often the log is repeated")
+    asked = wanted.parse_args()
+    table = pd.read_csv(asked.file, dtype=str)
     table = table.rename(columns={table.columns[0]: "user", table.columns[1]: "item"})
-    both = "items" in sys.argv[2:]
     with tempfile.TemporaryDirectory() as folder:
-        for times in (1, 10, 100):
+        for times in asked.times:
             copies = [
-                table.assign(user=table["user"] + f"-{number}", **({"item": table["item"] + f"-{number}"} if both else {}))
+                table.assign(user=table["user"] + f"-{number}", **({"item": table["item"] + f"-{number}"} if asked.items else {}))
                 for number in range(times)
             ]
             path = Path(folder) / f"{times}.parquet"

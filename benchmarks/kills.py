@@ -1,6 +1,7 @@
 """Sweeps killed at random moments: is a trial lost, repeated, or left RUNNING?
 
-    python -m benchmarks.kills [KILLS]      # 50 by default
+    python -m benchmarks.kills              # 50 kills, about 45 minutes
+    python -m benchmarks.kills --kills 5
 
 A sweep of short trials runs with two workers in a real store. After a random time either the whole process group, the
 parent or one worker gets kill -9; then the sweep is resumed, until all trials are done; then the next sweep begins.
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.arguments import parser
+
 TRIALS = 20
 SPACE = ("--only-search", "--search", "conv.kernel_size=2,3", "--search", "conv.filters=4..40")
 SHORT = ("--limit", "300", "--set", "conv.blocks=2", "--trial-epochs", "3", "--epochs", "3", "--early-stop", "none")
@@ -26,7 +29,9 @@ COMMAND = ("vision", "tune", *SPACE, *SHORT, "--workers", "2", "--trials", str(T
 
 def main() -> None:
     """Kill and resume, and count."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    wanted = parser(__doc__)
+    wanted.add_argument("--kills", type=int, default=50)
+    kills = wanted.parse_args().kills
     rng = random.Random(0)
     done = Counter[str]()
     with tempfile.TemporaryDirectory() as folder:

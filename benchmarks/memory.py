@@ -1,18 +1,23 @@
 """Memory over a long sweep: the parent after 200 trials against after 20, and the most that a worker had.
 
-python -m benchmarks.memory [TRIALS]
+python -m benchmarks.memory                # 200 trials
+python -m benchmarks.memory --trials 50
 """
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.arguments import parser
+
 
 def main() -> None:
     """Run one sweep of very short trials with two workers."""
+    wanted = parser(__doc__)
+    wanted.add_argument("--trials", type=int, default=200)
+    trials = wanted.parse_args().trials
     from tuning import quiet
 
     quiet.import_tensorflow()
@@ -23,7 +28,6 @@ def main() -> None:
     from tuning.tracking import open_tracker
     from tuning.workers import LocalWorkers
 
-    trials = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     own: list[float] = []
     workers_had: list[float] = []
     parent = psutil.Process()

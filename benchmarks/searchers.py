@@ -1,6 +1,7 @@
 """Which searcher finds more with the same CPU: every searcher on the same real fits, 30 seeds each.
 
-    python -m benchmarks.searchers TABLES [SETS ...]     # TABLES: a folder, where the fits are kept between calls
+    python -m benchmarks.searchers TABLES                    # TABLES: a folder, where the fits are kept between calls
+    python -m benchmarks.searchers TABLES --sets reviews
 
 For each data set all 72 points of a space of kernel size, stride, filters and learning rate are trained once (two workers, no
 early stopping), with the curve and the CPU seconds of each. A searcher then gets its answers from that table at their
@@ -14,12 +15,13 @@ import contextlib
 import json
 import math
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from benchmarks.arguments import parser
 
 SEEDS = 30
 GOOD = 0.95
@@ -230,12 +232,15 @@ def search(name: str, folder: Path) -> None:
 
 def main() -> None:
     """Compare on every data set that is asked for."""
+    wanted = parser(__doc__)
+    wanted.add_argument("folder", type=Path, help="where the fits are kept between calls")
+    wanted.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    asked = wanted.parse_args()
     from tuning import quiet
 
     quiet.import_tensorflow()
-    folder = Path(sys.argv[1])
-    for name in sys.argv[2:] or list(SETS):
-        search(name, folder)
+    for name in asked.sets:
+        search(name, asked.folder)
 
 
 if __name__ == "__main__":

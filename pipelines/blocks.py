@@ -12,20 +12,35 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape
-from pipelines.specs import Activation
+from pipelines.layers import PositionEmbedding
+from pipelines.plan import (
+    Attention,
+    Conv,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    Parallel,
+    Plan,
+    Pool,
+    Positions,
+    Recurrent,
+    Residual,
+    Shape,
+)
 
 KerasTensor = Any  # Keras ships no types
 
 
-def apply(plan: Plan, x: KerasTensor, name: str) -> KerasTensor:
-    """Return `plan` applied to `x`, its layers called `<name>_<position>_<kind>`."""
+def apply(plan: Plan, x: KerasTensor, name: str, seen: KerasTensor | None = None) -> KerasTensor:
+    """Return `plan` applied to `x`, its layers called `<name>_<position>_<kind>`; attention looks at the steps `seen` (batch, steps)."""
     for position, layer in enumerate(plan, start=1):
-        x = _layer(layer, x, f"{name}_{position}")
+        x = _layer(layer, x, f"{name}_{position}", seen)
     return x
 
 
-def _layer(layer: Layer, x: KerasTensor, name: str) -> KerasTensor:
+def _layer(layer: Layer, x: KerasTensor, name: str, seen: KerasTensor | None) -> KerasTensor:
     match layer:
         case Conv():
             return conv(layer, x, name)
@@ -40,6 +55,12 @@ def _layer(layer: Layer, x: KerasTensor, name: str) -> KerasTensor:
             return global_pool(layer, x, name)
         case Recurrent():
             return recurrent(layer, x, name)
+        case Positions():
+            return PositionEmbedding(name=f"{name}_positions")(x)
+        case Attention():
+            return attention(layer, x, name, seen)
+        case LayerNorm():
+            return normalise("layer", x, name)
         case Dense():
             return dense(layer, x, name)
         case Dropout():
@@ -129,27 +150,14 @@ def dense(layer: Dense, x: KerasTensor, name: str) -> KerasTensor:
     )(x)
 
 
-def attention(
-    x: KerasTensor,
-    heads: int,
-    hidden: int,
-    *,
-    activation: Activation,
-    dropout: float,
-    name: str,
-    seen: KerasTensor | None = None,
-    causal: bool = False,
-) -> KerasTensor:
-    """Return `(batch, steps, channels)` after each step has seen the others, or with `causal` those before it, then a dense pair.
-
-    Layers are normalised before, not after (Xiong et al. 2020). `seen` `(batch, steps)` says which steps may be looked at.
-    """
+def attention(layer: Attention, x: KerasTensor, name: str, seen: KerasTensor | None = None) -> KerasTensor:
+    """Return `(batch, steps, channels)` after each step has seen those that `seen` `(batch, steps)` allows, then a dense pair."""
     width = x.shape[-1]
-    normal = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
-    attend = keras.layers.MultiHeadAttention(heads, width // heads, dropout=dropout, name=name)
-    x = x + attend(normal, normal, attention_mask=None if seen is None else seen[:, None, :], use_causal_mask=causal)
-    normal = keras.layers.LayerNormalization(name=f"{name}_mlp_norm")(x)
-    return x + apply((Dense(units=hidden, activation=activation), Dense(units=width)), normal, f"{name}_mlp")
+    normal = normalise("layer", x, name)
+    attend = keras.layers.MultiHeadAttention(layer.heads, width // layer.heads, dropout=layer.dropout, name=f"{name}_attention")
+    x = x + attend(normal, normal, attention_mask=None if seen is None else seen[:, None, :], use_causal_mask=layer.causal)
+    pair = (Dense(units=layer.expansion * width, activation=layer.activation), Dense(units=width))
+    return x + apply(pair, normalise("layer", x, f"{name}_mlp"), f"{name}_mlp")
 
 
 def labelled(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, KerasTensor]:

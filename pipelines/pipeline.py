@@ -145,12 +145,16 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         """Read the data and split it. Raises `DataError` for data that cannot be used."""
 
     @abstractmethod
-    def check(self, spec: Spec, splits: Sp) -> None:
-        """Raise `ImpossibleSpec` when no network can have this spec, by arithmetic, without calling Keras."""
-
     def cost(self, spec: Spec, splits: Sp) -> "Cost | None":
-        """Return what the network of `spec` costs, by arithmetic, without calling Keras; None where that does not reach."""
-        return None
+        """Return what the network of `spec` costs, by arithmetic, without calling Keras; None where that does not reach.
+
+        Raises:
+            ImpossibleSpec: no network can have this spec.
+        """
+
+    def check(self, spec: Spec, splits: Sp) -> None:
+        """Raise `ImpossibleSpec` when no network can have this spec."""
+        self.cost(spec, splits)
 
     @abstractmethod
     def build(self, spec: Spec, splits: Sp) -> "keras.Model":

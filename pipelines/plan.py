@@ -159,6 +159,48 @@ class Recurrent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Positions:
+    """A learned vector for each position of `(steps, channels)`, added to it: attention by itself knows no order."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape, params=math.prod(shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """Each step of `(steps, channels)` sees the others, or with `causal` those before it, then a dense pair (Vaswani et al. 2017).
+
+    Layers are normalised before, not after (Xiong et al. 2020); heads share the channels; in between, the pair has
+    `expansion` times as many.
+    """
+
+    heads: int
+    activation: Activation
+    dropout: float = 0.0
+    causal: bool = False
+    expansion: int = 2
+
+    def cost(self, shape: Shape) -> Cost:
+        steps, channels = shape
+        if channels < self.heads:
+            raise ImpossibleSpec(f"Each attention head needs a channel. Received: heads={self.heads}, {channels} channels")
+        inner, hidden = channels // self.heads * self.heads, self.expansion * channels
+        dense = 4 * channels * inner + 2 * channels * hidden  # query, key, value and answer; the pair
+        biases = 3 * inner + channels + hidden + channels
+        norms = 2 * 2 * channels
+        # Each step is compared with each, and takes a share of each.
+        return Cost(shape=shape, params=dense + biases + norms, macs=steps * dense + 2 * steps * steps * inner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """Layer normalisation over the channels, where it stands by itself."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape, params=2 * shape[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dense:
     """A dense layer; without activation, an output."""
 
@@ -183,7 +225,7 @@ class Dropout:
         return Cost(shape=shape)
 
 
-Layer: TypeAlias = Conv | Pool | Residual | Parallel | GlobalPool | Recurrent | Dense | Dropout
+Layer: TypeAlias = Conv | Pool | Residual | Parallel | GlobalPool | Recurrent | Positions | Attention | LayerNorm | Dense | Dropout
 Plan: TypeAlias = tuple[Layer, ...]
 
 

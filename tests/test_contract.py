@@ -5,8 +5,9 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -15,8 +16,9 @@ import pytest
 
 from apps import flags
 from pipelines import DOMAINS, config, pipeline_class
+from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import PARTS, Pipeline
-from pipelines.space import flatten, hyperparameters, replace
+from pipelines.space import Choice, Domain, Space, flatten, hyperparameters, replace
 from tests.samples import small_log, small_series, small_texts
 from tests.tiny import LinePipeline
 from tuning import compare
@@ -25,6 +27,16 @@ from tuning.runs import NullTracker
 from tuning.train import read_model, train, write_model
 
 AnyPipeline = Pipeline[Any, Any]
+WIDER: dict[str, Domain] = {
+    "start_from": Choice(("none",)),
+    "conv.stride": Choice((1, 2)),
+    "conv.padding": Choice(("same", "causal")),
+    "recurrent.layers": Choice((1, 2)),
+    "recurrent.bidirectional": Choice((True, False)),
+    "head.units": Choice((0, 8)),
+    "heads": Choice((1, 2)),
+    "embedding.ngrams": Choice((1, 3)),
+}
 SHORT: dict[str, dict[str, object]] = {
     "vision": {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 2},
     "text": {"conv.filters": 8, "embedding.width": 8, "train.epochs": 2},
@@ -73,6 +85,22 @@ def test_the_default_spec_is_a_point_of_its_own_space(pipeline: AnyPipeline, spl
     pipeline.check(pipeline.spec_type(), splits)
     assert set(pipeline.search) <= set(hyperparameters(pipeline.spec_type))
     pipeline.space(pipeline.spec_type(), pipeline.search)
+
+
+def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: AnyPipeline, splits: Any) -> None:
+    """So a limit on size is kept before anything is built."""
+    known, rng = hyperparameters(pipeline.spec_type), np.random.default_rng(0)
+    domains = {**pipeline.search, **{key: domain for key, domain in WIDER.items() if key in known}}
+    architectures = get_args(known["architecture"].type) if "architecture" in known else ()
+    specs = [replace(pipeline.spec_type(), {"architecture": name}) for name in architectures]
+    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), domains=domains).draw(rng)) for _ in range(15)]
+    counted = 0
+    for spec in specs:
+        with suppress(ImpossibleSpec):
+            if cost := pipeline.cost(spec, splits):
+                assert pipeline.build(spec, splits).count_params() == cost.params, flatten(spec)
+                counted += 1
+    assert counted >= 10
 
 
 def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: Any) -> None:

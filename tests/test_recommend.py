@@ -1,11 +1,13 @@
 """Recommending networks: none looks ahead, none is given what it may not know, and what is served."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.pipeline import Served
@@ -93,6 +95,17 @@ def test_every_architecture_learns_both_tasks(pipeline: RecommendPipeline, archi
     fitted = fit(chosen, replace(RecommendSpec(), values), splits, seed=1, watch=Watch(objective=chosen.objective_for(splits)))
     assert fitted.history["loss"][-1] < fitted.history["loss"][0]
     assert np.isfinite(chosen.predict(fitted.model, splits, "test")).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("task", ["rank", "rate"])
+def test_arithmetic_counts_the_weights_of_both_tasks_with_features(pipeline: RecommendPipeline, architecture: str, task: str) -> None:
+    splits = RecommendPipeline(data=pipeline.data, task=task).load()  # type: ignore[arg-type]
+    splits = dataclasses.replace(splits, features=sparse.identity(splits.num_items + 1, format="csr")[:, :3])
+    spec = replace(RecommendSpec(), {**SMALL, "architecture": architecture})
+    cost = pipeline.cost(spec, splits)
+    assert cost
+    assert pipeline.build(spec, splits).count_params() == cost.params
 
 
 def test_windows_hold_every_target_of_train_once_with_what_came_before(splits: RecommendSplits) -> None:

@@ -61,6 +61,13 @@ def test_what_cannot_be_built_is_never_proposed(tuner: str) -> None:
     assert all(proposal.values["conv.kernel_size"] != 7 for proposal in found)
 
 
+@pytest.mark.parametrize("tuner", ["tpe", "random"])
+def test_the_little_that_a_limit_leaves_of_an_endless_space_is_found(tuner: str) -> None:
+    rates: dict[str, Domain] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2)}
+    found = ask_all(searcher(rates, tuner=tuner, feasible=lambda values: float(values["train.learning_rate"]) < 1.1e-4), 5)
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
 def test_the_defaults_are_the_first_trial(tuner: str) -> None:
     first = searcher(tuner=tuner).ask()

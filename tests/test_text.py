@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.plan import measure
 from pipelines.space import replace
-from pipelines.text import closed, plans
+from pipelines.text import closed
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
@@ -54,11 +53,18 @@ def test_every_network_can_begin_with_nothing(pipeline: TextPipeline, splits: Te
     assert pipeline.predict(network, splits, "val").shape == (splits.sizes()["val"], 2)
 
 
-@pytest.mark.parametrize("architecture", ["textcnn", "cnn_rnn", "lstm", "gru"])
-def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
-    spec = replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none", "conv.stride": 2})
-    cost = measure((*plans.body(spec), *plans.head(spec, 2)), (splits.length, 8))
-    assert pipeline.build(spec, splits).count_params() == cost.params + (2 + len(splits.vocabulary)) * 8
+@pytest.mark.parametrize("architecture", ["textcnn", "transformer"])
+@pytest.mark.parametrize("first", ["2 10\n", ""])
+def test_arithmetic_counts_the_vectors_of_a_file(
+    pipeline: TextPipeline, splits: TextSplits, architecture: str, first: str, tmp_path: Path
+) -> None:
+    """Ten numbers a word, which four heads do not share evenly; word2vec's format begins with the number of words and the width."""
+    words = "".join(f"{word} {' '.join(['0.5'] * 10)}\n" for word in splits.vocabulary[:2])
+    (tmp_path / "vectors.txt").write_text(first + words)
+    spec = replace(TextSpec(), {**SMALL, "architecture": architecture, "embedding.vectors": str(tmp_path / "vectors.txt"), "heads": 4})
+    cost = pipeline.cost(spec, splits)
+    assert cost
+    assert pipeline.build(spec, splits).count_params() == cost.params
 
 
 def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPipeline, splits: TextSplits) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from pipelines.errors import UsageError
 from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
+from tuning.origin import this_process
 from tuning.trials import Task
 from tuning.workers import LocalWorkers, count_workers
 
@@ -103,6 +106,7 @@ def test_other_workers_are_refused(asked: str) -> None:
 def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> None:
     program = """
 from tests.tiny import WORK, Listener, line_task
+from tuning.origin import this_process
 from tuning.workers import LocalWorkers
 
 class Tells(Listener):
@@ -126,6 +130,16 @@ if __name__ == "__main__":
     while folder.exists() and time.monotonic() < until:
         time.sleep(0.2)
     assert not folder.exists()
+
+
+def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    owners = {"dead": f"{2**22 + 1} on {socket.gethostname()} since 1.0", "living": this_process(), "elsewhere": "1 on elsewhere since 1.0"}
+    for name, owner in owners.items():
+        (tmp_path / f"appline-{name}").mkdir()
+        (tmp_path / f"appline-{name}" / "process").write_text(owner)
+    LocalWorkers(0).close()
+    assert {path.name for path in tmp_path.iterdir()} == {"appline-living", "appline-elsewhere"}
 
 
 @pytest.mark.slow

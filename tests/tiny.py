@@ -12,6 +12,7 @@ import numpy as np
 
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.pipeline import PARTS, Baseline, Objective, Part, Pipeline, Served, Splits, option
+from pipelines.plan import Cost, Dense, measure
 from pipelines.space import Choice, Domain, hyper, replace
 from pipelines.specs import TrainSpec
 from tuning.trials import Outcome, Task, Work
@@ -57,9 +58,10 @@ class LinePipeline(Pipeline[LineSpec, LineSplits]):
         y = {part: (2 * x[part] + rng.normal(scale=0.1, size=(64, 1))).astype("float32") for part in PARTS}
         return LineSplits(dataset="line", digest=f"line-{self.seed}", x=x, y=y)
 
-    def check(self, spec: LineSpec, splits: LineSplits) -> None:
+    def cost(self, spec: LineSpec, splits: LineSplits) -> Cost:
         if spec.units == 13:
             raise ImpossibleSpec("13 units bring bad luck")
+        return measure((Dense(units=spec.units), Dense(units=1)), (1,))
 
     def build(self, spec: LineSpec, splits: LineSplits) -> Any:
         import keras

@@ -16,9 +16,10 @@ import numpy as np
 from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain, Scalar, Space
 
-# Random draws before what is left of a small space is listed, and the largest space that is.
-DRAWS = 200
-LISTED = 50_000
+# The largest space of which what is left is listed after so many random draws; a larger one is drawn from for longer, because a
+# limit may leave little of it.
+LISTED, DRAWS = 50_000, 200
+PATIENT_DRAWS = 5_000
 HYPERBAND_FACTOR = 3
 STARTUP = 5  # scored trials before the Parzen estimator has something to say
 SUGGESTIONS = 10  # of the estimator, before a random new point is taken instead
@@ -97,15 +98,16 @@ class _Careful:
         oracle: Any = self
         if (values := self._first_values()) is not None:
             return values
-        for _ in range(DRAWS):
+        count = self.appline_space.count()
+        listed = count is not None and count <= LISTED
+        for _ in range(DRAWS if listed else PATIENT_DRAWS):
             values = {}
             for hp in oracle.hyperparameters.space:
                 values[hp.name] = hp.random_sample(oracle._seed_state)
                 oracle._seed_state += 1
             if self.fresh(values):
                 return values
-        count = self.appline_space.count()
-        if count is None or count > LISTED:
+        if not listed:
             return None
         left = list(self.appline_space.grid())
         np.random.default_rng(oracle._seed_state).shuffle(left)

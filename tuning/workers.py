@@ -24,10 +24,12 @@ from typing import Any, Literal
 
 from pipelines.errors import UsageError
 from tuning.executors import RECYCLED, Brain, Patience
+from tuning.origin import PROCESS, ended, this_process
 from tuning.trials import Outcome, Task, Work
 
 PER_WORKER = 1.5 * 2**30  # bytes: TensorFlow, a small network and its batches
 ENDING = 5.0  # seconds
+PREFIX, OWNER = "appline-", "process"  # of a folder with a sweep's data, and of the file in it that says whose it is
 LONGEST_WAIT = 3600.0
 
 # What a worker says. A trial's time begins with the first: a new process needs seconds to import TensorFlow.
@@ -60,6 +62,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def _remove_leftovers() -> None:
+    """Remove the data of sweeps that were killed together with all their workers: nobody else was left to do it."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
+        with contextlib.suppress(OSError):  # somebody else's, or just being removed
+            if ended({PROCESS: owner.read_text()}):
+                shutil.rmtree(owner.parent)
+
+
 @dataclass(eq=False)
 class _Worker:
     process: SpawnProcess
@@ -84,7 +94,9 @@ class LocalWorkers:
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.trial_seconds)
-        self._folder = tempfile.TemporaryDirectory(prefix="appline-", ignore_cleanup_errors=True)
+        _remove_leftovers()
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        (Path(self._folder.name) / OWNER).write_text(this_process())
         self._work = Path()
         self._runs = 0
         # At once: TensorFlow loads while the parent computes baselines.

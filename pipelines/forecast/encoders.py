@@ -8,8 +8,7 @@ import keras
 from pipelines import blocks
 from pipelines.forecast import plans
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.layers import Interpolate, PositionEmbedding
-from pipelines.plan import Dense, Dropout
+from pipelines.layers import Interpolate
 
 KerasTensor = Any
 
@@ -19,11 +18,9 @@ def encode(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
     match spec.architecture:
         case "nhits":
             return _nhits(spec, x, horizon)
-        case "patch_transformer":
-            x = _transformer(spec, blocks.apply(plans.stem(spec), x, "patches"))
         case "linear":
             x = _decomposed(spec, x[:, :, :1])  # covariates reach the decoder by themselves
-        case "conv" | "lstm" | "gru":
+        case "conv" | "patch_transformer" | "lstm" | "gru":
             x = blocks.apply(plans.encoder(spec), x, "encoder")
     x = blocks.apply(plans.bridge(spec, horizon), x, "bridge")
     return keras.layers.Reshape((horizon, spec.width), name="context")(x)
@@ -35,17 +32,6 @@ def _decomposed(spec: ForecastSpec, x: KerasTensor) -> KerasTensor:
     return keras.layers.Flatten(name="decomposed")(keras.layers.Concatenate(name="parts")([trend, x - trend]))
 
 
-def _transformer(spec: ForecastSpec, x: KerasTensor) -> KerasTensor:
-    """Return patches that have seen each other (PatchTST, Nie et al. 2023; layers are normalised before, not after)."""
-    filters = spec.conv.filters
-    x = PositionEmbedding(name="positions")(x)
-    for block in range(1, spec.conv.blocks + 1):
-        x = blocks.attention(
-            x, spec.heads, 2 * filters, activation=spec.conv.activation, dropout=spec.head.dropout, name=f"attention_{block}"
-        )
-    return keras.layers.Flatten(name="patches_flat")(keras.layers.LayerNormalization(name="last_norm")(x))
-
-
 def _nhits(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
     """Return the sum of blocks that look at the history ever more finely (N-HiTS, Challu et al. 2023).
 
@@ -54,11 +40,9 @@ def _nhits(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
     """
     lookback, channels = x.shape[1:]
     forecasts = []
-    for block in range(spec.conv.blocks + 1):
-        size = max(spec.conv.kernel_size // 2**block, 1)
+    for block, size in enumerate(plans.pools(spec)):
         pooled = keras.layers.MaxPooling1D(size, padding="same", name=f"nhits_{block}_pool")(x)
-        hidden = (Dense(units=spec.head.units or 64, activation=spec.conv.activation), Dropout(rate=spec.head.dropout))
-        code = blocks.apply(hidden, keras.layers.Flatten(name=f"nhits_{block}_flat")(pooled), f"nhits_{block}")
+        code = blocks.apply(plans.code(spec), keras.layers.Flatten(name=f"nhits_{block}_flat")(pooled), f"nhits_{block}")
         forecasts.append(_knots(code, math.ceil(horizon / size), horizon, spec.width, f"nhits_{block}_forecast"))
         x = x - _knots(code, math.ceil(lookback / size), lookback, channels, f"nhits_{block}_backcast")
     return keras.layers.Add(name="context")(forecasts) if len(forecasts) > 1 else forecasts[0]

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from pipelines import blocks
+from pipelines.forecast import plans
 from pipelines.forecast.encoders import encode
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, ForecastSplits
 from pipelines.layers import QuantileSpread, WindowScale
-from pipelines.plan import Dense, Dropout
 
 KerasTensor = Any
 SAMPLED = 2_000  # windows whose errors say how wide the quantiles begin
@@ -33,7 +33,9 @@ def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
 
     seen = _normalised(history, last, scale)
     context = encode(spec, seen, splits.horizon)
-    raw = _decode(spec, context, _echo(seen, splits), future)
+    known = [tensor for tensor in (context, _echo(seen, splits), future) if tensor is not None]
+    ahead = keras.layers.Concatenate(name="steps")(known) if len(known) > 1 else context
+    raw = blocks.apply(plans.head(), blocks.apply(plans.decoder(spec), ahead, "decoder"), "head")
 
     spread = QuantileSpread(name="quantiles")
     shape = spread(raw)
@@ -65,22 +67,10 @@ def _echo(seen: KerasTensor, splits: ForecastSplits) -> KerasTensor | None:
 
     So the decoder can tell a working day that follows a holiday from one that follows its like.
     """
-    rows = []
     ahead = np.arange(splits.horizon)
-    for season in (splits.season, 7 * splits.season):
-        back = splits.lookback + ahead - season * (ahead // season + 1)
-        if 1 < season <= splits.lookback:
-            rows.append(keras.ops.take(seen, back, axis=1))
+    back = [splits.lookback + ahead - season * (ahead // season + 1) for season in plans.seasons(splits)]
+    rows = [keras.ops.take(seen, one, axis=1) for one in back]
     return keras.layers.Concatenate(name="echo")(rows) if len(rows) > 1 else (rows[0] if rows else None)
-
-
-def _decode(spec: ForecastSpec, context: KerasTensor, echo: KerasTensor | None, future: KerasTensor | None) -> KerasTensor:
-    """Return raw outputs (batch, horizon, 1 + levels), zero before training, from what is known of each step."""
-    known = [tensor for tensor in (context, echo, future) if tensor is not None]
-    x = keras.layers.Concatenate(name="steps")(known) if len(known) > 1 else context
-    if spec.architecture != "linear" and spec.head.units:
-        x = blocks.apply((Dense(units=spec.head.units, activation=spec.conv.activation), Dropout(rate=spec.head.dropout)), x, "decoder")
-    return blocks.apply((Dense(units=1 + len(LEVELS), zeros=True),), x, "head")
 
 
 def _start(model: keras.Model, spread: QuantileSpread, spec: ForecastSpec, splits: ForecastSplits) -> None:

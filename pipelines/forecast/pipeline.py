@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pipelines.forecast.splits import ForecastSplits
+    from pipelines.plan import Cost
 
 CONVOLVED: tuple[Scalar, ...] = ("conv", "lstm", "gru", "patch_transformer")
 
@@ -99,10 +100,10 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
 
         return data.load(self)
 
-    def check(self, spec: ForecastSpec, splits: "ForecastSplits") -> None:
+    def cost(self, spec: ForecastSpec, splits: "ForecastSplits") -> "Cost":
         from pipelines.forecast import plans
 
-        plans.check(spec, (splits.lookback, splits.num_channels), splits.horizon)
+        return plans.cost(spec, splits)
 
     def build(self, spec: ForecastSpec, splits: "ForecastSplits") -> "keras.Model":
         from pipelines.forecast import model

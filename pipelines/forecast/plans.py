@@ -1,42 +1,77 @@
-"""The forecasting encoders as plans, measured by arithmetic before Keras is called."""
+"""The forecasting networks as plans, measured by arithmetic before Keras is called."""
 
 import dataclasses
+import math
+from collections.abc import Iterator
 
 from pipelines.errors import ImpossibleSpec
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.plan import Dense, Dropout, GlobalPool, Layer, Plan, Recurrent, Residual, Shape, conv, measure, pool
+from pipelines.forecast.splits import LEVELS, ForecastSplits
+from pipelines.plan import (
+    Attention,
+    Cost,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    Plan,
+    Positions,
+    Recurrent,
+    Residual,
+    conv,
+    measure,
+    pool,
+)
 
 BODY_KERNEL = 3  # of the residual blocks behind the patches; `conv.kernel_size` is the patch itself
 
 
-def check(spec: ForecastSpec, shape: Shape, horizon: int) -> None:
-    """Raise `ImpossibleSpec` when the history (lookback, channels) cannot go through this network."""
-    lookback = shape[0]
+def cost(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
+    """Return what the whole network costs, one window ahead.
+
+    Raises:
+        ImpossibleSpec: the history cannot go through this network.
+    """
+    lookback, horizon = splits.lookback, splits.horizon
+    _check(spec, lookback)
+    match spec.architecture:
+        case "nhits":
+            context = _nhits(spec, splits)
+        case "linear":
+            context = measure(bridge(spec, horizon), (2 * lookback,))
+        case _:
+            context = measure((*encoder(spec), *bridge(spec, horizon)), (lookback, splits.num_channels))
+    known = spec.width + len(seasons(splits)) * splits.num_channels + splits.num_future
+    ahead = measure((*decoder(spec), *head()), (horizon, known))
+    spread = horizon * (len(LEVELS) - 1)  # between neighbouring quantiles
+    ridge = measure((Dense(units=horizon),), (lookback,)) if spec.start_from == "ridge" else Cost(shape=())
+    return Cost(
+        shape=ahead.shape, params=context.params + ahead.params + spread + ridge.params, macs=context.macs + ahead.macs + ridge.macs
+    )
+
+
+def _check(spec: ForecastSpec, lookback: int) -> None:
     if spec.conv.kernel_size > lookback:
         raise ImpossibleSpec(f"conv.kernel_size={spec.conv.kernel_size} is longer than the history of {lookback} steps (--lookback)")
     if spec.architecture == "patch_transformer" and spec.conv.filters % spec.heads:
         raise ImpossibleSpec(f"conv.filters must be a multiple of heads. Received: conv.filters={spec.conv.filters}, heads={spec.heads}")
     if spec.architecture == "conv" and spec.conv.padding == "valid":
         raise ImpossibleSpec("The residual blocks of architecture=conv keep extents: conv.padding is same or causal. Received: valid")
-    if spec.architecture in ("conv", "lstm", "gru"):
-        measure((*encoder(spec), *bridge(spec, horizon)), shape)
-    elif spec.architecture == "patch_transformer":
-        measure(stem(spec), shape)
-
-
-def stem(spec: ForecastSpec) -> Plan:
-    """Return the patches: one strided convolution over the history."""
-    return (conv(spec.conv, stride=spec.conv.stride),)
 
 
 def encoder(spec: ForecastSpec) -> Plan:
-    """Return the plan of a convolutional or recurrent encoder."""
+    """Return the plan of a convolutional, attending or recurrent encoder: patches, then what makes one vector of them."""
+    patches = conv(spec.conv, stride=spec.conv.stride)
+    if spec.architecture == "patch_transformer":  # PatchTST, Nie et al. 2023
+        seen = Attention(heads=spec.heads, activation=spec.conv.activation, dropout=spec.head.dropout)
+        return (patches, Positions(), *[seen] * spec.conv.blocks, LayerNorm(), GlobalPool(kind="flatten"))
     if spec.architecture == "conv":
         between = pool(spec.conv)
         body: list[Layer] = [_dilated(spec, 0)]
         for block in range(1, spec.conv.blocks):
             body += [*between, _dilated(spec, block)]
-        return (*stem(spec), *body, GlobalPool(kind=spec.head.pooling))
+        return (patches, *body, GlobalPool(kind=spec.head.pooling))
     cell = "lstm" if spec.architecture == "lstm" else "gru"
     stack: list[Recurrent | Dropout] = []
     for layer in range(spec.recurrent.layers):
@@ -46,7 +81,7 @@ def encoder(spec: ForecastSpec) -> Plan:
         stack.append(
             Recurrent(cell=cell, units=spec.recurrent.units, bidirectional=spec.recurrent.bidirectional, sequences=not last)  # type: ignore[arg-type]
         )
-    return (*stem(spec), *stack)
+    return (patches, *stack)
 
 
 def _dilated(spec: ForecastSpec, block: int) -> Residual:
@@ -61,3 +96,42 @@ def bridge(spec: ForecastSpec, horizon: int) -> Plan:
     if spec.architecture == "linear" or not spec.head.units:
         return (Dropout(rate=spec.head.dropout), out)
     return (Dropout(rate=spec.head.dropout), Dense(units=spec.head.units, activation=spec.conv.activation), out)
+
+
+def decoder(spec: ForecastSpec) -> Plan:
+    """Return the layers that mix what is known of each step ahead."""
+    if spec.architecture == "linear" or not spec.head.units:
+        return ()
+    return (Dense(units=spec.head.units, activation=spec.conv.activation), Dropout(rate=spec.head.dropout))
+
+
+def head() -> Plan:
+    """Return what makes of it a mean and quantiles, zero before training."""
+    return (Dense(units=1 + len(LEVELS), zeros=True),)
+
+
+def seasons(splits: ForecastSplits) -> list[int]:
+    """Return how far back the decoder looks for each step ahead: one season and seven, where that is in sight."""
+    return [season for season in (splits.season, 7 * splits.season) if 1 < season <= splits.lookback]
+
+
+def code(spec: ForecastSpec) -> Plan:
+    """Return the dense layers of one block of `nhits`."""
+    return (Dense(units=spec.head.units or 64, activation=spec.conv.activation), Dropout(rate=spec.head.dropout))
+
+
+def pools(spec: ForecastSpec) -> Iterator[int]:
+    """Yield for each block of `nhits` how many steps it pools over: kernel_size / 2^block, for `conv.blocks` + 1 of them."""
+    return (max(spec.conv.kernel_size // 2**block, 1) for block in range(spec.conv.blocks + 1))
+
+
+def _nhits(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
+    lookback, horizon, channels = splits.lookback, splits.horizon, splits.num_channels
+    total, sizes = Cost(shape=(horizon, spec.width)), list(pools(spec))
+    for block, size in enumerate(sizes):
+        hidden = measure(code(spec), (math.ceil(lookback / size) * channels,))
+        knots = [math.ceil(horizon / size) * spec.width]
+        knots += [math.ceil(lookback / size) * channels] if block < len(sizes) - 1 else []
+        for one in (hidden, *(measure((Dense(units=units),), hidden.shape) for units in knots)):
+            total = Cost(shape=total.shape, params=total.params + one.params, macs=total.macs + one.macs)
+    return total

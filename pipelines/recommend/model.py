@@ -12,7 +12,7 @@ import numpy as np
 
 from pipelines.layers import ItemTable
 from pipelines.pipeline import Part
-from pipelines.recommend import encoders
+from pipelines.recommend import encoders, plans
 from pipelines.recommend.closed import Biases
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
@@ -27,15 +27,15 @@ def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
     table = _table(spec, splits)
     inputs: dict[str, KerasTensor] = {}
     x = user = real = None
-    if spec.architecture in encoders.BY_HISTORY:
+    if spec.architecture in plans.BY_HISTORY:
         inputs["history"] = keras.Input((spec.history,), dtype="int32", name="history")
         real = keras.ops.not_equal(inputs["history"], 0)
         x = table(inputs["history"])
         if spec.dropout:
             x = keras.layers.Dropout(spec.dropout, name="history_dropout")(x)
-    if spec.architecture in encoders.BY_USER or splits.task == "rate":
+    if spec.architecture in plans.BY_USER or splits.task == "rate":
         inputs["user"] = keras.Input((), dtype="int32", name="user")
-    if spec.architecture in encoders.BY_USER:
+    if spec.architecture in plans.BY_USER:
         user = _vectors(splits.num_users + 1, spec.conv.filters, "user_vectors")(inputs["user"])
 
     states = encoders.encode(spec, x, user, real)

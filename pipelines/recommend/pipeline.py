@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
+    from pipelines.plan import Cost
     from pipelines.recommend.splits import RecommendSplits
 
 RANK = Objective(name="val_ndcg_10", direction="max")
@@ -96,10 +97,10 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
 
         return data.load(self)
 
-    def check(self, spec: RecommendSpec, splits: "RecommendSplits") -> None:
-        from pipelines.recommend import encoders
+    def cost(self, spec: RecommendSpec, splits: "RecommendSplits") -> "Cost":
+        from pipelines.recommend import plans
 
-        encoders.check(spec)
+        return plans.cost(spec, splits)
 
     def build(self, spec: RecommendSpec, splits: "RecommendSplits") -> "keras.Model":
         from pipelines.recommend import model

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.pipeline import Part
-from pipelines.recommend import encoders
+from pipelines.recommend import plans
 from pipelines.recommend.model import asked
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
@@ -123,7 +123,7 @@ def compile_arguments(splits: RecommendSplits) -> dict[str, Any]:
 
 def batches(splits: RecommendSplits, part: Part, spec: RecommendSpec, shuffle_seed: int | None) -> tf.data.Dataset:
     """Return batches of the network's inputs with what is to be learned; see `NextItem` for the forms of a target to rank."""
-    names = {name for name, users in (("user", encoders.BY_USER), ("history", encoders.BY_HISTORY)) if spec.architecture in users}
+    names = {name for name, users in (("user", plans.BY_USER), ("history", plans.BY_HISTORY)) if spec.architecture in users}
     if splits.task == "rate":
         found = asked({*names, "user", "item"}, splits, part, spec.history)
         data = (found, splits.cases(part).rating[:, None])

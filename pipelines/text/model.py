@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import blocks
-from pipelines.layers import HashedNgrams, PositionEmbedding, Scale
+from pipelines.layers import HashedNgrams, Scale
 from pipelines.pipeline import Part
 from pipelines.plan import GlobalPool
 from pipelines.text import plans
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
 KerasTensor = Any
-BUCKETS = 50_000  # vectors that runs of tokens share (Joulin et al. 2017)
 
 
 def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
@@ -35,7 +34,7 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
         case "fasttext":
             features = _averaged(spec, tokens, embedded, real)
         case "transformer":
-            features = _attended(spec, embedded, real)
+            features = _pooled(spec, blocks.apply(plans.attended(spec), embedded, "attention", seen=real), real)
         case _:
             features = blocks.apply(plans.body(spec), embedded, "body")
     features = keras.layers.Identity(name="features")(features)
@@ -67,9 +66,9 @@ def _embedded(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> Kera
 def _averaged(spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, real: KerasTensor) -> KerasTensor:
     """Return the mean vector of tokens and of runs of tokens (Joulin et al. 2017)."""
     vectors, masks = [embedded], [real]
-    for size in range(2, min(spec.embedding.ngrams, tokens.shape[1]) + 1):
-        runs = HashedNgrams(size, BUCKETS, name=f"runs_{size}")(tokens)
-        table = keras.layers.Embedding(1 + BUCKETS, embedded.shape[-1], embeddings_initializer="zeros", name=f"embedding_runs_{size}")
+    for size in plans.runs(spec, tokens.shape[1]):
+        runs = HashedNgrams(size, plans.BUCKETS, name=f"runs_{size}")(tokens)
+        table = keras.layers.Embedding(1 + plans.BUCKETS, embedded.shape[-1], embeddings_initializer="zeros", name=f"embedding_runs_{size}")
         vectors.append(table(runs))
         masks.append(keras.ops.not_equal(runs, PADDING))
     if len(vectors) == 1:
@@ -78,15 +77,8 @@ def _averaged(spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, real: 
     return keras.layers.GlobalAveragePooling1D(name="mean")(together, mask=keras.ops.concatenate(masks, axis=1))
 
 
-def _attended(spec: TextSpec, x: KerasTensor, real: KerasTensor) -> KerasTensor:
-    """Return the pooled tokens after each has seen the others (Vaswani et al. 2017)."""
-    x = PositionEmbedding(name="positions")(x)
-    width = x.shape[-1]
-    for number in range(1, spec.conv.blocks + 1):
-        x = blocks.attention(
-            x, spec.heads, 2 * width, activation=spec.conv.activation, dropout=spec.embedding.dropout, name=f"attention_{number}", seen=real
-        )
-    x = keras.layers.LayerNormalization(name="last_norm")(x)
+def _pooled(spec: TextSpec, x: KerasTensor, real: KerasTensor) -> KerasTensor:
+    """Return one vector of all tokens; padding counts nothing in their mean."""
     if spec.head.pooling == "average":
         return keras.layers.GlobalAveragePooling1D(name="mean")(x, mask=real)
     return blocks.global_pool(GlobalPool(kind=spec.head.pooling), x, "last")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
+    from pipelines.plan import Cost
     from pipelines.text.data import TextSplits
 
 CONVOLVED: tuple[Scalar, ...] = ("textcnn", "cnn_rnn", "transformer")
@@ -82,10 +83,10 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
 
         return data.load(self)
 
-    def check(self, spec: TextSpec, splits: "TextSplits") -> None:
+    def cost(self, spec: TextSpec, splits: "TextSplits") -> "Cost":
         from pipelines.text import plans
 
-        plans.check(spec, splits.length)
+        return plans.cost(spec, splits)
 
     def build(self, spec: TextSpec, splits: "TextSplits") -> "keras.Model":
         from pipelines.text import model

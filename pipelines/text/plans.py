@@ -1,29 +1,65 @@
 """The text networks' bodies as plans over embedded tokens `(length, width)`, measured by arithmetic before Keras is called."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from pipelines.errors import ImpossibleSpec
-from pipelines.plan import Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Recurrent, conv, measure
+from pipelines.plan import (
+    Attention,
+    Cost,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    Parallel,
+    Plan,
+    Positions,
+    Recurrent,
+    conv,
+    measure,
+)
+from pipelines.text import vectors
 from pipelines.text.spec import TextSpec
 
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
+
+BUCKETS = 50_000  # vectors that runs of tokens share (Joulin et al. 2017)
 KERNELS = (-1, 0, 1, 2)  # textcnn's kernels beside `conv.kernel_size`: 2, 3, 4 and 5 for 3 (Kim 2014 has 3, 4, 5)
 
 
-def check(spec: TextSpec, length: int) -> None:
-    """Raise `ImpossibleSpec` when texts of `length` tokens cannot go through this network."""
-    if spec.architecture == "transformer":
-        if spec.embedding.width % spec.heads and not spec.embedding.vectors:
-            raise ImpossibleSpec(
-                f"embedding.width must be a multiple of heads. Received: embedding.width={spec.embedding.width}, heads={spec.heads}"
-            )
-    elif spec.architecture != "fasttext":
-        measure(body(spec), (length, spec.embedding.width))
+def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
+    """Return what the whole network costs, one text.
+
+    Raises:
+        ImpossibleSpec: texts of this length cannot go through this network.
+        DataError: the file of word vectors cannot be read.
+    """
+    width = vectors.width(spec.embedding.vectors) if spec.embedding.vectors else spec.embedding.width
+    if spec.architecture == "transformer" and width % spec.heads and not spec.embedding.vectors:
+        raise ImpossibleSpec(f"embedding.width must be a multiple of heads. Received: embedding.width={width}, heads={spec.heads}")
+    table = (2 + len(splits.vocabulary)) * width
+    if spec.architecture == "fasttext":
+        features = Cost(shape=(width,), params=len(runs(spec, splits.length)) * (1 + BUCKETS) * width)
+    else:
+        features = measure(body(spec), (splits.length, width))
+    whole = features.then(measure(head(spec, len(splits.classes)), features.shape))
+    scale = 1 if spec.start_from != "none" else 0  # how far the closed form is trusted
+    return dataclasses.replace(whole, params=table + whole.params + scale)
+
+
+def runs(spec: TextSpec, length: int) -> range:
+    """Return the sizes of the runs of tokens that `fasttext` has vectors for."""
+    return range(2, min(spec.embedding.ngrams, length) + 1)
 
 
 def body(spec: TextSpec) -> Plan:
-    """Return what turns embedded tokens into one vector, for the convolutional and recurrent networks."""
+    """Return what turns embedded tokens into one vector, for all networks but `fasttext`."""
     pooled = GlobalPool(kind=spec.head.pooling)
     match spec.architecture:
+        case "transformer":
+            return (*attended(spec), pooled)
         case "textcnn":
             return (Parallel(branches=tuple(_phrases(spec, spec.conv.kernel_size + more) for more in KERNELS)),)
         case "cnn_rnn":
@@ -34,6 +70,12 @@ def body(spec: TextSpec) -> Plan:
         case "lstm" | "gru":
             return (*_recurrent(spec, spec.architecture), pooled)
     raise ValueError(spec.architecture)
+
+
+def attended(spec: TextSpec) -> Plan:
+    """Return the layers in which each token sees the others (Vaswani et al. 2017)."""
+    seen = Attention(heads=spec.heads, activation=spec.conv.activation, dropout=spec.embedding.dropout)
+    return (Positions(), *[seen] * spec.conv.blocks, LayerNorm())
 
 
 def head(spec: TextSpec, classes: int) -> Plan:

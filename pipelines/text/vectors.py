@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
@@ -39,6 +40,20 @@ def table(source: str, vocabulary: Sequence[str]) -> np.ndarray:
     return filled
 
 
+def width(source: str) -> int:
+    """Return how many numbers each vector of `source` has.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
+    if source == PACKAGED:
+        return 50
+    path = Path(source).expanduser()
+    with _opened(path) as lines:
+        widths = (len(_split(line)[1]) for line in islice(lines, 2))
+        return next((found for found in widths if found > 1), 0)  # the first line may be a count and the width
+
+
 def _packaged(places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     import pandas as pd
 
@@ -54,20 +69,14 @@ def _packaged(places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _from_file(path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
-    if not path.is_file():
-        hint = suggest(str(path), [PACKAGED])
-        raise DataError(f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip")
-    try:
-        with _opened(path) as lines:
-            yield from _from_lines(lines, path, places)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    with _opened(path) as lines:
+        yield from _from_lines(lines, path, places)
 
 
 def _from_lines(lines: Iterable[bytes], path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     width = 0
     for number, line in enumerate(lines, start=1):
-        word, *values = line.decode("utf-8", "replace").rstrip().split(" ")
+        word, values = _split(line)
         if number == 1 and len(values) == 1:
             continue  # word2vec and fastText begin with a count and the width
         width = width or len(values)
@@ -83,6 +92,11 @@ def _from_lines(lines: Iterable[bytes], path: Path, places: Mapping[str, int]) -
             raise DataError(f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}") from None
 
 
+def _split(line: bytes) -> tuple[str, list[str]]:
+    word, *values = line.decode("utf-8", "replace").rstrip().split(" ")
+    return word, values
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -93,9 +107,15 @@ def _is_number(text: str) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:
-            yield member
-    else:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast(IO[bytes], file)
+    if not path.is_file():
+        hint = suggest(str(path), [PACKAGED])
+        raise DataError(f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip")
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:
+                yield member
+        else:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+                yield cast(IO[bytes], file)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error

@@ -119,9 +119,6 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
 
         return data.load(self)
 
-    def check(self, spec: VisionSpec, splits: "VisionSplits") -> None:
-        self.cost(spec, splits)
-
     def cost(self, spec: VisionSpec, splits: "VisionSplits") -> "Cost | None":
         from pipelines.plan import measure
         from pipelines.vision import plans
