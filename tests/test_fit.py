@@ -75,7 +75,7 @@ def test_watching_gradients_changes_nothing_in_the_result() -> None:
 def test_epochs_follow_the_number_of_examples_unless_they_are_given() -> None:
     assert num_epochs(TrainSpec(epochs=3), 10) == 3
     assert num_epochs(TrainSpec(), 1_000) == fitting.MOST_EPOCHS
-    assert num_epochs(TrainSpec(), 60_000) == 10
+    assert num_epochs(TrainSpec(), 55_000) == 10
     assert num_epochs(TrainSpec(), 600_000) == fitting.FEWEST_EPOCHS
 
 

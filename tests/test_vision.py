@@ -103,6 +103,11 @@ def test_images_are_answered_from_files_and_folders(saved: Path, splits: VisionS
     for number in range(3):
         Image.fromarray((splits.test.x[number, ..., 0] * 15.9).astype("uint8")).save(tmp_path / f"{number}.png")
     assert len(VisionPipeline.answer(served, tmp_path)) == 3
+    (tmp_path / "table.csv").write_text("number,image\n1,2.png\n2,0.png\n")
+    assert VisionPipeline.answer(served, tmp_path / "table.csv")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
+    (tmp_path / ".thumbs").mkdir()
+    (tmp_path / ".thumbs" / "0.png").write_bytes(b"hidden: passed over")
+    assert len(VisionPipeline.answer(served, tmp_path)) == 3
     np.savez(tmp_path / "x.npz", x=splits.test.x[:2])
     assert len(VisionPipeline.answer(served, tmp_path / "x.npz")) == 2
 

@@ -201,8 +201,17 @@ def test_a_missing_label_is_named_with_its_line(tmp_path: Path) -> None:
     assert "line 3: no label in column 'label'" in refused(table(tmp_path, "images/cat/0.png,cat", "images/cat/1.png,"))
 
 
+def test_columns_of_other_names_are_chosen(tmp_path: Path) -> None:
+    rows = [f"images/{kind}/{number}.png,{kind}" for kind in ("cat", "dog") for number in range(4)]
+    splits = VisionPipeline(data=str(table(tmp_path, *rows, header="where,animal")), path_column="where", label_column="animal").load()
+    assert splits.classes == ("cat", "dog")
+    assert sum(splits.sizes().values()) == 8
+    with pytest.raises(DataError, match="Did you mean 'animal'"):
+        VisionPipeline(data=str(tmp_path / "table.csv"), path_column="where", label_column="animel").load()
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    assert "has no column label. Expected path,label[,split]. Its columns: path, kind" in refused(
+    assert "has no column label. Expected path,label[,split]. Its columns: path, kind. Choose one: --label-column NAME" in refused(
         table(tmp_path, "a,b", header="path,kind")
     )
 

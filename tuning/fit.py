@@ -16,8 +16,8 @@ from pipelines.pipeline import Objective, Part, Phase, Pipeline, Splits
 from pipelines.specs import TrainSpec
 from tuning import distribute
 
-# How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 11 epochs of 55,000 images.
-EXAMPLES_SEEN = 600_000
+# How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 10 epochs of 55,000 images.
+EXAMPLES_SEEN = 550_000
 FEWEST_EPOCHS, MOST_EPOCHS = 7, 40
 # Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
 STEPS_PER_EXECUTION = 32

@@ -75,6 +75,8 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
 
     data: str = option("digits", "a name (appline vision datasets), tfds:NAME, a folder, a CSV of paths, or an NPZ file")
     image_size: int = option(0, "height and width that images are resized to (0: their own if all agree and are small, else up to 128)")
+    path_column: str = option("", "column of a table that holds the images' paths (default: one called path, file, image, ...)")
+    label_column: str = option("", "column of a table that holds their labels (default: one called label, class, target, ...)")
     skip_unreadable: bool = option(False, "leave unreadable images out instead of refusing the data")
 
     domain: ClassVar[str] = "vision"
@@ -199,7 +201,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
     def serve(self, model: "keras.Model", splits: "VisionSplits") -> Served:
         from pipelines.vision import serve
 
-        return serve.served(model, splits)
+        return serve.served(model, splits, self.path_column)
 
     def recall(self, served: Served, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import serve

@@ -16,8 +16,12 @@ from pipelines.errors import DataError
 from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipelines.vision.pipeline import VisionPipeline
 
+PATHS = ("path", "file", "filename", "image", "filepath", "image_path", "file_name", "img")
+LABELS = ("label", "class", "target", "category", "labels", "class_name", "y")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 IN_MEMORY = 2**30  # larger sets of image files are decoded into a file that is mapped
 LARGEST_NATIVE = 96  # images that agree in size keep it up to here
@@ -156,30 +160,34 @@ def _folder(root: Path, options: "VisionPipeline") -> Read:
 def _table(path: Path, options: "VisionPipeline") -> Read:
     """Read a table with the columns path, label and perhaps split; paths are below the table's own folder."""
     table = sources.read_table(path)
-    columns = {
-        role: sources.find_column(table, "", names, role=role, flag="", where=str(path))
-        for role, names in (
-            ("path", ("path", "file", "filename", "image", "filepath")),
-            ("label", ("label", "class", "target", "category")),
-            ("split", sources.SPLIT_COLUMNS),
-        )
-    }
-    for role in ("path", "label"):
-        if columns[role] is None:
-            raise DataError(f"{path}: has no column {role}. Expected path,label[,split]. Its columns: {', '.join(map(str, table.columns))}")
-    missing = table[columns["label"]].isna()
-    if missing.any():
+    place = sources.find_column(table, options.path_column, PATHS, role="path", flag="--path-column", where=str(path))
+    label = sources.find_column(table, options.label_column, LABELS, role="label", flag="--label-column", where=str(path))
+    if place is None or label is None:
+        role, known = "path" if place is None else "label", ", ".join(map(str, table.columns))
         raise DataError(
-            f"{path}: line {int(missing.argmax()) + 2}: no label in column {columns['label']!r} ({int(missing.sum())} such rows)"
+            f"{path}: has no column {role}. Expected path,label[,split]. Its columns: {known}. Choose one: --{role}-column NAME"
         )
-    parts = sources.split_column(table, columns["split"], str(path))
-    paths = [_inside(path, str(name), line) for line, name in enumerate(table[columns["path"]], start=2)]
+    missing = table[label].isna()
+    if missing.any():
+        raise DataError(f"{path}: line {int(missing.argmax()) + 2}: no label in column {label!r} ({int(missing.sum())} such rows)")
+    split = sources.find_column(table, "", sources.SPLIT_COLUMNS, role="split", flag="", where=str(path))
+    parts = sources.split_column(table, split, str(path))
+    labels = [sources.name_of(value) for value in table[label]]
+    return _from_files(path.stem, str(path), list(zip(parts, paths_in(table[place], path), labels, strict=True)), options)
+
+
+def paths_in(column: "pd.Series", path: Path) -> list[Path]:
+    """Return the images' paths that a column of the table at `path` holds.
+
+    Raises:
+        DataError: one leads out of the table's folder, or there is no such file.
+    """
+    paths = [_inside(path, str(name), line) for line, name in enumerate(column, start=2)]
     absent = [(line, name) for line, name in enumerate(paths, start=2) if not name.is_file()]
     if absent:
         listed = "; ".join(f"line {line}: {name}" for line, name in absent[:5])
         raise DataError(f"{path}: {len(absent)} of {len(paths)} images do not exist. {listed}. Paths are read from {path.parent}")
-    labels = [sources.name_of(value) for value in table[columns["label"]]]
-    return _from_files(path.stem, str(path), list(zip(parts, paths, labels, strict=True)), options)
+    return paths
 
 
 def _inside(table: Path, name: str, line: int) -> Path:

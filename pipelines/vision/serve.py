@@ -1,5 +1,6 @@
 """A trained network for its user: images of any size and type in, labels with probabilities out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines import blocks
+from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
 from pipelines.vision import readers
@@ -15,8 +16,10 @@ from pipelines.vision import readers
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
+BATCH = 256
 
-def served(network: keras.Model, splits: "VisionSplits") -> Served:
+
+def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") -> Served:
     """Return the network behind resizing and in front of labels.
 
     Its input is `(batch, any height, any width, channels)` in the training images' units; it answers with a dict of
@@ -37,6 +40,7 @@ def served(network: keras.Model, splits: "VisionSplits") -> Served:
             "width": width,
             "channels": channels,
             "scale": splits.scale,
+            "path_column": path_column,
         },
     )
 
@@ -44,12 +48,12 @@ def served(network: keras.Model, splits: "VisionSplits") -> Served:
 def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
 
-    `source` is an image file, a folder of them, an NPZ file with `x`, an array of one image or many, or a table
-    whose first column holds paths. Floats from 0 to 1 are taken for bytes divided by 255 where the model knows bytes.
+    `source` is an image file, a folder of them, a table file with a column of paths, an NPZ file with `x`, an array of one
+    image or many, or a table whose first column holds paths. Floats from 0 to 1 are taken for bytes divided by 255 where the
+    model knows bytes.
     """
     names, batches = _images(served, source)
-    tables = [_answers(served, pixels) for pixels in batches]
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat([_answers(served, pixels) for pixels in batches], ignore_index=True)
     table.insert(0, "image", names)
     return table
 
@@ -62,31 +66,43 @@ def _answers(served: Served, pixels: np.ndarray) -> pd.DataFrame:
     return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in served.facts["classes"]]))
 
 
-def _images(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[list[str], list[np.ndarray]]:
-    """Return the images' names and their pixels in batches; images of files one by one, for their sizes differ."""
+def _images(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[list[str], Iterator[np.ndarray]]:
+    """Return the images' names and their pixels in batches; files are decoded to the model's own size, a batch at a time."""
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
     elif isinstance(source, np.ndarray):
         x = _array(served, source)
-        return [str(number) for number in range(len(x))], [x[at : at + 256] for at in range(0, len(x), 256)]
+        return [str(number) for number in range(len(x))], (x[at : at + BATCH] for at in range(0, len(x), BATCH))
     else:
         path = Path(source)
         if path.suffix == ".npz":
             return _images(served, _from_npz(path))
-        paths = _files(path)
+        paths = _files(path, served.facts.get("path_column", ""))
     size = (served.facts["height"], served.facts["width"])
-    return [str(path) for path in paths], [_decoded(served, path, size)[None] for path in paths]
+    batches = (paths[at : at + BATCH] for at in range(0, len(paths), BATCH))
+    return [str(path) for path in paths], (np.stack([_decoded(served, path, size) for path in batch]) for batch in batches)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, own: str) -> list[Path]:
     if path.is_file():
-        return [path]
+        return _listed(path, own) if path.suffix.lower() in sources.TABLES else [path]
     if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder. Expected an image, a folder of images, or an NPZ file with x")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES)
+        raise DataError(f"{path}: no such file or folder. Expected an image, a folder of images, a table of paths, or an NPZ file with x")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES and not sources.hidden(file, path))
     if not files:
         raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
     return files
+
+
+def _listed(path: Path, own: str) -> list[Path]:
+    table = sources.read_table(path)
+    column = own if own in table else sources.find_column(table, "", readers.PATHS, role="path", flag="", where=str(path))
+    if column is None and len(table.columns) == 1:
+        column = str(table.columns[0])
+    if column is None:
+        known = ", ".join(map(str, table.columns))
+        raise DataError(f"{path}: has no column of paths. Expected one called {', '.join(readers.PATHS[:4])}. Its columns: {known}")
+    return readers.paths_in(table[column], path)
 
 
 def _decoded(served: Served, path: Path, size: tuple[int, int]) -> np.ndarray:
