@@ -9,13 +9,11 @@ the ridge regression, then the network that starts from it. Expected of ridge on
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a bare clone runs
 
 from pipelines.forecast.pipeline import ForecastPipeline
@@ -37,6 +35,9 @@ OPTIONS: dict[str, Any] = {"target": "*", "lookback": 336, "split": "8640/2880/2
 
 def run(path: Path, horizon: int, values: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return test scores of ridge and network for one set and one horizon."""
+    from tuning import quiet
+
+    quiet.import_tensorflow()
     from tuning.fit import Watch, fit
 
     pipeline = ForecastPipeline(data=str(path), horizon=horizon, seed=seed, **OPTIONS)

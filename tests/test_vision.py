@@ -9,6 +9,7 @@ import pytest
 from pipelines.errors import DataError, UsageError
 from pipelines.pipeline import Served
 from pipelines.space import replace
+from pipelines.vision import model
 from pipelines.vision.augment import Shift, mixed_up
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
@@ -110,6 +111,26 @@ def test_images_are_answered_from_files_and_folders(saved: Path, splits: VisionS
     assert len(VisionPipeline.answer(served, tmp_path)) == 3
     np.savez(tmp_path / "x.npz", x=splits.test.x[:2])
     assert len(VisionPipeline.answer(served, tmp_path / "x.npz")) == 2
+
+
+def test_a_network_that_learned_from_mirrored_images_answers_over_both_sides(splits: VisionSplits, tmp_path: Path) -> None:
+    images = splits.test.x[:20].astype("float32")
+    mirrored = replace(VisionSpec(), {"conv.filters": 4, "conv.blocks": 1, "augment.flip": "horizontal"})
+
+    def chances(spec: VisionSpec, x: np.ndarray) -> np.ndarray:
+        keras.utils.set_random_seed(0)
+        return model.predict(PIPELINE.build(spec, splits), x)
+
+    assert np.allclose(chances(mirrored, images), chances(mirrored, images[:, :, ::-1]), atol=1e-5)
+    plain = replace(mirrored, {"augment.at_test": False})
+    sides = [chances(plain, images), chances(plain, images[:, :, ::-1])]
+    assert not np.allclose(*sides, atol=1e-3)
+    assert np.allclose(np.mean(sides, axis=0), chances(mirrored, images), atol=1e-5)
+
+    keras.utils.set_random_seed(0)
+    write_model(PIPELINE.serve(PIPELINE.build(mirrored, splits), splits), tmp_path / "model.keras")
+    answers = VisionPipeline.answer(read_model(tmp_path / "model.keras"), images)
+    assert np.allclose(answers["probability"], chances(mirrored, images).max(axis=1), atol=1e-4)
 
 
 def test_input_that_is_no_image_is_refused_by_name(saved: Path, tmp_path: Path) -> None:

@@ -23,14 +23,18 @@ def around(model: keras.Model, spec: AugmentSpec, splits: "VisionSplits", seed: 
     return keras.Model(inputs, model(x), name="training")
 
 
+def flip(spec: AugmentSpec, splits: "VisionSplits") -> str:
+    """Return how images are mirrored: none, horizontal, vertical or both."""
+    if spec.flip != "auto":
+        return spec.flip
+    return "horizontal" if splits.mirrored else "none"
+
+
 def _layers(spec: AugmentSpec, splits: "VisionSplits", seed: int) -> list[keras.layers.Layer]:
     fill: dict[str, Any] = {"fill_mode": "nearest", "interpolation": "bilinear", "seed": seed}
-    flip = spec.flip
-    if flip == "auto":
-        flip = "horizontal" if splits.mirrored else "none"
     layers = []
-    if flip != "none":
-        layers.append(keras.layers.RandomFlip("horizontal_and_vertical" if flip == "both" else flip, seed=seed))
+    if (flipped := flip(spec, splits)) != "none":
+        layers.append(keras.layers.RandomFlip("horizontal_and_vertical" if flipped == "both" else flipped, seed=seed))
     if spec.shift:
         layers.append(Shift(spec.shift, seed=seed))
     if spec.rotation:

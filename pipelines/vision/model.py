@@ -1,16 +1,19 @@
 """Plans to Keras: an image network is input, normalisation, named stages, features and logits."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from pipelines import blocks
-from pipelines.vision import plans, transfer
+from pipelines.vision import augment, plans, transfer
 from pipelines.vision.pipeline import VisionSpec
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
+
+KerasTensor = Any
+MIRRORED = "mirrored"  # a layer that does nothing: its name says that answers are means over an image and its mirror image
 
 
 def build(spec: VisionSpec, splits: "VisionSplits") -> keras.Model:
@@ -20,13 +23,15 @@ def build(spec: VisionSpec, splits: "VisionSplits") -> keras.Model:
     """
     # --- input
     inputs = keras.Input(splits.shape, name="image")
+    mirrored = spec.augment.at_test and augment.flip(spec.augment, splits) in ("horizontal", "both")
+    x = keras.layers.Identity(name=MIRRORED)(inputs) if mirrored else inputs
 
     # --- features
     if spec.architecture == "transfer":
-        x = transfer.features(spec.transfer, inputs, splits.scale)
+        x = transfer.features(spec.transfer, x, splits.scale)
     else:
         mean, variance = splits.moments
-        x = keras.layers.Normalization(mean=mean, variance=variance, name="normalize")(inputs)
+        x = keras.layers.Normalization(mean=mean, variance=variance, name="normalize")(x)
         for name, stage in plans.stages(spec, splits.shape).items():
             x = blocks.apply(stage, x, name)
     x = keras.layers.Identity(name="features")(x)
@@ -36,8 +41,14 @@ def build(spec: VisionSpec, splits: "VisionSplits") -> keras.Model:
     return keras.Model(inputs, x, name="network")
 
 
-def probabilities(model: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of images in their own units."""
-    logits = [np.asarray(model(x[at : at + batch_size].astype("float32"), training=False)) for at in range(0, len(x), batch_size)]
-    exponents = np.exp(np.concatenate(logits).astype("float64"))
-    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
+    """Return the class probabilities `(batch, classes)` of images in their own units: means over the mirror images too, where so built."""
+    views = [images, keras.ops.flip(images, axis=2)] if any(layer.name == MIRRORED for layer in network.layers) else [images]
+    chances = [keras.ops.softmax(network(view, training=False)) for view in views]
+    return sum(chances) / len(chances)
+
+
+def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Return the class probabilities `(n, classes)` of many images `(n, height, width, channels)` of any type."""
+    batches = (x[at : at + batch_size].astype("float32") for at in range(0, len(x), batch_size))
+    return np.concatenate([np.asarray(probabilities(network, batch)) for batch in batches])

@@ -35,6 +35,7 @@ class AugmentSpec:
     flip: Literal["auto", "none", "horizontal", "vertical", "both"] = hyper(
         "auto", "mirror images; auto: horizontally where a nearest-neighbour vote on training images still names mirrored ones"
     )
+    at_test: bool = hyper(True, "where training mirrors images, answer with the mean over an image and its mirror image")
     shift: Share = hyper(0.04, "shift by up to this share of the extent")
     rotation: Share = hyper(0.0, "rotate by up to this share of a full turn")
     zoom: Share = hyper(0.0, "zoom by up to this share")
@@ -169,7 +170,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
     def predict(self, model: "keras.Model", splits: "VisionSplits", part: Part) -> "np.ndarray":
         from pipelines.vision import model as network
 
-        return network.probabilities(model, splits.images(part).x)
+        return network.predict(model, splits.images(part).x)
 
     def score(self, predictions: "np.ndarray", splits: "VisionSplits", part: Part) -> dict[str, float]:
         from pipelines import classify

@@ -11,7 +11,7 @@ import pandas as pd
 from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
-from pipelines.vision import readers
+from pipelines.vision import model, readers
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
@@ -30,9 +30,8 @@ def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") 
     x = keras.layers.Resizing(height, width, name="resize")(image)
     # Says in the file what the largest pixel value is; whoever takes this network as a backbone reads it there.
     x = keras.layers.Rescaling(splits.scale, name="scale")(keras.layers.Rescaling(1 / splits.scale, name="unit")(x))
-    probabilities = keras.layers.Softmax(name="softmax")(network(x))
     return Served(
-        model=keras.Model(image, blocks.labelled(probabilities, splits.classes), name="served"),
+        model=keras.Model(image, blocks.labelled(model.probabilities(network, x), splits.classes), name="served"),
         facts={
             "domain": "vision",
             "classes": list(splits.classes),
