@@ -10,6 +10,7 @@ from pipelines.errors import Diverged
 from pipelines.specs import TrainSpec
 from tests.tiny import LinePipeline, LineSpec
 from tuning import fit as fitting
+from tuning import plots
 from tuning.fit import Fitted, Watch, fit, layer_group, num_epochs
 
 PIPELINE = LinePipeline()
@@ -100,3 +101,8 @@ def test_every_optimizer_learns(optimizer: str) -> None:
     train = TrainSpec(epochs=8, batch_size=16, learning_rate=0.02, optimizer=optimizer)  # type: ignore[arg-type]
     one = fitted(replace(LineSpec(), train=train))
     assert one.best_score < one.history["val_loss"][0]
+
+
+def test_the_axis_of_a_few_epochs_has_whole_numbers() -> None:
+    figure = plots.curves({"loss": [3, 2, 1], "val_loss": [3, 2.5, 2]}, PIPELINE.objective(), 3)
+    assert all(float(tick).is_integer() for axes in figure.axes for tick in axes.get_xticks())

@@ -107,6 +107,10 @@ def effects(found: "Sequence[Effect]", objective: Objective, most: int = 9) -> "
 
 
 def _finish(axes: "Axes", *, title: str, x: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if x in ("epoch", "trial"):  # there is no epoch 1.25
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x)
     axes.spines[["top", "right"]].set_visible(False)
