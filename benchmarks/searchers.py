@@ -1,7 +1,7 @@
 """Which searcher finds more with the same CPU: every searcher on the same real fits, 30 seeds each.
 
     python -m benchmarks.searchers TABLES                    # TABLES: a folder, where the fits are kept between calls
-    python -m benchmarks.searchers TABLES --sets reviews
+    python -m benchmarks.searchers TABLES --sets reviews --tuners tpe random
 
 For each data set all 72 points of a space of kernel size, stride, filters and learning rate are trained once (two workers, no
 early stopping), with the curve and the CPU seconds of each. A searcher then gets its answers from that table at their
@@ -16,7 +16,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ GOOD = 0.95
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 EARLY = (("tpe", "asha"), ("tpe", "median"), ("tpe", "none"), ("random", "asha"))
 CONTENDERS = (*EARLY, ("random", "none"), ("bayesian", "none"), ("hyperband", "none"))
+TUNERS = tuple(dict.fromkeys(tuner for tuner, _ in CONTENDERS))
 COMMON = {"conv.stride": (1, 2), "train.learning_rate": (5e-4, 1.5e-3, 5e-3, 1.5e-2)}
 SETS: dict[str, dict[str, Any]] = {
     "digits": {
@@ -201,7 +202,7 @@ class Replay:
             raise Spent
 
 
-def search(name: str, folder: Path) -> None:
+def search(name: str, folder: Path, tuners: Sequence[str]) -> None:
     """Print one data set's rows."""
     from tuning.sweep import Sweep, sweep_objectives
 
@@ -213,7 +214,7 @@ def search(name: str, folder: Path) -> None:
     low, high = statistics.mean(finals), pick(finals)
     print(f"{name}: {len(fits)} fits, {total:.0f} CPU s; mean {objectives[0].name} {low:.4f}, best {high:.4f}")
     print(f"    {'share of the CPU':22}" + "".join(f"{share:>16.0%}" for share in SHARES) + f"{f'{GOOD:.0%} of the way after':>24}")
-    for tuner, early in CONTENDERS:
+    for tuner, early in (one for one in CONTENDERS if one[0] in tuners):
         rows, reached = [], []
         for seed in range(3 if tuner == "bayesian" else SEEDS):
             how = Sweep(objectives=objectives, trials=10_000, tuner=tuner, early_stop=early, trial_epochs=SETS[name]["epochs"])
@@ -235,12 +236,13 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("folder", type=Path, help="where the fits are kept between calls")
     wanted.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    wanted.add_argument("--tuners", nargs="+", choices=TUNERS, default=list(TUNERS), help="bayesian takes most of the time")
     asked = wanted.parse_args()
     from tuning import quiet
 
     quiet.import_tensorflow()
     for name in asked.sets:
-        search(name, asked.folder)
+        search(name, asked.folder, asked.tuners)
 
 
 if __name__ == "__main__":
