@@ -15,3 +15,11 @@ def of_sets(description: str | None, known: tuple[str, ...]) -> argparse.Argumen
     found.add_argument("folder", nargs="?", type=Path, help="a folder of published sets; without it, what every machine has")
     found.add_argument("--sets", nargs="+", choices=known, metavar="SET", help=f"run these alone: {', '.join(known)}")
     return found
+
+
+def chosen(wanted: argparse.ArgumentParser, asked: argparse.Namespace, everywhere: tuple[str, ...], inside: tuple[str, ...]) -> list[str]:
+    """Return the names to run: of the sets that every machine has, and of those inside the folder; end where the folder is missing."""
+    there = (*everywhere, *(inside if asked.folder else ()))
+    if lacking := [name for name in asked.sets or () if name not in there]:
+        wanted.error(f"{', '.join(lacking)}: expected the folder that holds them as the first argument")
+    return [name for name in there if not asked.sets or name in asked.sets]

@@ -11,7 +11,7 @@ seed changes the network, and for ratings the split.
 import resource
 import statistics
 
-from benchmarks.arguments import of_sets
+from benchmarks.arguments import chosen, of_sets
 from benchmarks.seeds import reports, show
 
 PUBLISHED = {
@@ -24,16 +24,13 @@ PUBLISHED = {
 
 def main() -> None:
     """Run every set that is there, and print scores, error bars, time, memory and the published rows."""
-    parser = of_sets(__doc__, tuple(PUBLISHED))
-    parser.add_argument("--seeds", type=int, default=5)
-    asked = parser.parse_args()
-    sets: dict[str, tuple[str, ...]] = {"movielens": ("movielens",), "movielens-ratings": ("movielens", "--task", "rate")}
-    if asked.folder:
-        sets |= {name: (str(asked.folder / name / "interactions.csv"),) for name in ("lastfm5", "toys5")}
-    for name, (data, *flags) in sets.items():
-        if asked.sets and name not in asked.sets:
-            continue
-        found, minutes = reports("recommend", ["--data", data, *flags], asked.seeds)
+    wanted = of_sets(__doc__, tuple(PUBLISHED))
+    wanted.add_argument("--seeds", type=int, default=5)
+    asked = wanted.parse_args()
+    shipped = {"movielens": ["--data", "movielens"], "movielens-ratings": ["--data", "movielens", "--task", "rate"]}
+    for name in chosen(wanted, asked, tuple(shipped), ("lastfm5", "toys5")):
+        flags = shipped.get(name) or ["--data", str(asked.folder / name / "interactions.csv")]
+        found, minutes = reports("recommend", flags, asked.seeds)
         epoch = statistics.mean(one["cost"]["train_s"] / one["epochs"] for one in found)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         print(f"{name}: {asked.seeds} seeds, {minutes:.1f} min each, {epoch:.1f} s an epoch, peak memory {peak:.1f} GB (of all so far)")

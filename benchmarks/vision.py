@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.arguments import of_sets
+from benchmarks.arguments import chosen, of_sets
 
 PUBLISHED = {
     "digits": "3-NN 98.6-98.8, RBF SVC 98.9-99.4 (measured, the same split by another seed)",
@@ -24,13 +24,11 @@ PUBLISHED = {
 
 def main() -> None:
     """Run every set that is there, and print scores, time and the published rows."""
-    asked = of_sets(__doc__, tuple(PUBLISHED)).parse_args()
-    sets = {"digits": "digits", "fashion-mnist": "fashion-mnist"}
-    if asked.folder:
-        sets |= {name: str(asked.folder / name / f"{name}.npz") for name in ("optdigits", "pneumoniamnist")}
-    for name, data in sets.items():
-        if asked.sets and name not in asked.sets:
-            continue
+    wanted = of_sets(__doc__, tuple(PUBLISHED))
+    asked = wanted.parse_args()
+    files = ("optdigits", "pneumoniamnist")
+    for name in chosen(wanted, asked, ("digits", "fashion-mnist"), files):
+        data = str(asked.folder / name / f"{name}.npz") if name in files else name
         began = time.perf_counter()
         command = [sys.executable, "-m", "apps.cli", "vision", "train", "--data", data, "--no-tracking", "--json", "-q"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

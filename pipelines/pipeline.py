@@ -160,6 +160,10 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     def build(self, spec: Spec, splits: Sp) -> "keras.Model":
         """Return the network, functional and not compiled: what is fitted inside `trainable` and later served."""
 
+    def answers(self, model: "keras.Model", inputs: Any) -> Any:
+        """Return what `model` says to a batch of inputs when it is served: how long that takes is the latency."""
+        return model(inputs, training=False)
+
     def trainable(self, model: "keras.Model", spec: Spec, splits: Sp) -> "keras.Model":
         """Return the model that is fitted: `model` with what only training sees, such as augmentation, around it."""
         return model

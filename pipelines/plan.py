@@ -26,6 +26,11 @@ class Cost:
     def then(self, other: "Cost") -> "Cost":
         return Cost(shape=other.shape, params=self.params + other.params, macs=self.macs + other.macs)
 
+    def beside(self, *others: "Cost") -> "Cost":
+        """Return the cost of all of them, with this one's shape: what stands beside it makes no difference to that."""
+        both = (self, *others)
+        return Cost(shape=self.shape, params=sum(one.params for one in both), macs=sum(one.macs for one in both))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
@@ -104,7 +109,7 @@ class Residual:
         body = measure(self.body, shape)
         shortcut = self.shortcut(shape)
         extra = shortcut.cost(shape) if shortcut else Cost(shape=shape)
-        return Cost(shape=body.shape, params=body.params + extra.params, macs=body.macs + extra.macs)
+        return body.beside(extra)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +124,7 @@ class Parallel:
         if len(extents) > 1:
             raise ImpossibleSpec(f"The branches of an inception block end in different extents: {sorted(extents)}. Use padding=same")
         channels = sum(cost.shape[-1] for cost in costs)
-        return Cost(
-            shape=(*extents.pop(), channels),
-            params=sum(cost.params for cost in costs),
-            macs=sum(cost.macs for cost in costs),
-        )
+        return Cost(shape=(*extents.pop(), channels)).beside(*costs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines import blocks
 from pipelines.errors import ImpossibleSpec
-from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Parallel, Plan, Pool, Recurrent, Residual, Shape, measure
+from pipelines.plan import Attention, Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape, measure
 from pipelines.space import flatten, replace
 from pipelines.vision import plans
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
@@ -55,6 +55,21 @@ def test_recurrent_layers_have_the_weights_that_arithmetic_says(cell: str, bidir
         Dense(units=2),
     )
     assert built(plan, (7, 3)).count_params() == measure(plan, (7, 3)).params
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (Dense(units=2), (5, 3), 5 * 3 * 2),
+        (Conv(filters=4, kernel_size=3), (10, 2), 10 * 3 * 2 * 4),
+        (Conv(filters=4, kernel_size=3, stride=2), (8, 8, 2), 4 * 4 * 9 * 2 * 4),
+        (Recurrent(cell="lstm", units=2), (7, 3), 7 * 4 * 2 * (3 + 2)),
+        # Query, key, value and answer; each step with each, twice; the dense pair, twice as wide.
+        (Attention(heads=2, activation="relu"), (3, 4), 3 * 4 * 4 * 4 + 2 * 3 * 3 * 4 + 3 * 2 * 4 * 8),
+    ],
+)
+def test_multiplications_are_counted_for_every_position(layer: Layer, shape: Shape, macs: int) -> None:
+    assert measure((layer,), shape).macs == macs
 
 
 def test_a_causal_convolution_sees_nothing_that_comes_later() -> None:

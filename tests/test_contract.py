@@ -93,14 +93,14 @@ def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: AnyPipeline, 
     domains = {**pipeline.search, **{key: domain for key, domain in WIDER.items() if key in known}}
     architectures = get_args(known["architecture"].type) if "architecture" in known else ()
     specs = [replace(pipeline.spec_type(), {"architecture": name}) for name in architectures]
-    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), domains=domains).draw(rng)) for _ in range(15)]
+    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), domains=domains).draw(rng)) for _ in range(10)]
     counted = 0
     for spec in specs:
         with suppress(ImpossibleSpec):
             if cost := pipeline.cost(spec, splits):
                 assert pipeline.build(spec, splits).count_params() == cost.params, flatten(spec)
                 counted += 1
-    assert counted >= 10
+    assert counted >= 8
 
 
 def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: Any) -> None:

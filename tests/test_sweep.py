@@ -1,5 +1,6 @@
 """Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, interruption and resumption."""
 
+import json
 import math
 import resource
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from pipelines.errors import ApplineError, Outage, UsageError
 from pipelines.pipeline import Objective
 from pipelines.space import Choice, Domain, replace
-from tests.tiny import LinePipeline, LineSpec
+from tests.tiny import LinePipeline, LineSpec, LineSplits
 from tuning import limits
 from tuning.conductor import Trial
 from tuning.estimate import estimate
@@ -143,8 +145,11 @@ def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds
 
 
 @pytest.mark.slow
-def test_a_finished_sweep_is_extended(tracker: MlflowTracker) -> None:
+def test_a_finished_sweep_is_extended_by_a_version_that_knows_more_options(tracker: MlflowTracker) -> None:
     first = sweep(tracker, trials=2)
+    definition = json.loads(tracker.client.get_run(first.run_id).data.tags["definition"])
+    del definition["options"]["data"]
+    tracker.tag(first.run_id, {"definition": json.dumps(definition)})
     more = sweep(tracker, trials=4, resume=first.run_id)
     assert scores(more)[:2] == pytest.approx(scores(first))
     assert len(more.trials) == 4
@@ -234,6 +239,22 @@ def test_no_network_above_a_limit_is_started(tracker: MlflowTracker) -> None:
     found = sweep(tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": 13})  # 3 units + 1
     assert {trial.values["units"] for trial in found.trials} == {2, 4}
     assert found.exhausted
+
+
+def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
+    counted = []
+
+    class Opaque(LinePipeline):
+        def cost(self, spec: LineSpec, splits: LineSplits) -> None:
+            return None
+
+        def build(self, spec: LineSpec, splits: LineSplits) -> Any:
+            counted.append(spec.units)
+            return super().build(spec, splits)
+
+    keeps = limits.feasible(Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13})
+    answers = [keeps({"units": units, "train.learning_rate": rate}) for units in (2, 8) for rate in (0.01, 0.05)]
+    assert (answers, counted) == ([True, True, False, False], [2, 8])
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.space import replace
+from pipelines.space import Choice, replace
 from pipelines.text import closed
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
 from tests.samples import small_texts
+from tuning import limits
 from tuning.fit import Watch, fit
 from tuning.train import read_model, write_model
 
@@ -65,6 +66,16 @@ def test_arithmetic_counts_the_vectors_of_a_file(
     cost = pipeline.cost(spec, splits)
     assert cost
     assert pipeline.build(spec, splits).count_params() == cost.params
+
+
+def test_a_search_over_files_of_vectors_leaves_it_to_the_trial_to_say_that_one_is_missing(
+    pipeline: TextPipeline, splits: TextSplits
+) -> None:
+    space = pipeline.space(TextSpec(), {"embedding.vectors": Choice(("", "missing.txt"))})
+    assert limits.feasible(pipeline, space, splits, {})({"embedding.vectors": "missing.txt"})
+    assert not limits.feasible(pipeline, space, splits, {"cost/params": 1e9})({"embedding.vectors": "missing.txt"})
+    with pytest.raises(DataError, match=r"missing\.txt: no such file"):
+        pipeline.check(replace(TextSpec(), {"embedding.vectors": "missing.txt"}), splits)
 
 
 def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPipeline, splits: TextSplits) -> None:

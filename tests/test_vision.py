@@ -106,6 +106,8 @@ def test_images_are_answered_from_files_and_folders(saved: Path, splits: VisionS
     assert len(VisionPipeline.answer(served, tmp_path)) == 3
     (tmp_path / "table.csv").write_text("number,image\n1,2.png\n2,0.png\n")
     assert VisionPipeline.answer(served, tmp_path / "table.csv")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
+    (tmp_path / "list.txt").write_text("2.png\n0.png\n")
+    assert VisionPipeline.answer(served, tmp_path / "list.txt")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
     (tmp_path / ".thumbs").mkdir()
     (tmp_path / ".thumbs" / "0.png").write_bytes(b"hidden: passed over")
     assert len(VisionPipeline.answer(served, tmp_path)) == 3
@@ -115,22 +117,30 @@ def test_images_are_answered_from_files_and_folders(saved: Path, splits: VisionS
 
 def test_a_network_that_learned_from_mirrored_images_answers_over_both_sides(splits: VisionSplits, tmp_path: Path) -> None:
     images = splits.test.x[:20].astype("float32")
-    mirrored = replace(VisionSpec(), {"conv.filters": 4, "conv.blocks": 1, "augment.flip": "horizontal"})
+    spec = replace(VisionSpec(), {"conv.filters": 4, "conv.blocks": 1, "augment.flip": "horizontal"})
 
-    def chances(spec: VisionSpec, x: np.ndarray) -> np.ndarray:
+    def network(*, tta: bool) -> keras.Model:
         keras.utils.set_random_seed(0)
-        return model.predict(PIPELINE.build(spec, splits), x)
+        return VisionPipeline(tta=tta).build(spec, splits)
 
-    assert np.allclose(chances(mirrored, images), chances(mirrored, images[:, :, ::-1]), atol=1e-5)
-    plain = replace(mirrored, {"augment.at_test": False})
-    sides = [chances(plain, images), chances(plain, images[:, :, ::-1])]
+    both = model.predict(network(tta=True), images)
+    assert np.allclose(both, model.predict(network(tta=True), images[:, :, ::-1]), atol=1e-5)
+    sides = [model.predict(network(tta=False), x) for x in (images, images[:, :, ::-1])]
     assert not np.allclose(*sides, atol=1e-3)
-    assert np.allclose(np.mean(sides, axis=0), chances(mirrored, images), atol=1e-5)
+    assert np.allclose(np.mean(sides, axis=0), both, atol=1e-5)
 
-    keras.utils.set_random_seed(0)
-    write_model(PIPELINE.serve(PIPELINE.build(mirrored, splits), splits), tmp_path / "model.keras")
+    write_model(PIPELINE.serve(network(tta=True), splits), tmp_path / "model.keras")
     answers = VisionPipeline.answer(read_model(tmp_path / "model.keras"), images)
-    assert np.allclose(answers["probability"], chances(mirrored, images).max(axis=1), atol=1e-4)
+    assert np.allclose(answers["probability"], both.max(axis=1), atol=1e-4)
+
+
+def test_nearest_neighbours_vote_as_those_of_scikit_learn(splits: VisionSplits) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    rival = next(one for one in PIPELINE.baselines(splits) if one.name == "k-nearest neighbours")
+    flat = {part: splits.images(part).x.reshape(splits.sizes()[part], -1) for part in ("train", "test")}
+    theirs = KNeighborsClassifier(int(str(rival.params["setting"]).removeprefix("k="))).fit(flat["train"], splits.train.y)
+    assert np.allclose(rival.predictions["test"], theirs.predict_proba(flat["test"]))
 
 
 def test_input_that_is_no_image_is_refused_by_name(saved: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,6 @@ import pytest
 from pipelines.errors import UsageError
 from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
-from tuning.origin import this_process
 from tuning.trials import Task
 from tuning.workers import LocalWorkers, count_workers
 
@@ -106,7 +104,6 @@ def test_other_workers_are_refused(asked: str) -> None:
 def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> None:
     program = """
 from tests.tiny import WORK, Listener, line_task
-from tuning.origin import this_process
 from tuning.workers import LocalWorkers
 
 class Tells(Listener):
@@ -134,12 +131,16 @@ if __name__ == "__main__":
 
 def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    owners = {"dead": f"{2**22 + 1} on {socket.gethostname()} since 1.0", "living": this_process(), "elsewhere": "1 on elsewhere since 1.0"}
-    for name, owner in owners.items():
-        (tmp_path / f"appline-{name}").mkdir()
-        (tmp_path / f"appline-{name}" / "process").write_text(owner)
+    program = "import os, signal; from tuning.workers import LocalWorkers; kept = LocalWorkers(0); os.kill(os.getpid(), signal.SIGKILL)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    living = LocalWorkers(0)
+    assert [path.name for path in tmp_path.iterdir()] == [Path(living._folder.name).name]
     LocalWorkers(0).close()
-    assert {path.name for path in tmp_path.iterdir()} == {"appline-living", "appline-elsewhere"}
+    assert Path(living._folder.name).is_dir()
+    living.close()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

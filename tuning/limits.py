@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipelines.errors import ImpossibleSpec, UsageError, suggest
+from pipelines.errors import DataError, ImpossibleSpec, UsageError, suggest
 from pipelines.pipeline import Pipeline, Splits
-from pipelines.space import Scalar, Space
+from pipelines.space import Scalar, Space, flatten
 
 LIMITED: Mapping[str, Callable[[int], float]] = {"cost/params": float, "cost/mb": lambda params: params * 4 / 2**20}
 
@@ -35,6 +35,7 @@ def feasible(
     pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, limits: Mapping[str, float]
 ) -> Callable[[Mapping[str, Scalar]], bool]:
     """Return what tells whether a point can be built and keeps the limits, by arithmetic where the domain has it."""
+    built: dict[tuple[object, ...], int] = {}
 
     def keeps(values: Mapping[str, Scalar]) -> bool:
         spec = space.spec(values)
@@ -42,7 +43,15 @@ def feasible(
             pipeline.check(spec, splits)
         except ImpossibleSpec:
             return False
-        return not limits or within(num_params(pipeline, spec, splits), limits)
+        except DataError:  # a file that a hyperparameter names: a trial fails and says why, which does not end the sweep
+            return not limits
+        if not limits:
+            return True
+        # How it is trained does not change how large it is, and building a large backbone takes seconds.
+        size = tuple(value for key, value in flatten(spec).items() if not key.startswith("train."))
+        if size not in built:
+            built[size] = num_params(pipeline, spec, splits)
+        return within(built[size], limits)
 
     return keeps
 

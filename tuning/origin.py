@@ -24,15 +24,9 @@ def origin_tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": _commit(str(Path.cwd())),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        PROCESS: this_process(),
+        PROCESS: _process(),
     }
     return {key: value for key, value in tags.items() if value}
-
-
-def this_process() -> str:
-    """Return what `ended` and `alive` know this process by."""
-    # A process id is used again sooner or later; together with the time of birth it names one process.
-    return f"{os.getpid()} on {socket.gethostname()} since {psutil.Process().create_time():.2f}"
 
 
 def ended(tags: Mapping[str, str]) -> bool:
@@ -58,6 +52,11 @@ def _lives(tags: Mapping[str, str]) -> bool | None:
         return None
     # Times of birth are counted from the clock, which may have been set since: only a clear difference tells two processes apart.
     return abs(born - float(found[3])) <= 10
+
+
+def _process() -> str:
+    # A process id is used again sooner or later; together with the time of birth it names one process.
+    return f"{os.getpid()} on {socket.gethostname()} since {psutil.Process().create_time():.2f}"
 
 
 def _user() -> str:

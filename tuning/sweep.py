@@ -324,6 +324,8 @@ class _Search:
             raise UsageError(f"--resume {self.sweep.resume}: this sweep is still running, in process {found[0].tags[PROCESS]}")
         before = json.loads(found[0].tags["definition"])
         before.pop("first", None)
+        # What the version that started it did not know yet was then as it is by default now.
+        before["options"] = {**config.options_of(type(self.pipeline)()), **before.get("options", {})}
         _require_same(before, self.definition(), self.sweep.resume)
         return found[0]
 

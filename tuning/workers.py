@@ -22,14 +22,15 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from pipelines.errors import UsageError
 from tuning.executors import RECYCLED, Brain, Patience
-from tuning.origin import PROCESS, ended, this_process
 from tuning.trials import Outcome, Task, Work
 
 PER_WORKER = 1.5 * 2**30  # bytes: TensorFlow, a small network and its batches
 ENDING = 5.0  # seconds
-PREFIX, OWNER = "appline-", "process"  # of a folder with a sweep's data, and of the file in it that says whose it is
+PREFIX, HELD = "appline-", "held.lock"  # of a folder with a sweep's data, and of the file in it that is locked while the sweep lives
 LONGEST_WAIT = 3600.0
 
 # What a worker says. A trial's time begins with the first: a new process needs seconds to import TensorFlow.
@@ -64,10 +65,10 @@ def cores() -> int:
 
 def _remove_leftovers() -> None:
     """Remove the data of sweeps that were killed together with all their workers: nobody else was left to do it."""
-    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
-        with contextlib.suppress(OSError):  # somebody else's, or just being removed
-            if ended({PROCESS: owner.read_text()}):
-                shutil.rmtree(owner.parent)
+    for held in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{HELD}"):
+        # Whoever holds the lock lives, whatever a clock or another container's process numbers say.
+        with contextlib.suppress(OSError), FileLock(held, timeout=0):  # a Timeout is an OSError, too
+            shutil.rmtree(held.parent)
 
 
 @dataclass(eq=False)
@@ -96,7 +97,8 @@ class LocalWorkers:
         self._patience = Patience(self.trial_seconds)
         _remove_leftovers()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
-        (Path(self._folder.name) / OWNER).write_text(this_process())
+        self._held = FileLock(Path(self._folder.name) / HELD)
+        self._held.acquire()
         self._work = Path()
         self._runs = 0
         # At once: TensorFlow loads while the parent computes baselines.
@@ -138,6 +140,7 @@ class LocalWorkers:
         for worker in self._workers:
             self._end(worker)
         self._workers.clear()
+        self._held.release()
         self._folder.cleanup()
 
     # ------------------------------------------------------------------------------------------------- tasks out

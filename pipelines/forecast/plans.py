@@ -44,11 +44,9 @@ def cost(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
             context = measure((*encoder(spec), *bridge(spec, horizon)), (lookback, splits.num_channels))
     known = spec.width + len(seasons(splits)) * splits.num_channels + splits.num_future
     ahead = measure((*decoder(spec), *head()), (horizon, known))
-    spread = horizon * (len(LEVELS) - 1)  # between neighbouring quantiles
-    ridge = measure((Dense(units=horizon),), (lookback,)) if spec.start_from == "ridge" else Cost(shape=())
-    return Cost(
-        shape=ahead.shape, params=context.params + ahead.params + spread + ridge.params, macs=context.macs + ahead.macs + ridge.macs
-    )
+    spread = Cost(shape=ahead.shape, params=horizon * (len(LEVELS) - 1))  # between neighbouring quantiles
+    ridge = [measure((Dense(units=horizon),), (lookback,))] if spec.start_from == "ridge" else []
+    return ahead.beside(context, spread, *ridge)
 
 
 def _check(spec: ForecastSpec, lookback: int) -> None:
@@ -132,6 +130,5 @@ def _nhits(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         hidden = measure(code(spec), (math.ceil(lookback / size) * channels,))
         knots = [math.ceil(horizon / size) * spec.width]
         knots += [math.ceil(lookback / size) * channels] if block < len(sizes) - 1 else []
-        for one in (hidden, *(measure((Dense(units=units),), hidden.shape) for units in knots)):
-            total = Cost(shape=total.shape, params=total.params + one.params, macs=total.macs + one.macs)
+        total = total.beside(hidden, *(measure((Dense(units=units),), hidden.shape) for units in knots))
     return total

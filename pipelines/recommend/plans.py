@@ -19,6 +19,8 @@ BY_HISTORY = ("two_tower", "conv", "caser", "gru4rec", "sasrec")
 def cost(spec: RecommendSpec, splits: RecommendSplits) -> Cost:
     """Return what the whole network costs, one user, without the closed forms that it is added to.
 
+    Vectors made of features are mixed once for a whole batch when all items are ranked, which is left out.
+
     Raises:
         ImpossibleSpec: no network can have this spec.
     """
@@ -31,9 +33,10 @@ def cost(spec: RecommendSpec, splits: RecommendSplits) -> Cost:
     features = splits.features.shape[1] if spec.architecture == "two_tower" and splits.features is not None else 0
     params = encoder.params + items * (width + 1) + features * (items + width)
     params += users * width if spec.architecture in BY_USER else 0
+    mixed = features * width * spec.history
     if splits.task == "rank":
-        return Cost(shape=(items,), params=params, macs=encoder.macs + width * items)
-    return Cost(shape=(1,), params=params + users + items, macs=encoder.macs + width)
+        return Cost(shape=(items,), params=params, macs=encoder.macs + mixed + width * items)
+    return Cost(shape=(1,), params=params + users + items, macs=encoder.macs + mixed + features * width + width)
 
 
 def _encoder(spec: RecommendSpec) -> Cost:
@@ -44,16 +47,13 @@ def _encoder(spec: RecommendSpec) -> Cost:
         case "two_tower":
             return measure(tower(spec), (spec.history, 2 * spec.conv.filters))
         case "conv":
-            body = measure(dilated(spec), shape)
-            coarser = measure(coarse(spec), shape)
-            return Cost(shape=body.shape, params=body.params + coarser.params, macs=body.macs + coarser.macs)
+            return measure(dilated(spec), shape).beside(measure(coarse(spec), shape))
         case "caser":
             views = [measure((run,), shape) for run in runs(spec)]
             places = PLACES * spec.conv.filters
             views.append(Cost(shape=(spec.history, places), params=(WINDOW + 1) * places, macs=WINDOW * places * spec.history))
             mixed = measure(mix(spec), (spec.history, sum(view.shape[-1] for view in views)))
-            both = (*views, mixed)
-            return Cost(shape=mixed.shape, params=sum(one.params for one in both), macs=sum(one.macs for one in both))
+            return mixed.beside(*views)
         case "gru4rec":
             return measure(recurrent(spec), shape)
         case "sasrec":

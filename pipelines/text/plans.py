@@ -1,4 +1,4 @@
-"""The text networks' bodies as plans over embedded tokens `(length, width)`, measured by arithmetic before Keras is called."""
+"""The text networks as plans over embedded tokens `(length, width)`, measured by arithmetic before Keras is called."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def body(spec: TextSpec) -> Plan:
     """Return what turns embedded tokens into one vector, for all networks but `fasttext`."""
     pooled = GlobalPool(kind=spec.head.pooling)
     match spec.architecture:
-        case "transformer":
+        case "transformer":  # for its cost: when it is built, padding is kept out of attention and mean
             return (*attended(spec), pooled)
         case "textcnn":
             return (Parallel(branches=tuple(_phrases(spec, spec.conv.kernel_size + more) for more in KERNELS)),)

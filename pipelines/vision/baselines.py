@@ -82,4 +82,5 @@ def _probabilities(model: Any, pixels: Mapping[Part, np.ndarray], classes: int, 
 
 def _votes(hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part) -> np.ndarray:
     """Return the share of each class among the labels of the k nearest; `nearest` (n, most) has them in order."""
-    return np.asarray(hot[nearest[part][:, :k]].mean(axis=1))
+    columns = nearest[part].T[:k]
+    return np.asarray(sum(hot[column] for column in columns) / len(columns))

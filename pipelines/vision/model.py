@@ -16,14 +16,16 @@ KerasTensor = Any
 MIRRORED = "mirrored"  # a layer that does nothing: its name says that answers are means over an image and its mirror image
 
 
-def build(spec: VisionSpec, splits: "VisionSplits") -> keras.Model:
+def build(spec: VisionSpec, splits: "VisionSplits", *, tta: bool) -> keras.Model:
     """Return the network from images `(batch, height, width, channels)` in their own units to logits `(batch, classes)`.
+
+    With `tta`, and where training flips images from left to right, `probabilities` asks it about both sides.
 
     The output of the layer `features` is what another training can build upon (see `transfer`).
     """
     # --- input
     inputs = keras.Input(splits.shape, name="image")
-    mirrored = spec.augment.at_test and augment.flip(spec.augment, splits) in ("horizontal", "both")
+    mirrored = tta and augment.flip(spec.augment, splits) in ("horizontal", "both")
     x = keras.layers.Identity(name=MIRRORED)(inputs) if mirrored else inputs
 
     # --- features
@@ -43,9 +45,10 @@ def build(spec: VisionSpec, splits: "VisionSplits") -> keras.Model:
 
 def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
     """Return the class probabilities `(batch, classes)` of images in their own units: means over the mirror images too, where so built."""
-    views = [images, keras.ops.flip(images, axis=2)] if any(layer.name == MIRRORED for layer in network.layers) else [images]
-    chances = [keras.ops.softmax(network(view, training=False)) for view in views]
-    return sum(chances) / len(chances)
+    chances = keras.ops.softmax(network(images, training=False))
+    if not any(layer.name == MIRRORED for layer in network.layers):
+        return chances
+    return (chances + keras.ops.softmax(network(keras.ops.flip(images, axis=2), training=False))) / 2
 
 
 def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -35,7 +35,6 @@ class AugmentSpec:
     flip: Literal["auto", "none", "horizontal", "vertical", "both"] = hyper(
         "auto", "mirror images; auto: horizontally where a nearest-neighbour vote on training images still names mirrored ones"
     )
-    at_test: bool = hyper(True, "where training mirrors images, answer with the mean over an image and its mirror image")
     shift: Share = hyper(0.04, "shift by up to this share of the extent")
     rotation: Share = hyper(0.0, "rotate by up to this share of a full turn")
     zoom: Share = hyper(0.0, "zoom by up to this share")
@@ -78,6 +77,9 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
     image_size: int = option(0, "height and width that images are resized to (0: their own if all agree and are small, else up to 128)")
     path_column: str = option("", "column of a table that holds the images' paths (default: one called path, file, image, ...)")
     label_column: str = option("", "column of a table that holds their labels (default: one called label, class, target, ...)")
+    tta: bool = option(
+        True, "test-time augmentation: answer with the mean over an image and its mirror image, where training flips from left to right"
+    )
     skip_unreadable: bool = option(False, "leave unreadable images out instead of refusing the data")
 
     domain: ClassVar[str] = "vision"
@@ -133,7 +135,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
     def build(self, spec: VisionSpec, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import model
 
-        return model.build(spec, splits)
+        return model.build(spec, splits, tta=self.tta)
 
     def trainable(self, model: "keras.Model", spec: VisionSpec, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import augment
@@ -166,6 +168,11 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
 
         batches = data.batches(splits, part, spec.train.batch_size, self.seed if training else None)
         return augment.mixed_up(batches, spec.augment.mixup, self.seed) if training and spec.augment.mixup else batches
+
+    def answers(self, model: "keras.Model", inputs: Any) -> Any:
+        from pipelines.vision import model as network
+
+        return network.probabilities(model, inputs)
 
     def predict(self, model: "keras.Model", splits: "VisionSplits", part: Part) -> "np.ndarray":
         from pipelines.vision import model as network

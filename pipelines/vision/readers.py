@@ -3,7 +3,7 @@
 import gzip
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,6 @@ from pipelines.errors import DataError
 from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipelines.vision.pipeline import VisionPipeline
 
 PATHS = ("path", "file", "filename", "image", "filepath", "image_path", "file_name", "img")
@@ -176,14 +174,14 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
     return _from_files(path.stem, str(path), list(zip(parts, paths_in(table[place], path), labels, strict=True)), options)
 
 
-def paths_in(column: "pd.Series", path: Path) -> list[Path]:
-    """Return the images' paths that a column of the table at `path` holds.
+def paths_in(column: Iterable[object], path: Path, first: int = 2) -> list[Path]:
+    """Return the images' paths that a column of the table at `path` holds; its first value stands on line `first`.
 
     Raises:
         DataError: one leads out of the table's folder, or there is no such file.
     """
-    paths = [_inside(path, str(name), line) for line, name in enumerate(column, start=2)]
-    absent = [(line, name) for line, name in enumerate(paths, start=2) if not name.is_file()]
+    paths = [_inside(path, str(name), line) for line, name in enumerate(column, start=first)]
+    absent = [(line, name) for line, name in enumerate(paths, start=first) if not name.is_file()]
     if absent:
         listed = "; ".join(f"line {line}: {name}" for line, name in absent[:5])
         raise DataError(f"{path}: {len(absent)} of {len(paths)} images do not exist. {listed}. Paths are read from {path.parent}")

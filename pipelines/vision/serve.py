@@ -47,9 +47,9 @@ def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") 
 def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
 
-    `source` is an image file, a folder of them, a table file with a column of paths, an NPZ file with `x`, an array of one
-    image or many, or a table whose first column holds paths. Floats from 0 to 1 are taken for bytes divided by 255 where the
-    model knows bytes.
+    `source` is an image file, a folder of them, a .txt file of paths, another table with a column of paths, an NPZ file with
+    `x`, an array of one image or many, or a table whose first column holds paths. Floats from 0 to 1 are taken for bytes
+    divided by 255 where the model knows bytes.
     """
     names, batches = _images(served, source)
     table = pd.concat([_answers(served, pixels) for pixels in batches], ignore_index=True)
@@ -94,6 +94,9 @@ def _files(path: Path, own: str) -> list[Path]:
 
 
 def _listed(path: Path, own: str) -> list[Path]:
+    if path.suffix.lower() == ".txt":
+        lines = [line.strip() for line in sources.decode(path).splitlines()]
+        return readers.paths_in([line for line in lines if line], path, first=1)
     table = sources.read_table(path)
     column = own if own in table else sources.find_column(table, "", readers.PATHS, role="path", flag="", where=str(path))
     if column is None and len(table.columns) == 1:
