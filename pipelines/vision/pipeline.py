@@ -30,7 +30,7 @@ Share: TypeAlias = Annotated[float, Ge(0), Lt(0.5)]
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSpec:
-    """What training images go through; validation, test and served images do not."""
+    """What training images go through; others do not, apart from being flipped for the mean over both sides (`--tta`)."""
 
     flip: Literal["auto", "none", "horizontal", "vertical", "both"] = hyper(
         "auto", "mirror images; auto: horizontally where a nearest-neighbour vote on training images still names mirrored ones"
