@@ -1,14 +1,10 @@
-"""What the text domain reads, refuses and notes; how texts become tokens, ids, and the logits of the closed form."""
+"""What the text domain reads, refuses and notes."""
 
-import gzip
 import json
 import time
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,41 +12,10 @@ import tensorflow as tf
 
 from pipelines.errors import DataError
 from pipelines.pipeline import PARTS
-from pipelines.text import closed, tokens, vectors
+from pipelines.text import tokens
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
-
-GOOD, BAD = ("good", "fine", "lovely", "warm", "bright"), ("bad", "dull", "awful", "cold", "grey")
-
-
-def small(each: int = 10) -> pd.DataFrame:
-    """Texts of two classes, no two of them the same."""
-    pairs = (("pos", GOOD), ("neg", BAD))
-    rows = [(f"{words[n % 5]} {words[3 * n % 5]} film number {n}", label) for n in range(each) for label, words in pairs]
-    return pd.DataFrame(rows, columns=["text", "label"])
-
-
-def parted(**parts: Sequence[str]) -> pd.DataFrame:
-    """Texts for each part, labelled a, b, a, b ..."""
-    rows = [(text, "ab"[n % 2], part) for part, texts in parts.items() for n, text in enumerate(texts)]
-    return pd.DataFrame(rows, columns=["text", "label", "split"])
-
-
-def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv") -> Path:
-    path = folder / name
-    if isinstance(table, str | bytes):
-        path.write_bytes(table.encode() if isinstance(table, str) else table)
-    elif path.suffix == ".parquet":
-        table.to_parquet(path)
-    elif path.suffix == ".jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
-    return path
-
-
-def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
-    return TextPipeline(data=str(write(table, folder, name)), **options).load()
+from tests.texts import BAD, GOOD, load, parted, several, small, write
 
 
 def refused(data: Path | str, **options: Any) -> str:
@@ -71,10 +36,6 @@ def total(splits: TextSplits) -> int:
 def every(splits: TextSplits) -> dict[str, str]:
     """Each text's label."""
     return {text: splits.classes[y] for part in PARTS for text, y in zip(splits.texts(part), splits.labels(part), strict=True)}
-
-
-def words(text: str, unit: tokens.Unit = "word", lower: bool = True) -> list[str]:
-    return [token.decode() for token in tokens.split(tf.constant([text]), unit, lower)[0].numpy().tolist()]
 
 
 # ------------------------------------------------------------------------------------------------- tables
@@ -477,10 +438,6 @@ def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> No
 # ------------------------------------------------------------------------------------------------- several labels
 
 
-def several(*labels: str, each: int = 5) -> pd.DataFrame:
-    return pd.DataFrame([(f"text {n} of {label}", label) for n in range(each) for label in labels], columns=["text", "label"])
-
-
 @pytest.mark.parametrize("separator", ["|", ";", ","])
 def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path) -> None:
     splits = load(several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True)
@@ -534,6 +491,15 @@ def test_labels_that_look_like_several_are_noted(joined: str, tmp_path: Path) ->
 
 def test_labels_that_only_hold_a_comma_are_not_suspicious(tmp_path: Path) -> None:
     assert not noted(load(several("food, drink", "tools", "toys"), tmp_path), "--multi-label")
+
+
+def test_a_rare_class_among_several_labels_stays_in_train(tmp_path: Path) -> None:
+    rows = [(f"a word of {number}", "a|b" if number % 2 else "b") for number in range(60)]
+    rows += [(f"rare {name} {number}", name) for name in ("x", "y", "z") for number in range(3)]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "rare.csv", index=False)
+    for seed in range(5):
+        splits = TextPipeline(data=str(tmp_path / "rare.csv"), multi_label=True, seed=seed).load()
+        assert (splits.hot("train").sum(axis=0) > 0).all()
 
 
 # ------------------------------------------------------------------------------------------------- broken files
@@ -611,319 +577,3 @@ def test_rows_of_json_may_be_lists(tmp_path: Path) -> None:
 )
 def test_other_broken_tables_are_refused_by_their_name(name: str, text: str, tmp_path: Path) -> None:
     assert f"{name}: cannot be read as a table" in refused(write(text, tmp_path, name))
-
-
-# ------------------------------------------------------------------------------------------------- tokens
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Don't stop", ["don\u2019t", "stop"]),
-        ("Don\u2019t stop", ["don\u2019t", "stop"]),
-        ("rock'n'roll", ["rock\u2019n\u2019roll"]),
-        ("the dogs' 'big' day", ["the", "dogs", "'", "'", "big", "'", "day"]),
-        ("Really?! (yes...)", ["really", "?", "!", "(", "yes", ".", ".", ".", ")"]),
-        ("3.5 stars, 100%", ["3", ".", "5", "stars", ",", "100", "%"]),
-        ("ÉTÉ Straße ЖУК ΛΌΓΟΙ", ["été", "straße", "жук", "λόγοι"]),
-        ("great😀😀film", ["great", "😀", "😀", "film"]),
-        ("e\u0301te\u0301 हिन्दी", ["e\u0301te\u0301", "हिन्दी"]),
-        ("a\u00a0b\u2003c\u3000d\x85e\tf\ng\x07h\u2028i", list("abcdefghi")),
-        ("", []),
-        (" \x85\t", []),
-    ],
-    ids=lambda value: ascii(value) if isinstance(value, str) else "",
-)
-def test_words_and_single_marks_are_tokens(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
-
-
-def test_case_is_kept_on_request() -> None:
-    assert words("Good FILM", lower=False) == ["Good", "FILM"]
-    assert words("GaT", "char", lower=False) == ["G", "a", "T"]
-
-
-def test_characters_are_tokens_of_their_own() -> None:
-    assert words(" 很好😀 A\n\nb ", "char") == ["很", "好", "😀", " ", "a", " ", "b"]
-
-
-@pytest.mark.parametrize(
-    ("texts", "unit"),
-    [
-        (["a good film of the year", "a bad book about nothing"], "word"),
-        (["sehr ordentliche Donaudampfschifffahrtsgesellschaft", "ein schlechtes Rechtsschutzversicherungsunternehmen"], "word"),
-        (
-            ["无论如何这部电影都非常值得一看,演员的表演也十分出色,强烈推荐", "这本书的内容十分无聊,我看了十分钟就睡着了,完全不推荐给大家"],
-            "char",
-        ),
-        (["很好看", "不好看"], "char"),
-        (["とても良い映画でした", "つまらない本だった"], "char"),
-        (["หนังเรื่องนี้ดีมาก", "หนังสือเล่มนี้แย่มาก"], "char"),
-        (["한국 영화는 정말 좋다", "이 책은 정말 나쁘다"], "word"),
-        (["ACGTTGCAACGTGGCATTACGGATCA" * 2, "TTGACCGATTACGGCATCAGGATTAC" * 2], "char"),
-        (["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "GSHMASMTGGQQMGRGSEFELRRQACGRMKWVQ"], "char"),
-        (["😀 good", "😡 bad"], "word"),
-    ],
-    ids=["English", "German", "Chinese", "short Chinese", "Japanese", "Thai", "Korean", "DNA", "protein", "emoji"],
-)
-def test_tokens_are_characters_where_texts_lack_spaces(texts: list[str], unit: str, tmp_path: Path) -> None:
-    splits = load(parted(train=[text + " " * n for n in range(3) for text in texts], val=texts, test=texts), tmp_path)
-    assert splits.unit == unit
-    assert splits.describe()["tokens"].startswith("words" if unit == "word" else "characters")
-
-
-def test_the_kind_of_token_can_be_given(tmp_path: Path) -> None:
-    assert set("goodfilm") <= set(load(small(), tmp_path, tokens="char").vocabulary)
-    splits = load(parted(train=["很好看", "不好看"] * 2, val=["很好看", "不"], test=["好", "不"]), tmp_path, tokens="word")
-    assert set(splits.vocabulary) == {"很好看", "不好看"}
-
-
-def test_unicode_is_kept_from_the_file_to_the_ids(tmp_path: Path) -> None:
-    texts = ["naïve café ☕️", "Ünïcödé 👩‍🚀 wins", "Привет мир", "مرحبا بالعالم"]
-    splits = load(parted(train=texts, val=texts[:2], test=texts[2:]), tmp_path)
-    assert list(splits.train.x) == texts
-    assert {"naïve", "café", "☕", "ünïcödé", "👩", "🚀", "привет", "мир", "مرحبا"} <= set(splits.vocabulary)
-    assert (splits.ids["test"] != tokens.UNKNOWN).all()
-
-
-def test_half_of_a_surrogate_pair_is_read(tmp_path: Path) -> None:
-    rows = [{"text": f"odd \ud83d text {n}", "label": "ab"[n % 2]} for n in range(20)]
-    splits = load("\n".join(map(json.dumps, rows)), tmp_path, "texts.jsonl")
-    assert total(splits) == 20
-    assert "odd" in splits.vocabulary
-
-
-# ------------------------------------------------------------------------------------------------- ids
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
-    """Splits whose test holds a token and a length that train lacks."""
-    table = parted(
-        train=["a good film", "a bad film", "a good book", "a bad"], val=["a warm film", "bad"], test=["good unseen film and so on", "bad"]
-    )
-    return load(table, tmp_path_factory.mktemp("known"))
-
-
-def test_vocabulary_and_length_come_from_train_alone(known: TextSplits) -> None:
-    assert known.vocabulary == ("a", "bad", "film", "good", "book")
-    assert known.length == 3
-    assert known.ids["train"].tolist() == [[2, 5, 4], [2, 3, 4], [2, 5, 6], [0, 2, 3]]
-    assert known.ids["test"][0].tolist() == [5, tokens.UNKNOWN, 4]
-    assert known.ids["val"][0].tolist() == [2, tokens.UNKNOWN, 4]
-
-
-def test_ids_are_padded_on_the_left(known: TextSplits) -> None:
-    assert known.ids["test"][1].tolist() == [tokens.PADDING, tokens.PADDING, 3]
-
-
-def test_a_vocabulary_and_a_length_can_be_given(tmp_path: Path) -> None:
-    splits = load(small(), tmp_path, vocabulary=2, length=7)
-    assert splits.vocabulary == ("film", "number")
-    assert splits.ids["train"].shape == (12, 7)
-    assert set(np.unique(splits.ids["train"])) == {0, 1, 2, 3}
-
-
-def test_the_order_of_rows_does_not_decide_the_vocabulary(tmp_path: Path) -> None:
-    train = ["b a", "a b", "d c", "c d"]
-    given: dict[str, Any] = {"val": ["a", "b"], "test": ["c", "d"]}
-    assert load(parted(train=train, **given), tmp_path).vocabulary == load(parted(train=train[::-1], **given), tmp_path).vocabulary
-
-
-def test_an_automatic_length_is_no_longer_than_400(tmp_path: Path) -> None:
-    splits = load(parted(train=["word " * 900, "word " * 1000] * 2, val=["word", "other"], test=["word", "other"]), tmp_path)
-    assert splits.length == 400
-
-
-# ------------------------------------------------------------------------------------------------- the closed form
-
-
-def _words_table() -> pd.DataFrame:
-    return small(40)
-
-
-def _spelling_table() -> pd.DataFrame:
-    """Words that never stand twice: only their ends tell the classes apart."""
-    rng = np.random.default_rng(0)
-    stems = iter(["".join(rng.choice(list("bcdfglmnprstaeiou"), 6)) for _ in range(400)])
-    return pd.DataFrame(
-        [(f"{next(stems)}{end} {next(stems)}{end}", end) for _ in range(80) for end in ("ing", "ous")], columns=["text", "label"]
-    )
-
-
-def _characters_table() -> pd.DataFrame:
-    """DNA, half of it with a box TATAAA."""
-    rng = np.random.default_rng(0)
-    rows = [("".join(rng.choice(list("ACGT"), 40)), label) for _ in range(100) for label in ("box", "none")]
-    return pd.DataFrame([(text[:20] + "TATAAA" * (label == "box") + text[20:], label) for text, label in rows], columns=["text", "label"])
-
-
-@pytest.fixture(scope="module", params=["words", "words and spelling", "characters"])
-def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
-    table = {"words": _words_table, "words and spelling": _spelling_table, "characters": _characters_table}[request.param]()
-    splits = load(table, tmp_path_factory.mktemp("fitted"))
-    assert splits.closed.setting.startswith(f"{request.param}, C=")
-    return splits
-
-
-def odd(splits: TextSplits) -> np.ndarray:
-    """The texts of test and such as nobody foresees."""
-    more = ["", " \x85 ", "never seen 😀 很好", "TATAAA", "don't", "good " * 500, "singing famous"]
-    return np.asarray([*splits.texts("test"), *more], dtype=object)
-
-
-def by(layer: Any, texts: np.ndarray) -> np.ndarray:
-    return np.concatenate(tokens.in_batches(lambda batch: np.asarray(layer(batch)), texts))
-
-
-def test_the_layer_gives_the_logits_that_the_closed_form_has(fitted: TextSplits) -> None:
-    assert fitted.closed.logits["test"].shape == (len(fitted.test.x), 2)
-    assert np.allclose(by(fitted.closed.layer(), fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
-
-
-def test_logits_of_val_come_from_train_alone(fitted: TextSplits) -> None:
-    """Settings are chosen on val; only then is it learned from."""
-    assert np.abs(by(fitted.closed.layer(), fitted.val.x) - fitted.closed.logits["val"]).max() > 1e-3
-
-
-def test_the_closed_form_learns(fitted: TextSplits) -> None:
-    right = fitted.closed.logits["test"].argmax(axis=1) == fitted.labels("test")
-    assert right.mean() > 0.85
-
-
-def test_logits_of_train_are_held_out(fitted: TextSplits) -> None:
-    held_out, seen = fitted.closed.logits["train"], by(fitted.closed.layer(), fitted.train.x)
-    truth = fitted.labels("train")
-    assert held_out.shape == seen.shape
-    assert np.abs(held_out - seen).max() > 0.01
-    # Who has seen the answer is surer of it.
-    rows = np.arange(len(truth))
-    assert held_out[rows, truth].mean() < seen[rows, truth].mean()
-
-
-@pytest.fixture(scope="module")
-def network(fitted: TextSplits) -> keras.Model:
-    text = keras.Input((), dtype="string", name="text")
-    ids = tokens.TokenIds(list(fitted.vocabulary), fitted.length, fitted.unit, fitted.lower)(text)
-    return keras.Model(text, {"ids": ids, "logits": fitted.closed.layer()(text)})
-
-
-def test_both_layers_give_the_same_in_a_graph(fitted: TextSplits, network: keras.Model) -> None:
-    traced = tf.function(network, input_signature=[tf.TensorSpec((None,), tf.string)])
-    tested = len(fitted.test.x)
-    for graph in (network, traced):
-        logits = by(lambda batch, graph=graph: graph(batch)["logits"], odd(fitted))
-        assert np.allclose(logits, by(fitted.closed.layer(), odd(fitted)), atol=1e-4)
-        assert np.allclose(logits[:tested], fitted.closed.logits["test"], atol=1e-4)
-        assert np.array_equal(by(lambda batch, graph=graph: graph(batch)["ids"], fitted.test.x), fitted.ids["test"])
-
-
-def test_both_layers_give_the_same_after_save_and_load(fitted: TextSplits, network: keras.Model, tmp_path: Path) -> None:
-    network.save(tmp_path / "network.keras")
-    again = keras.saving.load_model(tmp_path / "network.keras")
-    for name in ("ids", "logits"):
-        before, after = (by(lambda batch, model=model, name=name: model(batch)[name], odd(fitted)) for model in (network, again))
-        assert np.array_equal(before, after)
-    assert np.array_equal(by(lambda batch: again(batch)["ids"], fitted.test.x), fitted.ids["test"])
-    assert np.allclose(by(lambda batch: again(batch)["logits"], fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
-
-
-def test_a_text_alone_has_the_logits_that_it_has_among_others(fitted: TextSplits) -> None:
-    layer = fitted.closed.layer()
-    alone = np.concatenate([np.asarray(layer(tf.constant([text]))) for text in odd(fitted)[-8:]])
-    assert np.allclose(alone, by(layer, odd(fitted))[-8:], atol=1e-5)
-
-
-def test_a_text_without_known_features_has_the_bias(fitted: TextSplits) -> None:
-    assert np.allclose(by(fitted.closed.layer(), np.asarray(["", "\x07"], dtype=object)), fitted.closed.bias, atol=1e-6)
-
-
-def test_several_labels_and_many_classes_have_a_closed_form(tmp_path: Path) -> None:
-    splits = load(several("a", "b", "a|b", "c|b", each=10), tmp_path, multi_label=True)
-    assert splits.closed.logits["test"].shape == (len(splits.test.x), 3)
-    assert np.allclose(by(splits.closed.layer(), splits.test.x), splits.closed.logits["test"], atol=1e-4)
-
-
-def test_large_data_are_not_tried_with_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closed, "MOST_SPELLED", 0)
-    assert not load(_spelling_table(), tmp_path).closed.spelling
-
-
-# ------------------------------------------------------------------------------------------------- word vectors
-
-VOCABULARY = ("good", "don\u2019t", "lacking", ".")
-LINES = "the 9 9 9\ngood 1 2 3\ndon't 4 5 6\n. 7 8 9.5\n"
-
-
-def vectors_file(folder: Path, text: str = LINES, name: str = "vectors.txt") -> str:
-    path = folder / name
-    if path.suffix == ".gz":
-        path.write_bytes(gzip.compress(text.encode()))
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("vectors.txt", text)
-    else:
-        path.write_text(text, encoding="utf-8")
-    return str(path)
-
-
-def vectors_refused(source: str) -> str:
-    with pytest.raises(DataError) as error:
-        vectors.table(source, VOCABULARY)
-    return str(error.value)
-
-
-@pytest.mark.parametrize("name", ["vectors.txt", "vectors.vec", "vectors.txt.gz", "vectors.zip"])
-@pytest.mark.parametrize("header", ["", "4 3\n"], ids=["GloVe", "word2vec"])
-def test_word_vectors_are_read(name: str, header: str, tmp_path: Path) -> None:
-    table = vectors.table(vectors_file(tmp_path, header + LINES, name), VOCABULARY)
-    assert table.shape == (6, 3)
-    assert table.dtype == np.float32
-    assert table[0].tolist() == [0, 0, 0]
-    assert table[1].tolist() == [4, 5, pytest.approx(18.5 / 3)]
-    assert table[[2, 3, 5]].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9.5]]
-    assert 0 < np.abs(table[4]).max() < 1
-
-
-def test_word_vectors_are_the_same_each_time(tmp_path: Path) -> None:
-    source = vectors_file(tmp_path)
-    assert np.array_equal(vectors.table(source, VOCABULARY), vectors.table(source, VOCABULARY))
-
-
-def test_tokens_with_spaces_in_word_vectors_are_passed_over(tmp_path: Path) -> None:
-    """GloVe 840B has such."""
-    table = vectors.table(vectors_file(tmp_path, LINES + ". . . 1 1 1\ngood name@mail.com 1 1 1\n"), VOCABULARY)
-    assert table[[2, 5]].tolist() == [[1, 2, 3], [7, 8, 9.5]]
-
-
-@pytest.mark.parametrize("line", ["good 1 2", "good 1 2 3 4", "good 1 x 3", "good", "good 1 nan 3"])
-def test_a_broken_line_of_word_vectors_is_refused_with_its_number(line: str, tmp_path: Path) -> None:
-    message = vectors_refused(vectors_file(tmp_path, f"the 9 9 9\na 8 8 8\n{line}\n"))
-    assert f"vectors.txt: line 3: expected a token and 3 numbers. Received: '{line}" in message
-
-
-def test_a_file_of_word_vectors_that_is_not_there_is_refused() -> None:
-    assert "embedding.vectors=none.txt: no such file" in vectors_refused("none.txt")
-    assert "Did you mean 'glove-6b-50d'?" in vectors_refused("glove-6b-100d")
-
-
-def test_word_vectors_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
-    message = vectors_refused(vectors_file(tmp_path, "le 1 2\nla 3 4\n"))
-    assert "holds none of the 4 known tokens. Expected lines: a token, its numbers" in message
-
-
-@pytest.mark.parametrize("name", ["vectors.txt.gz", "vectors.zip"])
-def test_a_broken_archive_of_word_vectors_is_refused(name: str, tmp_path: Path) -> None:
-    whole = Path(vectors_file(tmp_path, LINES * 50, name)).read_bytes()
-    for broken in (b"no archive", whole[: len(whole) // 2]):
-        (tmp_path / name).write_bytes(broken)
-        assert f"{name}: cannot be read" in vectors_refused(str(tmp_path / name))
-
-
-def test_a_rare_class_among_several_labels_stays_in_train(tmp_path: Path) -> None:
-    rows = [(f"a word of {number}", "a|b" if number % 2 else "b") for number in range(60)]
-    rows += [(f"rare {name} {number}", name) for name in ("x", "y", "z") for number in range(3)]
-    pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "rare.csv", index=False)
-    for seed in range(5):
-        splits = TextPipeline(data=str(tmp_path / "rare.csv"), multi_label=True, seed=seed).load()
-        assert (splits.hot("train").sum(axis=0) > 0).all()

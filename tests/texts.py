@@ -1,0 +1,46 @@
+"""Tables of texts that tests write, and the splits that are read from them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipelines.text.data import TextSplits
+from pipelines.text.pipeline import TextPipeline
+
+GOOD, BAD = ("good", "fine", "lovely", "warm", "bright"), ("bad", "dull", "awful", "cold", "grey")
+
+
+def small(each: int = 10) -> pd.DataFrame:
+    """Texts of two classes, no two of them the same."""
+    pairs = (("pos", GOOD), ("neg", BAD))
+    rows = [(f"{words[n % 5]} {words[3 * n % 5]} film number {n}", label) for n in range(each) for label, words in pairs]
+    return pd.DataFrame(rows, columns=["text", "label"])
+
+
+def parted(**parts: Sequence[str]) -> pd.DataFrame:
+    """Texts for each part, labelled a, b, a, b ..."""
+    rows = [(text, "ab"[n % 2], part) for part, texts in parts.items() for n, text in enumerate(texts)]
+    return pd.DataFrame(rows, columns=["text", "label", "split"])
+
+
+def several(*labels: str, each: int = 5) -> pd.DataFrame:
+    return pd.DataFrame([(f"text {n} of {label}", label) for n in range(each) for label in labels], columns=["text", "label"])
+
+
+def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv") -> Path:
+    path = folder / name
+    if isinstance(table, str | bytes):
+        path.write_bytes(table.encode() if isinstance(table, str) else table)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
+    return TextPipeline(data=str(write(table, folder, name)), **options).load()
