@@ -22,18 +22,37 @@ class PositionEmbedding(keras.layers.Layer):
         return x + self.table
 
 
-@keras.saving.register_keras_serializable("appline")
-class Scale(keras.layers.Layer):
-    """Its input times one learned number that begins at 1: how far a start is trusted."""
-
-    def build(self, input_shape: Shape) -> None:
-        self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
-
-    def call(self, x: KerasTensor) -> KerasTensor:
-        return x * self.factor
-
-
 # ------------------------------------------------------------------------------------------------------------ texts
+
+
+@keras.saving.register_keras_serializable("appline")
+class Corrected(keras.layers.Layer):
+    """The sum (batch, classes) of logits to start from and those that a network adds; `factor` is how far the former are trusted.
+
+    In training the start is hidden from a share `hidden` of the examples: who always sees good answers learns little but
+    to repeat them. Otherwise both count by `shares`, 1 and 1 until they are chosen on val.
+    """
+
+    def __init__(self, hidden: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def build(self, *shapes: Shape) -> None:
+        self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
+        self.shares = self.add_weight(shape=(2,), initializer="ones", trainable=False, name="shares")
+
+    def call(self, start: KerasTensor, logits: KerasTensor, training: bool = False) -> KerasTensor:
+        start = self.factor * start
+        if not training:
+            return self.shares[0] * start + self.shares[1] * logits
+        if self.hidden:
+            seen = keras.random.uniform((keras.ops.shape(start)[0], 1), seed=self.seed_generator) >= self.hidden
+            start = start * keras.ops.cast(seen, start.dtype)
+        return start + logits
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden": self.hidden}
 
 
 @keras.saving.register_keras_serializable("appline")

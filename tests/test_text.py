@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.layers import Corrected
 from pipelines.space import Choice, replace
-from pipelines.text import closed
+from pipelines.text import blend, closed
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
@@ -85,6 +86,51 @@ def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPi
         pipeline.check(replace(TextSpec(), {"conv.kernel_size": 200, "conv.padding": "valid"}), splits)
 
 
+def test_training_hides_the_start_of_some_texts_and_answers_never_do() -> None:
+    layer = Corrected(hidden=0.5)
+    start, nothing = np.ones((1000, 3), np.float32), np.zeros((1000, 3), np.float32)
+    seen = np.asarray(layer(start, nothing, training=True))
+    assert set(seen.sum(axis=1).tolist()) == {0, 3}, "a text's start is hidden whole"
+    assert seen[:, 0].mean() == pytest.approx(0.5, abs=0.1)
+    assert (np.asarray(layer(start, nothing)) == 1).all()
+    assert (np.asarray(Corrected(hidden=0)(start, nothing, training=True)) == 1).all()
+
+
+def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeline: TextPipeline, splits: TextSplits) -> None:
+    def log_loss() -> float:
+        return pipeline.score(pipeline.predict(network, splits, "val"), splits, "val")["log_loss"]
+
+    network = pipeline.build(replace(TextSpec(), SMALL), splits)
+    noise = network.layers[-2]
+    noise.kernel.assign(np.random.default_rng(0).normal(size=noise.kernel.shape, scale=3))
+    layer = blend.corrected(network)
+    assert layer
+    losses = {}
+    for weights in ([1, 1], [1, 0], [0, 1]):
+        layer.shares.assign(weights)
+        losses[tuple(weights)] = log_loss()
+    pipeline.settle(network, splits)
+    start, own = np.asarray(layer.shares)
+    assert log_loss() < min(losses.values())
+    assert start > 1, "of a few easy texts, an answer may be surer than logistic regression is"
+    assert own < 0.2, "what knows nothing counts for little"
+
+    again = pipeline.build(replace(TextSpec(), SMALL), splits)
+    pipeline.settle(again, splits, like=network)
+    other = blend.corrected(again)
+    assert other
+    assert np.array_equal(other.shares, layer.shares)
+    assert f"add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's" in pipeline.serve(again, splits).notes[0]
+
+
+def test_a_network_that_starts_from_nothing_answers_alone(pipeline: TextPipeline, splits: TextSplits) -> None:
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "start_from": "none"}), splits)
+    before = pipeline.predict(network, splits, "val")
+    pipeline.settle(network, splits)
+    assert np.array_equal(pipeline.predict(network, splits, "val"), before)
+    assert pipeline.serve(network, splits).notes == ()
+
+
 def test_padding_does_not_change_what_fasttext_says(pipeline: TextPipeline, splits: TextSplits) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": "fasttext", "start_from": "none"}), splits)
     for weight in network.trainable_weights:
@@ -149,6 +195,7 @@ def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
     assert splits.classes == ("bad", "good", "tea")
     spec = replace(TextSpec(), SMALL)
     network = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    pipeline.settle(network, splits)
     predictions = pipeline.predict(network, splits, "test")
     assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(1 - pipeline.score(predictions, splits, "test")["accuracy"])
     assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {"f1_by_class", "accuracy_by_length"}

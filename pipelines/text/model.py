@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import blocks
-from pipelines.layers import HashedNgrams, Scale
+from pipelines.layers import Corrected, HashedNgrams
 from pipelines.pipeline import Part
 from pipelines.plan import GlobalPool
 from pipelines.text import plans
@@ -43,7 +43,8 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
     if spec.start_from == "none":
         return keras.Model({"tokens": tokens}, logits, name="network")
     start = keras.Input((classes,), name="start")
-    return keras.Model({"tokens": tokens, "start": start}, Scale(name="start_scale")(start) + logits, name="network")
+    corrected = Corrected(spec.start_dropout, name="corrected")(start, logits)
+    return keras.Model({"tokens": tokens, "start": start}, corrected, name="network")
 
 
 def _embedded(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> KerasTensor:
@@ -109,10 +110,14 @@ def _inputs(splits: "TextSplits", part: Part, *, start: bool) -> dict[str, np.nd
     return {"tokens": splits.ids[part], **({"start": splits.start(part)} if start else {})}
 
 
-def probabilities(model: keras.Model, splits: "TextSplits", part: Part, batch_size: int = 512) -> np.ndarray:
+def logits(model: keras.Model, splits: "TextSplits", part: Part, batch_size: int = 512) -> np.ndarray:
+    """Return the logits `(n, classes)` of a part."""
+    names = {tensor.name for tensor in model.inputs}
+    return blocks.in_batches(model, _inputs(splits, part, start="start" in names), batch_size)
+
+
+def probabilities(model: keras.Model, splits: "TextSplits", part: Part) -> np.ndarray:
     """Return the class probabilities `(n, classes)` of a part."""
     from pipelines.text import closed
 
-    names = {tensor.name for tensor in model.inputs}
-    inputs = _inputs(splits, part, start="start" in names)
-    return closed.probabilities(blocks.in_batches(model, inputs, batch_size), exclusive=splits.exclusive)
+    return closed.probabilities(logits(model, splits, part), exclusive=splits.exclusive)

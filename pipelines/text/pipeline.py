@@ -50,6 +50,7 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
     search: ClassVar[Mapping[str, Domain]] = {
         "architecture": Choice(("textcnn", "fasttext", "cnn_rnn", "gru", "transformer")),
         "start_from": Choice(("baseline", "none")),
+        "start_dropout": Choice((0.2, 0.5, 0.8)),
         "embedding.width": Choice((32, 64, 128)),
         "embedding.dropout": Choice((0.0, 0.2, 0.4)),
         "conv.kernel_size": Choice((2, 3, 5)),
@@ -66,6 +67,7 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
     }
     presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "fasttext"},)
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
+        "start_dropout": ("start_from", ("baseline",)),
         "conv": ("architecture", CONVOLVED),
         "recurrent": ("architecture", RECURRENT),
         "heads": ("architecture", ("transformer",)),
@@ -102,6 +104,11 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         from pipelines.text import model
 
         return model.batches(splits, part, spec, self.seed if training else None)
+
+    def settle(self, model: "keras.Model", splits: "TextSplits", like: "keras.Model | None" = None) -> None:
+        from pipelines.text import blend
+
+        blend.settle(model, splits, like)
 
     def joined(self, splits: "TextSplits") -> "TextSplits":
         return splits.joined()

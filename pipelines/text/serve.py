@@ -10,6 +10,7 @@ import pandas as pd
 from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
+from pipelines.text import blend
 from pipelines.text.readers import TEXTS
 from pipelines.text.tokens import TokenIds, in_batches
 
@@ -43,6 +44,7 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
             "length": splits.length,
             "tokens": len(splits.vocabulary),
         },
+        notes=blend.describe(network),
     )
 
 

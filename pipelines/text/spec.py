@@ -30,10 +30,11 @@ class TextSpec:
     start_from: Literal["baseline", "none"] = hyper(
         "baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression"
     )
+    start_dropout: Rate = hyper(0.5, "share of the training texts that hide those logits: the network learns to answer by itself too")
     embedding: EmbeddingSpec = EmbeddingSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
     heads: Count = hyper(4, "transformer: attention heads")
     head: HeadSpec = HeadSpec(dropout=0.5)
     label_smoothing: Rate = hyper(0.05, "share of each target spread over all classes")
-    train: TrainSpec = TrainSpec(epochs=4, batch_size=64, learning_rate=4e-3, refit=True)
+    train: TrainSpec = TrainSpec(epochs=6, batch_size=64, learning_rate=4e-3, refit=True)
