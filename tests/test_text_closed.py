@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from pipelines.pipeline import PARTS
 from pipelines.text import closed, tokens
 from pipelines.text.data import TextSplits
 from tests.texts import load, several, small
@@ -37,7 +38,11 @@ def _characters_table() -> pd.DataFrame:
 @pytest.fixture(scope="module", params=["words", "words and spelling", "characters"])
 def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
     table = {"words": _words_table, "words and spelling": _spelling_table, "characters": _characters_table}[request.param]()
-    splits = load(table, tmp_path_factory.mktemp("fitted"))
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "words":  # or it would be likelier with spelling
+            patch.setattr(closed, "MOST_SPELLED", 0)
+        splits = load(table, tmp_path_factory.mktemp("fitted"))
+        assert splits.closed
     assert splits.closed.setting.startswith(f"{request.param}, C=")
     return splits
 
@@ -60,6 +65,23 @@ def test_the_layer_gives_the_logits_that_the_closed_form_has(fitted: TextSplits)
 def test_logits_of_val_come_from_train_alone(fitted: TextSplits) -> None:
     """Settings are chosen on val; only then is it learned from."""
     assert np.abs(by(fitted.closed.layer(), fitted.val.x) - fitted.closed.logits["val"]).max() > 1e-3
+
+
+def test_the_penalty_and_the_features_are_those_that_make_val_likeliest(fitted: TextSplits) -> None:
+    """Accuracy on a small val ties easily, and then says nothing."""
+    hot = {part: fitted.hot(part) for part in PARTS}
+    texts = {part: fitted.texts(part) for part in PARTS}
+    again = {"exclusive": True, "unit": fitted.unit, "lower": True, "seed": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        if not fitted.closed.spelling:
+            patch.setattr(closed, "MOST_SPELLED", 0)
+        for strength in closed.STRENGTHS:
+            patch.setattr(closed, "STRENGTHS", (strength,))
+            other = closed.fit(texts, hot, **again)
+            assert (
+                closed.log_loss(fitted.closed.logits["val"], hot["val"], exclusive=True)
+                <= closed.log_loss(other.logits["val"], hot["val"], exclusive=True) + 1e-6
+            )
 
 
 def test_the_closed_form_learns(fitted: TextSplits) -> None:

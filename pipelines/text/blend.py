@@ -53,12 +53,11 @@ def _likeliest(network: keras.Model, layer: Corrected, splits: "TextSplits") -> 
     logits, hot = np.stack(found, axis=-1).astype(np.float64), splits.hot("val")
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean negative logarithm of the posterior, up to a constant, and its gradient."""
-        chances = closed.probabilities(logits @ weights, exclusive=splits.exclusive)
-        chances = np.clip(chances, 1e-12, 1 - 1e-12)
-        likelihood = hot * np.log(chances) + (0 if splits.exclusive else (1 - hot) * np.log(1 - chances))
+        """The negative logarithm of the posterior over texts, up to a constant, and its gradient."""
+        both = logits @ weights
+        off = closed.probabilities(both, exclusive=splits.exclusive) - hot
         far = (weights - 1) / (PRIOR**2 * len(hot))
-        value = -likelihood.sum(axis=1).mean() + far @ (weights - 1) / 2
-        return float(value), np.einsum("nc,ncs->s", chances - hot, logits) / len(hot) + far
+        value = closed.log_loss(both, hot, exclusive=splits.exclusive) + far @ (weights - 1) / 2
+        return value, np.einsum("nc,ncs->s", off, logits) / len(hot) + far
 
     return np.asarray(minimize(loss, np.ones(2), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2).x)

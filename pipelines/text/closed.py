@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 MOST_FEATURES = 100_000  # those in most training texts
 MOST_SPELLED = 5_000_000  # characters of train up to which runs of characters are tried too
-STRENGTHS = (1.0, 4.0, 16.0)  # C: the inverse of the penalty
+STRENGTHS = (2.0, 8.0, 32.0)  # C: the inverse of the penalty
 FOLDS = 5
-# Texts by classes above which there is one candidate, the usual best: a fit of 15,000 texts in 150 classes takes 15 s.
+# Texts by classes above which fewer candidates are tried: a fit of 15,000 texts in 150 classes takes 15 s.
 MANY_ANSWERS = 1_000_000
 
 
@@ -69,11 +69,12 @@ def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exc
     found = {spelling: _Features.fit(texts, unit, lower, spelling) for spelling in spellings}
     tried = {}
     for spelling, matrices in found.items():
-        for strength in STRENGTHS if not many else STRENGTHS[1:2]:
+        for strength in STRENGTHS if not many else STRENGTHS[1:]:
             linear = _Linear.fit(matrices.rows["train"], hot["train"], strength)
-            tried[spelling, strength] = (_rightness(linear(matrices.rows["val"]), hot["val"], exclusive), linear)
-    # The first of equals: fewer features, a stronger penalty.
-    (spelling, strength), (_, linear) = max(tried.items(), key=lambda item: item[1][0])
+            tried[spelling, strength] = (log_loss(linear(matrices.rows["val"]), hot["val"], exclusive=exclusive), linear)
+    # Not by accuracy, which tells less: on halves of val that had no say, the likeliest was right for .874 of trec, the one that
+    # was right most often for .864; on reviews, sst2 and sms_spam the difference was below .003.
+    (spelling, strength), (_, linear) = min(tried.items(), key=lambda item: item[1][0])
     chosen = found[spelling]
     logits: dict[Part, np.ndarray] = {"val": linear(chosen.rows["val"])}
     logits["train"] = _held_out(chosen.rows["train"], hot["train"], strength, seed)
@@ -102,10 +103,11 @@ def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
     return np.asarray(softmax(logits.astype(np.float64), axis=1) if exclusive else expit(logits.astype(np.float64)))
 
 
-def _rightness(logits: np.ndarray, hot: np.ndarray, exclusive: bool) -> float:
-    if exclusive:
-        return float((logits.argmax(axis=1) == hot.argmax(axis=1)).mean())
-    return float(((logits > 0) == (hot > 0)).all(axis=1).mean())
+def log_loss(logits: np.ndarray, hot: np.ndarray, *, exclusive: bool) -> float:
+    """Return the mean negative logarithm of the probability of each text's classes, `(n, classes)` both; of several labels the sum."""
+    chances = np.clip(probabilities(logits, exclusive=exclusive), 1e-12, 1 - 1e-12)
+    likelihood = hot * np.log(chances) + (0 if exclusive else (1 - hot) * np.log(1 - chances))
+    return float(-likelihood.sum(axis=1).mean())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ class TextSpec:
     start_from: Literal["baseline", "none"] = hyper(
         "baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression"
     )
-    start_dropout: Rate = hyper(0.5, "share of the training texts that hide those logits: the network learns to answer by itself too")
+    start_dropout: Rate = hyper(0.8, "share of the training texts that hide those logits: the network learns to answer by itself too")
     embedding: EmbeddingSpec = EmbeddingSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
