@@ -44,3 +44,16 @@ def small_log(path: Path, users: int = 40, items: int = 30) -> Path:
             place += int(rng.integers(1, 3))
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+def written(table: pd.DataFrame | str | bytes, path: Path) -> Path:
+    """Write a table in the form that the name of `path` asks for, or a text as it is, and return the path."""
+    if isinstance(table, str | bytes):
+        path.write_bytes(table.encode() if isinstance(table, str) else table)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path

@@ -11,6 +11,7 @@ from pipelines.errors import DataError, UsageError
 from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.samples import SAMPLES
 from pipelines.recommend.splits import RecommendSplits
+from tests.samples import written
 
 
 def small(users: int = 6, each: int = 8, stock: int = 12) -> pd.DataFrame:
@@ -26,16 +27,7 @@ def chain(users: int = 6, each: int = 8) -> pd.DataFrame:
 
 
 def load(table: pd.DataFrame | str, folder: Path, name: str = "log.csv", **options: Any) -> RecommendSplits:
-    path = folder / name
-    if isinstance(table, str):
-        path.write_text(table)
-    elif path.suffix == ".parquet":
-        table.to_parquet(path)
-    elif path.suffix == ".jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
-    return RecommendPipeline(**{"data": str(path), **options}).load()
+    return RecommendPipeline(**{"data": str(written(table, folder / name)), **options}).load()
 
 
 def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:

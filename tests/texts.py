@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
+from tests.samples import written
 
 GOOD, BAD = ("good", "fine", "lovely", "warm", "bright"), ("bad", "dull", "awful", "cold", "grey")
 
@@ -30,16 +31,7 @@ def several(*labels: str, each: int = 5) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv") -> Path:
-    path = folder / name
-    if isinstance(table, str | bytes):
-        path.write_bytes(table.encode() if isinstance(table, str) else table)
-    elif path.suffix == ".parquet":
-        table.to_parquet(path)
-    elif path.suffix == ".jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
-    return path
+    return written(table, folder / name)
 
 
 def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
