@@ -5,7 +5,7 @@ these classes for `--help`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -62,8 +62,23 @@ class HeadSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Passes:
+    """How many epochs a training has when nobody says: so many that `examples` are seen, within `fewest` and `most`."""
+
+    examples: int
+    fewest: int
+    most: int
+
+    def of(self, num_examples: int) -> int:
+        """Return the epochs for so many training examples."""
+        return min(max(round(self.examples / max(1, num_examples)), self.fewest), self.most)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
+
+    passes: ClassVar[Passes] = Passes(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
 
     epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
     batch_size: Count = hyper(128, "examples per step")

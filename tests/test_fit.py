@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.errors import Diverged
 from pipelines.specs import TrainSpec
+from pipelines.text.spec import TextTrainSpec
 from tests.tiny import LinePipeline, LineSpec
 from tuning import fit as fitting
 from tuning import plots
@@ -75,9 +76,8 @@ def test_watching_gradients_changes_nothing_in_the_result() -> None:
 
 def test_epochs_follow_the_number_of_examples_unless_they_are_given() -> None:
     assert num_epochs(TrainSpec(epochs=3), 10) == 3
-    assert num_epochs(TrainSpec(), 1_000) == fitting.MOST_EPOCHS
-    assert num_epochs(TrainSpec(), 55_000) == 10
-    assert num_epochs(TrainSpec(), 600_000) == fitting.FEWEST_EPOCHS
+    assert [num_epochs(TrainSpec(), examples) for examples in (1_000, 55_000, 600_000)] == [40, 10, 7]
+    assert [num_epochs(TextTrainSpec(), examples) for examples in (500, 3_000, 100_000)] == [24, 8, 6]
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:

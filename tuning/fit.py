@@ -16,9 +16,6 @@ from pipelines.pipeline import Objective, Part, Phase, Pipeline, Splits
 from pipelines.specs import TrainSpec
 from tuning import distribute
 
-# How many examples a network sees when `train.epochs` is 0, within 7 to 40 epochs: 10 epochs of 55,000 images.
-EXAMPLES_SEEN = 550_000
-FEWEST_EPOCHS, MOST_EPOCHS = 7, 40
 # Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
 STEPS_PER_EXECUTION = 32
 # The learning rate starts at this share of its peak.
@@ -54,7 +51,7 @@ class Watch:
 
 def num_epochs(train: TrainSpec, num_examples: int) -> int:
     """Return the epochs of a full training: as asked for, or by the number of examples."""
-    return train.epochs or int(np.clip(round(EXAMPLES_SEEN / max(1, num_examples)), FEWEST_EPOCHS, MOST_EPOCHS))
+    return train.epochs or train.passes.of(num_examples)
 
 
 def fit(

