@@ -79,6 +79,7 @@ class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
 
     passes: ClassVar[Passes] = Passes(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
+    waits: ClassVar[float] = 0.5  # automatic patience, as a share of the epochs
 
     epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
     batch_size: Count = hyper(128, "examples per step")

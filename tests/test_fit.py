@@ -26,6 +26,13 @@ def weights(one: Fitted) -> list[np.ndarray]:
     return [weight.numpy() for weight in one.model.weights]
 
 
+def test_automatic_patience_is_half_of_the_epochs_and_a_text_network_is_never_stopped() -> None:
+    """What the closed form of texts answers already, its network says better only late."""
+    idle = {"epochs": 6, "batch_size": 32, "learning_rate": 1e-9, "warmup": 0.0, "optimizer": "sgd"}
+    assert len(fitted(replace(LineSpec(), train=TrainSpec(**idle))).history["loss"]) == 1 + 3
+    assert len(fitted(replace(LineSpec(), train=TextTrainSpec(**idle))).history["loss"]) == 6
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     first, again, other = fitted(seed=1), fitted(seed=1), fitted(seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(weights(first), weights(again), strict=True))

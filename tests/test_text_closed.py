@@ -89,6 +89,19 @@ def test_the_closed_form_learns(fitted: TextSplits) -> None:
     assert right.mean() > 0.85
 
 
+def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
+    """Four of a hundred texts hold `rare`, all of one class; as many `common` without a difference."""
+    from scipy.sparse import csr_array
+
+    rare, common, rest = np.zeros(100), np.zeros(100), np.ones(100)
+    rare[:4], common[[0, 1, 50, 51]] = 1, 1
+    rows = csr_array(np.stack([rare, common, rest], axis=1).astype(np.float32))
+    scale = closed._telling(rows, np.arange(100) < 50)
+    assert scale[0] > 1 > scale[1]
+    assert scale.min() >= 1 - closed.TELLING
+    assert np.allclose(closed._telling(rows[:, [2]], np.arange(100) < 50), 1 - closed.TELLING), "nothing tells: all are alike"
+
+
 def test_logits_of_train_are_held_out(fitted: TextSplits) -> None:
     held_out, seen = fitted.closed.logits["train"], by(fitted.closed.layer(), fitted.train.x)
     truth = fitted.labels("train")

@@ -190,7 +190,7 @@ class _Monitor(keras.callbacks.Callback):
         self.over = False  # no further phase either
         self._network = network
         self._watch = watch
-        self._patience = train.patience or max(1, math.ceil(train.epochs / 2))
+        self._patience = train.patience or max(1, math.ceil(train.epochs * train.waits))
         self._probe = probe
         self._until = until
         self._norms: Callable[..., Any] | None = None

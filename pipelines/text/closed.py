@@ -1,4 +1,8 @@
-"""The closed form of text classification: TF-IDF features and one logistic regression for each class."""
+"""The closed form of text classification: TF-IDF features and one logistic regression for each class.
+
+What a feature tells of the class by itself, its log-count ratio, decides how little its weight is penalised (S. Wang and
+C. Manning, "Baselines and Bigrams", ACL 2012).
+"""
 
 import time
 import warnings
@@ -18,6 +22,9 @@ MOST_FEATURES = 100_000  # those in most training texts
 MOST_SPELLED = 5_000_000  # characters of train up to which runs of characters are tried too
 STRENGTHS = (2.0, 8.0, 32.0)  # C: the inverse of the penalty
 FOLDS = 5
+# How much the ratio says, from 0, the plain regression, to 1. In five-fold cross-validation of train and val a half lowered the log
+# loss of reviews, sst2, trec and small parts of both by 2 to 8 per cent, .3 and .7 by less; on sms_spam it changed nothing.
+TELLING = 0.5
 # Texts by classes above which fewer candidates are tried: a fit of 15,000 texts in 150 classes takes 15 s.
 MANY_ANSWERS = 1_000_000
 
@@ -195,12 +202,24 @@ def _logistic(rows: "csr_array", y: np.ndarray, strength: float) -> tuple[np.nda
 
     if len(np.unique(y)) < 2:  # a fold may lack a rare class
         return np.zeros(rows.shape[1], np.float32), 10.0 if y.all() else -10.0
+    telling = _telling(rows, y > 0)
+    scaled = csr_matrix((rows.data * telling[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150 classes together.
         model: Any = LogisticRegression(C=strength, solver="liblinear", max_iter=50)
-        model.fit(csr_matrix(rows), y > 0)
-    return model.coef_[0], float(model.intercept_[0])
+        model.fit(scaled, y > 0)
+    return model.coef_[0] * telling, float(model.intercept_[0])
+
+
+def _telling(rows: "csr_array", inside: np.ndarray) -> np.ndarray:
+    """Return the scale of each feature `(features,)`: above 1 where texts `inside` `(n,)` a class hold it much more or less often."""
+    own = np.repeat(inside, np.diff(rows.indptr))
+    counts = [1.0 + np.bincount(rows.indices[mask], minlength=rows.shape[1]) for mask in (own, ~own)]
+    shares = [np.log(count / count.sum()) for count in counts]
+    ratio = np.abs(shares[0] - shares[1])
+    usual = np.sqrt(np.mean(ratio**2))
+    return np.asarray(1 - TELLING + TELLING * ratio / (usual or 1), dtype=np.float32)
 
 
 def _held_out(rows: "csr_array", hot: np.ndarray, strength: float, seed: int) -> np.ndarray:
