@@ -1,5 +1,6 @@
 """The closed form of the text domain: held-out logits, and a layer that gives the same ones."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,9 @@ def test_the_penalty_and_the_features_are_those_that_make_val_likeliest(fitted: 
     with pytest.MonkeyPatch.context() as patch:
         if not fitted.closed.spelling:
             patch.setattr(closed, "MOST_SPELLED", 0)
-        for strength in closed.STRENGTHS:
+        for strength, telling in product(closed.STRENGTHS, closed.TELLING):
             patch.setattr(closed, "STRENGTHS", (strength,))
+            patch.setattr(closed, "TELLING", (telling,))
             other = closed.fit(texts, hot, **again)
             assert (
                 closed.log_loss(fitted.closed.logits["val"], hot["val"], exclusive=True)
@@ -96,10 +98,11 @@ def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
     rare, common, rest = np.zeros(100), np.zeros(100), np.ones(100)
     rare[:4], common[[0, 1, 50, 51]] = 1, 1
     rows = csr_array(np.stack([rare, common, rest], axis=1).astype(np.float32))
-    scale = closed._telling(rows, np.arange(100) < 50)
-    assert scale[0] > 1 > scale[1]
-    assert scale.min() >= 1 - closed.TELLING
-    assert np.allclose(closed._telling(rows[:, [2]], np.arange(100) < 50), 1 - closed.TELLING), "nothing tells: all are alike"
+    inside = np.arange(100) < 50
+    scale = closed._scale(rows, inside, 0.5)
+    assert scale[0] > 1 > scale[1] >= 0.5
+    assert (closed._scale(rows, inside, 0.0) == 1).all()
+    assert np.allclose(closed._scale(rows[:, [2]], inside, 0.5), 0.5), "nothing tells: all are alike"
 
 
 def test_logits_of_train_are_held_out(fitted: TextSplits) -> None:

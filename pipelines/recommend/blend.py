@@ -50,7 +50,7 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
     some = some.only("val", np.isin(np.arange(len(target)), rows))
     target, everything = target[rows], slice(0, len(rows))
     closed = [stack.compressed(scores_of(baselines.fitted(one, splits, "val"), some, "val", everything)) for one in settings.values()]
-    scores = np.stack([stack.standard(each) for each in (_scores(network, some, "val")(everything), *closed)], axis=-1)
+    scores = np.stack([stack.standard(each) for each in (network_scores(network, some, "val")(everything), *closed)], axis=-1)
     seen = some.seen("val").toarray() > 0
     seen[:, 0] = True
     seen[np.arange(len(rows)), target] = False
@@ -103,7 +103,7 @@ def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nda
         known = splits.rating[splits.known("val")]
         ratings = blocks.in_batches(network, asked(names, splits, part, length), 4096)
         return np.asarray(np.clip(ratings, known.min(), known.max()))
-    scores, start = _scores(network, splits, part), start_of(network)
+    scores, start = network_scores(network, splits, part), start_of(network)
     closed = closed_of(start, splits, part)
 
     def both(rows: slice) -> np.ndarray:
@@ -118,7 +118,8 @@ def names_and_length(network: keras.Model) -> tuple[set[str], int]:
     return {tensor.name for tensor in network.inputs}, lengths[0] if lengths else 1
 
 
-def _scores(network: keras.Model, splits: RecommendSplits, part: Part) -> Callable[[slice], np.ndarray]:
+def network_scores(network: keras.Model, splits: RecommendSplits, part: Part) -> Callable[[slice], np.ndarray]:
+    """Return what gives the network's scores (cases, items + 1) of some cases of `part`."""
     names, length = names_and_length(network)
     found = asked(names, splits, part, length)
     return lambda rows: blocks.in_batches(network, {name: values[rows] for name, values in found.items()}, 512)
