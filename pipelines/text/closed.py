@@ -144,9 +144,9 @@ class Features:
 
         counted = {part: _Counted.of(texts[part], unit, lower, spelling) for part in PARTS}
         train = counted["train"]
+        keys, place = np.unique(train.key, return_inverse=True)
         # A text's repeated feature counts once here.
-        distinct = np.unique(np.stack([train.row, train.key], axis=1), axis=0)[:, 1] if len(train.key) else train.key
-        keys, frequency = np.unique(distinct, return_counts=True)
+        frequency = np.bincount(np.unique(train.row * len(keys) + place) % max(1, len(keys)), minlength=len(keys))
         least = 2 if len(texts["train"]) >= 1000 else 1
         kept = np.flatnonzero(frequency >= least)
         if len(kept) > MOST_FEATURES:

@@ -1,5 +1,7 @@
 """Texts to tokens, ids and n-gram features by TensorFlow's string operations: the same in training and in a saved model."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias
 
 import keras
@@ -21,9 +23,9 @@ def split(texts: tf.Tensor, unit: Unit, lower: bool) -> tf.RaggedTensor:
     texts = tf.strings.substr(texts, 0, MOST_CHARACTERS, unit="UTF8_CHAR")
     if lower:
         texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, r"[\s\p{Z}\p{Cc}]+", " ")
     if unit == "char":
-        return tf.strings.unicode_split(tf.strings.strip(texts), "UTF-8")
+        return tf.strings.unicode_split(tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}\p{Cc}]+", " ")), "UTF-8")
+    texts = tf.strings.regex_replace(texts, r"[^\P{Z} ]|\p{Cc}", " ")  # all but the space itself: ten times as fast as a run of any
     texts = tf.strings.regex_replace(texts, f"['`{APOSTROPHE}]", "'")
     for _ in range(2):  # the second time for the second of rock'n'roll: found places do not overlap
         texts = tf.strings.regex_replace(texts, r"([\p{L}\p{N}])'([\p{L}\p{N}])", rf"\1{APOSTROPHE}\2")
@@ -71,11 +73,8 @@ class TokenIds(keras.layers.Layer):
 
     def call(self, texts: tf.Tensor) -> tf.Tensor:
         tokens = split(tf.reshape(texts, [-1]), self.unit, self.lower)[:, : self.length]
-        ids = tokens.with_flat_values(self._table.lookup(tokens.flat_values)).to_tensor(shape=(None, self.length))
-        empty = self.length - tf.cast(tokens.row_lengths(), tf.int32)
-        places = tf.range(self.length)[None, :] - empty[:, None]
-        moved = tf.gather(ids, tf.maximum(places, 0), batch_dims=1)
-        return tf.cast(tf.where(places >= 0, moved, PADDING), tf.int32)
+        ids = tokens.with_flat_values(tf.cast(self._table.lookup(tokens.flat_values), tf.int32))
+        return tf.reverse(ids[:, ::-1].to_tensor(PADDING, shape=(None, self.length)), [1])
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         return (input_shape[0], self.length)
@@ -131,6 +130,7 @@ class TfidfLogits(keras.layers.Layer):
 
 
 def in_batches(function: Any, texts: np.ndarray, size: int = 1024) -> list[Any]:
-    """Return `function` of each batch of `texts` `(n,)`, strings of Python."""
+    """Return `function` of each batch of `texts` `(n,)`, strings of Python; several at once, for TensorFlow gives each one thread."""
     encoded = [text.encode("utf-8", "replace") for text in texts]  # half of a surrogate pair has no UTF-8
-    return [function(tf.constant(encoded[at : at + size])) for at in range(0, len(encoded), size)]
+    with ThreadPoolExecutor(tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()) as threads:
+        return list(threads.map(lambda at: function(tf.constant(encoded[at : at + size])), range(0, len(encoded), size)))
