@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 
@@ -27,9 +28,10 @@ def show(reports: list[dict[str, Any]], network: str, metrics: tuple[str, ...]) 
     rows |= {rival: [one["baselines"][rival] for one in reports] for rival in reports[0]["baselines"]}
     for row, scores in rows.items():
         print(f"    {row:30} " + ", ".join(f"{metric} {_bar([one.get(metric, float('nan')) for one in scores])}" for metric in metrics))
-    print(f"    verdicts: {', '.join(one['lift']['verdict'] + ' ' + one['lift']['over'] for one in reports)}")
+    verdicts = Counter(f"{one['lift']['verdict']} {one['lift']['over']}" for one in reports)
+    print(f"    verdicts: {', '.join(f'{verdict} ({count})' for verdict, count in verdicts.items())}")
 
 
 def _bar(values: list[float]) -> str:
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.4f} ± {error:.4f}"
+    mean = f"{statistics.mean(values):.4f}"
+    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else mean
