@@ -1,5 +1,6 @@
 """What tests share: nothing is written outside `tmp_path`, and TensorFlow is quiet."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from tuning import quiet
 
 quiet.prepare_environment()
+
+# A suite that a script starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
