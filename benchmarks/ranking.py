@@ -8,12 +8,8 @@ The last row is what a person would write: the same network's scores, then one u
 import statistics
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from benchmarks.arguments import parser
-
-if TYPE_CHECKING:
-    pass
 
 ROUNDS = 5
 
@@ -36,7 +32,7 @@ def main() -> None:
     cases, seen = splits.cases("val"), splits.seen("val")
     print(f"{len(cases):,} users asked, {splits.num_items:,} items")
 
-    def show(name: str, run: Callable[[], np.ndarray]) -> np.ndarray:
+    def show(name: str, run: Callable[[], np.ndarray]) -> None:
         taken = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
@@ -44,7 +40,6 @@ def main() -> None:
             taken.append(time.perf_counter() - began)
         mean = ranks[cases.target > 0].mean()
         print(f"{name:<28}{len(cases) / statistics.median(taken):>10,.0f} users/s   mean rank {mean:,.1f}", flush=True)
-        return ranks
 
     for name, chosen in splits.rivals.items():
         one = chosen.settings.fit(splits, splits.known("val"))
