@@ -20,6 +20,15 @@ def words(text: str, unit: tokens.Unit = "word", lower: bool = True) -> list[str
 # ------------------------------------------------------------------------------------------------- tokens
 
 
+def test_a_linear_model_hears_where_a_text_begins_and_ends() -> None:
+    first, last, alone = (
+        set(tokens.features(tf.constant([text]), "word", True, spelling=False)[0].numpy()) for text in ("what a", "a what", "what")
+    )
+    assert len(first & last) == 2, "the words, and neither what stands at an end nor their order"
+    assert len(alone & first) == 2, "the word, and that it begins the text"
+    assert len(alone & last) == 2, "the word, and that it ends the text"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -12,6 +12,7 @@ Unit: TypeAlias = Literal["word", "char"]
 MOST_CHARACTERS = 20_000  # of one text; what stands behind them is not read
 APOSTROPHE = "\u2019"  # between letters, where it is a letter itself
 PADDING, UNKNOWN = 0, 1  # the ids that are no token's own
+BEGIN, END = "\x02", "\x03"  # of a text, in runs of words: no token holds a control character
 
 
 def split(texts: tf.Tensor, unit: Unit, lower: bool) -> tf.RaggedTensor:
@@ -36,13 +37,17 @@ def split(texts: tf.Tensor, unit: Unit, lower: bool) -> tf.RaggedTensor:
 def features(texts: tf.Tensor, unit: Unit, lower: bool, spelling: bool) -> tf.RaggedTensor:
     """Return the 64-bit fingerprints `(batch, None)` of what a linear model counts in each text.
 
-    Words: runs of one and two words and, with `spelling`, runs of two to five characters inside a word and its
-    borders. Characters: runs of one to four (six with `spelling`).
+    Words: each word, runs of two where the text's begin and end count as words, and, with `spelling`, runs of two to five
+    characters inside a word and its borders. Characters: runs of one to four (six with `spelling`).
     """
     tokens = split(texts, unit, lower)
     if unit == "char":
         return _fingerprints(tf.strings.ngrams(tokens, list(range(1, 7 if spelling else 5)), separator=""))
-    found = _fingerprints(tf.strings.ngrams(tokens, [1, 2], separator=" "))
+    # With both ends the log loss of five-fold cross-validation was 1 to 2 per cent lower on trec, clinc150 and sms_spam ("what ... ?"
+    # and "... what ?" ask for different things), .3 on the reviews, and .1 higher on sst2.
+    begin, end = (tf.fill([tokens.nrows(), 1], mark) for mark in (BEGIN, END))
+    pairs = tf.strings.ngrams(tf.concat([begin, tokens, end], axis=1), 2, separator=" ")
+    found = _fingerprints(tf.concat([tokens, pairs], axis=1))
     if not spelling:
         return found
     padded = tf.strings.join([" ", tokens.flat_values, " "])
