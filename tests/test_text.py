@@ -56,6 +56,14 @@ def test_every_network_can_begin_with_nothing(pipeline: TextPipeline, splits: Te
     assert pipeline.predict(network, splits, "val").shape == (splits.sizes()["val"], 2)
 
 
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_text_without_tokens_has_an_answer(pipeline: TextPipeline, splits: TextSplits, architecture: str, pooling: str) -> None:
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture, "head.pooling": pooling}), splits)
+    tokens, start = np.zeros((2, splits.length), np.int32), np.asarray([[1.0, -1.0], [0.0, 2.0]])
+    assert np.allclose(network({"tokens": tokens, "start": start}), start)
+
+
 @pytest.mark.parametrize("architecture", ["textcnn", "transformer"])
 @pytest.mark.parametrize("first", ["2 10\n", ""])
 def test_arithmetic_counts_the_vectors_of_a_file(
