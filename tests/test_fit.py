@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import Diverged
+from pipelines.recommend.spec import RecommendTrainSpec
 from pipelines.specs import TrainSpec
 from pipelines.text.spec import TextTrainSpec
 from tests.tiny import LinePipeline, LineSpec
@@ -85,6 +86,7 @@ def test_epochs_follow_the_number_of_examples_unless_they_are_given() -> None:
     assert num_epochs(TrainSpec(epochs=3), 10) == 3
     assert [num_epochs(TrainSpec(), examples) for examples in (1_000, 55_000, 600_000)] == [40, 10, 7]
     assert [num_epochs(TextTrainSpec(), examples) for examples in (500, 3_000, 100_000)] == [24, 8, 6]
+    assert [num_epochs(RecommendTrainSpec(), examples) for examples in (100_000, 1_000_000, 20_000_000)] == [30, 10, 3]
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:

@@ -1,14 +1,22 @@
 """The hyperparameters of a recommending network."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge
 
 from pipelines.space import hyper
-from pipelines.specs import ConvSpec, Count, Rate, RecurrentSpec, TrainSpec
+from pipelines.specs import ConvSpec, Count, Passes, Rate, RecurrentSpec, TrainSpec
 
 Architecture: TypeAlias = Literal["mf", "two_tower", "conv", "caser", "gru4rec", "sasrec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendTrainSpec(TrainSpec):
+    """How a recommending network is fitted: a long log less often, or ten million interactions would take a day by themselves."""
+
+    passes: ClassVar[Passes] = Passes(examples=10_000_000, fewest=3, most=30)
+    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 3 to 30, fewer from 330,000 interactions on)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,4 +35,4 @@ class RecommendSpec:
     recurrent: RecurrentSpec = RecurrentSpec()
     heads: Count = hyper(2, "sasrec: attention heads")
     dropout: Rate = hyper(0.5, "dropout of the items' vectors and before the scores")
-    train: TrainSpec = TrainSpec(epochs=30, batch_size=64, learning_rate=5e-3, patience=6, refit=True)
+    train: RecommendTrainSpec = RecommendTrainSpec(batch_size=64, learning_rate=5e-3, patience=6, refit=True)
