@@ -50,10 +50,21 @@ def application(domain: str) -> click.Group:
     pipeline_type = pipeline_class(domain)
     group = Applications(domain, help=f"{pipeline_type.__doc__}", context_settings=CONTEXT)
     group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
-    data = flags.of_fields(pipeline_type)
+    data, spec_type = flags.of_fields(pipeline_type), pipeline_type.spec_type
     for verb, options in (
-        (verbs.train, [*data, *flags.of_spec(search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT]),
-        (verbs.tune, [*map(flags.with_cost_limits, data), *flags.of_spec(search=True), OBJECTIVES, *SEARCH, *TRAINING, *TRACKING, *OUTPUT]),
+        (verbs.train, [*data, *flags.of_spec(spec_type, search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT]),
+        (
+            verbs.tune,
+            [
+                *map(flags.with_cost_limits, data),
+                *flags.of_spec(spec_type, search=True),
+                OBJECTIVES,
+                *SEARCH,
+                *TRAINING,
+                *TRACKING,
+                *OUTPUT,
+            ],
+        ),
         (verbs.evaluate, [*MODEL, PART, *flags.of_run(data), *TRACKING[:1], *OUTPUT]),
         (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
         (verbs.check, [*data, *OUTPUT]),

@@ -15,10 +15,11 @@ from click.core import ParameterSource
 from pipelines import config
 from pipelines.errors import UsageError
 from pipelines.pipeline import AnyPipeline
-from pipelines.space import Domain, Space, find, hyperparameters, parse_domain, replace
+from pipelines.space import Domain, Hyperparameter, Space, find, hyperparameters, parse_domain, replace
 
 LIMIT = "limit"
-SHORTCUTS = {"epochs": "train.epochs", "batch_size": "train.batch_size", "learning_rate": "train.learning_rate"}
+# Hyperparameters that have a flag of their own, where a domain has them; the flag has the key's last part as its name.
+SHORTCUTS = ("architecture", "start_from", "train.epochs", "train.batch_size", "train.learning_rate")
 
 
 def of_fields(owner: type) -> list[click.Option]:
@@ -77,15 +78,13 @@ def with_cost_limits(option: click.Option) -> click.Option:
     return click.Option(["--limit"], type=Limit(), multiple=True, callback=split, envvar=option.envvar, help=words)
 
 
-def of_spec(*, search: bool) -> list[click.Option]:
+def of_spec(spec_type: type, *, search: bool) -> list[click.Option]:
     """Return the flags that set hyperparameters, and with `search` those that search them."""
     several: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
     flags = [
         click.Option(["--config"], type=click.Path(path_type=Path), multiple=True, help="YAML file of options; repeatable, later wins"),
         click.Option(["--set", "set_"], help="fix a hyperparameter: --set conv.kernel_size=5; repeatable", **several),
-        click.Option(["--epochs"], type=int, help="passes over the training data"),
-        click.Option(["--batch-size"], type=int, help="examples per step"),
-        click.Option(["--learning-rate"], type=float, help="peak learning rate"),
+        *(_shortcut(name, one) for name, one in _shortcuts(spec_type).items()),
         click.Option(["--help-set"], is_flag=True, help="list every hyperparameter with its default, and stop"),
     ]
     if search:
@@ -94,6 +93,18 @@ def of_spec(*, search: bool) -> list[click.Option]:
             click.Option(["--only-search"], is_flag=True, help="search nothing but what --search and config files name"),
         ]
     return flags
+
+
+def _shortcuts(spec_type: type) -> dict[str, Hyperparameter]:
+    """Return the hyperparameters that have a flag of their own, by the flag's name."""
+    known = hyperparameters(spec_type)
+    return {key.rpartition(".")[2]: known[key] for key in SHORTCUTS if key in known}
+
+
+def _shortcut(name: str, one: Hyperparameter) -> click.Option:
+    literal = typing.get_origin(one.type) is typing.Literal
+    kind = click.Choice(typing.get_args(one.type)) if literal else type(one.default)
+    return click.Option([f"--{name.replace('_', '-')}"], type=kind, help=f"{one.help}  [default: {one.default}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +130,13 @@ def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyP
     """
     params = {param.name: param for param in context.command.params if param.name}
     values = dict(context.params)
+    known = hyperparameters(pipeline_type.spec_type)
     origins: dict[str, tuple[object, str]] = {}
     hyper_values: dict[str, object] = {}
     searches: dict[str, str] = {}
 
     for path in values.get("config", ()):
-        read = config.read(path, pipeline_type, set(params) - {"config", "set_", "search", "help_set"})
+        read = config.read(path, pipeline_type, set(params) - {"config", "set_", "search", "help_set"} - set(known))
         for setting in read.options.values():
             if context.get_parameter_source(setting.key) in (ParameterSource.DEFAULT, None):
                 values |= _converted(params[setting.key], setting)
@@ -140,9 +152,9 @@ def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyP
         source = context.get_parameter_source(name)
         if source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT) and name not in ("config", "set_", "search"):
             origins[name] = (values[name], "command line" if source is ParameterSource.COMMANDLINE else f"APPLINE_{name.upper()}")
-    for name, key in SHORTCUTS.items():
+    for name, one in _shortcuts(pipeline_type.spec_type).items():
         if values.get(name) is not None:
-            hyper_values[key] = values[name]
+            hyper_values[one.key] = values[name]
     for key, text in _pairs(values.get("set_", ()), "--set"):
         hyper_values[key] = text
         origins[key] = (text, "command line")

@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from apps import cli, flags, show
 from pipelines import pipeline_class
+from pipelines.text.pipeline import TextPipeline
+from pipelines.text.spec import TextSpec
 from tests.samples import small_series
 
 ROOT = Path(__file__).parent.parent
@@ -199,6 +202,15 @@ def test_flags_come_before_environment_before_config_before_defaults(tmp_path: P
     done = appline("vision", "train", "--config", "c.yaml", "--dry-run", folder=tmp_path)
     assert "train 90" in done.stderr
     assert "seed=5  (c.yaml: line 2)" in done.stderr
+
+
+def test_a_hyperparameter_with_a_flag_of_its_own_is_fixed_by_it(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("architecture: lstm\nstart_from: baseline\n")
+    command = click.Command("tune", params=[*flags.of_fields(TextPipeline), *flags.of_spec(TextSpec, search=True)])
+    given = ["--config", str(tmp_path / "c.yaml"), "--architecture", "gru", "--start-from", "none", "--epochs", "3"]
+    found = flags.resolve(command.make_context("tune", given), TextPipeline)
+    assert (found.spec.architecture, found.spec.start_from, found.spec.train.epochs) == ("gru", "none", 3)
+    assert not {"architecture", "start_from", "train.epochs"} & found.domains.keys()
 
 
 def test_a_gate_that_fails_exits_with_4(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: An
 def test_a_config_file_written_is_read_back_to_the_same(pipeline: AnyPipeline, spec: Any, tmp_path: Path) -> None:
     """By the way of a command, `--config FILE`: an option that was left automatic is null in the file."""
     (tmp_path / "config.yaml").write_text(config.write(pipeline, spec))
-    command = click.Command("train", params=[*flags.of_fields(type(pipeline)), *flags.of_spec(search=False)])
+    command = click.Command("train", params=[*flags.of_fields(type(pipeline)), *flags.of_spec(pipeline.spec_type, search=False)])
     found = flags.resolve(command.make_context("train", ["--config", str(tmp_path / "config.yaml")]), type(pipeline))
     assert found.pipeline == pipeline
     assert found.spec == spec
