@@ -167,6 +167,14 @@ def labelled(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, Ke
     return {"label": names(best), "probability": keras.ops.max(probabilities, axis=-1), "probabilities": probabilities}
 
 
+def embedding_of(vectors: np.ndarray, name: str, *, trainable: bool = True) -> keras.layers.Embedding:
+    """Return a layer that begins with these vectors (ids, width); an initializer would write them as JSON into a saved model's file."""
+    layer = keras.layers.Embedding(*vectors.shape, embeddings_initializer="zeros", trainable=trainable, name=name)
+    layer.build(None)
+    layer.set_weights([vectors])
+    return layer
+
+
 def in_batches(network: keras.Model, inputs: Mapping[str, np.ndarray], size: int) -> np.ndarray:
     """Return the answers of a network for inputs (cases, ...) by name, `size` cases at a time."""
     count = len(next(iter(inputs.values())))

@@ -104,6 +104,20 @@ def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
     return parts
 
 
+def told(classes: Mapping[Part, Sequence[int]], data: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Return the parts whose class numbers are told, and a note for each where all are hidden: -1, as in the test parts of GLUE.
+
+    Raises:
+        DataError: train is hidden, or some examples of a part.
+    """
+    hidden = {part: sum(number < 0 for number in numbers) for part, numbers in classes.items()}
+    for part, count in hidden.items():
+        if count and (part == "train" or count < len(classes[part])):
+            raise DataError(f"{data}: {count:,} of {len(classes[part]):,} labels of {part} are hidden (-1)")
+    notes = tuple(f"{data}: the labels of {part} are hidden (-1); it is divided from train instead" for part in hidden if hidden[part])
+    return tuple(part for part in classes if not hidden[part]), notes
+
+
 def split_column(
     table: "pd.DataFrame", column: str | None, where: str, first_line: int = 2, lines: Iterable[int] | None = None
 ) -> list[Part]:
@@ -135,6 +149,12 @@ def decode(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a text file that hold more than white space, without their ends; see `decode`."""
+    lines = decode(path).split("\n")  # not splitlines: the NEL of a Latin-1 file and Unicode's separators may stand in a text
+    return [line.rstrip("\r") for line in lines if line.strip()]
 
 
 def refuse(where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """Text networks: where they start, what they build, what is served."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
 from tests.samples import small_texts
+from tests.texts import small
 from tuning import limits
 from tuning.fit import Watch, fit
 from tuning.train import read_model, write_model
@@ -177,6 +179,44 @@ def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_p
     assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
     for other in answers[1:]:
         pd.testing.assert_frame_equal(answers[0], other)
+
+
+def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: Path) -> None:
+    served = read_model(saved)
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbflovely tea\n")
+    (tmp_path / "latin.txt").write_bytes("un café\n".encode("latin-1"))
+    assert TextPipeline.answer(served, tmp_path / "marked.txt")["text"].tolist() == ["lovely tea"]
+    assert TextPipeline.answer(served, tmp_path / "latin.txt")["text"].tolist() == ["un café"]
+    assert TextPipeline.answer(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == ["lovely tea"]
+
+
+def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a_saved_model(
+    pipeline: TextPipeline, splits: TextSplits, tmp_path: Path
+) -> None:
+    width = 300
+    words = "".join(f"{word} {' '.join(['0.12345'] * width)}\n" for word in splits.vocabulary)
+    (tmp_path / "vectors.txt").write_text(words)
+    network = pipeline.build(replace(TextSpec(), {**SMALL, "embedding.vectors": str(tmp_path / "vectors.txt")}), splits)
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert archive.getinfo("config.json").file_size < len(words) / 2
+    first = read_model(tmp_path / "model.keras").model.get_layer("network").get_layer("embedding").get_weights()[0][2]
+    assert np.allclose(first, 0.12345)
+
+
+def test_a_model_is_not_scored_on_ids_that_mean_other_tokens(tmp_path: Path) -> None:
+    """As many tokens, each with another number: the scores would be those of chance."""
+    pipelines = []
+    for name, noun in (("one", "film"), ("other", "meal")):
+        table = small()
+        table["text"] = table["text"].str.replace("film", noun)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        pipelines.append(TextPipeline(data=str(tmp_path / f"{name}.csv"), vocabulary=5, length=4))
+    splits = [pipeline.load() for pipeline in pipelines]
+    served = pipelines[0].serve(pipelines[0].build(replace(TextSpec(), SMALL), splits[0]), splits[0])
+    assert pipelines[0].recall(served, splits[0])
+    with pytest.raises(DataError, match="other tokens"):
+        pipelines[1].recall(served, splits[1])
 
 
 def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.pipeline import PARTS
 from pipelines.text import tokens
@@ -261,6 +262,25 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(name: str, classe
     assert splits.classes == classes
     assert splits.sizes() == {"train": 80, "val": 20, "test": 100}
     assert all(isinstance(text, str) for text in splits.train.x)
+
+
+def test_a_part_whose_labels_are_hidden_is_left_out_with_a_note() -> None:
+    """The test parts of GLUE have -1 for all labels, which as a place in a list is the last class."""
+    shown, notes = sources.told({"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2")
+    assert shown == ("train", "val")
+    assert notes == ("tfds:glue/sst2: the labels of test are hidden (-1); it is divided from train instead",)
+    with pytest.raises(DataError, match="1 of 2 labels of val are hidden"):
+        sources.told({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
+    with pytest.raises(DataError, match="2 of 2 labels of train are hidden"):
+        sources.told({"train": [-1, -1]}, "tfds:hidden")
+
+
+def test_many_rare_labels_are_divided_all_the_same(tmp_path: Path) -> None:
+    """No label is the rarest one of five texts, so texts are divided without regard to labels."""
+    rows = [(f"text number {n}", f"l{n % 20}|l{(n + 7) % 20}") for n in range(40)]
+    splits = load(pd.DataFrame(rows, columns=["text", "label"]), tmp_path, multi_label=True)
+    assert sum(splits.sizes().values()) == 40
+    assert all(splits.sizes().values())
 
 
 def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:

@@ -199,9 +199,14 @@ def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
     missing = [part for part in PARTS if part not in given]
     classify.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
     keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
-    rows = _none_lacking(classify.divide(keys, ("other", *classes), read.where, options.seed), given["train"])
+    rows = _none_lacking(classify.divide(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
     notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
     found = _Labelled.of(read, rows, given, classes, notes)
+    for part in PARTS[1:]:
+        if not len(found.y[part]):
+            raise DataError(
+                f"{read.where}: no text is left for {part}: each has a class that train would lack. Expected more texts of a class"
+            )
     lacking = [name for name, count in zip(classes, found.y["train"].sum(axis=0), strict=True) if not count]
     if lacking and not options.limit:
         raise DataError(f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}")

@@ -49,17 +49,13 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
 
 def _embedded(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> KerasTensor:
     """Return a vector for each token (batch, length, width): learned, or taken from a file and, perhaps, learned further."""
-    known = 2 + len(splits.vocabulary)
     if spec.embedding.vectors:
         from pipelines.text.vectors import table
 
-        start: Any = keras.initializers.Constant(table(spec.embedding.vectors, splits.vocabulary))
-        width = start.value.shape[1]
+        layer = blocks.embedding_of(table(spec.embedding.vectors, splits.vocabulary), "embedding", trainable=spec.embedding.trainable)
     else:
-        start, width = keras.initializers.RandomNormal(stddev=0.1), spec.embedding.width
-    layer = keras.layers.Embedding(
-        known, width, embeddings_initializer=start, trainable=spec.embedding.trainable or not spec.embedding.vectors, name="embedding"
-    )
+        start = keras.initializers.RandomNormal(stddev=0.1)
+        layer = keras.layers.Embedding(2 + len(splits.vocabulary), spec.embedding.width, embeddings_initializer=start, name="embedding")
     x = layer(tokens)
     return keras.layers.SpatialDropout1D(spec.embedding.dropout, name="embedding_dropout")(x) if spec.embedding.dropout else x
 

@@ -90,12 +90,14 @@ def _tfds(data: str) -> Read:
     def name(value: Any) -> str:
         return names[int(value)] if names else value.decode() if isinstance(value, bytes) else str(value)
 
-    parts: dict[Part, Texts] = {}
-    for part, split in sources.tfds_parts(builder, data).items():
-        rows = list(tfds.as_numpy(builder.as_dataset(split=split)))
-        parts[part] = _texts((row[text].decode("utf-8", "replace") for row in rows), (name(row[label]) for row in rows))
+    found = {part: list(tfds.as_numpy(builder.as_dataset(split=split))) for part, split in sources.tfds_parts(builder, data).items()}
+    shown, notes = sources.told({part: [int(row[label]) for row in rows] if names else [] for part, rows in found.items()}, data)
+    parts = {
+        part: _texts((row[text].decode("utf-8", "replace") for row in found[part]), (name(row[label]) for row in found[part]))
+        for part in shown
+    }
     present = {label for texts in parts.values() for label in texts.labels}
-    return Read(name=data, where=data, parts=parts, classes=tuple(one for one in names if one in present))
+    return Read(name=data, where=data, parts=parts, classes=tuple(one for one in names if one in present), notes=notes)
 
 
 def _folder(root: Path) -> Read:

@@ -73,7 +73,7 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
     if isinstance(source, np.ndarray):
         return np.asarray([str(text) for text in source.ravel()], dtype=object)
     if isinstance(source, pd.DataFrame):
-        return _column(source, own, "the table")
+        return _column(source.rename(columns=str), own, "the table")
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.txt") if not sources.hidden(file, path))
@@ -81,15 +81,14 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
     if path.suffix == ".txt":
-        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
-        return np.asarray([line.rstrip("\r") for line in lines if line.strip()], dtype=object)
+        return np.asarray(sources.lines_of(path), dtype=object)
     return _column(sources.read_table(path, as_texts=True), own, str(path))
 
 
 def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
     name = own if own in table else sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
     if name is None and len(table.columns) == 1:
-        name = str(table.columns[0])
+        name = table.columns[0]
     if name is None:
         raise DataError(
             f"{where}: has no column of texts. Expected one called {', '.join(TEXTS[:6])}. Its columns: {', '.join(table.columns)}"
@@ -107,9 +106,12 @@ def recall(served: Served, splits: "TextSplits") -> keras.Model:
     for what, its, here in (
         ("classes", facts["classes"], list(splits.classes)),
         ("tokens", facts["unit"], splits.unit),
+        ("lower", facts["lower"], splits.lower),
         ("length", facts["length"], splits.length),
         ("vocabulary", facts["tokens"], len(splits.vocabulary)),
     ):
         if its != here:
             raise DataError(f"{splits.dataset}: the model knows {what} {its}. This data has {here}")
+    if served.model.get_layer("ids").vocabulary != list(splits.vocabulary):
+        raise DataError(f"{splits.dataset}: the model knows other tokens than train of this data. Ask it about new texts by predict")
     return served.model.get_layer("network")

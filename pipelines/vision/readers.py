@@ -98,13 +98,14 @@ def _tfds(data: str, options: "VisionPipeline") -> Read:
     builder = sources.tfds_builder(data)
     if "image" not in builder.info.features or "label" not in builder.info.features:
         raise DataError(f"{data}: expected the features image and label. Found: {', '.join(builder.info.features)}")
-    parts = {
+    found = {
         part: [(image, int(label)) for image, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))]
         for part, split in sources.tfds_parts(builder, data).items()
     }
+    shown, hidden = sources.told({part: [label for _, label in pairs] for part, pairs in found.items()}, data)
     names = tuple(builder.info.features["label"].names)
-    stacked, notes = _same_size(parts, options)
-    return Read(name=data, where=data, parts=_named(stacked, names), classes=names, notes=notes)
+    stacked, notes = _same_size({part: found[part] for part in shown}, options)
+    return Read(name=data, where=data, parts=_named(stacked, names), classes=names, notes=(*hidden, *notes))
 
 
 def _same_size(parts: dict[Part, list[tuple[np.ndarray, int]]], options: "VisionPipeline") -> tuple[dict[Part, Images], tuple[str, ...]]:
