@@ -1,6 +1,7 @@
 """Recommending networks: none looks ahead, none is given what it may not know, and what is served."""
 
 import dataclasses
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,28 @@ def test_the_metric_of_a_fit_is_that_of_the_full_ranking(pipeline: RecommendPipe
     assert fitted.best_score == pytest.approx(scores["ndcg_10"], abs=1e-4)
 
 
+def test_cases_are_batched_no_wider_than_their_own_histories(tmp_path: Path) -> None:
+    """A table of all cases would be as wide as the longest history of anybody: 1 GB for MovieLens of 100,000 ratings."""
+    sizes = {f"u{number:02}": 5 for number in range(40)} | {"u99": 500}
+    rows = [(user, f"i{step % 600}", step) for user, size in sizes.items() for step in range(size)]
+    pd.DataFrame(rows, columns=["user", "item", "timestamp"]).to_csv(tmp_path / "log.csv", index=False)
+    pipeline = RecommendPipeline(data=str(tmp_path / "log.csv"))
+    splits, spec = pipeline.load(), replace(RecommendSpec(), {"train.batch_size": 16})
+    widths = [int(y.shape[1]) for _, y in pipeline.batches(splits, "val", spec, training=False)]
+    assert widths == [1 + 3, 1 + 3, 1 + 498]
+    assert int(pipeline.batches(splits, "val", spec, training=False).cardinality()) == 3
+
+
+def test_a_target_that_train_does_not_hold_costs_no_loss(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    spec = replace(RecommendSpec(), SMALL)
+    learner = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    scores = np.random.default_rng(0).normal(size=(2, splits.num_items + 1)).astype(np.float32)
+    warm, cold = np.asarray([[3, 1], [5, 2]], np.int32), np.asarray([[3, 1], [0, 2]], np.int32)
+    losses = [float(learner.compute_loss(y=y, y_pred=scores[: len(y)], training=False)) for y in (warm[:1], warm, cold)]
+    assert losses[2] == pytest.approx(losses[0])
+    assert losses[1] != pytest.approx(losses[0])
+
+
 def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     scores = {}
     for negatives in (0, 12):
@@ -172,6 +195,21 @@ def test_likelihood_finds_the_weights_that_made_the_targets() -> None:
     seen[:, 0] = True
     target = np.where(seen, -np.inf, logits).argmax(axis=1)
     assert np.allclose(stack.weights(scores, target, seen), true, atol=0.05)
+
+
+def test_where_memory_is_short_the_weights_are_chosen_on_users_at_random(
+    pipeline: RecommendPipeline, splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on those with the lowest ids, who may be the oldest accounts."""
+    heard: list[np.ndarray] = []
+    real = stack.weights
+    monkeypatch.setattr(stack, "weights", lambda scores, target, seen: heard.append(target) or real(scores, target, seen))
+    few = 4 * 6 * (splits.num_items + 1) * 10  # bytes of ten cases with the scores of the network and five closed forms
+    monkeypatch.setattr("pipelines.recommend.scoring.IN_MEMORY", few)
+    blend.settle(shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits)), splits)
+    all_targets = splits.judged.cases("val").target
+    assert len(heard[0]) == 10
+    assert not np.array_equal(heard[0], all_targets[all_targets > 0][:10])
 
 
 def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
@@ -224,6 +262,20 @@ def test_a_history_is_answered_without_a_user(served: Served) -> None:
 def test_a_stranger_gets_what_is_popular_and_a_note(served: Served) -> None:
     answers = RecommendPipeline.answer(served, np.asarray(["nobody"]))
     assert set(answers["note"]) == {"unknown user; nothing known: popular items"}
+    users = pd.Series(chain.from_iterable(served.facts["histories"])).value_counts()
+    assert answers["score"].tolist() == pytest.approx((users.head(10) / len(served.facts["users"])).tolist(), abs=1e-4)
+
+
+def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfu3\r\n")
+    (tmp_path / "latin.txt").write_bytes("é\nu3\n".encode("latin-1"))
+    assert set(RecommendPipeline.answer(served, tmp_path / "marked.txt")["note"]) == {""}
+    assert RecommendPipeline.answer(served, tmp_path / "latin.txt")["user"].unique().tolist() == ["é", "u3"]
+
+
+def test_a_history_may_be_a_list(served: Served) -> None:
+    listed, joined = (RecommendPipeline.answer(served, pd.DataFrame({"history": [one]})) for one in (["i1", "i2"], "i1|i2"))
+    pd.testing.assert_frame_equal(listed, joined)
 
 
 def test_ratings_are_answered_for_pairs_within_their_range(pipeline: RecommendPipeline, tmp_path: Path) -> None:
@@ -237,6 +289,12 @@ def test_ratings_are_answered_for_pairs_within_their_range(pipeline: RecommendPi
     assert answers["note"].tolist() == ["", "unknown user; unknown item"]
     with pytest.raises(DataError, match="columns user and item"):
         RecommendPipeline.answer(read_model(tmp_path / "model.keras"), asked[["user"]])
+
+
+def test_to_rate_every_rating_of_train_is_learned_from(pipeline: RecommendPipeline) -> None:
+    """To rank, a user's first item has nothing before it that could be asked."""
+    splits = RecommendPipeline(data=pipeline.data, task="rate").load()
+    assert len(splits.cases("train")) == splits.sizes()["train"]
 
 
 def test_a_rating_network_begins_as_the_damped_means(pipeline: RecommendPipeline) -> None:

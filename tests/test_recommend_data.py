@@ -70,7 +70,9 @@ def test_other_names_are_given_with_flags(tmp_path: Path) -> None:
 
 
 def test_files_of_movielens_have_no_header_and_titles_beside_them(tmp_path: Path) -> None:
-    (tmp_path / "movies.dat").write_bytes("i00::Amélie::Comedy|Romance\ni01::Heat::(no genres listed)\n".encode("latin-1"))
+    (tmp_path / "movies.dat").write_bytes(
+        "i00::Amélie::Comedy|Romance\ni01::Heat::(no genres listed)\ni02::Sabrina::Comedy|Romance\n".encode("latin-1")
+    )
     text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
     splits = load(text, tmp_path, "ratings.dat")
     assert splits.titles[splits.items.index("i00")] == "Amélie"
@@ -127,12 +129,14 @@ def test_times_with_fractions_and_milliseconds_become_seconds(tmp_path: Path) ->
 
 
 def test_titles_and_features_come_from_a_table_of_items(tmp_path: Path) -> None:
-    (tmp_path / "items.csv").write_text("id,name,colour,shape,year\ni00,Ball,red|blue,round,1990\ni03,Box,,square,1991\n")
+    rows = ("i00,Ball,red|blue,round,1990", "i03,Box,,square,1991", "i04,Cube,blue|red,square,1992", "i05,Tin,green,round,1993")
+    (tmp_path / "items.csv").write_text("\n".join(["id,name,colour,shape,year", *rows]))
     splits = load(chain(), tmp_path, items=str(tmp_path / "items.csv"))
     assert splits.titles[splits.items.index("i00")] == "Ball"
     assert splits.titles[splits.items.index("i06")] == "i06"
     assert splits.feature_names == ("colour=blue", "colour=red", "shape=round", "shape=square")
     assert noted(splits, "columns of numbers are no features and are left out: year")
+    assert noted(splits, "1 of 5 features belong to one item alone; they are left out"), "green tells nothing that the item does not"
 
 
 def test_a_table_of_items_that_is_not_there_is_refused(tmp_path: Path) -> None:

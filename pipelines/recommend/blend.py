@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import blocks
+from pipelines import blocks, sources
 from pipelines.pipeline import Part
 from pipelines.recommend import baselines, scoring, stack
 from pipelines.recommend.closed import TIE, Linear, scores_of
@@ -44,7 +44,8 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
     some = splits.judged
     target = some.cases("val").target
     # As many cases as fit in memory, with the scores of all; those whose target nobody can know tell nothing.
-    rows = np.flatnonzero(target > 0)[: max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1)))]
+    rows = np.flatnonzero(target > 0)
+    rows = rows[sources.some(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)]
     if not len(rows):
         return Start().choice()
     some = some.only("val", np.isin(np.arange(len(target)), rows))

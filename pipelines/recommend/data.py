@@ -1,5 +1,6 @@
 """What `load` does: read who had what, settle the task and the split, divide, and number what train holds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -57,7 +58,7 @@ def load(options: "RecommendPipeline") -> RecommendSplits:
     rolling = task == "rank" and not (method == "column" and not timed)
     splits = _numbered(log, read, task, method, rolling, options.seed)
     _require_cases(splits, read.where)
-    return replace(splits, notes=(*notes, *_cold(splits)))
+    return replace(splits, notes=(*notes, *splits.notes, *_cold(splits)))
 
 
 def _require_options(options: "RecommendPipeline") -> None:
@@ -144,7 +145,7 @@ def _numbered(log: Log, read: Read, task: Task, method: Method, rolling: bool, s
     order = np.argsort(person, kind="stable")
     person, item, log = person[order], item[order], log.take(order)
     items = tuple(map(str, log.items[stock[:num_items]]))
-    features, feature_names = _features(items, read.features)
+    features, feature_names, left_out = _features(items, read.features)
     item = np.where(item <= num_items, item, 0).astype(np.int32)
     asked: dict[Part, np.ndarray] = {"val": _asked(log, person, 1, task, method), "test": _asked(log, person, 2, task, method)}
     ids = [log.users[people], log.items[stock[:num_items]]]
@@ -159,6 +160,7 @@ def _numbered(log: Log, read: Read, task: Task, method: Method, rolling: bool, s
         titles=tuple(read.titles.get(name, name) for name in items),
         features=features,
         feature_names=feature_names,
+        notes=left_out,
         person=person.astype(np.int32),
         user=np.where(person <= num_users, person, 0).astype(np.int32),
         item=item,
@@ -180,16 +182,27 @@ def _renumbered(codes: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.nd
     return order, number[codes], len(known)
 
 
-def _features(items: tuple[str, ...], features: Mapping[str, tuple[str, ...]]) -> "tuple[sparse.csr_matrix | None, tuple[str, ...]]":
+def _features(
+    items: tuple[str, ...], features: Mapping[str, tuple[str, ...]]
+) -> "tuple[sparse.csr_matrix | None, tuple[str, ...], tuple[str, ...]]":
+    """Return the matrix of items and features, the features' names, and a note on those left out: what one item alone has tells nothing."""
     from scipy import sparse
 
-    names = tuple(sorted({name for item in items for name in features.get(item, ())}))
+    counts = Counter(name for item in items for name in dict.fromkeys(features.get(item, ())))
+    names = tuple(sorted(name for name, count in counts.items() if count > 1))
+    lonely = len(counts) - len(names)
+    notes = (f"{lonely:,} of {len(counts):,} features belong to one item alone; they are left out",) if lonely else ()
     if not names:
-        return None, ()
+        return None, (), notes
     place = {name: at for at, name in enumerate(names)}
-    pairs = [(number, place[name]) for number, item in enumerate(items, start=1) for name in dict.fromkeys(features.get(item, ()))]
+    pairs = [
+        (number, place[name])
+        for number, item in enumerate(items, start=1)
+        for name in dict.fromkeys(features.get(item, ()))
+        if name in place
+    ]
     rows, columns = np.array(pairs).T
-    return sparse.csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=(len(items) + 1, len(names))), names
+    return sparse.csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=(len(items) + 1, len(names))), names, notes
 
 
 def _asked(log: Log, person: np.ndarray, part: int, task: Task, method: Method) -> np.ndarray:

@@ -10,12 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from pipelines import blocks
 from pipelines.layers import ItemTable
 from pipelines.pipeline import Part
 from pipelines.recommend import encoders, plans
 from pipelines.recommend.closed import Biases
 from pipelines.recommend.spec import RecommendSpec
-from pipelines.recommend.splits import RecommendSplits
+from pipelines.recommend.splits import EVERYTHING, RecommendSplits
 
 KerasTensor = Any
 START = "start"
@@ -80,16 +81,16 @@ class Start(keras.layers.Layer):
         return {**super().get_config(), **self.choice()}
 
 
-def asked(names: set[str], splits: RecommendSplits, part: Part, length: int) -> dict[str, np.ndarray]:
-    """Return what a network with inputs of these `names` is asked, one row for each case of `part`."""
+def asked(names: set[str], splits: RecommendSplits, part: Part, length: int, rows: slice = EVERYTHING) -> dict[str, np.ndarray]:
+    """Return what a network with inputs of these `names` is asked, one row for each of those cases of `part`."""
     cases = splits.cases(part)
     found: dict[str, np.ndarray] = {}
     if "user" in names:
-        found["user"] = cases.user.astype(np.int32)
+        found["user"] = cases.user[rows].astype(np.int32)
     if "history" in names:
-        found["history"] = splits.histories(part, length)
+        found["history"] = splits.histories(part, length, rows)
     if "item" in names:
-        found["item"] = cases.target.astype(np.int32)
+        found["item"] = cases.target[rows].astype(np.int32)
     return found
 
 
@@ -118,10 +119,7 @@ def _rating(table: ItemTable, state: KerasTensor, inputs: dict[str, KerasTensor]
     closed = DAMPED.fit(splits, splits.known("val"))
     parts = []
     for name, values in (("user", closed.users), ("item", closed.items)):
-        layer = keras.layers.Embedding(
-            len(values), 1, embeddings_initializer=keras.initializers.Constant(values[:, None]), name=f"{name}_difference"
-        )
-        parts.append(layer(inputs[name]))
+        parts.append(blocks.embedding_of(values[:, None], f"{name}_difference")(inputs[name]))
     # 1 / width: products of small vectors begin near zero whatever the width.
     product = keras.layers.Dot(axes=-1, name="product")([state, table(inputs["item"])])
     return keras.layers.Add(name="rating")([*parts, product]) + closed.mean

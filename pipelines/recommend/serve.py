@@ -1,7 +1,7 @@
 """A trained network for its user: a user's id or a history of items in, the best items with titles and scores out."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,14 +97,21 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line")
     if path.suffix == ".txt":
-        return pd.DataFrame({"user": [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]})
+        return pd.DataFrame({"user": [line.strip() for line in sources.lines_of(path)]})
     return sources.read_table(path, as_texts=True)
 
 
 def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
     """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
     name = own if own in table else sources.find_column(table, "", names, role=role, flag="", where="the input")
-    return None if name is None else np.asarray([sources.name_of(value) for value in table[name]], dtype=object)
+    return None if name is None else np.asarray([_text(value) for value in table[name]], dtype=object)
+
+
+def _text(value: object) -> str:
+    """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a history."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return SEPARATOR.join(sources.name_of(one) for one in value)
+    return sources.name_of(value)
 
 
 def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +129,8 @@ def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
         known = [items[one.strip()] for one in asked if one.strip() in items]
         history = known or (facts["histories"][number - 1] if number else [])
         rows.append((number, history, _note(users is not None and not number and not asked, len(asked) - len(known), bool(history))))
-    parts = [_top(served, rows[begin : begin + ANSWERED]) for begin in range(0, len(rows), ANSWERED)]
+    popularity = _popularity(facts)
+    parts = [_top(served, rows[begin : begin + ANSWERED], popularity) for begin in range(0, len(rows), ANSWERED)]
     best, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
     count = best.shape[1]
     ids, titles = np.asarray(facts["items"], dtype=object), np.asarray(facts["titles"], dtype=object)
@@ -149,15 +157,27 @@ def _note(stranger: bool, unknown: int, any_history: bool) -> str:
     return "; ".join(notes)
 
 
-def _top(served: Served, rows: Sequence[tuple[int, list[int], str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers and scores of the best items that are not in the history: (rows, TOP) each."""
-    longest = max(1, *(len(history) for _, history, _ in rows))
-    history = np.zeros((len(rows), longest), np.int32)
-    for place, (_, items, _) in enumerate(rows):
+def _padded(histories: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return histories (rows, length of the longest), padded on the left with 0."""
+    padded = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
+    for place, items in enumerate(histories):
         if items:
-            history[place, -len(items) :] = items
+            padded[place, -len(items) :] = items
+    return padded
+
+
+def _popularity(facts: Mapping[str, Any]) -> np.ndarray:
+    """Return the share of the known users who have each item: (items + 1,)."""
+    counts = np.bincount(np.fromiter(chain.from_iterable(facts["histories"]), np.int64), minlength=len(facts["items"]) + 1)
+    return counts / max(1, len(facts["users"]))
+
+
+def _top(served: Served, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers and scores of the best items that are not in the history, (rows, TOP) each: what is popular without one."""
+    history = _padded([items for _, items, _ in rows])
     users = np.asarray([number for number, _, _ in rows], np.int32)
     scores = np.array(served.model({"user": users, "history": history}, training=False)["scores"])
+    scores[~history.any(axis=1)] = popularity  # no network has learned what to say to nothing
     np.put_along_axis(scores, history, -np.inf, axis=1)
     scores[:, 0] = -np.inf
     best = np.argsort(-scores, axis=1, kind="stable")[:, : min(TOP, scores.shape[1] - 1)]
@@ -175,16 +195,12 @@ def _ratings(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     numbers, items = _numbers(facts["users"]), _numbers(facts["items"])
     user = np.asarray([numbers.get(one, 0) for one in users], np.int32)
     item = np.asarray([items.get(one, 0) for one in asked], np.int32)
-    histories = [facts["histories"][number - 1] if number else [] for number in user]
-    longest = max(1, *(len(history) for history in histories))
-    history = np.zeros((len(user), longest), np.int32)
-    for place, known in enumerate(histories):
-        if known:
-            history[place, -len(known) :] = known
-    parts = [
-        np.asarray(served.model({"user": user[rows], "history": history[rows], "item": item[rows]}, training=False)["rating"])[:, 0]
-        for rows in (slice(begin, begin + ANSWERED) for begin in range(0, len(user), ANSWERED))
-    ]
+    parts = []
+    for begin in range(0, len(user), ANSWERED):
+        rows = slice(begin, begin + ANSWERED)
+        history = _padded([facts["histories"][number - 1] if number else [] for number in user[rows]])
+        answers = served.model({"user": user[rows], "history": history, "item": item[rows]}, training=False)
+        parts.append(np.asarray(answers["rating"])[:, 0])
     low, high = facts["ratings"]
     notes = [
         "; ".join(text for text, missing in (("unknown user", not u), ("unknown item", not i)) if missing)

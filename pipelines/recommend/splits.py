@@ -122,7 +122,7 @@ class RecommendSplits(Splits):
         return {**facts, "task": f"{self.task}: {ask[self.task]}", "split": _SPLITS[self.method]}
 
     def cases(self, part: Part) -> Cases:
-        """Return what is asked in `part`; in train, every interaction that has one of the same user before it."""
+        """Return what is asked in `part`; in train, every interaction, to rank those that have one of the same user before them."""
         return self._cases[part]
 
     @cached_property
@@ -130,7 +130,10 @@ class RecommendSplits(Splits):
         return {part: self._cases_of(part) for part in PARTS}
 
     def _cases_of(self, part: Part) -> Cases:
-        rows = np.flatnonzero((self.part == 0) & (self._first < np.arange(len(self.item)))) if part == "train" else self.asked[part]
+        if part == "train":
+            rows = np.flatnonzero((self.part == 0) & ((self.task == "rate") | (self._first < np.arange(len(self.item)))))
+        else:
+            rows = self.asked[part]
         end = rows
         if not self.rolling and part != "train":
             known = np.bincount(self.person[self.known(part)], minlength=len(self.people) + 1)

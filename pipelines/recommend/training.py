@@ -1,5 +1,6 @@
 """How a recommending network is fitted: batches, and the loss over all positions of a history at once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -52,7 +53,9 @@ class NextItem(keras.Model):
     ) -> KerasTensor:
         if not training:
             scores = _struck(y_pred, y)
-            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y[:, 0], scores))
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y[:, 0], scores)
+            known = tf.cast(y[:, 0] > 0, losses.dtype)  # nothing can make an item likely that train does not hold
+            return tf.reduce_sum(losses * known) / tf.maximum(tf.reduce_sum(known), 1)
         states = tf.broadcast_to(y_pred, (tf.shape(y)[0], tf.shape(y)[1], y_pred.shape[-1]))  # mf has one state for all positions
         learned = y > 0
         states, targets = tf.boolean_mask(states, learned), tf.boolean_mask(y, learned)
@@ -97,7 +100,7 @@ def _struck(scores: KerasTensor, y: KerasTensor) -> KerasTensor:
 
 def _rank(y: KerasTensor, scores: KerasTensor) -> KerasTensor:
     """Return the rank (batch,) of the targets among unseen items, ties by their mean; a cold target's is beyond all."""
-    wanted = tf.gather(scores, y[:, :1], batch_dims=1)
+    wanted = tf.gather(scores, tf.reshape(y[:, 0], [-1, 1]), batch_dims=1)  # y[:, :1] may be 0 wide, for all that a graph knows
     scores = _struck(scores, y)
     better = tf.reduce_sum(tf.cast(scores > wanted, tf.float32), axis=1)
     equal = tf.maximum(tf.reduce_sum(tf.cast(scores == wanted, tf.float32), axis=1), 1.0)
@@ -130,15 +133,31 @@ def batches(splits: RecommendSplits, part: Part, spec: RecommendSpec, shuffle_se
     elif shuffle_seed is not None:
         data = _windows(names, splits, spec.history)
     else:
-        seen = splits.histories(part, 0)
-        data = (
-            asked(names, splits, part, spec.history),
-            np.concatenate([splits.cases(part).target[:, None], seen], axis=1).astype(np.int32),
-        )
+        return _cases(names, splits, part, spec)
     rows = tf.data.Dataset.from_tensor_slices(data)
     if shuffle_seed is not None:
         rows = rows.shuffle(min(len(data[1]), 200_000), seed=shuffle_seed)
     return rows.batch(spec.train.batch_size).prefetch(2)
+
+
+def _cases(names: set[str], splits: RecommendSplits, part: Part, spec: RecommendSpec) -> tf.data.Dataset:
+    """Return batches of cases, each with its target and the items already seen.
+
+    They are made one after another: a table of all cases would be as wide as the longest history, 1 GB for MovieLens of 100,000
+    ratings.
+    """
+    count, size = len(splits.cases(part)), spec.train.batch_size
+
+    def made() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        for begin in range(0, count, size):
+            rows = slice(begin, begin + size)
+            target, seen = splits.cases(part).target[rows, None], splits.histories(part, 0, rows)
+            yield asked(names, splits, part, spec.history, rows), np.concatenate([target, seen], axis=1).astype(np.int32)
+
+    shapes = {"user": (None,), "history": (None, spec.history)}
+    inputs = {name: tf.TensorSpec(shapes[name], tf.int32) for name in names}
+    batches = tf.data.Dataset.from_generator(made, output_signature=(inputs, tf.TensorSpec((None, None), tf.int32)))
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-count // size))).prefetch(2)
 
 
 def _windows(names: set[str], splits: RecommendSplits, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
