@@ -63,23 +63,25 @@ def sweep(folder: Path, rng: random.Random, kills: int, done: Counter[str]) -> N
                 break
         if sum(done[kind] for kind in ("all", "parent", "worker")) < kills:
             time.sleep(rng.uniform(0, 25))
-            kind = rng.choice(["all", "parent", "worker"])
             if process.poll() is None:
-                done[kind] += 1
-                kill(process.pid, kind)
+                done[kill(process.pid, rng)] += 1
         process.stderr.read()
         if process.wait() == 0:
             return
 
 
-def kill(pid: int, kind: str) -> None:
+def kill(pid: int, rng: random.Random) -> str:
+    """Kill all processes of a sweep, its parent or one of its workers, where there is one yet; return which it was."""
     workers = [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
-    if kind == "worker" and workers:
-        random.choice(workers).kill()
-    elif kind == "parent":
-        os.kill(pid, signal.SIGKILL)
-    else:
-        os.killpg(pid, signal.SIGKILL)
+    kind = rng.choice(["all", "parent", *(["worker"] if workers else [])])
+    match kind:
+        case "worker":
+            rng.choice(workers).kill()
+        case "parent":
+            os.kill(pid, signal.SIGKILL)
+        case _:
+            os.killpg(pid, signal.SIGKILL)
+    return kind
 
 
 def count(folder: Path) -> tuple[int, int, int, int]:

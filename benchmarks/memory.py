@@ -18,6 +18,8 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--trials", type=int, default=200)
     trials = wanted.parse_args().trials
+    if trials <= 20:
+        wanted.error(f"--trials: expected more than the 20 that memory is compared with. Received: {trials}")
     from tuning import quiet
 
     quiet.import_tensorflow()
