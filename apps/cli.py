@@ -208,7 +208,12 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
         return "Interrupted"
     if type(stop).__name__ == "SweepInterrupted":
         return f"Interrupted. {_go_on(arguments, run_id)}"
-    return f"Interrupted; the best weights so far are kept. Look at them: appline {arguments[0]} evaluate --run {run_id[:8]}"
+    if not getattr(stop, "kept", False):
+        return "Interrupted before the first epoch had ended: nothing is kept"
+    # The store that the run is in, where the command named one.
+    store = [word for at, word in enumerate(arguments) if "--tracking-uri" in (word.partition("=")[0], arguments[at - 1])]
+    look = shlex.join(["appline", arguments[0], "evaluate", "--run", run_id[:8], *store])
+    return f"Interrupted; the best weights so far are kept. Look at them: {look}"
 
 
 def _go_on(arguments: list[str], sweep_id: str) -> str:

@@ -18,6 +18,7 @@ from pipelines.pipeline import AnyPipeline
 from pipelines.space import Domain, Hyperparameter, Space, find, hyperparameters, parse_domain, replace
 
 LIMIT = "limit"
+MOST_SEED = 2**32 - 1  # NumPy's legacy generator and scikit-learn take no more
 # Hyperparameters that have a flag of their own, where a domain has them; the flag has the key's last part as its name.
 SHORTCUTS = ("architecture", "start_from", "train.epochs", "train.batch_size", "train.learning_rate")
 
@@ -25,7 +26,9 @@ SHORTCUTS = ("architecture", "start_from", "train.epochs", "train.batch_size", "
 def of_fields(owner: type) -> list[click.Option]:
     """Return one flag for each field of a dataclass whose fields were declared by `option`; a whole number is 0 or more."""
     hints = typing.get_type_hints(owner, include_extras=False)
-    kinds = {name: click.IntRange(min=0) if kind is int else kind for name, kind in hints.items()}
+    kinds = {
+        name: click.IntRange(min=0, max=MOST_SEED if name == "seed" else None) if kind is int else kind for name, kind in hints.items()
+    }
     return [flag(field.name, kinds[field.name], field.default, field.metadata["help"]) for field in dataclasses.fields(owner)]
 
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tuning.train import Report
 
 GATE_FAILED = 4
+ANSWER_FILES = (".csv", ".parquet")
 
 
 def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
@@ -167,7 +169,7 @@ def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     answers = pd.concat([pipeline_type.answer(served, source) for source in options["inputs"]], ignore_index=True)
     if options["output"]:
         path = Path(options["output"])
-        answers.to_parquet(path) if path.suffix == ".parquet" else answers.to_csv(path, index=False)
+        answers.to_parquet(path) if path.suffix.lower() == ".parquet" else answers.to_csv(path, index=False)
         click.echo(f"{len(answers)} rows written to {path}", err=True)
     elif options["json"]:
         click.echo(json.dumps({"answers": json.loads(answers.to_json(orient="records", date_format="iso"))}))
@@ -345,8 +347,14 @@ def _require_output(output: str, force: bool) -> None:
         return
     if path.exists() and not force:
         raise UsageError(f"--output {path}: exists already and is not overwritten. Choose another name, or add --force")
+    if path.is_dir():
+        raise UsageError(f"--output {path}: is a folder. Expected the name of a file in it")
     if not path.parent.is_dir():
         raise UsageError(f"--output {path}: there is no folder {path.parent}")
+    if path.suffix.lower() not in ANSWER_FILES:
+        raise UsageError(f"--output {path}: answers are written as {' or '.join(ANSWER_FILES)}. Received: {path.suffix or 'no suffix'}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--output {path}: cannot be written to")
 
 
 def _require_inputs(inputs: tuple[str, ...]) -> None:

@@ -227,7 +227,8 @@ class Pipeline(ABC, Generic[Spec, Sp]):
 
     @abstractmethod
     def recall(self, served: Served, splits: Sp) -> "keras.Model":
-        """Return the network inside a served model, to be given to `predict` with `splits`.
+        """Return what `predict` takes with `splits`: the network inside a served model, or the model whole where its own
+        tokens and closed forms must answer.
 
         Raises:
             DataError: these splits do not fit the network: other classes, another size.

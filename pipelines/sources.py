@@ -152,9 +152,9 @@ def decode(path: Path) -> str:
 
 
 def lines_of(path: Path) -> list[str]:
-    """Return the lines of a text file that hold more than white space, without their ends; see `decode`."""
-    lines = decode(path).split("\n")  # not splitlines: the NEL of a Latin-1 file and Unicode's separators may stand in a text
-    return [line.rstrip("\r") for line in lines if line.strip()]
+    """Return the lines of a text file without their ends, blank ones too but for those behind the last text; see `decode`."""
+    lines = decode(path).rstrip("\r\n").split("\n")  # not splitlines: the NEL of a Latin-1 file may stand in a text
+    return [line.rstrip("\r") for line in lines]
 
 
 def refuse(where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:

@@ -213,6 +213,25 @@ def test_a_hyperparameter_with_a_flag_of_its_own_is_fixed_by_it(tmp_path: Path) 
     assert not {"architecture", "start_from", "train.epochs"} & found.domains.keys()
 
 
+def test_an_interrupted_training_says_what_is_kept_and_where(tmp_path: Path) -> None:
+    from tuning.train import Interrupted
+
+    arguments = ["text", "train", "--tracking-uri", "my store", "--data", "a.csv"]
+    kept, nothing = (cli._last_words(Interrupted("0123456789", kept=kept), arguments) for kept in (True, False))
+    assert kept.endswith("appline text evaluate --run 01234567 --tracking-uri 'my store'")
+    assert nothing == "Interrupted before the first epoch had ended: nothing is kept"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"), [(".", "is a folder"), ("answers.json", ".csv or .parquet"), ("none/a.csv", "no folder none")]
+)
+def test_a_file_that_answers_cannot_be_written_to_is_refused_before_they_are_computed(output: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("a text\n")
+    done = appline("text", "predict", "new.txt", "--run", "1a2b3c4d", "-o", output, "--force", folder=tmp_path)
+    assert done.returncode == 2
+    assert expected in done.stderr
+
+
 def test_a_gate_that_fails_exits_with_4(tmp_path: Path) -> None:
     done = appline(
         "vision", "train", "--limit", "80", "--epochs", "1", "--learning-rate", "1e-6", "--gate", "--no-tracking", folder=tmp_path

@@ -256,7 +256,13 @@ def test_a_user_gets_ten_new_items_with_titles_and_scores(served: Served, splits
 def test_a_history_is_answered_without_a_user(served: Served) -> None:
     answers = RecommendPipeline.answer(served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]}))
     assert not {"i1", "i2", "i3"} & set(answers["item"][:10])
-    assert set(answers["note"][10:]) == {"1 unknown items passed over"}
+    assert set(answers["note"][10:]) == {"1 unknown item passed over"}
+
+
+@pytest.mark.parametrize("cell", ["i1;i2", "i1, i2", "i1 i2"])
+def test_items_of_a_history_may_stand_between_other_marks(served: Served, cell: str) -> None:
+    found, expected = (RecommendPipeline.answer(served, pd.DataFrame({"history": [one]})) for one in (cell, "i1|i2"))
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_a_stranger_gets_what_is_popular_and_a_note(served: Served) -> None:

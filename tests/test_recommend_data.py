@@ -139,6 +139,43 @@ def test_titles_and_features_come_from_a_table_of_items(tmp_path: Path) -> None:
     assert noted(splits, "1 of 5 features belong to one item alone; they are left out"), "green tells nothing that the item does not"
 
 
+def test_a_table_of_items_that_tells_of_few_or_none_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,name\ni00,Ball\ni03,Box\n")
+    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "items.csv: tells of 2 of the ")
+    (tmp_path / "items.csv").write_text("id,name\n00,Ball\n03,Box\n")
+    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?")
+
+
+def test_a_line_of_latin_1_does_not_end_at_its_nel(tmp_path: Path) -> None:
+    (tmp_path / "movies.dat").write_bytes("i00::Amélie\x85 wait::Comedy\n".encode("latin-1"))
+    text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
+    splits = load(text, tmp_path, "ratings.dat")
+    assert splits.titles[splits.items.index("i00")] == "Amélie\x85 wait"
+
+
+@pytest.mark.parametrize(("column", "value", "expected"), [("rating", "1e300", "no finite number"), ("timestamp", "1e30", "holds no time")])
+def test_numbers_beyond_all_bounds_are_refused_with_their_line(column: str, value: str, expected: str, tmp_path: Path) -> None:
+    table = chain().astype({column: object})
+    table.loc[4, column] = value
+    message = refused(table, tmp_path)
+    assert "line 6" in message
+    assert expected in message
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(10**6, "microseconds"), (10**9, "nanoseconds")])
+def test_times_in_smaller_units_are_known_by_their_size(factor: int, unit: str, tmp_path: Path) -> None:
+    table = chain()
+    splits = load(table.assign(timestamp=table["timestamp"] * factor), tmp_path)
+    assert noted(splits, unit)
+    assert splits.time.max() == table["timestamp"].max()
+
+
+def test_times_that_are_all_the_same_are_noted_or_refused(tmp_path: Path) -> None:
+    table = chain().assign(timestamp=1_600_000_000)
+    assert noted(load(table, tmp_path), "all times are the same; the order of the rows is taken")
+    assert "--split time: all times are the same" in refused(table, tmp_path, split="time")
+
+
 def test_a_table_of_items_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "--items none.csv: no such file" in refused(chain(), tmp_path, items="none.csv")
     (tmp_path / "items.csv").write_text("number,colour\n1,red\n")
@@ -207,7 +244,7 @@ def test_empty_ids_are_refused_by_line(role: str, tmp_path: Path) -> None:
     [
         ("good", "holds no number. Received: 'good'"),
         ("", "holds no number. Received: an empty cell"),
-        ("inf", "is infinite. Received: 'inf'"),
+        ("inf", "holds no finite number of 32 bits. Received: 'inf'"),
     ],
 )
 def test_ratings_that_are_no_finite_numbers_are_refused_by_line(value: str, what: str, tmp_path: Path) -> None:

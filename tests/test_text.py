@@ -17,7 +17,6 @@ from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
 from tests.samples import small_texts
-from tests.texts import small
 from tuning import limits
 from tuning.fit import Watch, fit
 from tuning.train import read_model, write_model
@@ -190,6 +189,18 @@ def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: P
     assert TextPipeline.answer(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == ["lovely tea"]
 
 
+def test_every_line_has_an_answer_blank_ones_too(saved: Path, tmp_path: Path) -> None:
+    served = read_model(saved)
+    (tmp_path / "new.TXT").write_text("lovely tea\n\nawful soup\n\n")
+    assert TextPipeline.answer(served, tmp_path / "new.TXT")["text"].tolist() == ["lovely tea", "", "awful soup"]
+
+
+def test_a_first_text_is_not_taken_for_the_name_of_a_column(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("lovely tea\nawful soup\n")
+    with pytest.raises(DataError, match="its first line looks like a text"):
+        TextPipeline.answer(read_model(saved), tmp_path / "new.csv")
+
+
 def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a_saved_model(
     pipeline: TextPipeline, splits: TextSplits, tmp_path: Path
 ) -> None:
@@ -204,19 +215,26 @@ def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a
     assert np.allclose(first, 0.12345)
 
 
-def test_a_model_is_not_scored_on_ids_that_mean_other_tokens(tmp_path: Path) -> None:
-    """As many tokens, each with another number: the scores would be those of chance."""
-    pipelines = []
-    for name, noun in (("one", "film"), ("other", "meal")):
-        table = small()
-        table["text"] = table["text"].str.replace("film", noun)
-        table.to_csv(tmp_path / f"{name}.csv", index=False)
-        pipelines.append(TextPipeline(data=str(tmp_path / f"{name}.csv"), vocabulary=5, length=4))
-    splits = [pipeline.load() for pipeline in pipelines]
-    served = pipelines[0].serve(pipelines[0].build(replace(TextSpec(), SMALL), splits[0]), splits[0])
-    assert pipelines[0].recall(served, splits[0])
-    with pytest.raises(DataError, match="other tokens"):
-        pipelines[1].recall(served, splits[1])
+def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_closed_form(
+    pipeline: TextPipeline, splits: TextSplits, saved: Path, tmp_path: Path
+) -> None:
+    """Not by those of the data that it is scored on: with all labels exchanged, what was right is wrong."""
+    table = pd.read_csv(pipeline.data)
+    table["label"] = table["label"].map({"good": "bad", "bad": "good"})
+    table["text"] = "and now " + table["text"]
+    table.to_csv(tmp_path / "exchanged.csv", index=False)
+    exchanged = TextPipeline(data=str(tmp_path / "exchanged.csv"))
+    there = exchanged.load()
+    assert there.vocabulary != splits.vocabulary
+    served = read_model(saved)
+    chances = exchanged.predict(exchanged.recall(served, there), there, "test")
+    assert np.allclose(chances, TextPipeline.answer(served, there.texts("test"))[["p(bad)", "p(good)"]], atol=1e-5)
+    right = [
+        one.score(one.predict(one.recall(served, its), its, "test"), its, "test")["accuracy"]
+        for one, its in ((pipeline, splits), (exchanged, there))
+    ]
+    assert right[0] > 0.7
+    assert right[1] < 0.3
 
 
 def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -249,5 +267,6 @@ def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
     predictions = pipeline.predict(network, splits, "test")
     assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(1 - pipeline.score(predictions, splits, "test")["accuracy"])
     assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {"f1_by_class", "accuracy_by_length"}
-    answers = TextPipeline.answer(pipeline.serve(network, splits), np.asarray(["the tea was lovely and perfect"]))
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    answers = TextPipeline.answer(read_model(tmp_path / "model.keras"), np.asarray(["the tea was lovely and perfect"]))
     assert list(answers.columns) == ["text", "labels", "probability", "p(bad)", "p(good)", "p(tea)"]

@@ -550,6 +550,15 @@ def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: 
     assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
 
 
+def test_rows_that_a_stray_quote_swallows_are_noted_and_texts_of_several_lines_are_not(tmp_path: Path) -> None:
+    rows = ['"' * (n in (3, 8)) + f"film {n},{'ab'[n % 2]}" for n in range(20)]
+    splits = load("text,label\n" + "\n".join(rows), tmp_path)
+    assert total(splits) == 15
+    assert noted(splits, "texts.csv: 1 texts hold whole rows of the table (line 5 ...)")
+    several_lines = "text,label\n" + "\n".join(f'"film {n}, at last\nand, again, film",' + "ab"[n % 2] for n in range(20))
+    assert not noted(load(several_lines, tmp_path), "whole rows")
+
+
 @pytest.mark.parametrize("between", [" and ", ", ", ", well, "])
 def test_another_delimiter_is_refused_with_a_hint(between: str, tmp_path: Path) -> None:
     text = "text~label\n" + f"good{between}warm~pos\nbad{between}cold~neg\n" * 9

@@ -28,11 +28,11 @@ AGAIN = "tested and kept is the network trained again on train and val together,
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM while fitting: what was learned is saved in the run `run_id`."""
+    """Ctrl-C or SIGTERM while fitting: what was learned is saved in the run `run_id`; nothing before the first epoch ended."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, kept: bool) -> None:
         super().__init__(run_id)
-        self.run_id = run_id
+        self.run_id, self.kept = run_id, kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,7 +309,7 @@ def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitt
     if fitted.best_epoch:
         save(pipeline.serve(fitted.model, splits), run)
         run.metrics({f"best/{objective.name}": fitted.best_score, "best/epoch": fitted.best_epoch})
-    raise Interrupted(run.id)
+    raise Interrupted(run.id, kept=bool(fitted.best_epoch))
 
 
 def _refitted(

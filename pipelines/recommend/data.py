@@ -101,6 +101,10 @@ def _method(options: "RecommendPipeline", read: Read, task: Task, notes: list[st
             )
     if method == "time" and read.time is None:
         raise DataError(f"{read.where}: --split time needs a column of times, and there is none. Name it: --time-column NAME")
+    if method in ("time", "leave-last") and read.time is not None and (read.time == read.time[0]).all():
+        if method == "time":
+            raise DataError(f"{read.where}: --split time: all times are the same. Another split: --split leave-last")
+        notes.append(f"{read.where}: all times are the same; the order of the rows is taken as the order of time")
     if method == "random":
         notes.append("the split is random: a model may learn from what came after the cases it is asked; scores are optimistic")
     if method == "leave-last" and read.time is None:

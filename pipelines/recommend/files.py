@@ -66,7 +66,7 @@ def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
     import pandas as pd
 
     text = sources.decode(path)
-    lines = text.splitlines()
+    lines = [line.rstrip("\r") for line in text.split("\n")]  # not splitlines, which ends a line at the NEL of Latin-1 too
     if not any(line.strip() for line in lines):
         raise DataError(f"{path.name}: is empty. Expected lines of {'::'.join(names)}")
     delimiter = _delimiter(lines[0])

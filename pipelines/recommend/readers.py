@@ -24,7 +24,9 @@ TIMES = ("timestamp", "time", "date", "datetime", "ts", "unixreviewtime")
 TITLES = ("title", "name", "item_title", "movie_title", "movie")
 FEATURES = ("genres", "genre", "movie_genres", "categories", "category", "tags")
 NO_FEATURES = ("", "(no genres listed)")
-MILLISECONDS = 10**11  # larger times are milliseconds since 1970: as seconds they are after the year 5000
+# Larger times are in a smaller unit: as seconds they are after the year 5000, as milliseconds, as microseconds too.
+UNITS = ((10**17, 10**9, "nanoseconds"), (10**14, 10**6, "microseconds"), (10**11, 10**3, "milliseconds"))
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,12 @@ def from_table(table: Table, columns: Columns, name: str, about: Table | None = 
     titles, features = _about(
         table if about is None else about, ids["item"] if about is None else None, columns, notes, strict=about is None
     )
+    if about is not None:
+        stock = set(ids["item"])
+        told = len(stock & set(about.frame["item"]))
+        if told < len(stock):
+            alike = "" if told else "; are its ids written as there?"
+            notes.append(f"{about.where}: tells of {told:,} of the {len(stock):,} items in {where}{alike}")
     return Read(
         name=name,
         where=where,
@@ -142,7 +150,7 @@ def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
 
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     name = str(column.name)
-    for wrong, what in ((np.isnan(numbers), "holds no number"), (np.isinf(numbers), "is infinite")):
+    for wrong, what in ((np.isnan(numbers), "holds no number"), (np.abs(numbers) > LARGEST, "holds no finite number of 32 bits")):
         if wrong.any():
             received = column.iloc[int(wrong.argmax())]
             shown = "an empty cell" if pd.isna(received) else repr(received)
@@ -164,7 +172,7 @@ def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str])
         parsed = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
         seconds = ((parsed - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)).where(parsed.notna())
     numbers = seconds.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~np.isfinite(numbers)
+    wrong = ~(np.abs(numbers) < 2**63)
     if wrong.any():
         received = column.iloc[int(wrong.argmax())]
         sources.refuse(
@@ -173,9 +181,11 @@ def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str])
             f"column {str(column.name)!r} holds no time. Received: {'an empty cell' if pd.isna(received) else repr(received)}",
             "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, the same form on all lines",
         )
-    if numbers.min() > MILLISECONDS:
-        numbers = numbers / 1000
-        notes.append(f"{where}: the times are so large that they are taken as milliseconds since 1970")
+    for border, number, unit in UNITS:
+        if numbers.min() > border:
+            numbers = numbers / number
+            notes.append(f"{where}: the times are so large that they are taken as {unit} since 1970")
+            break
     found = np.floor(numbers).astype(np.int64)
     future = found > clock.time()
     if future.any():

@@ -96,8 +96,8 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     path = Path(source)
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line")
-    if path.suffix == ".txt":
-        return pd.DataFrame({"user": [line.strip() for line in sources.lines_of(path)]})
+    if path.suffix.lower() == ".txt":
+        return pd.DataFrame({"user": [line.strip() for line in sources.lines_of(path) if line.strip()]})
     return sources.read_table(path, as_texts=True)
 
 
@@ -125,8 +125,8 @@ def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for at in range(len(table)):
         number = numbers.get(users[at], 0) if users is not None else 0
-        asked = [one for one in given[at].split(SEPARATOR) if one.strip()] if given is not None else []
-        known = [items[one.strip()] for one in asked if one.strip() in items]
+        asked = _items_of(given[at], items) if given is not None else []
+        known = [items[one] for one in asked if one in items]
         history = known or (facts["histories"][number - 1] if number else [])
         rows.append((number, history, _note(users is not None and not number and not asked, len(asked) - len(known), bool(history))))
     popularity = _popularity(facts)
@@ -144,6 +144,16 @@ def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[left].reset_index(drop=True)
 
 
+def _items_of(cell: str, known: Mapping[str, int]) -> list[str]:
+    """Return the ids in a cell, between bars; between semicolons, commas or spaces where that makes known items of it."""
+    if cell.strip() not in known:
+        for separator in (SEPARATOR, ";", ",", " "):
+            found = [one.strip() for one in cell.split(separator) if one.strip()]
+            if separator in cell and (separator == SEPARATOR or any(one in known for one in found)):
+                return found
+    return [cell.strip()] if cell.strip() else []
+
+
 def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
     return {name: number for number, name in enumerate(ids, start=1)}
 
@@ -151,7 +161,7 @@ def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
 def _note(stranger: bool, unknown: int, any_history: bool) -> str:
     notes = ["unknown user"] if stranger else []
     if unknown:
-        notes.append(f"{unknown} unknown items passed over")
+        notes.append(f"{unknown} unknown item{'s' if unknown > 1 else ''} passed over")
     if not any_history:
         notes.append("nothing known: popular items")
     return "; ".join(notes)

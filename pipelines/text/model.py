@@ -15,12 +15,14 @@ from pipelines.pipeline import Part
 from pipelines.plan import GlobalPool
 from pipelines.text import plans
 from pipelines.text.spec import TextSpec
-from pipelines.text.tokens import PADDING
+from pipelines.text.tokens import PADDING, in_batches
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
 KerasTensor = Any
+SERVED = "served"  # the name of a model that takes raw texts
+ANSWERED = 256  # texts at a time
 
 
 def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
@@ -98,6 +100,7 @@ def compile_arguments(spec: TextSpec, multi_label: bool) -> dict[str, Any]:
     return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
 
 
+@keras.saving.register_keras_serializable("appline")  # type: ignore[untyped-decorator]
 def _wholly_right(truth: KerasTensor, logits: KerasTensor) -> KerasTensor:
     return keras.ops.cast(keras.ops.all(keras.ops.equal(truth > 0.5, logits > 0), axis=-1), "float32")
 
@@ -120,8 +123,15 @@ def logits(model: keras.Model, splits: "TextSplits", part: Part, batch_size: int
     return blocks.in_batches(model, _inputs(splits, part, start="start" in names), batch_size)
 
 
+def answers(served: keras.Model, texts: np.ndarray) -> np.ndarray:
+    """Return the class probabilities `(n, classes)` that a served model gives to raw texts `(n,)`."""
+    return np.concatenate(in_batches(lambda batch: np.asarray(served(batch, training=False)["probabilities"]), texts, ANSWERED))
+
+
 def probabilities(model: keras.Model, splits: "TextSplits", part: Part) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of a part."""
+    """Return the class probabilities `(n, classes)` of a part, by a network or by a served model."""
     from pipelines.text import closed
 
+    if model.name == SERVED:
+        return answers(model, splits.texts(part))
     return closed.probabilities(logits(model, splits, part), exclusive=splits.exclusive)

@@ -162,7 +162,7 @@ def _table(path: Path, options: "TextPipeline") -> Read:
     if "train" not in rows:
         raise DataError(f"{where}: the column {split!r} names no row for train")
     parts: dict[Part, Texts] = {part: Texts(x=texts[at], labels=labels[at]) for part, at in rows.items()}
-    notes = _swallowed(texts, lines, where) if path.suffix.lower() == ".tsv" else ()
+    notes = _swallowed(texts, labels, lines, path)
     return _without_empty(Read(name=path.stem, where=where, parts=parts, notes=notes), {part: lines[at] for part, at in rows.items()})
 
 
@@ -175,12 +175,25 @@ def _lines(table: "pd.DataFrame", path: Path) -> np.ndarray:
     return np.asarray(rows + 1 + np.cumsum(breaks) - breaks, dtype=int)
 
 
-def _swallowed(texts: np.ndarray, lines: np.ndarray, where: str) -> tuple[str, ...]:
-    """Note texts that hold tabs and line breaks: a quote at a text's begin makes one text of all rows up to the next quote."""
-    both = np.asarray(["\t" in text and "\n" in text for text in texts])
-    if not both.any():
+def _swallowed(texts: np.ndarray, labels: np.ndarray, lines: np.ndarray, path: Path) -> tuple[str, ...]:
+    """Note texts that hold other rows: a quote at a text's begin makes one text of all rows up to the next quote."""
+    if path.suffix.lower() == ".tsv":
+        hold = np.asarray(["\t" in text and "\n" in text for text in texts])
+        what = "hold tabs and line breaks"
+    else:
+        names = set(labels)
+        ends = tuple(f"{delimiter}{name}" for delimiter in ",;|\t" for name in names)
+        begins = tuple(f"{name}{delimiter}" for delimiter in ",;|\t" for name in names)
+
+        def holds(text: str) -> bool:
+            pieces = [piece.strip('\r"') for piece in text.split("\n")]
+            return any(piece.endswith(ends) for piece in pieces[:-1]) or any(piece.startswith(begins) for piece in pieces[1:])
+
+        hold = np.asarray(["\n" in text and holds(text) for text in texts])
+        what = "hold whole rows of the table"
+    if not hold.any():
         return ()
-    return (f"{where}: {both.sum()} texts hold tabs and line breaks (line {lines[both.argmax()]} ...): are their quotes meant as such?",)
+    return (f"{path}: {hold.sum()} texts {what} (line {lines[hold.argmax()]} ...): are their quotes meant as such?",)
 
 
 def _labels(column: "pd.Series", where: str, name: str) -> np.ndarray:

@@ -10,14 +10,12 @@ import pandas as pd
 from pipelines import blocks, sources
 from pipelines.errors import DataError
 from pipelines.pipeline import Served
-from pipelines.text import blend
+from pipelines.text import blend, model
 from pipelines.text.readers import TEXTS
-from pipelines.text.tokens import TokenIds, in_batches
+from pipelines.text.tokens import TokenIds
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
-
-ANSWERED = 256  # texts at a time
 
 
 def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Served:
@@ -33,16 +31,12 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
     activation = keras.layers.Softmax(name="softmax") if splits.exclusive else keras.layers.Activation("sigmoid", name="sigmoid")
     probabilities = activation(network(inputs))
     return Served(
-        model=keras.Model(text, blocks.labelled(probabilities, splits.classes), name="served"),
+        model=keras.Model(text, blocks.labelled(probabilities, splits.classes), name=model.SERVED),
         facts={
             "domain": "text",
             "classes": list(splits.classes),
             "column": column,
             "exclusive": splits.exclusive,
-            "unit": splits.unit,
-            "lower": splits.lower,
-            "length": splits.length,
-            "tokens": len(splits.vocabulary),
         },
         notes=blend.describe(network),
     )
@@ -58,8 +52,7 @@ def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> 
     if not len(texts):
         raise DataError("No text to answer for")
     classes = served.facts["classes"]
-    found = in_batches(lambda batch: np.asarray(served.model(batch, training=False)["probabilities"]), texts, ANSWERED)
-    chances = np.concatenate(found)
+    chances = model.answers(served.model, texts)
     table = pd.DataFrame({"text": texts})
     if served.facts["exclusive"]:
         table["label"] = np.asarray(classes, dtype=object)[chances.argmax(axis=1)]
@@ -80,7 +73,7 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
         return np.asarray([sources.decode(file) for file in files], dtype=object)
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return np.asarray(sources.lines_of(path), dtype=object)
     return _column(sources.read_table(path, as_texts=True), own, str(path))
 
@@ -89,6 +82,10 @@ def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
     name = own if own in table else sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
     if name is None and len(table.columns) == 1:
         name = table.columns[0]
+        if " " in name.strip():
+            raise DataError(
+                f"{where}: its first line looks like a text, not like a column's name. Write `text` above it. Received: {name[:60]!r}"
+            )
     if name is None:
         raise DataError(
             f"{where}: has no column of texts. Expected one called {', '.join(TEXTS[:6])}. Its columns: {', '.join(table.columns)}"
@@ -97,21 +94,12 @@ def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
 
 
 def recall(served: Served, splits: "TextSplits") -> keras.Model:
-    """Return the network inside, for splits whose ids are numbered as this model numbers tokens.
+    """Return the whole model, with its own tokens and its own closed form: those of other splits know other texts.
 
     Raises:
-        DataError: other classes, another kind of token, another length or vocabulary.
+        DataError: other classes.
     """
-    facts = served.facts
-    for what, its, here in (
-        ("classes", facts["classes"], list(splits.classes)),
-        ("tokens", facts["unit"], splits.unit),
-        ("lower", facts["lower"], splits.lower),
-        ("length", facts["length"], splits.length),
-        ("vocabulary", facts["tokens"], len(splits.vocabulary)),
-    ):
-        if its != here:
-            raise DataError(f"{splits.dataset}: the model knows {what} {its}. This data has {here}")
-    if served.model.get_layer("ids").vocabulary != list(splits.vocabulary):
-        raise DataError(f"{splits.dataset}: the model knows other tokens than train of this data. Ask it about new texts by predict")
-    return served.model.get_layer("network")
+    its, here = served.facts["classes"], list(splits.classes)
+    if its != here:
+        raise DataError(f"{splits.dataset}: the model knows classes {its}. This data has {here}")
+    return served.model
