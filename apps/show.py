@@ -168,7 +168,8 @@ def swept(found: "Swept", store: str = "") -> str:
         rows = [[one.number, *[f"{score:.4g}" for score in one.scores], watched(one.values)] for one in found.front]
         lines += ["", table(["trial", *names, ""], rows, title="Pareto front: no other trial is better in every objective"), ""]
     lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*main, *others]]
-    return "\n".join([*lines, "", report(found.final, store), f"compare    appline ui{_at(store)}   (sweep {found.run_id[:8]})"])
+    compare = [f"compare    appline ui{_at(store)}   (sweep {found.run_id[:8]})"] if found.run_id else []
+    return "\n".join([*lines, "", report(found.final, store), *compare])
 
 
 def _at(store: str) -> str:

@@ -127,8 +127,10 @@ def split_column(
     """
     if column is None:
         return ["train"] * len(table)
-    words = [str(word).strip().lower() for word in table[column]]
+    words = [name_of(word).strip().lower() for word in table[column]]
     for line, word in zip(range(first_line, first_line + len(words)) if lines is None else lines, words, strict=True):
+        if not word:
+            raise DataError(f"{where}: line {line}: column {column!r} is empty. Expected train, val or test")
         if word not in PART_NAMES:
             hint = suggest(word, PART_NAMES)
             raise DataError(f"{where}: line {line}: unknown split {word!r}.{hint} Expected train, val or test")
@@ -142,13 +144,23 @@ def decode(path: Path) -> str:
         DataError: it holds a NUL byte, as no text does.
     """
     raw = path.read_bytes()
-    if b"\0" in raw:
-        line = raw[: raw.index(0)].count(b"\n") + 1
-        raise DataError(f"{path}: line {line} holds a NUL byte; it is not a text file")
+    _require_text(raw, path)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def _require_text(raw: bytes, path: Path) -> None:
+    """Refuse what holds a NUL byte; the first bytes tell what it may be instead."""
+    if b"\0" not in raw:
+        return
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: is in UTF-16. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name}")
+    if raw.startswith((b"\x1f\x8b", b"PK")):
+        raise DataError(f"{path}: is compressed, or a workbook. Expected plain text; unpack it, or export it as CSV")
+    line = raw[: raw.index(0)].count(b"\n") + 1
+    raise DataError(f"{path}: line {line} holds a NUL byte; it is not a text file")
 
 
 def lines_of(path: Path) -> list[str]:
@@ -225,9 +237,7 @@ def _read_delimited(path: Path, as_texts: bool) -> "pd.DataFrame":
     raw = path.read_bytes()
     if not raw.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
-    if b"\0" in raw:
-        line = raw[: raw.index(0)].count(b"\n") + 1
-        raise DataError(f"{path}: line {line} holds a NUL byte; it is not a text file")
+    _require_text(raw, path)
     try:
         raw.decode("utf-8")
         encoding = "utf-8-sig"
@@ -275,7 +285,7 @@ def find_column(table: "pd.DataFrame", given: str, names: Iterable[str], *, role
     Raises:
         DataError: the user named a column that is not there.
     """
-    columns = {str(column).strip().lower(): str(column) for column in table.columns}
+    columns = {str(column).strip().lower(): str(column) for column in reversed(table.columns)}  # of several alike the first
     if given:
         if given in map(str, table.columns):
             return given

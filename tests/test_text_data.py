@@ -1,5 +1,6 @@
 """What the text domain reads, refuses and notes."""
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -578,6 +579,28 @@ def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     text = small().to_csv(index=False).encode()
     path = write(text.replace(b"number 1", b"\0", 1), tmp_path)
     assert refused(path) == f"{path}: line 4 holds a NUL byte; it is not a text file"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("text,label\ngood,a\n".encode("utf-16"), "is in UTF-16. Save it as UTF-8"),
+        (gzip.compress(b"text,label\ngood,a\n", mtime=0), "is compressed"),
+    ],
+)
+def test_a_file_that_is_no_plain_text_is_named_for_what_it_is(content: bytes, expected: str, tmp_path: Path) -> None:
+    assert expected in refused(write(content, tmp_path))
+
+
+def test_of_columns_alike_but_for_case_the_first_is_taken(tmp_path: Path) -> None:
+    table = small().assign(Text="something else")
+    assert set(every(load(table, tmp_path))) == set(every(load(small(), tmp_path, "plain.csv")))
+
+
+def test_an_empty_cell_of_the_split_column_is_named_with_its_line(tmp_path: Path) -> None:
+    table = small().assign(split="train")
+    table.loc[2, "split"] = ""
+    assert "line 4: column 'split' is empty. Expected train, val or test" in refused(write(table, tmp_path))
 
 
 def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path: Path) -> None:
