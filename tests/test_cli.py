@@ -115,7 +115,7 @@ def test_with_verbose_a_mistake_has_the_same_code_and_its_traceback(tmp_path: Pa
     [
         (("--workers", "0", "--trial-time", "5m"), "--trial-time needs trials in processes of their own"),
         (("--trials", "0"), "0 is not in the range x>=1"),
-        (("--seed", "-1"), "-1 is not in the range x>=0"),
+        (("--seed", "-1"), "-1 is not in the range 0<=x<=4294967295"),
     ],
 )
 def test_flags_of_a_sweep_that_do_not_fit_are_refused_before_anything_is_loaded(

@@ -146,6 +146,15 @@ def test_a_table_of_items_that_tells_of_few_or_none_is_noted(tmp_path: Path) -> 
     assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?")
 
 
+def test_rows_that_a_stray_quote_swallows_are_noted(tmp_path: Path) -> None:
+    lines = chain().assign(title="a film").to_csv(index=False).splitlines()
+    for at in (10, 20):
+        lines[at] = lines[at].replace("a film", '"a film')
+    splits = load("\n".join(lines) + "\n", tmp_path)
+    assert noted(splits, "log.csv: 10 lines stand between quotes, as parts of a cell")
+    assert not noted(load(chain(), tmp_path), "between quotes")
+
+
 def test_a_line_of_latin_1_does_not_end_at_its_nel(tmp_path: Path) -> None:
     (tmp_path / "movies.dat").write_bytes("i00::Amélie\x85 wait::Comedy\n".encode("latin-1"))
     text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))

@@ -46,7 +46,17 @@ def read_file(path: Path) -> Table:
     if plain and _looks_headless(path):
         note = f"{path.name}: its first line is no header, so its columns are taken as user, item, rating, timestamp"
         return _headless(path, NAMES, note)
-    return Table(frame=sources.read_table(path, as_texts=True), where=path.name, first_line=2 if plain else 1)
+    frame = sources.read_table(path, as_texts=True)
+    return Table(frame=frame, where=path.name, first_line=2 if plain else 1, notes=_swallowed(path, len(frame)) if plain else ())
+
+
+def _swallowed(path: Path, rows: int) -> tuple[str, ...]:
+    """Note lines that are no rows of their own: a stray quote makes one cell of all up to the next quote."""
+    with path.open("rb") as file:
+        inside = sum(1 for line in file if line.strip()) - 1 - rows
+    if inside <= 0:
+        return ()
+    return (f"{path.name}: {inside:,} lines stand between quotes, as parts of a cell: are the quotes meant as such?",)
 
 
 def _delimiter(line: str) -> str:
