@@ -139,22 +139,6 @@ def test_titles_and_features_come_from_a_table_of_items(tmp_path: Path) -> None:
     assert noted(splits, "1 of 5 features belong to one item alone; they are left out"), "green tells nothing that the item does not"
 
 
-def test_a_table_of_items_that_tells_of_few_or_none_is_noted(tmp_path: Path) -> None:
-    (tmp_path / "items.csv").write_text("id,name\ni00,Ball\ni03,Box\n")
-    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "items.csv: tells of 2 of the ")
-    (tmp_path / "items.csv").write_text("id,name\n00,Ball\n03,Box\n")
-    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?")
-
-
-def test_rows_that_a_stray_quote_swallows_are_noted(tmp_path: Path) -> None:
-    lines = chain().assign(title="a film").to_csv(index=False).splitlines()
-    for at in (10, 20):
-        lines[at] = lines[at].replace("a film", '"a film')
-    splits = load("\n".join(lines) + "\n", tmp_path)
-    assert noted(splits, "log.csv: 10 lines stand between quotes, as parts of a cell")
-    assert not noted(load(chain(), tmp_path), "between quotes")
-
-
 def test_a_line_of_latin_1_does_not_end_at_its_nel(tmp_path: Path) -> None:
     (tmp_path / "movies.dat").write_bytes("i00::Amélie\x85 wait::Comedy\n".encode("latin-1"))
     text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
@@ -177,12 +161,6 @@ def test_times_in_smaller_units_are_known_by_their_size(factor: int, unit: str, 
     splits = load(table.assign(timestamp=table["timestamp"] * factor), tmp_path)
     assert noted(splits, unit)
     assert splits.time.max() == table["timestamp"].max()
-
-
-def test_times_that_are_all_the_same_are_noted_or_refused(tmp_path: Path) -> None:
-    table = chain().assign(timestamp=1_600_000_000)
-    assert noted(load(table, tmp_path), "all times are the same; the order of the rows is taken")
-    assert "--split time: all times are the same" in refused(table, tmp_path, split="time")
 
 
 def test_a_table_of_items_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -349,6 +327,28 @@ def test_users_with_few_interactions_stay_in_train_and_are_counted(tmp_path: Pat
     splits = load(chain().drop(index=range(2, 8)), tmp_path)
     assert noted(splits, "1 users with fewer than 3 interactions stay whole in train")
     assert splits.sizes() == {"train": 2 + 5 * 6, "val": 5, "test": 5}
+
+
+def test_a_table_of_items_that_tells_of_few_or_none_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,name\ni00,Ball\ni03,Box\n")
+    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "items.csv: tells of 2 of the ")
+    (tmp_path / "items.csv").write_text("id,name\n00,Ball\n03,Box\n")
+    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?")
+
+
+def test_rows_that_a_stray_quote_swallows_are_noted(tmp_path: Path) -> None:
+    lines = chain().assign(title="a film").to_csv(index=False).splitlines()
+    for at in (10, 20):
+        lines[at] = lines[at].replace("a film", '"a film')
+    splits = load("\n".join(lines) + "\n", tmp_path)
+    assert noted(splits, "log.csv: 10 lines stand between quotes, as parts of a cell")
+    assert not noted(load(chain(), tmp_path), "between quotes")
+
+
+def test_times_that_are_all_the_same_are_noted_or_refused(tmp_path: Path) -> None:
+    table = chain().assign(timestamp=1_600_000_000)
+    assert noted(load(table, tmp_path), "all times are the same; the order of the rows is taken")
+    assert "--split time: all times are the same" in refused(table, tmp_path, split="time")
 
 
 # ------------------------------------------------------------------------------------------------- dividing

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from pipelines.errors import DataError
+from pipelines.pipeline import PARTS
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from tests.samples import written
@@ -36,3 +39,23 @@ def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.cs
 
 def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
     return TextPipeline(data=str(write(table, folder, name)), **options).load()
+
+
+def refused(data: Path | str, **options: Any) -> str:
+    with pytest.raises(DataError) as error:
+        TextPipeline(data=str(data), **options).load()
+    assert error.value.exit_code == 3
+    return str(error.value)
+
+
+def noted(splits: TextSplits, text: str) -> bool:
+    return any(text in note for note in splits.notes)
+
+
+def total(splits: TextSplits) -> int:
+    return sum(splits.sizes().values())
+
+
+def every(splits: TextSplits) -> dict[str, str]:
+    """Each text's label."""
+    return {text: splits.classes[y] for part in PARTS for text, y in zip(splits.texts(part), splits.labels(part), strict=True)}

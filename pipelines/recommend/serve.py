@@ -129,7 +129,7 @@ def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
         known = [items[one] for one in asked if one in items]
         history = known or (facts["histories"][number - 1] if number else [])
         rows.append((number, history, _note(users is not None and not number and not asked, len(asked) - len(known), bool(history))))
-    popularity = _popularity(facts)
+    popularity = None if all(history for _, history, _ in rows) else _popularity(facts)
     parts = [_top(served, rows[begin : begin + ANSWERED], popularity) for begin in range(0, len(rows), ANSWERED)]
     best, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
     count = best.shape[1]
@@ -182,12 +182,13 @@ def _popularity(facts: Mapping[str, Any]) -> np.ndarray:
     return counts / max(1, len(facts["users"]))
 
 
-def _top(served: Served, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _top(served: Served, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and scores of the best items that are not in the history, (rows, TOP) each: what is popular without one."""
     history = _padded([items for _, items, _ in rows])
     users = np.asarray([number for number, _, _ in rows], np.int32)
     scores = np.array(served.model({"user": users, "history": history}, training=False)["scores"])
-    scores[~history.any(axis=1)] = popularity  # no network has learned what to say to nothing
+    if popularity is not None:
+        scores[~history.any(axis=1)] = popularity  # no network has learned what to say to nothing
     np.put_along_axis(scores, history, -np.inf, axis=1)
     scores[:, 0] = -np.inf
     best = np.argsort(-scores, axis=1, kind="stable")[:, : min(TOP, scores.shape[1] - 1)]
