@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from apps import flags, verbs
-from apps.show import Screen
+from apps import click_options, commands
+from apps.rendering import Screen
 from pipelines import DOMAINS, pipeline_class
 from pipelines.errors import ApplineError
 from pipelines.pipeline import AnyPipeline
@@ -50,14 +50,17 @@ def application(domain: str) -> click.Group:
     pipeline_type = pipeline_class(domain)
     group = Applications(domain, help=f"{pipeline_type.__doc__}", context_settings=CONTEXT)
     group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
-    data, spec_type = flags.of_fields(pipeline_type), pipeline_type.spec_type
+    data, spec_type = click_options.of_fields(pipeline_type), pipeline_type.spec_type
     for verb, options in (
-        (verbs.train, [*data, *flags.of_spec(spec_type, search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT]),
         (
-            verbs.tune,
+            commands.train,
+            [*data, *click_options.of_spec(spec_type, search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT],
+        ),
+        (
+            commands.tune,
             [
-                *map(flags.with_cost_limits, data),
-                *flags.of_spec(spec_type, search=True),
+                *map(click_options.with_cost_limits, data),
+                *click_options.of_spec(spec_type, search=True),
                 OBJECTIVES,
                 *SEARCH,
                 *TRAINING,
@@ -65,11 +68,11 @@ def application(domain: str) -> click.Group:
                 *OUTPUT,
             ],
         ),
-        (verbs.evaluate, [*MODEL, PART, *flags.of_run(data), *TRACKING[:1], *OUTPUT]),
-        (verbs.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
-        (verbs.check, [*data, *OUTPUT]),
-        (verbs.datasets, OUTPUT),
-        (verbs.schema, []),
+        (commands.evaluate, [*MODEL, PART, *click_options.of_run(data), *TRACKING[:1], *OUTPUT]),
+        (commands.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
+        (commands.check, [*data, *OUTPUT]),
+        (commands.datasets, OUTPUT),
+        (commands.schema, []),
     ):
         group.add_command(_command(verb, pipeline_type, options))
     return group
@@ -82,42 +85,48 @@ def _command(verb: Verb, pipeline_type: type[AnyPipeline], options: list[click.P
     return click.Command(verb.__name__, params=list(options), callback=call, help=verb.__doc__)
 
 
-OBJECTIVE = flags.flag("objective", str, "", "validation metric that decides (default: the application's own)")
+OBJECTIVE = click_options.flag("objective", str, "", "validation metric that decides (default: the application's own)")
 OBJECTIVES = click.Option(
     ["--objective"], multiple=True, help="validation metric that decides; again for further ones, also costs such as cost/latency_ms_p50"
 )
-DISTRIBUTE = flags.flag("distribute", str, "none", "mirrored: divide each batch among the GPUs of this machine")
+DISTRIBUTE = click_options.flag("distribute", str, "none", "mirrored: divide each batch among the GPUs of this machine")
 TRAINING: list[click.Parameter] = [
-    flags.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
-    flags.flag("gate", bool, False, "exit with 4 when the test score is below that of the strongest baseline, however little"),
+    click_options.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
+    click_options.flag("gate", bool, False, "exit with 4 when the test score is below that of the strongest baseline, however little"),
 ]
-DRY_RUN = flags.flag("dry_run", bool, False, "read the data, check the network, train nothing")
+DRY_RUN = click_options.flag("dry_run", bool, False, "read the data, check the network, train nothing")
 SEARCH: list[click.Parameter] = [
-    flags.flag("dry_run", bool, False, "say what the sweep would cost, from a few networks fitted for two epochs each; keep nothing"),
-    flags.flag("trials", click.IntRange(min=1), 20, "number of trials"),
-    flags.flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
-    flags.flag(
+    click_options.flag(
+        "dry_run", bool, False, "say what the sweep would cost, from a few networks fitted for two epochs each; keep nothing"
+    ),
+    click_options.flag("trials", click.IntRange(min=1), 20, "number of trials"),
+    click_options.flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
+    click_options.flag(
         "workers", str, "1", "processes that run trials side by side: a number, 0 for none beside this one, or auto; not with --cluster"
     ),
-    flags.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
-    flags.flag("trial_epochs", click.IntRange(min=0), 0, "epochs of a trial (0: a third of the epochs of a full training)"),
-    flags.flag("early_stop", str, "auto", "stop losing trials: asha, median, none (auto: median for tpe and random with one objective)"),
-    flags.flag(
+    click_options.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
+    click_options.flag("trial_epochs", click.IntRange(min=0), 0, "epochs of a trial (0: a third of the epochs of a full training)"),
+    click_options.flag(
+        "early_stop", str, "auto", "stop losing trials: asha, median, none (auto: median for tpe and random with one objective)"
+    ),
+    click_options.flag(
         "max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; counts anew with --resume"
     ),
-    flags.flag("max_epochs_total", click.IntRange(min=0), 0, "start no trial that would take all trials over so many epochs (0: no limit)"),
-    flags.flag("trial_time", str, "", "give up a trial that takes longer: 90s, 10m"),
-    flags.flag("warm_from", str, "", "begin with what was found before: the id of a sweep, or auto for all winners"),
-    flags.flag("resume", str, "", "go on with the sweep of this id; repeat the flags it was started with"),
+    click_options.flag(
+        "max_epochs_total", click.IntRange(min=0), 0, "start no trial that would take all trials over so many epochs (0: no limit)"
+    ),
+    click_options.flag("trial_time", str, "", "give up a trial that takes longer: 90s, 10m"),
+    click_options.flag("warm_from", str, "", "begin with what was found before: the id of a sweep, or auto for all winners"),
+    click_options.flag("resume", str, "", "go on with the sweep of this id; repeat the flags it was started with"),
 ]
 TRACKING: list[click.Parameter] = [
-    flags.flag("tracking_uri", str, "", "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)"),
-    flags.flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
-    flags.flag("run_name", str, "", "name of the run in MLflow"),
-    flags.flag("no_tracking", bool, False, "keep nothing in MLflow"),
+    click_options.flag("tracking_uri", str, "", "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)"),
+    click_options.flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
+    click_options.flag("run_name", str, "", "name of the run in MLflow"),
+    click_options.flag("no_tracking", bool, False, "keep nothing in MLflow"),
 ]
 OUTPUT: list[click.Parameter] = [
-    flags.flag("json", bool, False, "print one JSON object"),
+    click_options.flag("json", bool, False, "print one JSON object"),
     click.Option(["-q", "--quiet"], is_flag=True, help="print results only"),
     click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
 ]
@@ -149,7 +158,7 @@ def ui(tracking_uri: str, port: int) -> None:
 @click.option("--json", is_flag=True, help="print one JSON object")
 def runs(tracking_uri: str, limit: int, json: bool) -> None:
     """List the latest trainings and sweeps."""
-    from apps.board import list_runs
+    from apps.list_runs import list_runs
 
     list_runs(tracking_uri, limit, Screen(json=json))
 

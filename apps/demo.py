@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps import live, show
+from apps import progress_display, rendering
 from pipelines import pipeline_class
-from pipelines.space import Choice, Domain, Scalar, replace
-from tuning import quiet
-from tuning.workers import LocalWorkers, count_workers
+from pipelines.config.search_space import Choice, Domain, Scalar, replace
+from tuning.execution.local_workers import LocalWorkers, count_workers
+from tuning.training import runtime
 
 if TYPE_CHECKING:
-    from tuning.executors import Executor
-    from tuning.sweep import Swept
+    from tuning.execution.interface import Executor
+    from tuning.search.sweep import Swept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,20 +85,20 @@ def run_demo(folder: Path) -> None:
     began = time.perf_counter()
     # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
     with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:
-        quiet.import_tensorflow()
-        screen = show.Screen()
+        runtime.import_tensorflow()
+        screen = rendering.Screen()
         found = [_run(short, folder, screen, executor) for short in DEMOS]
     for swept in found:
         click.echo("")
-        click.echo(show.swept(swept))
+        click.echo(rendering.swept(swept))
     minutes = (time.perf_counter() - began) / 60
     click.echo(f"\n{minutes:.1f} minutes in all: " + ", ".join(f"{swept.final.domain} {swept.seconds / 60:.1f}" for swept in found))
     click.echo("Compare the runs in MLflow: make ui   (or: appline ui)")
 
 
-def _run(short: Short, folder: Path, screen: show.Screen, executor: "Executor") -> "Swept":
-    from tuning.sweep import Sweep, run_sweep
-    from tuning.tracking import open_tracker
+def _run(short: Short, folder: Path, screen: rendering.Screen, executor: "Executor") -> "Swept":
+    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.tracking.mlflow_tracker import open_tracker
 
     pipeline: Any = pipeline_class(short.domain)()
     screen.say(f"\n{short.domain}: {short.trials} trials on {pipeline.data}")
@@ -118,5 +118,5 @@ def _run(short: Short, folder: Path, screen: show.Screen, executor: "Executor") 
         open_tracker(f"{short.domain}/{splits.dataset}", root=folder / "mlruns"),
         splits=splits,
         executor=executor,
-        progress=live.SweepScreen(screen, objective.name, seats=executor.seats),
+        progress=progress_display.SweepScreen(screen, objective.name, seats=executor.seats),
     )

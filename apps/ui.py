@@ -20,8 +20,8 @@ from types import FrameType
 from typing import IO, Any
 
 from pipelines.errors import ApplineError
-from tuning.store import Store, find_store, knock
-from tuning.views import newest_page
+from tuning.tracking.local_store import Store, find_store, knock
+from tuning.tracking.saved_views import newest_page
 
 HOST = "127.0.0.1"  # MLflow has no login
 LONGEST_START = 180.0  # seconds; 5 to 10 on a quiet machine

@@ -5,7 +5,7 @@
 Each contender runs in a process of its own. Seconds a trial are from the end of the first two trials (a process imports TensorFlow
 before its first one) to that of the last; then one of the processes gets kill -9: seconds until the executor tells. Ray's cluster is
 a head without CPUs and two nodes of one; Dask's a scheduler and two workers under their nannies. The Dask executor below
-does what `tuning.cluster` does with Ray: news of each epoch go to the brain, whose answer the trial waits for.
+does what `tuning.execution.ray_cluster` does with Ray: news of each epoch go to the brain, whose answer the trial waits for.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ class Tasks:
     """A brain that hands out short digits trials, keeps the times at which they ended, and kills a process if it is told to."""
 
     def __init__(self, base: Any, trials: int, kill: bool = False) -> None:
-        from pipelines.space import replace
-        from tuning.trials import Task
+        from pipelines.config.search_space import replace
+        from tuning.execution.trial import Task
 
         specs = [replace(base, {"conv.filters": 8 + number % 10, "train.epochs": EPOCHS}) for number in range(trials)]
         self.tasks = [Task(number=number, spec=spec, seed=number) for number, spec in enumerate(specs, start=1)]
@@ -65,11 +65,11 @@ def kill_a_worker() -> None:
 def dask_trial(packed: bytes, data: bytes, number: int) -> Any:
     from distributed import Queue, get_worker
 
-    from tuning import quiet
-    from tuning.trials import run_trial
+    from tuning.execution.trial import run_trial
+    from tuning.training import runtime
 
-    quiet.use_threads(1)
-    quiet.import_tensorflow()
+    runtime.use_threads(1)
+    runtime.import_tensorflow()
     worker = get_worker()
     if not hasattr(worker, "appline_work"):
         worker.appline_work = pickle.loads(data)
@@ -91,7 +91,7 @@ class DaskCluster:
     def run(self, work: Any, brain: Any) -> None:
         from distributed import Queue, wait
 
-        from tuning.trials import Outcome
+        from tuning.execution.trial import Outcome
 
         news, busy = Queue("news"), {}
         [data] = self.client.scatter([pickle.dumps(work)], broadcast=True)
@@ -121,7 +121,7 @@ class DaskCluster:
 @contextlib.contextmanager
 def executor(name: str) -> Iterator[Any]:
     if name == "local":
-        from tuning.workers import LocalWorkers
+        from tuning.execution.local_workers import LocalWorkers
 
         made = LocalWorkers(PROCESSES)
         yield made
@@ -129,7 +129,7 @@ def executor(name: str) -> Iterator[Any]:
     elif name == "ray":
         from ray.cluster_utils import Cluster
 
-        from tuning.cluster import RayCluster
+        from tuning.execution.ray_cluster import RayCluster
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         for _ in range(PROCESSES):
@@ -150,12 +150,12 @@ def executor(name: str) -> Iterator[Any]:
 
 def contend(name: str) -> None:
     """Run one contender in this process and print its times."""
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
-    from pipelines.space import replace
+    runtime.import_tensorflow()
+    from pipelines.config.search_space import replace
     from pipelines.vision.pipeline import VisionPipeline, VisionSpec
-    from tuning.trials import Work
+    from tuning.execution.trial import Work
 
     pipeline = VisionPipeline()
     base = replace(VisionSpec(), {"conv.blocks": 2, "augment.shift": 0})

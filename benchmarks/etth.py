@@ -16,9 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a bare clone runs
 
+from pipelines.config.search_space import replace
 from pipelines.forecast.pipeline import ForecastPipeline
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.space import replace
 
 # Small and short: the ridge regression is nearly all there is to learn here, and val is a poor guide to test.
 SPEC = {
@@ -35,10 +35,10 @@ OPTIONS: dict[str, Any] = {"target": "*", "lookback": 336, "split": "8640/2880/2
 
 def run(path: Path, horizon: int, values: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return test scores of ridge and network for one set and one horizon."""
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
-    from tuning.fit import Watch, fit
+    runtime.import_tensorflow()
+    from tuning.training.fit import Watch, fit
 
     pipeline = ForecastPipeline(data=str(path), horizon=horizon, seed=seed, **OPTIONS)
     splits = pipeline.load()

@@ -85,7 +85,7 @@ def kill(pid: int, rng: random.Random) -> str:
 
 
 def count(folder: Path) -> tuple[int, int, int, int]:
-    from tuning.tracking import open_tracker
+    from tuning.tracking.mlflow_tracker import open_tracker
 
     rows = open_tracker("vision/digits", root=folder / "mlruns").rows(limit=100_000)
     sweeps = [row.id for row in rows if row.tags["role"] == "sweep"]

@@ -20,15 +20,15 @@ def main() -> None:
     trials = wanted.parse_args().trials
     if trials <= 20:
         wanted.error(f"--trials: expected more than the 20 that memory is compared with. Received: {trials}")
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
-    from pipelines.space import Choice, Range, replace
+    runtime.import_tensorflow()
+    from pipelines.config.search_space import Choice, Range, replace
     from pipelines.vision.pipeline import VisionPipeline, VisionSpec
-    from tuning.progress import Progress
-    from tuning.sweep import Sweep, run_sweep
-    from tuning.tracking import open_tracker
-    from tuning.workers import LocalWorkers
+    from tuning.execution.local_workers import LocalWorkers
+    from tuning.search.progress import Progress
+    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.tracking.mlflow_tracker import open_tracker
 
     own: list[float] = []
     workers_had: list[float] = []

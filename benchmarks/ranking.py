@@ -19,9 +19,9 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--data", default="movielens", help="interactions, as `appline recommend train --data` takes them")
     asked = wanted.parse_args()
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
+    runtime.import_tensorflow()
     import numpy as np
 
     from pipelines.recommend import baselines, blend, scoring

@@ -74,10 +74,10 @@ class Fit:
 def table(name: str, folder: Path) -> tuple[Any, Any, Any, dict[str, Fit]]:
     """Return pipeline, splits, space and the fits of all points; computed once, then read from `folder`."""
     from pipelines import pipeline_class
-    from pipelines.space import Choice, replace
-    from tuning.sweep import Sweep, sweep_objectives
-    from tuning.trials import Work
-    from tuning.workers import LocalWorkers
+    from pipelines.config.search_space import Choice, replace
+    from tuning.execution.local_workers import LocalWorkers
+    from tuning.execution.trial import Work
+    from tuning.search.sweep import Sweep, sweep_objectives
 
     what = SETS[name]
     pipeline: Any = pipeline_class(what["domain"])(**what["options"])
@@ -113,12 +113,12 @@ def identity(values: Mapping[str, Any]) -> str:
 
 def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) -> Any:
     """Return a conductor that records nothing but the curves."""
-    from tuning.conductor import Budget, Conductor
-    from tuning.progress import Progress
-    from tuning.runs import NullRun, NullTracker
-    from tuning.search import Searcher
-    from tuning.stopping import stopper
-    from tuning.trials import Work
+    from tuning.execution.trial import Work
+    from tuning.search.ask_tell import Searcher
+    from tuning.search.early_stopping import stopper
+    from tuning.search.progress import Progress
+    from tuning.search.scheduler import Budget, Conductor
+    from tuning.tracking.interface import NullRun, NullTracker
 
     class Curves(Conductor):
         curves: dict[int, list[float]]
@@ -171,7 +171,7 @@ class Replay:
     found: list[tuple[float, float]] = field(default_factory=list)  # (CPU seconds, best score so far)
 
     def run(self, work: Any, brain: Any) -> None:
-        from tuning.trials import Outcome
+        from tuning.execution.trial import Outcome
 
         while True:
             began = time.process_time()
@@ -204,7 +204,7 @@ class Replay:
 
 def search(name: str, folder: Path, tuners: Sequence[str]) -> None:
     """Print one data set's rows."""
-    from tuning.sweep import Sweep, sweep_objectives
+    from tuning.search.sweep import Sweep, sweep_objectives
 
     pipeline, splits, space, fits = table(name, folder)
     objectives = sweep_objectives(pipeline, splits, ())
@@ -238,9 +238,9 @@ def main() -> None:
     wanted.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     wanted.add_argument("--tuners", nargs="+", choices=TUNERS, default=list(TUNERS), help="bayesian takes most of the time")
     asked = wanted.parse_args()
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
+    runtime.import_tensorflow()
     for name in asked.sets:
         search(name, asked.folder, asked.tuners)
 

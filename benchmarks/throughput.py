@@ -31,7 +31,7 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
     """Return the seconds of the second epoch of appline's fit, its validation taken off."""
     from dataclasses import replace
 
-    from tuning.fit import Watch, fit
+    from tuning.training.fit import Watch, fit
 
     ends: list[float] = []
     watch = Watch(objective=pipeline.objective(), on_epoch=lambda epoch, values: ends.append(time.perf_counter()))
@@ -45,9 +45,9 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--images", type=int, default=12_800)
     images = wanted.parse_args().images
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
+    runtime.import_tensorflow()
     from pipelines.vision.pipeline import VisionPipeline
 
     pipeline = VisionPipeline(data="fashion-mnist", limit=images)

@@ -25,12 +25,12 @@ PORT = 18765
 
 
 def appline_sweep(pipeline: Any, splits: Any, base: Any, clock: Any = time.process_time, workers: int = 0) -> list[float]:
-    from pipelines.space import Choice
-    from tuning.executors import InProcess
-    from tuning.progress import Progress
-    from tuning.sweep import Sweep, run_sweep
-    from tuning.tracking import open_tracker
-    from tuning.workers import LocalWorkers
+    from pipelines.config.search_space import Choice
+    from tuning.execution.interface import InProcess
+    from tuning.execution.local_workers import LocalWorkers
+    from tuning.search.progress import Progress
+    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.tracking.mlflow_tracker import open_tracker
 
     marks: list[float] = []
 
@@ -55,7 +55,7 @@ def appline_sweep(pipeline: Any, splits: Any, base: Any, clock: Any = time.proce
 def model_of(pipeline: Any, splits: Any, base: Any, kernel_size: int, stride: int, filters: int) -> Any:
     import keras
 
-    from pipelines.space import replace
+    from pipelines.config.search_space import replace
 
     spec = replace(base, {"conv.kernel_size": kernel_size, "conv.stride": stride, "conv.filters": filters})
     model = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
@@ -105,10 +105,10 @@ def kerastuner(pipeline: Any, splits: Any, base: Any, clock: Any = time.process_
 
 def contend(name: str) -> None:
     """Run one contender in this process and print its CPU seconds a trial."""
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
-    from pipelines.space import replace
+    runtime.import_tensorflow()
+    from pipelines.config.search_space import replace
     from pipelines.vision.pipeline import VisionPipeline, VisionSpec
 
     pipeline = VisionPipeline()

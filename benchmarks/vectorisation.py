@@ -22,9 +22,9 @@ def main() -> None:
     wanted.add_argument("--data", default="reviews", help="texts with labels, as `appline text train --data` takes them")
     wanted.add_argument("--repeat", type=int, default=4, help="how often the texts are repeated")
     asked = wanted.parse_args()
-    from tuning import quiet
+    from tuning.training import runtime
 
-    quiet.import_tensorflow()
+    runtime.import_tensorflow()
     import keras
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -20,7 +20,7 @@ DOMAINS: dict[str, str] = {
 
 def register_layers(domain: str) -> None:
     """Import what registers the layers that a served model of `domain` holds: Keras loads a file only then."""
-    importlib.import_module("pipelines.layers")
+    importlib.import_module("pipelines.networks.custom_layers")
     package = pipeline_class(domain).__module__.rpartition(".")[0]
     if package and importlib.util.find_spec(f"{package}.serve"):  # a domain from elsewhere may be one module
         importlib.import_module(f"{package}.serve")

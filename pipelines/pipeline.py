@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
+from pipelines.config.hyperparameters import TrainSpec
+from pipelines.config.search_space import Domain, Scalar, Space
 from pipelines.errors import UsageError, suggest
-from pipelines.space import Domain, Scalar, Space
-from pipelines.specs import TrainSpec
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
-    from pipelines.plan import Cost
+    from pipelines.networks.plan import Cost
 
 Part: TypeAlias = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")

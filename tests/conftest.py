@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tuning import quiet
+from tuning.training import runtime
 
-quiet.prepare_environment()
+runtime.prepare_environment()
 
 # A suite that a script starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

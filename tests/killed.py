@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from tuning.runs import Row
-from tuning.tracking import open_tracker
+from tuning.tracking.interface import Row
+from tuning.tracking.mlflow_tracker import open_tracker
 
 TRIALS = 8
 PROGRAM = """
 import sys
 from pathlib import Path
-from pipelines.space import Choice, Range
+from pipelines.config.search_space import Choice, Range
 from tests.tiny import LinePipeline, LineSpec
-from tuning.sweep import Sweep, run_sweep
-from tuning.progress import Progress
-from tuning.tracking import open_tracker
+from tuning.search.sweep import Sweep, run_sweep
+from tuning.search.progress import Progress
+from tuning.tracking.mlflow_tracker import open_tracker
 
 class Print(Progress):
     def begun(self, run_id, trials): print("sweep", run_id, flush=True)
     def ended(self, trial, best): print("ended", trial.number, flush=True)
 
 if __name__ == "__main__":
-    from tuning.cluster import RayCluster
-    from tuning.workers import LocalWorkers
+    from tuning.execution.ray_cluster import RayCluster
+    from tuning.execution.local_workers import LocalWorkers
     root, trials, tuner, executor, resume = sys.argv[1:]
     pipeline = LinePipeline()
     space = pipeline.space(LineSpec(), {"units": Choice((2, 3, 4, 5, 6, 8)), "train.learning_rate": Range(0.001, 0.1, log=True)})

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("pipelines", "tuning", "apps")
 HEAVY = {"tensorflow", "keras", "mlflow", "keras_tuner"}
 # The code of a logged model is loaded by MLflow itself.
-MAY_IMPORT_MLFLOW = {"tuning/tracking.py", "tuning/answering.py"}
+MAY_IMPORT_MLFLOW = {"tuning/tracking/mlflow_tracker.py", "tuning/tracking/logged_model.py"}
 
 
 def modules(room: str) -> list[Path]:

@@ -7,10 +7,24 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines import blocks
+from pipelines.config.search_space import flatten, replace
 from pipelines.errors import ImpossibleSpec
-from pipelines.plan import Attention, Conv, Dense, Dropout, GlobalPool, Layer, Parallel, Plan, Pool, Recurrent, Residual, Shape, measure
-from pipelines.space import flatten, replace
+from pipelines.networks import blocks
+from pipelines.networks.plan import (
+    Attention,
+    Conv,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Layer,
+    Parallel,
+    Plan,
+    Pool,
+    Recurrent,
+    Residual,
+    Shape,
+    measure,
+)
 from pipelines.vision import plans
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
 
@@ -119,7 +133,7 @@ def test_every_architecture_builds_by_default_at_every_size(shape: Shape) -> Non
 
 def test_a_hundred_random_points_of_the_default_space_build_or_are_refused_by_arithmetic() -> None:
     """Every point that arithmetic allows is built by Keras, with the weights that arithmetic counted."""
-    from pipelines.space import Choice
+    from pipelines.config.search_space import Choice
 
     rng = np.random.default_rng(0)
     allowed = 0

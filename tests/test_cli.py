@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pytest
 
-from apps import cli, flags, show
+from apps import cli, click_options, rendering
 from pipelines import pipeline_class
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
@@ -98,7 +98,7 @@ def test_a_file_holds_several_objectives_and_both_kinds_of_limits(tmp_path: Path
         (("--limit", "60"), 60, ()),
     ):
         context = application.commands["tune"].make_context("tune", ["--config", str(tmp_path / "c.yaml"), *words])
-        found = flags.resolve(context, pipeline_class("vision"))
+        found = click_options.resolve(context, pipeline_class("vision"))
         assert found.options["objective"] == ("val_accuracy", "cost/params")
         assert (found.pipeline.limit, found.options["limit_costs"]) == (examples, costs)
 
@@ -141,7 +141,7 @@ def test_a_file_of_a_model_does_not_say_what_it_is_scored_on(tmp_path: Path) -> 
 
 
 def test_json_holds_null_where_there_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
-    show.Screen(json=True).result("", {"effects": [{"p_value": float("nan")}], "seconds": float("inf"), "trials": 2})
+    rendering.Screen(json=True).result("", {"effects": [{"p_value": float("nan")}], "seconds": float("inf"), "trials": 2})
     assert json.loads(capsys.readouterr().out) == {"effects": [{"p_value": None}], "seconds": None, "trials": 2}
 
 
@@ -206,15 +206,15 @@ def test_flags_come_before_environment_before_config_before_defaults(tmp_path: P
 
 def test_a_hyperparameter_with_a_flag_of_its_own_is_fixed_by_it(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("architecture: lstm\nstart_from: baseline\n")
-    command = click.Command("tune", params=[*flags.of_fields(TextPipeline), *flags.of_spec(TextSpec, search=True)])
+    command = click.Command("tune", params=[*click_options.of_fields(TextPipeline), *click_options.of_spec(TextSpec, search=True)])
     given = ["--config", str(tmp_path / "c.yaml"), "--architecture", "gru", "--start-from", "none", "--epochs", "3"]
-    found = flags.resolve(command.make_context("tune", given), TextPipeline)
+    found = click_options.resolve(command.make_context("tune", given), TextPipeline)
     assert (found.spec.architecture, found.spec.start_from, found.spec.train.epochs) == ("gru", "none", 3)
     assert not {"architecture", "start_from", "train.epochs"} & found.domains.keys()
 
 
 def test_an_interrupted_training_says_what_is_kept_and_where(tmp_path: Path) -> None:
-    from tuning.train import Interrupted
+    from tuning.training.train import Interrupted
 
     arguments = ["text", "train", "--tracking-uri", "my store", "--data", "a.csv"]
     kept, nothing = (cli._last_words(Interrupted("0123456789", kept=kept), arguments) for kept in (True, False))

@@ -10,7 +10,7 @@ import pytest
 from pipelines.errors import ApplineError
 from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
-from tuning.trials import Task
+from tuning.execution.trial import Task
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,8 +36,8 @@ def cluster() -> Iterator[Any]:
 
 
 def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -> None:
-    from tuning.cluster import RayCluster
-    from tuning.executors import InProcess
+    from tuning.execution.interface import InProcess
+    from tuning.execution.ray_cluster import RayCluster
 
     there, here = (
         Listener([line_task(1), line_task(2), line_task(3, "raises")]),
@@ -56,7 +56,7 @@ def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -
 
 
 def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: Any) -> None:
-    from tuning.cluster import RayCluster
+    from tuning.execution.ray_cluster import RayCluster
 
     ray = RayCluster(cluster.address)
 
@@ -86,7 +86,7 @@ def test_a_sweep_whose_driver_is_killed_resumes_to_what_an_undisturbed_one_finds
 
 
 def test_an_address_where_no_cluster_is_says_how_to_start_one() -> None:
-    from tuning.cluster import RayCluster
+    from tuning.execution.ray_cluster import RayCluster
 
     with pytest.raises(ApplineError, match=r"no Ray cluster answers there.*ray start --head"):
         RayCluster("127.0.0.1:1")

@@ -14,17 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps import flags
-from pipelines import DOMAINS, config, pipeline_class
+from apps import click_options
+from pipelines import DOMAINS, pipeline_class
+from pipelines.config import files as config_files
+from pipelines.config.search_space import Choice, Domain, Space, flatten, hyperparameters, replace
 from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import PARTS, Pipeline
-from pipelines.space import Choice, Domain, Space, flatten, hyperparameters, replace
 from tests.samples import small_log, small_series, small_texts
 from tests.tiny import LinePipeline
-from tuning import compare
-from tuning.fit import Watch, fit
-from tuning.runs import NullTracker
-from tuning.train import read_model, train, write_model
+from tuning.reports import significance
+from tuning.tracking.interface import NullTracker
+from tuning.training.fit import Watch, fit
+from tuning.training.train import read_model, train, write_model
 
 AnyPipeline = Pipeline[Any, Any]
 WIDER: dict[str, Domain] = {
@@ -111,9 +112,11 @@ def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: An
 
 def test_a_config_file_written_is_read_back_to_the_same(pipeline: AnyPipeline, spec: Any, tmp_path: Path) -> None:
     """By the way of a command, `--config FILE`: an option that was left automatic is null in the file."""
-    (tmp_path / "config.yaml").write_text(config.write(pipeline, spec))
-    command = click.Command("train", params=[*flags.of_fields(type(pipeline)), *flags.of_spec(pipeline.spec_type, search=False)])
-    found = flags.resolve(command.make_context("train", ["--config", str(tmp_path / "config.yaml")]), type(pipeline))
+    (tmp_path / "config.yaml").write_text(config_files.write(pipeline, spec))
+    command = click.Command(
+        "train", params=[*click_options.of_fields(type(pipeline)), *click_options.of_spec(pipeline.spec_type, search=False)]
+    )
+    found = click_options.resolve(command.make_context("train", ["--config", str(tmp_path / "config.yaml")]), type(pipeline))
     assert found.pipeline == pipeline
     assert found.spec == spec
     assert flatten(spec).keys() <= found.origins.keys()
@@ -142,13 +145,13 @@ def test_losses_average_to_the_headline(pipeline: AnyPipeline, splits: Any, netw
 
 
 def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
-    rivals = [compare.rival(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
+    rivals = [significance.rival(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
     its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
     assert rivals
     # A rival's name stands in the name of a metric, and MLflow allows nothing else there.
     assert all(re.fullmatch(r"[\w .:/-]+", f"{rival.name}/{metric}") for rival in rivals for metric in its)
     assert all(set(rival.test) == set(its) for rival in rivals)
-    assert compare.strongest(rivals, pipeline.judged_by(splits)) in rivals
+    assert significance.strongest(rivals, pipeline.judged_by(splits)) in rivals
 
 
 def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path) -> None:
@@ -165,9 +168,7 @@ def test_the_model_file_is_read_by_a_process_that_has_trained_nothing(
     pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
 ) -> None:
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
-    program = (
-        "import sys; from pathlib import Path; from tuning.train import read_model; print(read_model(Path(sys.argv[1])).facts['domain'])"
-    )
+    program = "import sys; from pathlib import Path; from tuning.training.train import read_model; print(read_model(Path(sys.argv[1])).facts['domain'])"
     command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == pipeline.domain, done.stderr[-2000:]

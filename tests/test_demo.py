@@ -7,7 +7,7 @@ import pytest
 from apps.demo import DEMOS
 from pipelines import DOMAINS
 from tests.test_cli import appline
-from tuning.tracking import open_tracker
+from tuning.tracking.mlflow_tracker import open_tracker
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.errors import UsageError
-from tuning.distribute import even, strategy
+from tuning.training.distribute import even, strategy
 
 PROGRAM = """
 import json, sys
@@ -18,11 +18,11 @@ from tuning import quiet
 quiet.prepare_environment()
 import tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipelines.space import replace
+from pipelines.config.search_space import replace
 from tests.tiny import LinePipeline, LineSpec
-from tuning.distribute import strategy
-from tuning.runs import NullTracker
-from tuning.train import train
+from tuning.training.distribute import strategy
+from tuning.tracking.interface import NullTracker
+from tuning.training.train import train
 class InOrder(LinePipeline):
     # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one epoch's order later.
     def batches(self, splits, part, spec, *, training):

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipelines.config.hyperparameters import TrainSpec
 from pipelines.errors import Diverged
 from pipelines.recommend.spec import RecommendTrainSpec
-from pipelines.specs import TrainSpec
 from pipelines.text.spec import TextTrainSpec
 from tests.tiny import LinePipeline, LineSpec
-from tuning import fit as fitting
-from tuning import plots
-from tuning.fit import Fitted, Watch, fit, layer_group, num_epochs
+from tuning.reports import plots
+from tuning.training import fit as fitting
+from tuning.training.fit import Fitted, Watch, fit, layer_group, num_epochs
 
 PIPELINE = LinePipeline()
 SPLITS = PIPELINE.load()

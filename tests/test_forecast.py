@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.config.search_space import replace
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.forecast import calibration, scoring, windows
 from pipelines.forecast.pipeline import ForecastPipeline
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
 from pipelines.pipeline import Served
-from pipelines.space import replace
 
 ARCHITECTURES = ("conv", "linear", "lstm", "gru", "nhits", "patch_transformer")
 SMALL = replace(

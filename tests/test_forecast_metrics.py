@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines import metrics
+from pipelines.forecast import metrics
 
 TRUTH = np.array([[1.0, 3.0], [2.0, -2.0]])
 POINT = np.array([[2.0, 3.0], [0.0, 2.0]])  # errors -1, 0 / 2, -4

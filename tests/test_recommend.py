@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from pipelines.config.search_space import replace
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.pipeline import Served
 from pipelines.recommend import blend, stack, training
@@ -17,10 +18,9 @@ from pipelines.recommend.closed import scores_of
 from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
-from pipelines.space import replace
 from tests.samples import small_log
-from tuning.fit import Watch, fit
-from tuning.train import read_model, write_model
+from tuning.training.fit import Watch, fit
+from tuning.training.train import read_model, write_model
 
 SMALL = {"conv.filters": 8, "history": 8, "recurrent.units": 8, "train.epochs": 2}
 ARCHITECTURES = ("mf", "two_tower", "conv", "caser", "gru4rec", "sasrec")

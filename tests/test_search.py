@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import keras_tuner as kt
 import pytest
 
+from pipelines.config.hyperparameters import ConvSpec, TrainSpec
+from pipelines.config.search_space import Choice, Domain, Range, Scalar, Space, hyper
 from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
-from pipelines.space import Choice, Domain, Range, Scalar, Space, hyper
-from pipelines.specs import ConvSpec, TrainSpec
-from tuning.choices import TUNERS
-from tuning.oracles import hyperparameters
-from tuning.search import Proposal, Searcher
+from tuning.search.ask_tell import Proposal, Searcher
+from tuning.search.oracles import hyperparameters
+from tuning.search.tuners import TUNERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import Literal
 
 import pytest
 
+from pipelines.config.hyperparameters import ConvSpec, TrainSpec
+from pipelines.config.search_space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_domain, replace
 from pipelines.errors import UsageError
-from pipelines.space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_domain, replace
-from pipelines.specs import ConvSpec, TrainSpec
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
-from tuning.choices import STOPPERS
-from tuning.stopping import Stopper, stopper
+from tuning.search.early_stopping import Stopper, stopper
+from tuning.search.tuners import STOPPERS
 
 ACCURACY = Objective(name="val_accuracy", direction="max")
 LOSS = Objective(name="val_loss", direction="min")

@@ -13,20 +13,20 @@ from typing import Any
 import psutil
 import pytest
 
+from pipelines.config.search_space import Choice, Domain, replace
 from pipelines.errors import ApplineError, Outage, UsageError
 from pipelines.pipeline import Objective
-from pipelines.space import Choice, Domain, replace
 from tests.tiny import LinePipeline, LineSpec, LineSplits
-from tuning import limits
-from tuning.conductor import Trial
-from tuning.estimate import estimate
-from tuning.executors import Brain, InProcess
-from tuning.origin import PROCESS
-from tuning.progress import Progress
-from tuning.runs import NullTracker
-from tuning.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
-from tuning.tracking import MlflowTracker, open_tracker
-from tuning.trials import Outcome, Work, run_trial
+from tuning.execution.interface import Brain, InProcess
+from tuning.execution.trial import Outcome, Work, run_trial
+from tuning.search import constraints
+from tuning.search.estimate import estimate
+from tuning.search.progress import Progress
+from tuning.search.scheduler import Trial
+from tuning.search.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
+from tuning.tracking.interface import NullTracker
+from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
+from tuning.tracking.provenance import PROCESS
 
 PIPELINE = LinePipeline()
 DOMAINS: dict[str, Domain] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
@@ -252,7 +252,7 @@ def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
             counted.append(spec.units)
             return super().build(spec, splits)
 
-    keeps = limits.feasible(Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13})
+    keeps = constraints.feasible(Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13})
     answers = [keeps({"units": units, "train.learning_rate": rate}) for units in (2, 8) for rate in (0.01, 0.05)]
     assert (answers, counted) == ([True, True, False, False], [2, 8])
 
@@ -262,7 +262,7 @@ def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
 )
 def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        limits.parse((text,))
+        constraints.parse((text,))
 
 
 @pytest.mark.slow

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.config.search_space import Choice, replace
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.layers import Corrected
-from pipelines.space import Choice, replace
+from pipelines.networks.custom_layers import Corrected
 from pipelines.text import blend, closed
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
 from tests.samples import small_texts
-from tuning import limits
-from tuning.fit import Watch, fit
-from tuning.train import read_model, write_model
+from tuning.search import constraints
+from tuning.training.fit import Watch, fit
+from tuning.training.train import read_model, write_model
 
 SMALL = {"conv.filters": 8, "conv.blocks": 1, "embedding.width": 8, "recurrent.units": 4, "heads": 2, "train.epochs": 2}
 ARCHITECTURES = ("fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer")
@@ -83,8 +83,8 @@ def test_a_search_over_files_of_vectors_leaves_it_to_the_trial_to_say_that_one_i
     pipeline: TextPipeline, splits: TextSplits
 ) -> None:
     space = pipeline.space(TextSpec(), {"embedding.vectors": Choice(("", "missing.txt"))})
-    assert limits.feasible(pipeline, space, splits, {})({"embedding.vectors": "missing.txt"})
-    assert not limits.feasible(pipeline, space, splits, {"cost/params": 1e9})({"embedding.vectors": "missing.txt"})
+    assert constraints.feasible(pipeline, space, splits, {})({"embedding.vectors": "missing.txt"})
+    assert not constraints.feasible(pipeline, space, splits, {"cost/params": 1e9})({"embedding.vectors": "missing.txt"})
     with pytest.raises(DataError, match=r"missing\.txt: no such file"):
         pipeline.check(replace(TextSpec(), {"embedding.vectors": "missing.txt"}), splits)
 

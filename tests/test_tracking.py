@@ -22,9 +22,8 @@ from mlflow.tracking import MlflowClient
 
 from pipelines.errors import ApplineError, UsageError
 from pipelines.pipeline import Part, Splits
-from tuning import runs
-from tuning.origin import PROCESS
-from tuning.tracking import (
+from tuning.tracking import interface
+from tuning.tracking.mlflow_tracker import (
     MlflowRun,
     MlflowTracker,
     NullRun,
@@ -34,7 +33,8 @@ from tuning.tracking import (
     find_run,
     open_tracker,
 )
-from tuning.views import Leaderboard, SweepCharts
+from tuning.tracking.provenance import PROCESS
+from tuning.tracking.saved_views import Leaderboard, SweepCharts
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).parent.parent
@@ -80,7 +80,7 @@ def run(tracker: MlflowTracker) -> Iterator[MlflowRun]:
     started.finish()
 
 
-def only(tracker: MlflowTracker) -> runs.Row:
+def only(tracker: MlflowTracker) -> interface.Row:
     (row,) = tracker.rows()
     return row
 
@@ -286,7 +286,7 @@ def test_a_run_that_is_not_there_suggests_the_nearest_name(tracker: MlflowTracke
 BEGIN = """
 import sys
 from pathlib import Path
-from tuning.tracking import open_tracker
+from tuning.tracking.mlflow_tracker import open_tracker
 run = open_tracker(sys.argv[2], root=Path(sys.argv[1])).start(sys.argv[3], role="train")
 run.history({"loss": [0.5]})
 print(run.id, flush=True)
@@ -462,13 +462,15 @@ def test_nothing_is_hidden_in_the_process_or_left_in_its_folder(run: MlflowRun, 
 
 
 def test_importing_the_tracker_does_not_import_mlflow() -> None:
-    program = "import sys, tuning.tracking; print('mlflow' in sys.modules)"
+    program = "import sys, tuning.tracking.mlflow_tracker; print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(
-    ("protocol", "twins"), [(runs.Run, (MlflowRun, NullRun)), (runs.Tracker, (MlflowTracker, NullTracker))], ids=["run", "tracker"]
+    ("protocol", "twins"),
+    [(interface.Run, (MlflowRun, NullRun)), (interface.Tracker, (MlflowTracker, NullTracker))],
+    ids=["run", "tracker"],
 )
 def test_the_twin_that_does_nothing_has_the_same_methods(protocol: type, twins: tuple[type, type]) -> None:
     methods = [name for name, member in vars(protocol).items() if inspect.isfunction(member) and not name.startswith("_")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ApplineError, UsageError
-from tuning.store import Store, find_store, prepare, repair_artifact_paths
+from tuning.tracking.local_store import Store, find_store, prepare, repair_artifact_paths
 
 
 def create(uri: str, artifacts: str) -> None:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from pipelines.config.search_space import replace
 from pipelines.errors import UsageError
-from pipelines.space import replace
 from tests.tiny import LinePipeline, LineSpec, LineSplits
-from tuning.runs import NullTracker
-from tuning.tracking import open_tracker
-from tuning.train import Interrupted, train
+from tuning.tracking.interface import NullTracker
+from tuning.tracking.mlflow_tracker import open_tracker
+from tuning.training.train import Interrupted, train
 
 
 def test_an_interrupted_training_keeps_its_best_score_under_the_objective_it_had(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ import pytest
 
 from apps.ui import serve_ui
 from pipelines.errors import ApplineError
-from tuning.tracking import MlflowTracker, Record, download, find_run, open_tracker
-from tuning.views import SweepCharts, page
+from tuning.tracking.mlflow_tracker import MlflowTracker, Record, download, find_run, open_tracker
+from tuning.tracking.saved_views import SweepCharts, page
 
 ROOT = Path(__file__).parent.parent
 CHARTS = SweepCharts(sweep="s1", name="Sweep", objective="val_accuracy", direction="max", searched=["conv.kernel_size"])

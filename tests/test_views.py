@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from pipelines.errors import ApplineError
-from tuning.views import LONGEST_VALUE, Leaderboard, SweepCharts, View, leaderboard_view, newest_page, page, run_page, sweep_views
+from tuning.tracking.saved_views import (
+    LONGEST_VALUE,
+    Leaderboard,
+    SweepCharts,
+    View,
+    leaderboard_view,
+    newest_page,
+    page,
+    run_page,
+    sweep_views,
+)
 
 SEARCHED = ["conv.pooling", "conv.kernel_size", "conv.filters", "train.learning_rate"]
 

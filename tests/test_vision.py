@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 
+from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
 from pipelines.pipeline import Served
-from pipelines.space import replace
 from pipelines.vision import model
 from pipelines.vision.augment import Shift, mixed_up
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
-from tuning.fit import Watch, fit
-from tuning.train import read_model, write_model
+from tuning.training.fit import Watch, fit
+from tuning.training.train import read_model, write_model
 
 PIPELINE = VisionPipeline(limit=120)
 SMALL = {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 2}

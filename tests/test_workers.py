@@ -14,8 +14,8 @@ import pytest
 from pipelines.errors import UsageError
 from tests.killed import assert_the_same, killed_and_undisturbed
 from tests.tiny import WORK, Listener, line_task
-from tuning.trials import Task
-from tuning.workers import LocalWorkers, count_workers
+from tuning.execution.local_workers import LocalWorkers, count_workers
+from tuning.execution.trial import Task
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def worker() -> Iterator[LocalWorkers]:
 
 
 def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: LocalWorkers) -> None:
-    from tuning.executors import InProcess
+    from tuning.execution.interface import InProcess
 
     there, here = Listener([line_task(1), line_task(2)]), Listener([line_task(1), line_task(2)])
     worker.run(WORK, there)
@@ -104,7 +104,7 @@ def test_other_workers_are_refused(asked: str) -> None:
 def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> None:
     program = """
 from tests.tiny import WORK, Listener, line_task
-from tuning.workers import LocalWorkers
+from tuning.execution.local_workers import LocalWorkers
 
 class Tells(Listener):
     def reported(self, task, epoch, values):
@@ -131,7 +131,7 @@ if __name__ == "__main__":
 
 def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    program = "import os, signal; from tuning.workers import LocalWorkers; kept = LocalWorkers(0); os.kill(os.getpid(), signal.SIGKILL)"
+    program = "import os, signal; from tuning.execution.local_workers import LocalWorkers; kept = LocalWorkers(0); os.kill(os.getpid(), signal.SIGKILL)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 1

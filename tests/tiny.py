@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from pipelines.config.hyperparameters import TrainSpec
+from pipelines.config.search_space import Choice, Domain, hyper, replace
 from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.networks.plan import Cost, Dense, measure
 from pipelines.pipeline import PARTS, Baseline, Objective, Part, Pipeline, Served, Splits, option
-from pipelines.plan import Cost, Dense, measure
-from pipelines.space import Choice, Domain, hyper, replace
-from pipelines.specs import TrainSpec
-from tuning.trials import Outcome, Task, Work
+from tuning.execution.trial import Outcome, Task, Work
 
 
 @dataclass(frozen=True, kw_only=True)

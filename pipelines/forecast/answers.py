@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines import sources
 from pipelines.errors import DataError
 from pipelines.forecast import calibration
 from pipelines.forecast.calendar import cycle_features
 from pipelines.forecast.frequency import Step
 from pipelines.forecast.readers import Columns, Panel, read_with_future
+from pipelines.io import tables
 from pipelines.pipeline import Served
 
 BATCH = 256
@@ -109,7 +109,7 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[pd.DataFra
     path = Path(source)
     if not path.exists():
         raise DataError(f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet")
-    return sources.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
+    return tables.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
 
 
 def _columns(facts: Mapping[str, Any], table: pd.DataFrame) -> Columns:

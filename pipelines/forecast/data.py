@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipelines import sources
 from pipelines.errors import UsageError
 from pipelines.forecast.frequency import DAY, Step
 from pipelines.forecast.readers import Columns, read_panel
 from pipelines.forecast.samples import SAMPLES, Sample
 from pipelines.forecast.splits import ForecastSplits, Protocol, split
+from pipelines.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,8 @@ def _table(data: str, sample: Sample | None) -> tuple["pd.DataFrame", str, int]:
     """Return the table, its name, and the line that its first row stands on."""
     if sample:
         return sample.read(), data, 1
-    path = sources.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
-    return sources.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
+    path = tables.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
+    return tables.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
 
 
 def _columns(pipeline: "ForecastPipeline", sample: Sample | None) -> Columns:

@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from pipelines import blocks
 from pipelines.forecast import plans
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.layers import Interpolate
+from pipelines.networks import blocks
+from pipelines.networks.custom_layers import Interpolate
 
 KerasTensor = Any
 

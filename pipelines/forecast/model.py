@@ -10,12 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipelines import blocks
 from pipelines.forecast import plans
 from pipelines.forecast.encoders import encode
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.layers import QuantileSpread, WindowScale
+from pipelines.networks import blocks
+from pipelines.networks.custom_layers import QuantileSpread, WindowScale
 
 KerasTensor = Any
 SAMPLED = 2_000  # windows whose errors say how wide the quantiles begin

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.config.search_space import Choice, Domain, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
-from pipelines.space import Choice, Domain, Range, Scalar
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pipelines.forecast.splits import ForecastSplits
-    from pipelines.plan import Cost
+    from pipelines.networks.plan import Cost
 
 CONVOLVED: tuple[Scalar, ...] = ("conv", "lstm", "gru", "patch_transformer")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipelines.errors import ImpossibleSpec
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.plan import (
+from pipelines.networks.plan import (
     Attention,
     Cost,
     Dense,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError, suggest
 from pipelines.forecast.frequency import Step, infer, parse
 from pipelines.forecast.grid import Fill, complete, refuse_duplicates, refuse_infinite, refuse_off_grid, without_empty_ends
+from pipelines.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,8 +122,8 @@ def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, 
     """Return one row for each series and time: `_line`, `_series`, `_time`, `_target` and the covariates."""
     import pandas as pd
 
-    time = sources.find_column(table, columns.time, TIMES, role="time", flag="--time-column", where=where)
-    identity = sources.find_column(table, columns.id, IDS, role="series", flag="--id-column", where=where)
+    time = tables.find_column(table, columns.time, TIMES, role="time", flag="--time-column", where=where)
+    identity = tables.find_column(table, columns.id, IDS, role="series", flag="--id-column", where=where)
     targets = _targets(table, columns.target, [name for name in (time, identity) if name], where)
     others = _covariates(table, {*targets, time, identity}, columns, where, notes)
     base = pd.DataFrame({"_line": np.arange(first_line, first_line + len(table))}, index=table.index)
@@ -132,7 +132,7 @@ def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, 
         notes.append(f"{where}: has no column of times, so its rows are taken as one step each. Name it: --time-column NAME")
     names = table[identity] if identity else pd.Series("", index=table.index)
     if identity and names.isna().any():
-        sources.refuse(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
+        tables.refuse(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
     parts = []
     for target in targets:
         label = f"{target}" if not identity else names.astype(str) + (f"/{target}" if len(targets) > 1 else "")
@@ -149,10 +149,9 @@ def _targets(table: "pd.DataFrame", given: str, taken: list[str], where: str) ->
         return numeric
     if given:
         return [
-            cast(str, sources.find_column(table, name.strip(), (), role="target", flag="--target", where=where))
-            for name in given.split(",")
+            cast(str, tables.find_column(table, name.strip(), (), role="target", flag="--target", where=where)) for name in given.split(",")
         ]
-    found = sources.find_column(table, "", TARGETS, role="target", flag="--target", where=where)
+    found = tables.find_column(table, "", TARGETS, role="target", flag="--target", where=where)
     if found:
         return [found]
     if len(numeric) == 1:
@@ -196,7 +195,7 @@ def _numeric(column: "pd.Series", lines: "pd.Series", where: str) -> "pd.Series"
     wrong = numbers.isna() & column.notna()
     if wrong.any():
         value = column[wrong].iloc[0]
-        sources.refuse(
+        tables.refuse(
             where, lines[wrong], f"column {column.name!r} holds no number. Received: {value!r}", "Mend it, or leave the cell empty"
         )
     return numbers
@@ -208,7 +207,7 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if times.isna().any():
-        sources.refuse(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
+        tables.refuse(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
     if pd.api.types.is_numeric_dtype(times):
         return _parse_numbers(rows, where)
     try:
@@ -219,7 +218,7 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
         raise DataError(f"{where}: its times are in several time zones. Expected one: write them in UTC ({error})") from error
     if parsed.isna().any():
         wrong = parsed.isna()
-        sources.refuse(
+        tables.refuse(
             where,
             rows.loc[wrong, "_line"],
             f"is no time. Received: {times[wrong].iloc[0]!r}",
@@ -235,7 +234,7 @@ def _parse_numbers(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if (broken := times % 1 != 0).any():
-        sources.refuse(
+        tables.refuse(
             where,
             rows.loc[broken, "_line"],
             f"is no time. Received: {times[broken].iloc[0]}",

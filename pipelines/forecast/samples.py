@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines import sources
 from pipelines.forecast.readers import Columns
+from pipelines.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ class Sample:
     prepare: Callable[["pd.DataFrame"], "pd.DataFrame"]
 
     def read(self) -> "pd.DataFrame":
-        return self.prepare(sources.sample(self.package, self.item))
+        return self.prepare(tables.sample(self.package, self.item))
 
 
 def _elecdemand(table: "pd.DataFrame") -> "pd.DataFrame":

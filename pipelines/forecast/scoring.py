@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines import metrics
+from pipelines.forecast import metrics
 from pipelines.forecast.calibration import COVERAGES, interval
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
 from pipelines.pipeline import Part

@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.errors import DataError
 from pipelines.forecast import calibration
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.layers import Calibrated, SeriesScaler
+from pipelines.networks.custom_layers import Calibrated, SeriesScaler
 from pipelines.pipeline import Served
 
 

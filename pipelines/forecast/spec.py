@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pipelines.space import hyper
-from pipelines.specs import ConvSpec, Count, HeadSpec, RecurrentSpec, TrainSpec
+from pipelines.config.hyperparameters import ConvSpec, Count, HeadSpec, RecurrentSpec, TrainSpec
+from pipelines.config.search_space import hyper
 
 Architecture: TypeAlias = Literal["conv", "linear", "lstm", "gru", "nhits", "patch_transformer"]
 

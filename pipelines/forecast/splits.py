@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError, UsageError
 from pipelines.forecast.calendar import calendar_features
 from pipelines.forecast.frequency import Step
 from pipelines.forecast.readers import Columns, Panel
+from pipelines.io import tables
 from pipelines.pipeline import PARTS, Part, Splits
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None
     _note_unscored(panel, starts["test"], notes)
     return ForecastSplits(
         dataset=dataset,
-        digest=sources.digest(rows, panel.target, panel.number, *starts.values()),
+        digest=tables.digest(rows, panel.target, panel.number, *starts.values()),
         notes=tuple(notes),
         names=panel.names,
         step=panel.step,

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import blocks, sources
+from pipelines.io import tables
+from pipelines.networks import blocks
 from pipelines.pipeline import Part
 from pipelines.recommend import baselines, scoring, stack
 from pipelines.recommend.closed import TIE, Linear, scores_of
@@ -45,7 +46,7 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
     target = some.cases("val").target
     # As many cases as fit in memory, with the scores of all; those whose target nobody can know tell nothing.
     rows = np.flatnonzero(target > 0)
-    rows = rows[sources.some(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)]
+    rows = rows[tables.some(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)]
     if not len(rows):
         return Start().choice()
     some = some.only("val", np.isin(np.arange(len(target)), rows))

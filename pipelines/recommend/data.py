@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError, UsageError, suggest
+from pipelines.io import tables
 from pipelines.pipeline import PARTS, Part
 from pipelines.recommend import readers
 from pipelines.recommend.log import Log, coded, filtered, limited, without_copies, without_repeats
@@ -155,7 +155,7 @@ def _numbered(log: Log, read: Read, task: Task, method: Method, rolling: bool, s
     ids = [log.users[people], log.items[stock[:num_items]]]
     return RecommendSplits(
         dataset=read.name,
-        digest=sources.digest(person, item, log.rating, log.time, log.part, *asked.values(), *ids),
+        digest=tables.digest(person, item, log.rating, log.time, log.part, *asked.values(), *ids),
         task=task,
         method=method,
         users=tuple(map(str, log.users[people[:num_users]])),

@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from pipelines import blocks
-from pipelines.layers import RunningMean
+from pipelines.networks import blocks
+from pipelines.networks.custom_layers import RunningMean
 from pipelines.recommend import plans
 from pipelines.recommend.plans import PLACES, WINDOW
 from pipelines.recommend.spec import RecommendSpec

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import sources
 from pipelines.errors import DataError
+from pipelines.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def read_file(path: Path) -> Table:
     if plain and _looks_headless(path):
         note = f"{path.name}: its first line is no header, so its columns are taken as user, item, rating, timestamp"
         return _headless(path, NAMES, note)
-    frame = sources.read_table(path, as_texts=True)
+    frame = tables.read_table(path, as_texts=True)
     return Table(frame=frame, where=path.name, first_line=2 if plain else 1, notes=_swallowed(path, len(frame)) if plain else ())
 
 
@@ -75,7 +75,7 @@ def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
     """Return a table without a header whose columns, so many as there are, have these names; ids stay as written."""
     import pandas as pd
 
-    text = sources.decode(path)
+    text = tables.decode(path)
     lines = [line.rstrip("\r") for line in text.split("\n")]  # not splitlines, which ends a line at the NEL of Latin-1 too
     if not any(line.strip() for line in lines):
         raise DataError(f"{path.name}: is empty. Expected lines of {'::'.join(names)}")
@@ -108,7 +108,7 @@ def read_tfds(data: str) -> Table:
     """
     import pandas as pd
 
-    builder = sources.tfds_builder(data)
+    builder = tables.tfds_builder(data)
     features = builder.info.features
     found = [column for column in TFDS_COLUMNS if column in features]
     if not {"user_id", "movie_id"} <= set(found):

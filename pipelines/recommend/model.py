@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipelines import blocks
-from pipelines.layers import ItemTable
+from pipelines.networks import blocks
+from pipelines.networks.custom_layers import ItemTable
 from pipelines.pipeline import Part
 from pipelines.recommend import encoders, plans
 from pipelines.recommend.closed import Biases

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.config.search_space import Choice, Domain, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
 from pipelines.recommend.spec import RecommendSpec
-from pipelines.space import Choice, Domain, Range, Scalar
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
-    from pipelines.plan import Cost
+    from pipelines.networks.plan import Cost
     from pipelines.recommend.splits import RecommendSplits
 
 RANK = Objective(name="val_ndcg_10", direction="max")

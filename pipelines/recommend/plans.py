@@ -6,7 +6,7 @@ Plans stand over histories (history, width) of items' vectors; `width` is `conv.
 import dataclasses
 
 from pipelines.errors import ImpossibleSpec
-from pipelines.plan import Attention, Conv, Cost, Dense, LayerNorm, Plan, Positions, Recurrent, Residual, conv, measure
+from pipelines.networks.plan import Attention, Conv, Cost, Dense, LayerNorm, Plan, Positions, Recurrent, Residual, conv, measure
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError, suggest
+from pipelines.io import tables
 from pipelines.pipeline import PARTS
 from pipelines.recommend.files import Table, read_file, read_tfds
 from pipelines.recommend.samples import SAMPLES
@@ -71,7 +71,7 @@ def read(data: str, columns: Columns, items_file: str = "") -> Read:
     elif data.startswith("tfds:"):
         table = read_tfds(data)
     else:
-        table = read_file(sources.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "recommend"))
+        table = read_file(tables.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "recommend"))
     name = data if data in SAMPLES or data.startswith("tfds:") else Path(data).stem
     return from_table(table, columns, name, _items_of(items_file, columns) if items_file else table.items)
 
@@ -83,16 +83,16 @@ def from_table(table: Table, columns: Columns, name: str, about: Table | None = 
     lines = np.arange(table.first_line, table.first_line + len(frame))
     ids = {}
     for role, given, names in (("user", columns.user, USERS), ("item", columns.item, ITEMS)):
-        found = sources.find_column(frame, given, names, role=role, flag=f"--{role}-column", where=where)
+        found = tables.find_column(frame, given, names, role=role, flag=f"--{role}-column", where=where)
         if found is None:
             _refuse_columns(frame, role, names, where)
         ids[role] = texts(frame[found], lines, where)
         if (count := len(set(ids[role]))) < 2:
             raise DataError(f"{where}: column {found!r} holds {count} {role}. Expected at least 2 users and 2 items")
-    rating = sources.find_column(frame, columns.rating, RATINGS, role="rating", flag="--rating-column", where=where)
-    time = sources.find_column(frame, columns.time, TIMES, role="time", flag="--time-column", where=where)
-    split = sources.find_column(frame, "", sources.SPLIT_COLUMNS, role="split", flag="", where=where)
-    parts = sources.split_column(frame, split, where, table.first_line)
+    rating = tables.find_column(frame, columns.rating, RATINGS, role="rating", flag="--rating-column", where=where)
+    time = tables.find_column(frame, columns.time, TIMES, role="time", flag="--time-column", where=where)
+    split = tables.find_column(frame, "", tables.SPLIT_COLUMNS, role="split", flag="", where=where)
+    parts = tables.split_column(frame, split, where, table.first_line)
     titles, features = _about(
         table if about is None else about, ids["item"] if about is None else None, columns, notes, strict=about is None
     )
@@ -134,14 +134,14 @@ def texts(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
     import pandas as pd
 
     codes, values = pd.factorize(column)
-    names = [sources.name_of(value) for value in values]
+    names = [tables.name_of(value) for value in values]
     if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
         names = [name[:-2] for name in names]
     known = np.array([*names, ""], dtype=object)
     found: np.ndarray = known[codes]  # -1, the last, is an empty cell
     empty = np.array([not name.strip() for name in known])[codes]
     if empty.any():
-        sources.refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
+        tables.refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
     return found
 
 
@@ -154,7 +154,7 @@ def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
         if wrong.any():
             received = column.iloc[int(wrong.argmax())]
             shown = "an empty cell" if pd.isna(received) else repr(received)
-            sources.refuse(
+            tables.refuse(
                 where,
                 lines[wrong],
                 f"column {name!r} {what}. Received: {shown}",
@@ -175,7 +175,7 @@ def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str])
     wrong = ~(np.abs(numbers) < 2**63)
     if wrong.any():
         received = column.iloc[int(wrong.argmax())]
-        sources.refuse(
+        tables.refuse(
             where,
             lines[wrong],
             f"column {str(column.name)!r} holds no time. Received: {'an empty cell' if pd.isna(received) else repr(received)}",
@@ -203,7 +203,7 @@ def _items_of(items_file: str, columns: Columns) -> Table:
         raise DataError(f"--items {items_file}: no such file. Expected a table with a column of item ids, and titles or features")
     table = read_file(path)
     given = columns.item if columns.item in map(str, table.frame.columns) else ""
-    found = sources.find_column(table.frame, given, (*ITEMS, "id"), role="item", flag="--item-column", where=table.where)
+    found = tables.find_column(table.frame, given, (*ITEMS, "id"), role="item", flag="--item-column", where=table.where)
     if found is None:
         _refuse_columns(table.frame, "item", (*ITEMS, "id"), table.where)
     lines = np.arange(table.first_line, table.first_line + len(table.frame))
@@ -220,10 +220,10 @@ def _about(
     frame = table.frame
     ids = frame["item"].to_numpy(dtype=object) if ids is None else ids
     given = columns.title if strict or columns.title in map(str, frame.columns) else ""
-    title = sources.find_column(frame, given, TITLES, role="title", flag="--title-column", where=table.where)
+    title = tables.find_column(frame, given, TITLES, role="title", flag="--title-column", where=table.where)
     first = ~pd.Series(ids).duplicated().to_numpy()
     if strict:
-        feature = sources.find_column(frame, "", FEATURES, role="features", flag="", where=table.where)
+        feature = tables.find_column(frame, "", FEATURES, role="features", flag="", where=table.where)
         names = [feature] if feature else []
     else:
         names = [str(name) for name in frame.columns if name not in ("item", title)]
@@ -234,7 +234,7 @@ def _about(
     titles: dict[str, str] = {}
     if title:
         given_titles = frame[title].to_numpy(dtype=object)[first]
-        titles = {key: sources.name_of(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
+        titles = {key: tables.name_of(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
     features: dict[str, tuple[str, ...]] = {}
     for name in names:
         prefix = f"{name}=" if len(names) > 1 else ""
@@ -255,7 +255,7 @@ def _holds_numbers(column: "pd.Series") -> bool:
 def _several(value: object) -> tuple[str, ...]:
     """Return the features in one cell: texts between bars, or the elements of a list."""
     if isinstance(value, list | tuple | np.ndarray):
-        return tuple(sources.name_of(one) for one in value)
+        return tuple(tables.name_of(one) for one in value)
     if value is None or value != value:
         return ()
-    return tuple(one.strip() for one in sources.name_of(value).split("|") if one.strip() not in NO_FEATURES)
+    return tuple(one.strip() for one in tables.name_of(value).split("|") if one.strip() not in NO_FEATURES)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines import sources
+from pipelines.io import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ class Sample:
     prepare: Callable[["pd.DataFrame"], "pd.DataFrame"]
 
     def read(self) -> "pd.DataFrame":
-        return self.prepare(sources.sample(self.package, self.item))
+        return self.prepare(tables.sample(self.package, self.item))
 
 
 def _movielens(table: "pd.DataFrame") -> "pd.DataFrame":

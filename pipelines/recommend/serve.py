@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines import sources
 from pipelines.errors import DataError
+from pipelines.io import tables
 from pipelines.pipeline import Served
 from pipelines.recommend import blend
 from pipelines.recommend.readers import ITEMS, USERS
@@ -97,21 +97,21 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line")
     if path.suffix.lower() == ".txt":
-        return pd.DataFrame({"user": [line.strip() for line in sources.lines_of(path) if line.strip()]})
-    return sources.read_table(path, as_texts=True)
+        return pd.DataFrame({"user": [line.strip() for line in tables.lines_of(path) if line.strip()]})
+    return tables.read_table(path, as_texts=True)
 
 
 def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
     """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
-    name = own if own in table else sources.find_column(table, "", names, role=role, flag="", where="the input")
+    name = own if own in table else tables.find_column(table, "", names, role=role, flag="", where="the input")
     return None if name is None else np.asarray([_text(value) for value in table[name]], dtype=object)
 
 
 def _text(value: object) -> str:
     """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a history."""
     if isinstance(value, list | tuple | np.ndarray):
-        return SEPARATOR.join(sources.name_of(one) for one in value)
-    return sources.name_of(value)
+        return SEPARATOR.join(tables.name_of(one) for one in value)
+    return tables.name_of(value)
 
 
 def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:

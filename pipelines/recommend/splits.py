@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pipelines import sources
+from pipelines.io import tables
 from pipelines.pipeline import PARTS, Part, Splits
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class RecommendSplits(Splits):
     def judged(self) -> "RecommendSplits":
         """These splits with so many cases of val as settings are chosen on; more would only take longer."""
         keep = np.zeros(len(self.cases("val")), bool)
-        keep[sources.some(len(keep), MOST_JUDGED, self.seed)] = True
+        keep[tables.some(len(keep), MOST_JUDGED, self.seed)] = True
         return self.only("val", keep)
 
     @cached_property

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.config.search_space import Scalar
 from pipelines.pipeline import Baseline, Part
-from pipelines.space import Scalar
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits

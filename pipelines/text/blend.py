@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from pipelines.layers import Corrected
+from pipelines.networks.custom_layers import Corrected
 from pipelines.text import closed, model
 
 if TYPE_CHECKING:

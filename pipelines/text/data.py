@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines import classify, sources
 from pipelines.errors import DataError
+from pipelines.evaluation import classification
+from pipelines.io import tables
 from pipelines.pipeline import PARTS, Part, Splits
 from pipelines.text import readers
 from pipelines.text.readers import Texts
@@ -124,11 +125,11 @@ def load(options: "TextPipeline") -> TextSplits:
     labelled = _multi_labelled(read, options) if options.multi_label else _labelled(read, options.seed)
     parts, y, classes, notes = labelled.parts, labelled.y, labelled.classes, labelled.notes
     if options.limit:
-        chosen = {part: classify.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
+        chosen = {part: classification.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
         parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
         y = {part: y[part][chosen[part]] for part in y}
         if not options.multi_label:
-            classify.require_known(y, classes, read.where)
+            classification.require_known(y, classes, read.where)
 
     train = parts["train"].x
     unit: Unit = options.tokens if options.tokens != "auto" else ("word" if _has_words(train) else "char")
@@ -137,7 +138,7 @@ def load(options: "TextPipeline") -> TextSplits:
     numbered = TokenIds(list(vocabulary), length, unit, options.lower)
     splits = TextSplits(
         dataset=read.name,
-        digest=sources.digest(*(array for part in PARTS for array in (parts[part].x, y[part])), np.asarray([unit, options.lower, length])),
+        digest=tables.digest(*(array for part in PARTS for array in (parts[part].x, y[part])), np.asarray([unit, options.lower, length])),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
@@ -182,11 +183,11 @@ class _Labelled:
 
 def _labelled(read: readers.Read, seed: int) -> _Labelled:
     """Divide texts that have one class each."""
-    classes = read.classes or classify.class_names({label for texts in read.parts.values() for label in texts.labels})
-    given = {part: classify.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
+    classes = read.classes or classification.class_names({label for texts in read.parts.values() for label in texts.labels})
+    given = {part: classification.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
     notes = _suspicion(classes, read)
-    found = _Labelled.of(read, classify.divide(given, classes, read.where, seed), given, classes, notes)
-    classify.require_known(found.y, classes, read.where)
+    found = _Labelled.of(read, classification.divide(given, classes, read.where, seed), given, classes, notes)
+    classification.require_known(found.y, classes, read.where)
     return found
 
 
@@ -194,12 +195,12 @@ def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
     """Divide texts that have any number of classes, by the rarest one of each."""
     separator = _separator(read, options.label_separator)
     several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
-    classes = classify.class_names({name for rows in several.values() for names in rows for name in names})
+    classes = classification.class_names({name for rows in several.values() for names in rows for name in names})
     given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
     missing = [part for part in PARTS if part not in given]
-    classify.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
+    classification.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
     keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
-    rows = _none_lacking(classify.divide(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
+    rows = _none_lacking(classification.divide(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
     notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
     found = _Labelled.of(read, rows, given, classes, notes)
     for part in PARTS[1:]:

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import blocks
-from pipelines.layers import Corrected, HashedNgrams
+from pipelines.networks import blocks
+from pipelines.networks.custom_layers import Corrected, HashedNgrams
+from pipelines.networks.plan import GlobalPool
 from pipelines.pipeline import Part
-from pipelines.plan import GlobalPool
 from pipelines.text import plans
 from pipelines.text.spec import TextSpec
 from pipelines.text.tokens import PADDING, in_batches

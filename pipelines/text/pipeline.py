@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.config.search_space import Choice, Domain, Range, Scalar
 from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
-from pipelines.space import Choice, Domain, Range, Scalar
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
-    from pipelines.plan import Cost
+    from pipelines.networks.plan import Cost
     from pipelines.text.data import TextSplits
 
 CONVOLVED: tuple[Scalar, ...] = ("textcnn", "cnn_rnn", "transformer")
@@ -119,14 +119,14 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         return network.probabilities(model, splits, part)
 
     def score(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> dict[str, float]:
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        return classify.scores(splits.labels(part), predictions)
+        return classification.scores(splits.labels(part), predictions)
 
     def losses(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> "np.ndarray":
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        return classify.losses(splits.labels(part), predictions)
+        return classification.losses(splits.labels(part), predictions)
 
     def baselines(self, splits: "TextSplits") -> Iterator[Baseline]:
         from pipelines.text import baselines
@@ -134,17 +134,17 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         return baselines.baselines(splits)
 
     def table(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> "pd.DataFrame":
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        table = classify.table(splits.labels(part), predictions, splits.classes)
+        table = classification.table(splits.labels(part), predictions, splits.classes)
         table.insert(1, "text", [text[:300] for text in splits.texts(part)])
         return table
 
     def plots(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> Iterator[tuple[str, "Figure"]]:
-        from pipelines import classify
+        from pipelines.evaluation import classification
         from pipelines.text import plots
 
-        yield from classify.plots(splits.labels(part), predictions, splits.classes)
+        yield from classification.plots(splits.labels(part), predictions, splits.classes)
         yield "accuracy_by_length", plots.accuracy_by_length(predictions, splits, part)
 
     def serve(self, model: "keras.Model", splits: "TextSplits") -> Served:

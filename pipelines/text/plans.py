@@ -4,7 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ImpossibleSpec
-from pipelines.plan import (
+from pipelines.networks.plan import (
     Attention,
     Cost,
     Dense,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines import classify
+from pipelines.evaluation import classification
 from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def accuracy_by_length(predictions: np.ndarray, splits: "TextSplits", part: Part
     from scipy.stats import binomtest
 
     lengths = np.asarray([len(text.split()) if splits.unit == "word" else len(text) for text in splits.texts(part)])
-    right = classify.losses(splits.labels(part), predictions) == 0
+    right = classification.losses(splits.labels(part), predictions) == 0
     groups = [rows for rows in np.array_split(np.argsort(lengths, kind="stable"), GROUPS) if len(rows)]
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError
+from pipelines.io import tables
 from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def read(options: "TextPipeline") -> Read:
         return _reviews()
     if data.startswith("tfds:"):
         return _tfds(data)
-    path = sources.existing(data, options.datasets, "text")
+    path = tables.existing(data, options.datasets, "text")
     if path.is_dir():
         return _folder(path)
-    if path.suffix.lower() not in sources.TABLES:
-        known = ", ".join(sources.TABLES)
+    if path.suffix.lower() not in tables.TABLES:
+        known = ", ".join(tables.TABLES)
         raise DataError(f"{path}: expected a folder of .txt files by class, or a table ({known}). Received: {path.suffix!r}")
     return _table(path, options)
 
@@ -67,7 +67,7 @@ def _texts(x: Any, labels: Any) -> Texts:
 
 def _reviews() -> Read:
     """Read the food reviews with their official split, without the texts that train holds twice or test holds too."""
-    train, test = sources.sample("modeldata", "training_data"), sources.sample("modeldata", "testing_data")
+    train, test = tables.sample("modeldata", "training_data"), tables.sample("modeldata", "testing_data")
     distinct = train.drop_duplicates("review")
     kept = distinct[~distinct["review"].isin(set(test["review"]))]
     parts: dict[Part, Texts] = {"train": _texts(kept["review"], kept["score"]), "test": _texts(test["review"], test["score"])}
@@ -78,7 +78,7 @@ def _reviews() -> Read:
 def _tfds(data: str) -> Read:
     import tensorflow_datasets as tfds
 
-    builder = sources.tfds_builder(data)
+    builder = tables.tfds_builder(data)
     keys = list(builder.info.features)
     text, label = (next((key for key in names if key in keys), None) for names in ((*TEXTS, "description"), LABELS))
     if text == "title" and "description" in keys:
@@ -90,8 +90,8 @@ def _tfds(data: str) -> Read:
     def name(value: Any) -> str:
         return names[int(value)] if names else value.decode() if isinstance(value, bytes) else str(value)
 
-    found = {part: list(tfds.as_numpy(builder.as_dataset(split=split))) for part, split in sources.tfds_parts(builder, data).items()}
-    shown, notes = sources.told({part: [int(row[label]) for row in rows] if names else [] for part, rows in found.items()}, data)
+    found = {part: list(tfds.as_numpy(builder.as_dataset(split=split))) for part, split in tables.tfds_parts(builder, data).items()}
+    shown, notes = tables.told({part: [int(row[label]) for row in rows] if names else [] for part, rows in found.items()}, data)
     parts = {
         part: _texts((row[text].decode("utf-8", "replace") for row in found[part]), (name(row[label]) for row in found[part]))
         for part in shown
@@ -102,33 +102,33 @@ def _tfds(data: str) -> Read:
 
 def _folder(root: Path) -> Read:
     """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt`; hidden files and folders are passed over."""
-    below = sources.visible_folders(root)
-    folders: dict[Part, Path] = sources.part_folders(below)
+    below = tables.visible_folders(root)
+    folders: dict[Part, Path] = tables.part_folders(below)
     if "train" not in folders:
         folders = {"train": root}
     parts: dict[Part, Texts] = {}
     for part, folder in folders.items():
         files = [
             (group.name, path)
-            for group in sources.visible_folders(folder)
+            for group in tables.visible_folders(folder)
             for path in sorted(group.rglob("*.txt"))
-            if not sources.hidden(path, group)
+            if not tables.hidden(path, group)
         ]
         if not files:
             raise DataError(
                 f"{folder}: holds no texts in folders of classes. Expected {folder}/<class>/<name>.txt; found {len(below)} folders and "
                 f"{sum(1 for path in folder.iterdir() if path.is_file())} files"
             )
-        parts[part] = _texts((sources.decode(path) for _, path in files), (group for group, _ in files))
+        parts[part] = _texts((tables.decode(path) for _, path in files), (group for group, _ in files))
     return _without_empty(Read(name=root.name, where=str(root), parts=parts), dict.fromkeys(parts))
 
 
 def _table(path: Path, options: "TextPipeline") -> Read:
     """Read a table with columns of texts, labels and perhaps split."""
-    table = sources.read_table(path, as_texts=True)
+    table = tables.read_table(path, as_texts=True)
     where = str(path)
-    text = sources.find_column(table, options.text_column, TEXTS, role="text", flag="--text-column", where=where)
-    label = sources.find_column(table, options.label_column, LABELS, role="label", flag="--label-column", where=where)
+    text = tables.find_column(table, options.text_column, TEXTS, role="text", flag="--text-column", where=where)
+    label = tables.find_column(table, options.label_column, LABELS, role="label", flag="--label-column", where=where)
     for role, column, names in (("text", text, TEXTS), ("label", label, LABELS)):
         if column is None:
             listed = ", ".join(map(str, table.columns))
@@ -154,8 +154,8 @@ def _table(path: Path, options: "TextPipeline") -> Read:
         raise DataError(f"{where}: line {lines[missing.argmax()]}: no label in column {label!r} ({missing.sum()} such rows)")
     if table[text].isna().all():
         raise DataError(f"{where}: the column {text!r} is empty in all {len(table)} rows. Choose another: --text-column NAME")
-    split = sources.find_column(table, "", sources.SPLIT_COLUMNS, role="split", flag="", where=where)
-    words = np.asarray(sources.split_column(table, split, where, lines=lines.tolist()), dtype=object)
+    split = tables.find_column(table, "", tables.SPLIT_COLUMNS, role="split", flag="", where=where)
+    words = np.asarray(tables.split_column(table, split, where, lines=lines.tolist()), dtype=object)
     labels = _labels(table[label], where, label)
     texts = table[text].fillna("").astype(str).to_numpy(dtype=object)
     rows = {part: np.flatnonzero(words == part) for part in dict.fromkeys(words)}
@@ -209,7 +209,7 @@ def _labels(column: "pd.Series", where: str, name: str) -> np.ndarray:
                 "Classification needs a few distinct labels: --label-column NAME"
             )
         if whole and column.astype(str).str.contains(".", regex=False).any():
-            return np.asarray([sources.name_of(float(value)) for value in numbers], dtype=object)
+            return np.asarray([tables.name_of(float(value)) for value in numbers], dtype=object)
     return column.astype(str).str.strip().to_numpy(dtype=object)
 
 

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines import blocks, sources
 from pipelines.errors import DataError
+from pipelines.io import tables
+from pipelines.networks import blocks
 from pipelines.pipeline import Served
 from pipelines.text import blend, model
 from pipelines.text.readers import TEXTS
@@ -69,17 +70,17 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
         return _column(source.rename(columns=str), own, "the table")
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*.txt") if not sources.hidden(file, path))
-        return np.asarray([sources.decode(file) for file in files], dtype=object)
+        files = sorted(file for file in path.rglob("*.txt") if not tables.hidden(file, path))
+        return np.asarray([tables.decode(file) for file in files], dtype=object)
     if not path.is_file():
         raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
     if path.suffix.lower() == ".txt":
-        return np.asarray(sources.lines_of(path), dtype=object)
-    return _column(sources.read_table(path, as_texts=True), own, str(path))
+        return np.asarray(tables.lines_of(path), dtype=object)
+    return _column(tables.read_table(path, as_texts=True), own, str(path))
 
 
 def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
-    name = own if own in table else sources.find_column(table, "", TEXTS, role="text", flag="", where=where)
+    name = own if own in table else tables.find_column(table, "", TEXTS, role="text", flag="", where=where)
     if name is None and len(table.columns) == 1:
         name = table.columns[0]
         if " " in name.strip():

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Le
 
-from pipelines.space import hyper
-from pipelines.specs import ConvSpec, Count, HeadSpec, Passes, Rate, RecurrentSpec, TrainSpec
+from pipelines.config.hyperparameters import ConvSpec, Count, HeadSpec, Passes, Rate, RecurrentSpec, TrainSpec
+from pipelines.config.search_space import hyper
 
 Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer"]
 

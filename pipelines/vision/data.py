@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import classify, sources
+from pipelines.evaluation import classification
+from pipelines.io import tables
 from pipelines.pipeline import PARTS, Part, Splits
 from pipelines.vision import readers
 from pipelines.vision.readers import Images
@@ -65,7 +66,7 @@ class VisionSplits(Splits):
         """
         from sklearn.neighbors import KNeighborsClassifier
 
-        chosen = sources.some(len(self.train.y), 4_000, self.seed)
+        chosen = tables.some(len(self.train.y), 4_000, self.seed)
         x = self.train.x[chosen].astype("float32") / self.scale
         y = self.train.y[chosen]
         half = len(x) // 2
@@ -77,7 +78,7 @@ class VisionSplits(Splits):
         return bool(mirror >= 0.6 * plain)
 
     def _some_train(self, count: int) -> np.ndarray:
-        return np.asarray(self.train.x[sources.some(len(self.train.y), count, self.seed)])
+        return np.asarray(self.train.x[tables.some(len(self.train.y), count, self.seed)])
 
 
 def load(options: "VisionPipeline") -> VisionSplits:
@@ -88,14 +89,14 @@ def load(options: "VisionPipeline") -> VisionSplits:
     """
     read = readers.read(options)
     numbered, classes = _numbered(read)
-    rows = classify.divide({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
+    rows = classification.divide({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
     parts = {part: numbered[source].take(positions) for part, (source, positions) in rows.items()}
     if options.limit:
-        parts = {part: images.take(classify.limited(images.y, options.limit, options.seed)) for part, images in parts.items()}
-    classify.require_known({part: images.y for part, images in parts.items()}, classes, read.where)
+        parts = {part: images.take(classification.limited(images.y, options.limit, options.seed)) for part, images in parts.items()}
+    classification.require_known({part: images.y for part, images in parts.items()}, classes, read.where)
     splits = VisionSplits(
         dataset=read.name,
-        digest=sources.digest(*(array for part in PARTS for array in (parts[part].x, parts[part].y))),
+        digest=tables.digest(*(array for part in PARTS for array in (parts[part].x, parts[part].y))),
         notes=read.notes,
         train=parts["train"],
         val=parts["val"],
@@ -109,9 +110,9 @@ def load(options: "VisionPipeline") -> VisionSplits:
 
 def _numbered(read: readers.Read) -> tuple[dict[Part, Images], tuple[str, ...]]:
     """Return the parts with class numbers for labels; class names come from the reader, else from the labels, in order."""
-    classes = read.classes or classify.class_names({str(label) for images in read.parts.values() for label in images.y})
+    classes = read.classes or classification.class_names({str(label) for images in read.parts.values() for label in images.y})
     return {
-        part: Images(x=images.x, y=classify.class_numbers([str(label) for label in images.y], classes))
+        part: Images(x=images.x, y=classification.class_numbers([str(label) for label in images.y], classes))
         for part, images in read.parts.items()
     }, classes
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from pipelines import blocks
+from pipelines.networks import blocks
 from pipelines.vision import augment, plans, transfer
 from pipelines.vision.pipeline import VisionSpec
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Le, Lt
 
+from pipelines.config.hyperparameters import ConvSpec, HeadSpec, Rate, TrainSpec
+from pipelines.config.search_space import Choice, Domain, Range, Scalar, hyper
 from pipelines.pipeline import Baseline, Objective, Part, Phase, Pipeline, Served, option
-from pipelines.space import Choice, Domain, Range, Scalar, hyper
-from pipelines.specs import ConvSpec, HeadSpec, Rate, TrainSpec
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from matplotlib.figure import Figure
 
-    from pipelines.plan import Cost
+    from pipelines.networks.plan import Cost
     from pipelines.vision.data import VisionSplits
 
 Architecture: TypeAlias = Literal["lenet", "alexnet", "vgg", "resnet", "inception", "transfer"]
@@ -125,7 +125,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         return data.load(self)
 
     def cost(self, spec: VisionSpec, splits: "VisionSplits") -> "Cost | None":
-        from pipelines.plan import measure
+        from pipelines.networks.plan import measure
         from pipelines.vision import plans
 
         if spec.architecture == "transfer":
@@ -180,14 +180,14 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         return network.predict(model, splits.images(part).x)
 
     def score(self, predictions: "np.ndarray", splits: "VisionSplits", part: Part) -> dict[str, float]:
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        return classify.scores(splits.images(part).y, predictions)
+        return classification.scores(splits.images(part).y, predictions)
 
     def losses(self, predictions: "np.ndarray", splits: "VisionSplits", part: Part) -> "np.ndarray":
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        return classify.losses(splits.images(part).y, predictions)
+        return classification.losses(splits.images(part).y, predictions)
 
     def baselines(self, splits: "VisionSplits") -> Iterator[Baseline]:
         from pipelines.vision import baselines
@@ -195,15 +195,15 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         return baselines.baselines(splits, self.seed)
 
     def table(self, predictions: "np.ndarray", splits: "VisionSplits", part: Part) -> "pd.DataFrame":
-        from pipelines import classify
+        from pipelines.evaluation import classification
 
-        return classify.table(splits.images(part).y, predictions, splits.classes)
+        return classification.table(splits.images(part).y, predictions, splits.classes)
 
     def plots(self, predictions: "np.ndarray", splits: "VisionSplits", part: Part) -> Iterator[tuple[str, "Figure"]]:
-        from pipelines import classify
+        from pipelines.evaluation import classification
         from pipelines.vision import plots
 
-        yield from classify.plots(splits.images(part).y, predictions, splits.classes)
+        yield from classification.plots(splits.images(part).y, predictions, splits.classes)
         yield "mistakes", plots.mistakes(splits.images(part), predictions, splits)
 
     def serve(self, model: "keras.Model", splits: "VisionSplits") -> Served:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pipelines import plan
-from pipelines.plan import Conv, Dense, Dropout, GlobalPool, Parallel, Plan, Residual, Shape
-from pipelines.specs import ConvSpec
+from pipelines.config.hyperparameters import ConvSpec
+from pipelines.networks import plan
+from pipelines.networks.plan import Conv, Dense, Dropout, GlobalPool, Parallel, Plan, Residual, Shape
 from pipelines.vision.pipeline import VisionSpec
 
 Stages: TypeAlias = dict[str, Plan]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import sources
 from pipelines.errors import DataError
+from pipelines.io import tables
 from pipelines.pipeline import Part
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def read(options: "VisionPipeline") -> Read:
         return _fashion_mnist()
     if data.startswith("tfds:"):
         return _tfds(data, options)
-    path = sources.existing(data, options.datasets, "vision")
+    path = tables.existing(data, options.datasets, "vision")
     if path.is_dir():
         return _idx_folder(path) if list(path.glob("*-ubyte*")) else _folder(path, options)
-    readers: dict[str, Callable[[Path, VisionPipeline], Read]] = {".npz": _npz, **dict.fromkeys(sources.TABLES, _table)}
+    readers: dict[str, Callable[[Path, VisionPipeline], Read]] = {".npz": _npz, **dict.fromkeys(tables.TABLES, _table)}
     if path.suffix.lower() not in readers:
         known = ", ".join(readers)
         raise DataError(f"{path}: expected a folder of images, a table of paths or an NPZ file ({known}). Received: {path.suffix!r}")
@@ -95,14 +95,14 @@ def _named(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Part, Ima
 def _tfds(data: str, options: "VisionPipeline") -> Read:
     import tensorflow_datasets as tfds
 
-    builder = sources.tfds_builder(data)
+    builder = tables.tfds_builder(data)
     if "image" not in builder.info.features or "label" not in builder.info.features:
         raise DataError(f"{data}: expected the features image and label. Found: {', '.join(builder.info.features)}")
     found = {
         part: [(image, int(label)) for image, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))]
-        for part, split in sources.tfds_parts(builder, data).items()
+        for part, split in tables.tfds_parts(builder, data).items()
     }
-    shown, hidden = sources.told({part: [label for _, label in pairs] for part, pairs in found.items()}, data)
+    shown, hidden = tables.told({part: [label for _, label in pairs] for part, pairs in found.items()}, data)
     names = tuple(builder.info.features["label"].names)
     stacked, notes = _same_size({part: found[part] for part in shown}, options)
     return Read(name=data, where=data, parts=_named(stacked, names), classes=names, notes=(*hidden, *notes))
@@ -132,14 +132,14 @@ def _same_size(parts: dict[Part, list[tuple[np.ndarray, int]]], options: "Vision
 
 def _folder(root: Path, options: "VisionPipeline") -> Read:
     """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`; hidden files and folders are passed over."""
-    below = sources.visible_folders(root)
-    parts = sources.part_folders(below)
+    below = tables.visible_folders(root)
+    parts = tables.part_folders(below)
     if "train" not in parts:
         parts = {"train": root}
     files: list[tuple[Part, Path, str]] = []
     for part, folder in parts.items():
-        for group in sources.visible_folders(folder):
-            images = sorted(path for path in group.rglob("*") if path.suffix.lower() in SUFFIXES and not sources.hidden(path, group))
+        for group in tables.visible_folders(folder):
+            images = sorted(path for path in group.rglob("*") if path.suffix.lower() in SUFFIXES and not tables.hidden(path, group))
             files += [(part, path, group.name) for path in images]
     if not files:
         kinds = " ".join(SUFFIXES)
@@ -158,9 +158,9 @@ def _folder(root: Path, options: "VisionPipeline") -> Read:
 
 def _table(path: Path, options: "VisionPipeline") -> Read:
     """Read a table with the columns path, label and perhaps split; paths are below the table's own folder."""
-    table = sources.read_table(path)
-    place = sources.find_column(table, options.path_column, PATHS, role="path", flag="--path-column", where=str(path))
-    label = sources.find_column(table, options.label_column, LABELS, role="label", flag="--label-column", where=str(path))
+    table = tables.read_table(path)
+    place = tables.find_column(table, options.path_column, PATHS, role="path", flag="--path-column", where=str(path))
+    label = tables.find_column(table, options.label_column, LABELS, role="label", flag="--label-column", where=str(path))
     if place is None or label is None:
         role, known = "path" if place is None else "label", ", ".join(map(str, table.columns))
         raise DataError(
@@ -169,9 +169,9 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
     missing = table[label].isna()
     if missing.any():
         raise DataError(f"{path}: line {int(missing.argmax()) + 2}: no label in column {label!r} ({int(missing.sum())} such rows)")
-    split = sources.find_column(table, "", sources.SPLIT_COLUMNS, role="split", flag="", where=str(path))
-    parts = sources.split_column(table, split, str(path))
-    labels = [sources.name_of(value) for value in table[label]]
+    split = tables.find_column(table, "", tables.SPLIT_COLUMNS, role="split", flag="", where=str(path))
+    parts = tables.split_column(table, split, str(path))
+    labels = [tables.name_of(value) for value in table[label]]
     return _from_files(path.stem, str(path), list(zip(parts, paths_in(table[place], path), labels, strict=True)), options)
 
 
@@ -323,11 +323,11 @@ def _npz(path: Path, options: "VisionPipeline") -> Read:
     parts = {}
     for name in arrays:
         kind, _, word = name.partition("_")
-        if kind == "x" and (not word or word in sources.PART_NAMES):
+        if kind == "x" and (not word or word in tables.PART_NAMES):
             target = f"y_{word}" if word else "y"
             if target not in arrays:
                 raise DataError(f"{path}: has {name} but no {target}. Its arrays: {', '.join(arrays)}")
-            parts[sources.PART_NAMES.get(word, "train")] = _checked(arrays[name], arrays[target], f"{path}: {name}", f"{path}: {target}")
+            parts[tables.PART_NAMES.get(word, "train")] = _checked(arrays[name], arrays[target], f"{path}: {name}", f"{path}: {target}")
     if "train" not in parts:
         raise DataError(f"{path}: expected the arrays x and y, or x_train and y_train. Found: {', '.join(arrays)}")
     shapes = {images.x.shape[1:] for images in parts.values()}

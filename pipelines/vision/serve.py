@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines import blocks, sources
 from pipelines.errors import DataError
+from pipelines.io import tables
+from pipelines.networks import blocks
 from pipelines.pipeline import Served
 from pipelines.vision import model, readers
 
@@ -84,10 +85,10 @@ def _images(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") ->
 
 def _files(path: Path, own: str) -> list[Path]:
     if path.is_file():
-        return _listed(path, own) if path.suffix.lower() in sources.TABLES else [path]
+        return _listed(path, own) if path.suffix.lower() in tables.TABLES else [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder. Expected an image, a folder of images, a table of paths, or an NPZ file with x")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES and not sources.hidden(file, path))
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES and not tables.hidden(file, path))
     if not files:
         raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
     return files
@@ -95,10 +96,10 @@ def _files(path: Path, own: str) -> list[Path]:
 
 def _listed(path: Path, own: str) -> list[Path]:
     if path.suffix.lower() == ".txt":
-        lines = [line.strip() for line in sources.decode(path).splitlines()]
+        lines = [line.strip() for line in tables.decode(path).splitlines()]
         return readers.paths_in([line for line in lines if line], path, first=1)
-    table = sources.read_table(path)
-    column = own if own in table else sources.find_column(table, "", readers.PATHS, role="path", flag="", where=str(path))
+    table = tables.read_table(path)
+    column = own if own in table else tables.find_column(table, "", readers.PATHS, role="path", flag="", where=str(path))
     if column is None and len(table.columns) == 1:
         column = str(table.columns[0])
     if column is None:

@@ -1,0 +1,123 @@
+"""A sweep as it goes: one live display on a terminal, one line a trial on a pipe."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from apps import rendering
+from tuning.search.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from tuning.search.ask_tell import Proposal
+    from tuning.search.scheduler import Trial
+
+
+@dataclass
+class _Running:
+    proposal: "Proposal"
+    epochs: int
+    epoch: int = 0
+    score: float | None = None
+    began: float = field(default_factory=time.monotonic)
+
+
+class SweepScreen(Progress):
+    """Shows running trials with their epochs, the best so far, what is left, and what failed."""
+
+    def __init__(self, screen: rendering.Screen, objective: str, *, seats: int = 1, max_seconds: float = float("inf")) -> None:
+        self._screen, self._objective, self._seats, self._max_seconds = screen, objective, seats, max_seconds
+        self._terminal = sys.stderr.isatty() and not screen.quiet
+        self._live: Live | None = None
+        self._running: dict[int, _Running] = {}
+        self._done: list[Trial] = []
+        self._best: Trial | None = None
+        self._total = 0
+        self._began = time.monotonic()
+        self._final = screen.on_epoch(0, objective)
+
+    def begun(self, run_id: str, trials: int) -> None:
+        self._total = trials
+        self._screen.say(f"sweep      {run_id[:8] or '(not tracked)'}")
+        if self._terminal:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(
+                console=Console(stderr=True, highlight=False), refresh_per_second=4, transient=True, get_renderable=self._shown
+            )
+            self._live.start()
+
+    def started(self, proposal: "Proposal", epochs: int) -> None:
+        self._running[proposal.number] = _Running(proposal, epochs)
+
+    def epoch(self, number: int, epoch: int, score: float) -> None:
+        if number in self._running:
+            self._running[number].epoch, self._running[number].score = epoch, score
+
+    def ended(self, trial: "Trial", best: "Trial | None") -> None:
+        self._running.pop(trial.number, None)
+        self._done.append(trial)
+        self._best = best
+        self._say(rendering.trial(trial, best, self._total, self._objective))
+
+    def said(self, text: str) -> None:
+        self._say(f"note       {text}")
+
+    def searched(self) -> None:
+        self.close()
+        self._screen.say("training   the winner in full")
+
+    def final_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        self._final(epoch, values)
+
+    def close(self) -> None:
+        """Give the terminal back, also after an error."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def _say(self, text: str) -> None:
+        if self._live:
+            self._live.console.print(text, markup=False, soft_wrap=True)
+        else:
+            self._screen.say(text)
+
+    def _shown(self) -> "Group":
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for number, one in sorted(self._running.items()):
+            score = f"{self._objective} {one.score:.4f}" if one.score is not None else "starting"
+            table.add_row(
+                f"  trial {number}", f"epoch {one.epoch}/{one.epochs}", score, rendering.watched(one.proposal.values), style="cyan"
+            )
+        return Group(Text(self._headline(), style="bold"), table)
+
+    def _headline(self) -> str:
+        parts = [f"{len(self._done)} of {self._total} trials"]
+        if self._best and self._best.score is not None:
+            parts.append(f"best {self._best.score:.4f} (trial {self._best.number}: {rendering.watched(self._best.values)})")
+        stopped = sum(bool(trial.saved) for trial in self._done)
+        failed = sum(trial.score is None for trial in self._done)
+        parts += [f"{stopped} stopped early"] if stopped else []
+        parts += [f"{failed} failed"] if failed else []
+        left = self._seconds_left()
+        return "  ".join([*parts, f"about {rendering.clock(left)} left" if left is not None else ""])
+
+    def _seconds_left(self) -> float | None:
+        """Return the seconds until the trials are over, by the mean of those that this process ran; None before the first."""
+        own = [trial.seconds for trial in self._done if not trial.replayed]
+        if not own:
+            return None
+        now = time.monotonic()
+        mean = sum(own) / len(own)
+        running = sum(max(0.0, mean - (now - one.began)) for one in self._running.values())
+        waiting = max(0, self._total - len(self._done) - len(self._running)) * mean
+        return min((running + waiting) / self._seats, self._began + self._max_seconds - now)

@@ -1,0 +1,94 @@
+"""The hyperparameters that domains share: one name everywhere, so that runs of different domains compare.
+
+A domain composes these into its own spec beside its architecture choice. No Keras here: the command line reads
+these classes for `--help`.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from pipelines.config.search_space import hyper
+
+Padding: TypeAlias = Literal["same", "valid", "causal"]
+Activation: TypeAlias = Literal["relu", "gelu", "silu", "elu", "leaky_relu", "tanh"]
+Pooling: TypeAlias = Literal["max", "average", "sum", "none"]
+GlobalPooling: TypeAlias = Literal["max", "average", "sum", "flatten"]
+Norm: TypeAlias = Literal["batch", "layer", "none"]
+Optimizer: TypeAlias = Literal["adamw", "adam", "sgd", "rmsprop"]
+
+Count: TypeAlias = Annotated[int, Ge(1)]
+Rate: TypeAlias = Annotated[float, Ge(0), Lt(1)]
+Penalty: TypeAlias = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvSpec:
+    """Convolutional blocks, in one dimension or two."""
+
+    filters: Count = hyper(32, "filters of the first block; later blocks have more")
+    kernel_size: Count = hyper(3, "extent of each convolution's kernel")
+    stride: Count = hyper(1, "stride of the first convolution of each block")
+    blocks: Count = hyper(3, "number of blocks: the depth")
+    padding: Padding = hyper("same", "same, valid (shrinks), or causal (sees only what came before)")
+    dilation: Count = hyper(1, "distance between the kernel's taps")
+    activation: Activation = hyper("relu", "activation after each convolution")
+    pooling: Pooling = hyper("max", "pooling between blocks")
+    pool_size: Count = hyper(2, "extent of that pooling")
+    norm: Norm = hyper("batch", "normalisation after each convolution")
+    spatial_dropout: Rate = hyper(0.0, "share of whole feature maps dropped after each convolution")
+    l1: Penalty = hyper(0.0, "L1 penalty on the kernels")
+    l2: Penalty = hyper(0.0, "L2 penalty on the kernels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentSpec:
+    """Recurrent layers."""
+
+    units: Count = hyper(64, "units of each recurrent layer")
+    layers: Count = hyper(1, "number of recurrent layers")
+    bidirectional: bool = hyper(False, "read the sequence in both directions")
+    dropout: Rate = hyper(0.0, "dropout between recurrent layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec:
+    """What turns features into an answer."""
+
+    pooling: GlobalPooling = hyper("max", "how the last feature maps become one vector")
+    units: Annotated[int, Ge(0)] = hyper(0, "units of a hidden dense layer; 0 leaves it out")
+    dropout: Rate = hyper(0.1, "dropout before the output layer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """How many epochs a training has when nobody says: so many that `examples` are seen, within `fewest` and `most`."""
+
+    examples: int
+    fewest: int
+    most: int
+
+    def of(self, num_examples: int) -> int:
+        """Return the epochs for so many training examples."""
+        return min(max(round(self.examples / max(1, num_examples)), self.fewest), self.most)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
+
+    passes: ClassVar[Passes] = Passes(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
+    waits: ClassVar[float] = 0.5  # automatic patience, as a share of the epochs
+
+    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
+    batch_size: Count = hyper(128, "examples per step")
+    learning_rate: Annotated[float, Gt(0), Le(10)] = hyper(4e-3, "peak learning rate")
+    optimizer: Optimizer = hyper("adamw", "optimizer")
+    weight_decay: Penalty = hyper(0.02, "decoupled weight decay (adamw)")
+    warmup: Rate = hyper(0.25, "share of the steps in which the learning rate rises")
+    patience: Annotated[int, Ge(0)] = hyper(0, "stop after so many epochs without a better validation score; 0: half of the epochs")
+    refit: bool = hyper(
+        False, "text, recommend: train again on train and val together for the epochs chosen on val; that is tested and served"
+    )
+    ema: Rate = hyper(0.0, "momentum of the weights' moving average that is validated and kept; 0: none")

@@ -1,0 +1,233 @@
+"""Trials on the machines of a Ray cluster: the search's brain stays here, Ray carries tasks out and news back.
+
+Each trial runs in an actor that keeps its TensorFlow for the next one. The data travels once, into Ray's object store;
+runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
+"""
+
+import contextlib
+import math
+import pickle
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipelines.errors import ApplineError, Outage, UsageError
+from tuning.execution.interface import RECYCLED, Brain, Patience
+from tuning.execution.trial import Outcome, Task, Work
+
+LOOK = 0.02  # seconds between looks at what has come back
+ANSWER = 10.0  # seconds for the cluster's address to answer
+STARTS = 5  # times that a trial is handed out before its actor is there: Ray may place it on a machine that has just died
+BEGUN = 0  # the epoch in whose place an actor says that a trial begins: its start and the data's way are over
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One actor, and the trial that runs there."""
+
+    actor: Any
+    trials: int = 0
+    task: Task | None = None
+    future: Any = None
+    began: float = math.inf  # until the actor says that it is there
+    since: float = 0.0
+    start_time: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether its trial waits for the actor: others may hold the cluster's CPUs."""
+        return self.task is not None and self.began == math.inf
+
+
+@dataclass
+class RayCluster:
+    """An executor with a seat for each CPU of the Ray cluster at `address`, also of those that join later."""
+
+    address: str
+    trial_seconds: float = math.inf
+    deterministic: bool = False
+    _seats: list[_Seat] = field(default_factory=list)
+    _not_begun: list[Task] = field(default_factory=list)  # whose actor died before it was there
+    _starts: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise UsageError('--cluster needs Ray: pip install ".[cluster]" in a checkout of appline') from error
+        try:
+            _reach(self.address)
+            ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ApplineError(f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head") from error
+        self._ray = ray
+        self._patience = Patience(self.trial_seconds)
+
+    @property
+    def seats(self) -> int:
+        """How many trials the cluster can run at a time."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def run(self, work: Work, brain: Brain) -> None:
+        from ray.exceptions import RayError
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._starts.clear()
+        # As bytes: an actor can read them only when it knows where this process finds its modules. In a list: else Ray would
+        # bring them anew for every trial.
+        data = [self._ray.put(pickle.dumps(work))]
+        # Here, where it lives as long as the brain does: on another machine it could be lost with that.
+        here = NodeAffinitySchedulingStrategy(node_id=self._ray.get_runtime_context().get_node_id(), soft=False)
+        news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        try:
+            while True:
+                self._hand_out(brain, data, news)
+                busy = [seat for seat in self._seats if seat.task]
+                if not busy:
+                    return
+                done, _ = self._ray.wait([seat.future for seat in busy], timeout=LOOK)
+                self._hear_epochs(news, brain)
+                for seat in busy:
+                    if seat.future in done:
+                        self._hear_end(seat, brain)
+                self._end_hanging(brain)
+        except RayError as error:
+            raise Outage(f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}") from error
+        finally:
+            with contextlib.suppress(RayError):
+                news.shutdown(force=True)
+
+    def close(self) -> None:
+        for seat in self._seats:
+            self._ray.kill(seat.actor)
+        self._seats.clear()
+        self._ray.shutdown()
+
+    def _hand_out(self, brain: Brain, data: Any, news: Any) -> None:
+        free = [seat for seat in self._seats if not seat.task]
+        while free and len(self._seats) > self.seats:  # a machine was lost: an idle actor must not hold the CPU that another waits for
+            self._drop(free.pop())
+        while free or len(self._seats) < self.seats:
+            task = self._not_begun.pop() if self._not_begun else brain.next_task()
+            if task is None:
+                if any(seat.waits for seat in self._seats):  # for a CPU that an idle actor may hold
+                    for seat in free:
+                        self._drop(seat)
+                return
+            self._starts[task.number] += 1
+            seat = free.pop() if free else self._seat()
+            if seat.trials >= RECYCLED:
+                self._drop(seat)
+                seat = self._seat()
+            seat.task, seat.trials, seat.start_time = task, seat.trials + 1, time.time()
+            seat.began, seat.since = math.inf, time.monotonic()
+            seat.future = seat.actor.trial.remote(data, pickle.dumps(task), news)
+
+    def _seat(self) -> _Seat:
+        made = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
+        seat = _Seat(made.remote(sys.path, self.deterministic))
+        self._seats.append(seat)
+        return seat
+
+    def _hear_epochs(self, news: Any, brain: Brain) -> None:
+        while not news.empty():
+            number, epoch, values = news.get()
+            seat = next((seat for seat in self._seats if seat.task and seat.task.number == number), None)
+            if seat is None or seat.task is None:
+                continue  # of a trial that was given up
+            now = time.monotonic()
+            if epoch == BEGUN:
+                seat.began = seat.since = now
+                continue
+            self._patience.epoch(now - seat.since)
+            seat.since = now
+            seat.actor.answer.remote(brain.reported(seat.task, epoch, values))
+
+    def _hear_end(self, seat: _Seat, brain: Brain) -> None:
+        from ray.exceptions import OutOfMemoryError, RayError
+
+        never_begun = seat.waits
+        task, seat.task = seat.task, None
+        assert task
+        try:
+            outcome = self._ray.get(seat.future)
+        except RayError as error:
+            self._drop(seat)
+            if never_begun and self._starts[task.number] < STARTS:
+                self._not_begun.append(task)
+                return
+            outcome = Outcome(
+                reason=f"its process on the cluster ended: {type(error).__name__}: {_last_line(error)}",
+                died=True,
+                out_of_memory=isinstance(error, OutOfMemoryError),
+                start_time=seat.start_time,
+                end_time=time.time(),
+            )
+        brain.ended(task, outcome)
+
+    def _end_hanging(self, brain: Brain) -> None:
+        now = time.monotonic()
+        for seat in [seat for seat in self._seats if seat.task and not seat.waits]:
+            if self._ray.wait([seat.future], timeout=0)[0]:  # it waits to be heard: this process was busy
+                continue
+            if reason := self._patience.over(seat.began, seat.since, now):
+                task, seat.task = seat.task, None
+                assert task
+                self._drop(seat)
+                brain.ended(task, replace(Outcome(reason=reason), start_time=seat.start_time, end_time=time.time()))
+
+    def _drop(self, seat: _Seat) -> None:
+        self._ray.kill(seat.actor)
+        self._seats.remove(seat)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1][:200]
+
+
+def _reach(address: str) -> None:
+    """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the like are Ray's to find."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), timeout=ANSWER).close()
+
+
+class _Actor:
+    """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another thread."""
+
+    def __init__(self, paths: list[str], deterministic: bool) -> None:
+        import queue
+
+        sys.path[:] = dict.fromkeys([*paths, *sys.path])
+        from tuning.training import runtime
+
+        runtime.use_threads(1)
+        runtime.import_tensorflow(deterministic=deterministic)
+        self._answers: queue.Queue[str] = queue.Queue()
+        self._data: Any = None
+        self._work: Any = None
+
+    def trial(self, data: list[Any], packed: bytes, news: Any) -> Outcome:
+        import ray
+
+        from tuning.execution.trial import run_trial
+
+        if data[0] != self._data:
+            self._data, self._work = data[0], pickle.loads(ray.get(data[0]))
+        task: Task = pickle.loads(packed)
+
+        news.put((task.number, BEGUN, {}))
+
+        def report(epoch: int, values: Any) -> str:
+            news.put((task.number, epoch, dict(values)))
+            return self._answers.get()
+
+        return run_trial(self._work, task, report)
+
+    def answer(self, reason: str) -> None:
+        self._answers.put(reason)

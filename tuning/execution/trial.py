@@ -1,0 +1,124 @@
+"""One trial as a pure function: what it is given decides what it answers, in this process, in another, on another machine."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipelines.pipeline import Objective, Pipeline, Splits
+
+if TYPE_CHECKING:
+    from tuning.training.fit import Fitted
+
+# What a trial is measured by beside its scores; each can be an objective (less is better) or be limited.
+COSTS: Mapping[str, str] = {
+    "cost/params": "weights",
+    "cost/mb": "megabytes of weights",
+    "cost/train_s": "seconds of the fit",
+    "cost/train_cpu_s": "CPU seconds of the fit",
+    "cost/latency_ms_p50": "milliseconds of one example through the network",
+}
+LATENCY = "cost/latency_ms_p50"
+
+# What a trial tells after each epoch; a text that comes back is the reason to stop there.
+Report: TypeAlias = Callable[[int, Mapping[str, float]], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What all trials of a sweep share. It is sent to each worker once."""
+
+    pipeline: Pipeline[Any, Any]
+    splits: Splits
+    objective: Objective
+    latency: bool = False  # whether the time of one answer is measured too
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One trial to run: a spec with the epochs and the batch size that it is to have, and the seed of everything random."""
+
+    number: int
+    spec: Any
+    seed: int
+    seconds: float = float("inf")  # it stops at the end of the epoch in which these are over
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a trial: its best score with curves and costs, or the reason why it has none."""
+
+    score: float | None = None
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best_epoch: int = 0
+    costs: Mapping[str, float] = field(default_factory=dict)
+    stopped: str = ""  # why it ended before its last epoch
+    reason: str = ""  # why it has no score
+    out_of_memory: bool = False
+    died: bool = False  # with its process: the trial may not be the cause
+    start_time: float = 0.0  # seconds since 1970
+    end_time: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        return len(self.history.get("loss", ()))
+
+
+def run_trial(work: Work, task: Task, report: Report | None = None) -> Outcome:
+    """Fit the network of `task` and return how good it became.
+
+    A failing trial is an answer too, with its reason: one bad point must not end a night's sweep.
+
+    Raises:
+        KeyboardInterrupt: the trial was interrupted and has no outcome.
+    """
+    from tuning.training.fit import Watch, fit
+
+    start = time.time()
+    watch = Watch(objective=work.objective, deadline=time.monotonic() + task.seconds, on_epoch=report)
+    try:
+        fitted = fit(work.pipeline, task.spec, work.splits, seed=task.seed, watch=watch)
+        costs = {} if fitted.interrupted else _costs(work, task, fitted)
+    except Exception as error:
+        return Outcome(
+            reason=f"{type(error).__name__}: {error}", out_of_memory=_is_out_of_memory(error), start_time=start, end_time=time.time()
+        )
+    if fitted.interrupted:
+        raise KeyboardInterrupt
+    return Outcome(
+        score=fitted.best_score,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        costs=costs,
+        stopped=fitted.stopped,
+        start_time=start,
+        end_time=time.time(),
+    )
+
+
+def smaller(task: Task) -> Task | None:
+    """Return the task with half its batch, to be tried once when memory ran out; None when there is no half."""
+    size = task.spec.train.batch_size
+    if size < 2 or task.attempt > 1:
+        return None
+    spec = dataclasses.replace(task.spec, train=dataclasses.replace(task.spec.train, batch_size=size // 2))
+    return dataclasses.replace(task, spec=spec, attempt=task.attempt + 1)
+
+
+def _costs(work: Work, task: Task, fitted: "Fitted") -> dict[str, float]:
+    from tuning.training.train import latency
+
+    params = fitted.model.count_params()
+    costs = {
+        "cost/params": params,
+        "cost/mb": params * 4 / 2**20,
+        "cost/train_s": fitted.seconds,
+        "cost/train_cpu_s": fitted.cpu_seconds,
+    }
+    return costs | ({LATENCY: latency(work.pipeline, task.spec, work.splits, fitted.model)} if work.latency else {})
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

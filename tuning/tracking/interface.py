@@ -1,0 +1,177 @@
+"""What a run is to the rest of the project, and the twins that record nothing.
+
+`tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` stands in for it where nothing should be kept (`--no-tracking`, tests).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pipelines.pipeline import Splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from tuning.tracking.saved_views import Leaderboard, SweepCharts
+
+Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
+Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Run(Protocol):
+    """One row of MLflow that is being written."""
+
+    id: str  # "" when nothing is recorded
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Write parameters; a value longer than 6,000 characters is cut, and says so."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Write tags, replacing those that were there."""
+
+    def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
+        """Write metrics of one step; summaries belong to step 0. Numbers that are none (NaN, inf) are named in the tag `not_finite`."""
+
+    def history(self, values: Mapping[str, Sequence[float]]) -> None:
+        """Write curves, one value an epoch, from step 1."""
+
+    def dataset(self, splits: Splits) -> None:
+        """Write which data the run saw: one input for each part, with its digest and count."""
+
+    def text(self, text: str, path: str) -> None:
+        """Keep `text` as the artifact `path`."""
+
+    def table(self, frame: "pd.DataFrame", path: str) -> None:
+        """Keep a table as the artifact `path`: CSV or Parquet, by its suffix."""
+
+    def figure(self, figure: "Figure", path: str) -> None:
+        """Keep a figure as the artifact `path`."""
+
+    def file(self, path: Path, folder: str = "") -> None:
+        """Keep a file that is on disk, in the artifact folder `folder`."""
+
+    def model(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what `Served.facts` will hold."""
+
+    def describe(self, markdown: str) -> None:
+        """Show `markdown` on the run's page."""
+
+    def finish(self, status: Status = "FINISHED", reason: str = "") -> None:
+        """End the run; a second call does nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A run that is already over, to be written at once. Times are seconds since 1970; curves run from step 1, metrics are summaries."""
+
+    name: str
+    role: Role
+    parent: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    status: Status = "FINISHED"
+    start_time: float
+    end_time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A run that was read back. Times are seconds since 1970; a metric has its last value; `end_time` is None while it runs."""
+
+    id: str
+    name: str
+    status: str
+    experiment: str
+    start_time: float
+    end_time: float | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class Tracker(Protocol):
+    """Where runs are kept: one experiment of one store."""
+
+    def start(
+        self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
+    ) -> Run:
+        """Begin a run, as a child of the run `parent` when that is given."""
+
+    def resume(self, run_id: str) -> Run:
+        """Go on with a run that was ended, such as an interrupted sweep: it is RUNNING again and belongs to this process."""
+
+    def record(self, record: Record) -> str:
+        """Write a run that is over, in one batch; return its id."""
+
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None:
+        """Write tags of a run that is over."""
+
+    def url(self, run_id: str) -> str:
+        """Return the address of a run's page."""
+
+    def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
+        """Return this experiment's runs (all experiments' with `everywhere`) by MLflow's filter language, newest first."""
+
+    def curve(self, run_id: str, metric: str) -> list[float]:
+        """Return the values of a metric by epoch, from the first."""
+
+    def sweep_view(self, charts: "SweepCharts") -> str:
+        """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
+
+    def leaderboard_view(self, board: "Leaderboard") -> str:
+        """Save the table that compares this experiment's models with their baselines; return the path of its page in the UI."""
+
+
+class NullRun:
+    """A run that is written nowhere."""
+
+    id = ""
+
+    def params(self, values: Mapping[str, object]) -> None: ...
+    def tags(self, values: Mapping[str, str]) -> None: ...
+    def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None: ...
+    def history(self, values: Mapping[str, Sequence[float]]) -> None: ...
+    def dataset(self, splits: Splits) -> None: ...
+    def text(self, text: str, path: str) -> None: ...
+    def table(self, frame: "pd.DataFrame", path: str) -> None: ...
+    def figure(self, figure: "Figure", path: str) -> None: ...
+    def file(self, path: Path, folder: str = "") -> None: ...
+    def model(self, path: Path, facts: Mapping[str, Any]) -> None: ...
+    def describe(self, markdown: str) -> None: ...
+    def finish(self, status: Status = "FINISHED", reason: str = "") -> None: ...
+
+
+class NullTracker:
+    """A tracker that keeps nothing."""
+
+    def start(
+        self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
+    ) -> NullRun:
+        return NullRun()
+
+    def resume(self, run_id: str) -> NullRun:
+        return NullRun()
+
+    def record(self, record: Record) -> str:
+        return ""
+
+    def tag(self, run_id: str, values: Mapping[str, str]) -> None: ...
+
+    def url(self, run_id: str) -> str:
+        return ""
+
+    def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
+        return []
+
+    def curve(self, run_id: str, metric: str) -> list[float]:
+        return []
+
+    def sweep_view(self, charts: "SweepCharts") -> str:
+        return ""
+
+    def leaderboard_view(self, board: "Leaderboard") -> str:
+        return ""
