@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from pipelines.config import files as config_files
-from pipelines.config.search_space import Domain, Hyperparameter, Space, find, hyperparameters, parse_domain, replace
+from pipelines.config.search_space import Dimension, Hyperparameter, Space, find, hyperparameters, parse_dimension, replace
 from pipelines.errors import UsageError
 from pipelines.pipeline import AnyPipeline
 
@@ -111,21 +111,21 @@ def _shortcut(name: str, one: Hyperparameter) -> click.Option:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolved:
+class ResolvedCommand:
     """What flags, environment and config files come to, and where each value that is no default came from."""
 
     pipeline: AnyPipeline
     spec: Any
-    domains: Mapping[str, Domain]
+    dimensions: Mapping[str, Dimension]
     options: Mapping[str, Any]  # the command's own flags
     origins: Mapping[str, tuple[object, str]]  # key: (value, where it came from)
 
     @property
     def space(self) -> Space[Any]:
-        return self.pipeline.space(self.spec, self.domains)
+        return self.pipeline.space(self.spec, self.dimensions)
 
 
-def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyPipeline | None = None) -> Resolved:
+def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyPipeline | None = None) -> ResolvedCommand:
     """Bring a command's values together; `base` is a pipeline whose options stand in for the defaults.
 
     Raises:
@@ -170,20 +170,20 @@ def resolve(context: click.Context, pipeline_type: type[AnyPipeline], base: AnyP
         pipeline = dataclasses.replace(base, **{name: value for name, value in chosen.items() if name in given})
     else:
         pipeline = pipeline_type(**chosen)
-    return Resolved(
+    return ResolvedCommand(
         pipeline=pipeline,
         spec=replace(pipeline_type.spec_type(), hyper_values),
-        domains=_domains(pipeline_type, hyper_values, searches, only=bool(values.get("only_search"))),
+        dimensions=_domains(pipeline_type, hyper_values, searches, only=bool(values.get("only_search"))),
         options={name: value for name, value in values.items() if name not in fields},
         origins=origins,
     )
 
 
-def _domains(pipeline_type: type[AnyPipeline], fixed: Iterable[str], searches: Mapping[str, str], *, only: bool) -> dict[str, Domain]:
+def _domains(pipeline_type: type[AnyPipeline], fixed: Iterable[str], searches: Mapping[str, str], *, only: bool) -> dict[str, Dimension]:
     """Return what is searched: the domain's own space without what is fixed, widened by `searches`."""
     known = hyperparameters(pipeline_type.spec_type)
-    domains = {} if only else {key: domain for key, domain in pipeline_type.search.items() if key not in fixed}
-    return domains | {key: parse_domain(find(known, key), text) for key, text in searches.items()}
+    dimensions = {} if only else {key: domain for key, domain in pipeline_type.search.items() if key not in fixed}
+    return dimensions | {key: parse_dimension(find(known, key), text) for key, text in searches.items()}
 
 
 def _pairs(texts: Iterable[str], word: str) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from click.core import ParameterSource
 from apps import click_options, progress_display, rendering
 from pipelines.config.search_space import hyperparameters
 from pipelines.errors import DataError, UsageError
-from pipelines.pipeline import AnyPipeline, Served
+from pipelines.pipeline import AnyPipeline, ServingModel
 from tuning.training import runtime
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         name=options["run_name"],
     )
     _tell_data(screen, splits)
-    screen.say(f"searching  {len(space.domains)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.domains.items()))
+    screen.say(
+        f"searching  {len(space.dimensions)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.dimensions.items())
+    )
     with contextlib.closing(executor):
         if options["dry_run"]:
             from tuning.search.estimate import estimate
@@ -128,7 +130,7 @@ def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
         tracker = _tracker(resolved, splits)
         sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
         with contextlib.closing(
-            progress_display.SweepScreen(screen, objectives[0].name, seats=executor.seats, max_seconds=max_seconds)
+            progress_display.SweepScreen(screen, objectives[0].name, slots=executor.slots, max_seconds=max_seconds)
         ) as progress:
             found = run_sweep(resolved.pipeline, space, sweep, tracker, splits=splits, executor=executor, progress=progress)
     screen.result(rendering.swept(found, resolved.options["tracking_uri"]), found.plain())
@@ -149,7 +151,7 @@ def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
     splits = resolved.pipeline.load()
     _tell_data(screen, splits)
     part = resolved.options["part"]
-    network = resolved.pipeline.recall(served, splits)
+    network = resolved.pipeline.restore_network(served, splits)
     scores = resolved.pipeline.score(resolved.pipeline.predict(network, splits, part), splits, part)
     if part == "val" and row and row.params.get("train.refit") == "True":
         screen.say("note       this network was trained on val too (train.refit): what it was before is in its run's val/ metrics")
@@ -169,7 +171,7 @@ def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
 
     served = _served(context, row)
     _require_domain(served, pipeline_type)
-    answers = pd.concat([pipeline_type.answer(served, source) for source in options["inputs"]], ignore_index=True)
+    answers = pd.concat([pipeline_type.predict_raw(served, source) for source in options["inputs"]], ignore_index=True)
     if options["output"]:
         path = Path(options["output"])
         answers.to_parquet(path) if path.suffix.lower() == ".parquet" else answers.to_csv(path, index=False)
@@ -254,11 +256,11 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) and given else tuple(given)
 
 
-def _screen(resolved: click_options.Resolved) -> rendering.Screen:
+def _screen(resolved: click_options.ResolvedCommand) -> rendering.Screen:
     return rendering.Screen(quiet=resolved.options["quiet"], json=resolved.options["json"])
 
 
-def _tell_origins(screen: rendering.Screen, resolved: click_options.Resolved) -> None:
+def _tell_origins(screen: rendering.Screen, resolved: click_options.ResolvedCommand) -> None:
     """Say only what differs from the defaults, and where it came from."""
     for key, (value, where) in resolved.origins.items():
         if where != "command line" and value not in (None, "", False):
@@ -272,7 +274,7 @@ def _tell_data(screen: rendering.Screen, splits: "Splits") -> None:
         screen.say(f"note       {note}")
 
 
-def _tracker(resolved: click_options.Resolved, splits: "Splits") -> "Tracker":
+def _tracker(resolved: click_options.ResolvedCommand, splits: "Splits") -> "Tracker":
     from tuning.tracking.interface import NullTracker
     from tuning.tracking.mlflow_tracker import open_tracker
 
@@ -308,7 +310,7 @@ def _row_of(context: click.Context) -> "Row | None":
     return find_run(run, uri=context.params["tracking_uri"])
 
 
-def _served(context: click.Context, row: "Row | None") -> Served:
+def _served(context: click.Context, row: "Row | None") -> ServingModel:
     import tempfile
 
     from tuning.training.train import read_model
@@ -321,7 +323,7 @@ def _served(context: click.Context, row: "Row | None") -> Served:
         return read_model(download(row.id, "model/model.keras", Path(folder), uri=context.params["tracking_uri"]))
 
 
-def _require_domain(served: Served, pipeline_type: type[AnyPipeline]) -> None:
+def _require_domain(served: ServingModel, pipeline_type: type[AnyPipeline]) -> None:
     if served.facts["domain"] != pipeline_type.domain:
         raise UsageError(f"This is a {served.facts['domain']} model. Use: appline {served.facts['domain']} ...")
 
@@ -337,9 +339,9 @@ def _pipeline_of(pipeline_type: type[AnyPipeline], params: Mapping[str, str]) ->
     return pipeline_type(**given)
 
 
-def _gate(context: click.Context, resolved: click_options.Resolved, report: "Report") -> None:
+def _gate(context: click.Context, resolved: click_options.ResolvedCommand, report: "Report") -> None:
     if resolved.options["gate"] and report.lift and report.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {report.lift.rival}", err=True)
+        click.echo(f"gate       failed: the network is worse than {report.lift.baseline}", err=True)
         context.exit(GATE_FAILED)
 
 

@@ -11,28 +11,28 @@ import click
 
 from apps import progress_display, rendering
 from pipelines import pipeline_class
-from pipelines.config.search_space import Choice, Domain, Scalar, replace
+from pipelines.config.search_space import Choice, Dimension, Scalar, replace
 from tuning.execution.local_workers import LocalWorkers, count_workers
 from tuning.training import runtime
 
 if TYPE_CHECKING:
     from tuning.execution.interface import Executor
-    from tuning.search.sweep import Swept
+    from tuning.search.sweep import SweepResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class Short:
+class DemoSweep:
     """A sweep that ends within about a minute on two cores."""
 
     domain: str
     trials: int
     trial_epochs: int
     fixed: Mapping[str, Scalar]
-    searched: Mapping[str, Domain]
+    searched: Mapping[str, Dimension]
 
 
 DEMOS = (
-    Short(
+    DemoSweep(
         domain="vision",
         trials=8,
         trial_epochs=4,
@@ -44,7 +44,7 @@ DEMOS = (
             "architecture": Choice(("vgg", "resnet")),
         },
     ),
-    Short(
+    DemoSweep(
         domain="text",
         trials=4,
         trial_epochs=2,  # in one, the network learns too little by itself for its settings to matter
@@ -55,7 +55,7 @@ DEMOS = (
             "conv.filters": Choice((16, 32)),
         },
     ),
-    Short(
+    DemoSweep(
         domain="recommend",
         trials=4,
         trial_epochs=1,
@@ -66,7 +66,7 @@ DEMOS = (
             "conv.filters": Choice((16, 32)),
         },
     ),
-    Short(
+    DemoSweep(
         domain="forecast",
         trials=4,
         trial_epochs=1,
@@ -96,7 +96,7 @@ def run_demo(folder: Path) -> None:
     click.echo("Compare the runs in MLflow: make ui   (or: appline ui)")
 
 
-def _run(short: Short, folder: Path, screen: rendering.Screen, executor: "Executor") -> "Swept":
+def _run(short: DemoSweep, folder: Path, screen: rendering.Screen, executor: "Executor") -> "SweepResult":
     from tuning.search.sweep import Sweep, run_sweep
     from tuning.tracking.mlflow_tracker import open_tracker
 
@@ -118,5 +118,5 @@ def _run(short: Short, folder: Path, screen: rendering.Screen, executor: "Execut
         open_tracker(f"{short.domain}/{splits.dataset}", root=folder / "mlruns"),
         splits=splits,
         executor=executor,
-        progress=progress_display.SweepScreen(screen, objective.name, seats=executor.seats),
+        progress=progress_display.SweepScreen(screen, objective.name, slots=executor.slots),
     )

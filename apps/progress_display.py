@@ -29,8 +29,8 @@ class _Running:
 class SweepScreen(Progress):
     """Shows running trials with their epochs, the best so far, what is left, and what failed."""
 
-    def __init__(self, screen: rendering.Screen, objective: str, *, seats: int = 1, max_seconds: float = float("inf")) -> None:
-        self._screen, self._objective, self._seats, self._max_seconds = screen, objective, seats, max_seconds
+    def __init__(self, screen: rendering.Screen, objective: str, *, slots: int = 1, max_seconds: float = float("inf")) -> None:
+        self._screen, self._objective, self._slots, self._max_seconds = screen, objective, slots, max_seconds
         self._terminal = sys.stderr.isatty() and not screen.quiet
         self._live: Live | None = None
         self._running: dict[int, _Running] = {}
@@ -120,4 +120,4 @@ class SweepScreen(Progress):
         mean = sum(own) / len(own)
         running = sum(max(0.0, mean - (now - one.began)) for one in self._running.values())
         waiting = max(0, self._total - len(self._done) - len(self._running)) * mean
-        return min((running + waiting) / self._seats, self._began + self._max_seconds - now)
+        return min((running + waiting) / self._slots, self._began + self._max_seconds - now)

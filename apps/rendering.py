@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tuning.search.estimate import Estimate
     from tuning.search.scheduler import Trial
-    from tuning.search.sweep import Swept
+    from tuning.search.sweep import SweepResult
     from tuning.training.train import Report
 
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
@@ -104,8 +104,14 @@ def leaderboard(report: "Report") -> str:
     rows: list[list[object]] = [
         ["network", *[number(report.test.get(name)) for name in names], f"{report.cost['params']:,.0f}", f"{report.cost['train_s']:.1f}"]
     ]
-    rows += [[rival.name, *[number(rival.test.get(name)) for name in names], "", f"{rival.seconds:.1f}"] for rival in report.rivals]
-    order = [0, *sorted(range(1, len(rows)), key=lambda at: report.rivals[at - 1].test[head], reverse=report.headline.direction == "max")]
+    rows += [
+        [baseline.name, *[number(baseline.test.get(name)) for name in names], "", f"{baseline.seconds:.1f}"]
+        for baseline in report.baselines
+    ]
+    order = [
+        0,
+        *sorted(range(1, len(rows)), key=lambda at: report.baselines[at - 1].test[head], reverse=report.headline.direction == "max"),
+    ]
     arrow = "higher" if report.headline.direction == "max" else "lower"
     title = f"{report.domain} / {report.dataset}: test scores ({head}: {arrow} is better)"
     return table(["model", *names, "weights", "train s"], [rows[at] for at in order], title=title)
@@ -149,7 +155,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
-def swept(found: "Swept", store: str = "") -> str:
+def swept(found: "SweepResult", store: str = "") -> str:
     """Return the end of a sweep: the winner, what was found, and the final run; `store` as in `report`."""
     from tuning.reports.run_card import levels
 

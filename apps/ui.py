@@ -20,7 +20,7 @@ from types import FrameType
 from typing import IO, Any
 
 from pipelines.errors import ApplineError
-from tuning.tracking.local_store import Store, find_store, knock
+from tuning.tracking.local_store import Store, check_server, find_store
 from tuning.tracking.saved_views import newest_page
 
 HOST = "127.0.0.1"  # MLflow has no login
@@ -37,7 +37,7 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
     """
     store = find_store(uri_or_root)
     if store.served:
-        knock(store.uri)
+        check_server(store.uri)
         print(store.uri + (open_at or _newest(store.uri)))
         return
     if store.database and not store.database.exists():

@@ -28,7 +28,7 @@ loaded = time.perf_counter() - began
 spec = pipeline.spec_type()
 keras.utils.set_random_seed(1)
 network = pipeline.build(spec, splits)
-trainable = pipeline.trainable(network, spec, splits)
+trainable = pipeline.training_model(network, spec, splits)
 optimizer = keras.optimizers.AdamW(spec.train.learning_rate)
 trainable.compile(optimizer=optimizer, steps_per_execution=32, **pipeline.compile_arguments(spec, splits))
 batches = pipeline.batches(splits, "train", spec, training=True)

@@ -41,7 +41,7 @@ def main() -> None:
         mean = ranks[cases.target > 0].mean()
         print(f"{name:<28}{len(cases) / statistics.median(taken):>10,.0f} users/s   mean rank {mean:,.1f}", flush=True)
 
-    for name, chosen in splits.rivals.items():
+    for name, chosen in splits.baselines.items():
         one = chosen.settings.fit(splits, splits.known("val"))
         show(name, lambda one=one: baselines.predict(one, splits, "val")[:, 0])
     network = pipeline.build(pipeline.spec_type(), splits)

@@ -117,10 +117,10 @@ def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) 
     from tuning.search.ask_tell import Searcher
     from tuning.search.early_stopping import stopper
     from tuning.search.progress import Progress
-    from tuning.search.scheduler import Budget, Conductor
+    from tuning.search.scheduler import Budget, SweepScheduler
     from tuning.tracking.interface import NullRun, NullTracker
 
-    class Curves(Conductor):
+    class Curves(SweepScheduler):
         curves: dict[int, list[float]]
         first: dict[int, float]
         _at: dict[int, list[float]]

@@ -23,9 +23,9 @@ def reports(domain: str, flags: list[str], seeds: int) -> tuple[list[dict[str, A
 
 
 def show(reports: list[dict[str, Any]], network: str, metrics: tuple[str, ...]) -> None:
-    """Print network and rivals with mean and standard error of each test metric, and the verdicts."""
+    """Print network and baselines with mean and standard error of each test metric, and the verdicts."""
     rows = {network: [one["test"] for one in reports]}
-    rows |= {rival: [one["baselines"][rival] for one in reports] for rival in reports[0]["baselines"]}
+    rows |= {baseline: [one["baselines"][baseline] for one in reports] for baseline in reports[0]["baselines"]}
     for row, scores in rows.items():
         print(f"    {row:30} " + ", ".join(f"{metric} {_bar([one.get(metric, float('nan')) for one in scores])}" for metric in metrics))
     verdicts = Counter(f"{one['lift']['verdict']} {one['lift']['over']}" for one in reports)

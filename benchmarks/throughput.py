@@ -17,7 +17,7 @@ def hand_written(pipeline: Any, splits: Any, spec: Any) -> float:
     import keras
     import tensorflow as tf
 
-    model = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    model = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
     model.compile(keras.optimizers.AdamW(1e-3), **pipeline.compile_arguments(spec, splits))
     x, y = splits.train.x.astype("float32"), keras.utils.to_categorical(splits.train.y, len(splits.classes))
     data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(y)).batch(spec.train.batch_size).prefetch(2)

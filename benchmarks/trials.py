@@ -1,4 +1,4 @@
-"""Short trials: appline's sweep against a raw build-compile-fit loop and stock KerasTuner, the same 30 networks on digits.
+"""DemoSweep trials: appline's sweep against a raw build-compile-fit loop and stock KerasTuner, the same 30 networks on digits.
 
     python -m benchmarks.trials
 
@@ -58,7 +58,7 @@ def model_of(pipeline: Any, splits: Any, base: Any, kernel_size: int, stride: in
     from pipelines.config.search_space import replace
 
     spec = replace(base, {"conv.kernel_size": kernel_size, "conv.stride": stride, "conv.filters": filters})
-    model = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    model = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
     model.compile(keras.optimizers.AdamW(spec.train.learning_rate), **pipeline.compile_arguments(spec, splits))
     return model
 

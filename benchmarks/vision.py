@@ -39,8 +39,8 @@ def main() -> None:
         minutes = (time.perf_counter() - began) / 60
         test = found["test"]
         print(f"{name}: accuracy {test['accuracy']:.4f}, AUC {test.get('auc', float('nan')):.4f}, {minutes:.1f} min", flush=True)
-        for rival, scores in found["baselines"].items():
-            print(f"    {rival}: accuracy {scores['accuracy']:.4f}, AUC {scores.get('auc', float('nan')):.4f}")
+        for baseline, scores in found["baselines"].items():
+            print(f"    {baseline}: accuracy {scores['accuracy']:.4f}, AUC {scores.get('auc', float('nan')):.4f}")
         lift = found["lift"]
         print(f"    {lift['verdict']} {lift['over']}: {lift['mean']:+.4f} [{lift['low']:+.4f}, {lift['high']:+.4f}]")
         print(f"    published: {PUBLISHED[name]}", flush=True)

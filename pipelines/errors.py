@@ -26,7 +26,7 @@ class DataError(ApplineError):
     exit_code = 3
 
 
-class Outage(ApplineError):
+class ExternalFailure(ApplineError):
     """Something outside failed that a run relies on: MLflow's store, a cluster, the disk."""
 
     sweep_id = ""  # of the sweep that it broke, which `--resume` takes up again

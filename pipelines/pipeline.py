@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pipelines.config.hyperparameters import TrainSpec
-from pipelines.config.search_space import Domain, Scalar, Space
+from pipelines.config.search_space import Dimension, Scalar, Space
 from pipelines.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Splits(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple rival: its predictions in the form that the network's have, and what it cost."""
+    """A simple baseline: its predictions in the form that the network's have, and what it cost."""
 
     name: str
     predictions: Mapping[Part, "np.ndarray"]
@@ -85,7 +85,7 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class ServingModel:
     """A model for its user: raw input in, answers out. `facts` is plain data (JSON) that answering needs.
 
     `notes` are sentences on what was made of the network after its fit.
@@ -111,13 +111,13 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     domain: ClassVar[str]
     spec_type: ClassVar[type[Any]]
     # What `tune` searches when nothing else is said, and when a key matters at all (see `Space.conditions`).
-    search: ClassVar[Mapping[str, Domain]]
+    search: ClassVar[Mapping[str, Dimension]]
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = MappingProxyType({})
     # Points that a search tries early: what is known to be good for one architecture or another.
     presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ()
     # Metrics that Keras reports for the validation part while it fits; the first is the default objective.
     objectives: ClassVar[tuple[Objective, ...]]
-    # What `judged_by` returns unless the data decides.
+    # What `headline_metric` returns unless the data decides.
     headline: ClassVar[Objective]
     datasets: ClassVar[Mapping[str, str]]  # names that `--data` knows, with what they are
 
@@ -132,13 +132,13 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         """Return the objective called `name`, or the default one for this data."""
         return self.objective(name)
 
-    def judged_by(self, splits: Sp) -> Objective:
+    def headline_metric(self, splits: Sp) -> Objective:
         """Return the metric of `score` in which model and baselines are compared; `losses` averages to it, or to 1 minus it."""
         return self.headline
 
-    def space(self, base: Spec, domains: Mapping[str, Domain]) -> Space[Spec]:
-        """Return the space of `domains` around `base`, with this domain's conditions."""
-        return Space(base=base, domains=domains, conditions=self.conditions)
+    def space(self, base: Spec, dimensions: Mapping[str, Dimension]) -> Space[Spec]:
+        """Return the space of `dimensions` around `base`, with this domain's conditions."""
+        return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
     @abstractmethod
     def load(self) -> Sp:
@@ -160,11 +160,11 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     def build(self, spec: Spec, splits: Sp) -> "keras.Model":
         """Return the network, functional and not compiled: what is fitted inside `trainable` and later served."""
 
-    def answers(self, model: "keras.Model", inputs: Any) -> Any:
+    def serving_call(self, model: "keras.Model", inputs: Any) -> Any:
         """Return what `model` says to a batch of inputs when it is served: how long that takes is the latency."""
         return model(inputs, training=False)
 
-    def trainable(self, model: "keras.Model", spec: Spec, splits: Sp) -> "keras.Model":
+    def training_model(self, model: "keras.Model", spec: Spec, splits: Sp) -> "keras.Model":
         """Return the model that is fitted: `model` with what only training sees, such as augmentation, around it."""
         return model
 
@@ -172,7 +172,7 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         """Return the fits of a training, in order."""
         return (Phase(name="fit", epochs=train.epochs, learning_rate=train.learning_rate),)
 
-    def enter(self, phase: Phase, model: "keras.Model", spec: Spec) -> None:
+    def on_phase_start(self, phase: Phase, model: "keras.Model", spec: Spec) -> None:
         """Prepare `model` for `phase`: freeze or thaw layers."""
 
     @abstractmethod
@@ -183,13 +183,13 @@ class Pipeline(ABC, Generic[Spec, Sp]):
     def batches(self, splits: Sp, part: Part, spec: Spec, *, training: bool) -> "tf.data.Dataset":
         """Return batches of `(inputs, targets)`; with `training`, shuffled anew each epoch by `self.seed`."""
 
-    def settle(self, model: "keras.Model", splits: Sp, like: "keras.Model | None" = None) -> None:
+    def calibrate(self, model: "keras.Model", splits: Sp, like: "keras.Model | None" = None) -> None:
         """Choose on val what no gradient learns, such as the weight of a closed form beside `model`, and keep it inside `model`.
 
         With `like`, a network of the same spec, its choice is taken over: `model` may have learned from val.
         """
 
-    def joined(self, splits: Sp) -> Sp:
+    def merge_train_val(self, splits: Sp) -> Sp:
         """Return splits whose train holds val too; everything numbered (classes, tokens, items) keeps its number.
 
         Raises:
@@ -211,7 +211,7 @@ class Pipeline(ABC, Generic[Spec, Sp]):
 
     @abstractmethod
     def baselines(self, splits: Sp) -> Iterator[Baseline]:
-        """Yield the simple rivals, fitted on train, their own settings chosen on val."""
+        """Yield the simple baselines, fitted on train, their own settings chosen on val."""
 
     @abstractmethod
     def table(self, predictions: "np.ndarray", splits: Sp, part: Part) -> "pd.DataFrame":
@@ -222,11 +222,11 @@ class Pipeline(ABC, Generic[Spec, Sp]):
         """Yield named figures that show what the model does and where it errs."""
 
     @abstractmethod
-    def serve(self, model: "keras.Model", splits: Sp) -> Served:
+    def serve(self, model: "keras.Model", splits: Sp) -> ServingModel:
         """Return the model that takes what a user has and gives an answer with labels."""
 
     @abstractmethod
-    def recall(self, served: Served, splits: Sp) -> "keras.Model":
+    def restore_network(self, served: ServingModel, splits: Sp) -> "keras.Model":
         """Return what `predict` takes with `splits`: the network inside a served model, or the model whole where its own
         tokens and closed forms must answer.
 
@@ -236,7 +236,7 @@ class Pipeline(ABC, Generic[Spec, Sp]):
 
     @classmethod
     @abstractmethod
-    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
         """Return answers as a table for raw input: a file, a folder, an array or a table.
 
         Raises:

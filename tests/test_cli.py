@@ -210,7 +210,7 @@ def test_a_hyperparameter_with_a_flag_of_its_own_is_fixed_by_it(tmp_path: Path) 
     given = ["--config", str(tmp_path / "c.yaml"), "--architecture", "gru", "--start-from", "none", "--epochs", "3"]
     found = click_options.resolve(command.make_context("tune", given), TextPipeline)
     assert (found.spec.architecture, found.spec.start_from, found.spec.train.epochs) == ("gru", "none", 3)
-    assert not {"architecture", "start_from", "train.epochs"} & found.domains.keys()
+    assert not {"architecture", "start_from", "train.epochs"} & found.dimensions.keys()
 
 
 def test_an_interrupted_training_says_what_is_kept_and_where(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -
         Listener([line_task(1), line_task(2), line_task(3, "raises")]),
     )
     ray = RayCluster(cluster.address)
-    assert ray.seats == 2
+    assert ray.slots == 2
     ray.run(WORK, there)
     ray.close()
     InProcess().run(WORK, here)

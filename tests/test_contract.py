@@ -17,7 +17,7 @@ import pytest
 from apps import click_options
 from pipelines import DOMAINS, pipeline_class
 from pipelines.config import files as config_files
-from pipelines.config.search_space import Choice, Domain, Space, flatten, hyperparameters, replace
+from pipelines.config.search_space import Choice, Dimension, Space, flatten, hyperparameters, replace
 from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import PARTS, Pipeline
 from tests.samples import small_log, small_series, small_texts
@@ -28,7 +28,7 @@ from tuning.training.fit import Watch, fit
 from tuning.training.train import read_model, train, write_model
 
 AnyPipeline = Pipeline[Any, Any]
-WIDER: dict[str, Domain] = {
+WIDER: dict[str, Dimension] = {
     "start_from": Choice(("none",)),
     "conv.stride": Choice((1, 2)),
     "conv.padding": Choice(("same", "causal")),
@@ -91,10 +91,10 @@ def test_the_default_spec_is_a_point_of_its_own_space(pipeline: AnyPipeline, spl
 def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: AnyPipeline, splits: Any) -> None:
     """So a limit on size is kept before anything is built."""
     known, rng = hyperparameters(pipeline.spec_type), np.random.default_rng(0)
-    domains = {**pipeline.search, **{key: domain for key, domain in WIDER.items() if key in known}}
+    dimensions = {**pipeline.search, **{key: domain for key, domain in WIDER.items() if key in known}}
     architectures = get_args(known["architecture"].type) if "architecture" in known else ()
     specs = [replace(pipeline.spec_type(), {"architecture": name}) for name in architectures]
-    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), domains=domains).draw(rng)) for _ in range(10)]
+    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), dimensions=dimensions).draw(rng)) for _ in range(10)]
     counted = 0
     for spec in specs:
         with suppress(ImpossibleSpec):
@@ -138,20 +138,20 @@ def test_validation_batches_hold_every_example_in_order(pipeline: AnyPipeline, s
 
 def test_losses_average_to_the_headline(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
     predictions = pipeline.predict(network, splits, "test")
-    judge = pipeline.judged_by(splits)
+    judge = pipeline.headline_metric(splits)
     headline = pipeline.score(predictions, splits, "test")[judge.name]
     mean = pipeline.losses(predictions, splits, "test").mean()
     assert mean == pytest.approx(1 - headline if judge.direction == "max" else headline, rel=1e-3)
 
 
 def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
-    rivals = [significance.rival(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
+    baselines = [significance.score_baseline(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
     its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
-    assert rivals
-    # A rival's name stands in the name of a metric, and MLflow allows nothing else there.
-    assert all(re.fullmatch(r"[\w .:/-]+", f"{rival.name}/{metric}") for rival in rivals for metric in its)
-    assert all(set(rival.test) == set(its) for rival in rivals)
-    assert significance.strongest(rivals, pipeline.judged_by(splits)) in rivals
+    assert baselines
+    # A baseline's name stands in the name of a metric, and MLflow allows nothing else there.
+    assert all(re.fullmatch(r"[\w .:/-]+", f"{baseline.name}/{metric}") for baseline in baselines for metric in its)
+    assert all(set(baseline.test) == set(its) for baseline in baselines)
+    assert significance.strongest(baselines, pipeline.headline_metric(splits)) in baselines
 
 
 def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits:
     served = read_model(tmp_path / "model.keras")
     assert served.facts["domain"] == pipeline.domain
     assert json.loads(json.dumps(served.facts)) == served.facts
-    again = pipeline.predict(pipeline.recall(served, splits), splits, "test")
+    again = pipeline.predict(pipeline.restore_network(served, splits), splits, "test")
     assert np.allclose(again, pipeline.predict(network, splits, "test"), rtol=1e-3, atol=1e-4)
 
 
@@ -199,5 +199,5 @@ def test_a_training_reports_scores_beside_its_baselines(pipeline: AnyPipeline, s
     report = train(pipeline, spec, NullTracker(), splits=splits)
     plain = json.loads(json.dumps(report.plain()))
     assert plain["lift"]["verdict"] in ("beats", "ties", "loses to")
-    assert set(plain["baselines"]) == {rival.name for rival in report.rivals}
+    assert set(plain["baselines"]) == {baseline.name for baseline in report.baselines}
     assert plain["cost"]["params"] > 0

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.errors import UsageError
-from tuning.training.distribute import even, strategy
+from tuning.training.distribute import drop_uneven_batch, strategy
 
 PROGRAM = """
 import json, sys
@@ -50,10 +50,10 @@ def test_a_batch_that_devices_cannot_share_evenly_is_refused_and_a_shorter_last_
         return tf.data.Dataset.from_tensor_slices((np.zeros((count, 1)), np.zeros((count, 1)))).batch(size)
 
     with pytest.raises(UsageError, match=r"cannot share a batch of 15 examples evenly.*to a multiple of 2$"):
-        even(batches(64, 15), batches(64, 15), Two())
+        drop_uneven_batch(batches(64, 15), batches(64, 15), Two())
     with pytest.raises(UsageError, match=r"a batch of 97 examples evenly.*to a multiple of 2 below 97"):
-        even(batches(97, 128), batches(97, 128), Two())
-    assert [len(x) for x, _ in even(batches(97, 32), batches(97, 32), Two())] == [32, 32, 32]
+        drop_uneven_batch(batches(97, 128), batches(97, 128), Two())
+    assert [len(x) for x, _ in drop_uneven_batch(batches(97, 32), batches(97, 32), Two())] == [32, 32, 32]
 
 
 def test_one_device_is_refused() -> None:

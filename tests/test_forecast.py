@@ -16,7 +16,7 @@ from pipelines.forecast import calibration, scoring, windows
 from pipelines.forecast.pipeline import ForecastPipeline
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 
 ARCHITECTURES = ("conv", "linear", "lstm", "gru", "nhits", "patch_transformer")
 SMALL = replace(
@@ -69,12 +69,14 @@ def predictions(pipeline: ForecastPipeline, splits: ForecastSplits, trained: ker
 
 
 @pytest.fixture(scope="module")
-def served(pipeline: ForecastPipeline, splits: ForecastSplits, trained: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Served:
+def served(
+    pipeline: ForecastPipeline, splits: ForecastSplits, trained: keras.Model, tmp_path_factory: pytest.TempPathFactory
+) -> ServingModel:
     """Saved and loaded again."""
     made = pipeline.serve(trained, splits)
     path = tmp_path_factory.mktemp("served") / "model.keras"
     made.model.save(path)
-    return Served(model=keras.saving.load_model(path, compile=False), facts=json.loads(json.dumps(made.facts)))
+    return ServingModel(model=keras.saving.load_model(path, compile=False), facts=json.loads(json.dumps(made.facts)))
 
 
 # ------------------------------------------------------------------------------------------------- windows
@@ -270,9 +272,9 @@ def history(splits: ForecastSplits, window: int) -> pd.DataFrame:
 
 
 def test_a_saved_model_answers_in_the_targets_units_as_predict_does(
-    served: Served, splits: ForecastSplits, predictions: np.ndarray
+    served: ServingModel, splits: ForecastSplits, predictions: np.ndarray
 ) -> None:
-    answer = ForecastPipeline.answer(served, history(splits, 40))
+    answer = ForecastPipeline.predict_raw(served, history(splits, 40))
     assert list(answer.columns[:4]) == ["unique_id", "ds", "mean", "q0.025"]
     assert answer["mean"].to_numpy() == pytest.approx(predictions[40, :, 0], rel=1e-4)
     assert answer["q0.5"].to_numpy() == pytest.approx(predictions[40, :, 1 + MEDIAN], rel=1e-4)
@@ -280,42 +282,42 @@ def test_a_saved_model_answers_in_the_targets_units_as_predict_does(
     assert (np.diff(answer.filter(like="q0").to_numpy(), axis=1) >= 0).all()
 
 
-def test_a_long_history_calibrates_the_intervals_anew(served: Served, splits: ForecastSplits) -> None:
+def test_a_long_history_calibrates_the_intervals_anew(served: ServingModel, splits: ForecastSplits) -> None:
     table = history(splits, 40)
-    long, short = ForecastPipeline.answer(served, table), ForecastPipeline.answer(served, table.iloc[-48 - 12 :])
+    long, short = ForecastPipeline.predict_raw(served, table), ForecastPipeline.predict_raw(served, table.iloc[-48 - 12 :])
     assert long["mean"].to_numpy() == pytest.approx(short["mean"].to_numpy(), rel=1e-4)
     assert not np.allclose(long["q0.95"], short["q0.95"])
 
 
-def test_a_series_never_seen_is_scaled_by_its_own_window(served: Served, splits: ForecastSplits) -> None:
+def test_a_series_never_seen_is_scaled_by_its_own_window(served: ServingModel, splits: ForecastSplits) -> None:
     table = history(splits, 40)
     table = table.assign(unique_id="new", y=50 * table["y"])
-    answer = ForecastPipeline.answer(served, table)
+    answer = ForecastPipeline.predict_raw(served, table)
     assert answer["mean"].between(50 * 8, 50 * 12).all()
 
 
-def test_too_short_a_history_is_refused(served: Served, splits: ForecastSplits) -> None:
+def test_too_short_a_history_is_refused(served: ServingModel, splits: ForecastSplits) -> None:
     with pytest.raises(DataError, match=r"series 'a' has 47 rows of history\. Expected 48 or more"):
-        ForecastPipeline.answer(served, history(splits, 40).iloc[-47 - 12 :])
+        ForecastPipeline.predict_raw(served, history(splits, 40).iloc[-47 - 12 :])
 
 
-def test_a_missing_covariate_is_refused(served: Served, splits: ForecastSplits) -> None:
+def test_a_missing_covariate_is_refused(served: ServingModel, splits: ForecastSplits) -> None:
     with pytest.raises(DataError, match="lacks what the model was trained with: wind"):
-        ForecastPipeline.answer(served, history(splits, 40).drop(columns="wind"))
+        ForecastPipeline.predict_raw(served, history(splits, 40).drop(columns="wind"))
 
 
-def test_an_untold_future_is_refused(served: Served, splits: ForecastSplits) -> None:
+def test_an_untold_future_is_refused(served: ServingModel, splits: ForecastSplits) -> None:
     with pytest.raises(DataError, match=r"weekend of 'a' is not told for 2024-01") as error:
-        ForecastPipeline.answer(served, history(splits, 40).iloc[:-1])
+        ForecastPipeline.predict_raw(served, history(splits, 40).iloc[:-1])
     assert error.value.exit_code == 3
 
 
 def test_recall_gives_the_network_back_and_refuses_other_windows(
-    pipeline: ForecastPipeline, served: Served, splits: ForecastSplits, predictions: np.ndarray
+    pipeline: ForecastPipeline, served: ServingModel, splits: ForecastSplits, predictions: np.ndarray
 ) -> None:
-    assert pipeline.predict(pipeline.recall(served, splits), splits, "test") == pytest.approx(predictions, rel=1e-4)
+    assert pipeline.predict(pipeline.restore_network(served, splits), splits, "test") == pytest.approx(predictions, rel=1e-4)
     with pytest.raises(DataError, match="--horizon"):
-        pipeline.recall(served, dataclasses.replace(splits, horizon=6))
+        pipeline.restore_network(served, dataclasses.replace(splits, horizon=6))
 
 
 # ------------------------------------------------------------------------------------------------- for people

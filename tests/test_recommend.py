@@ -12,7 +12,7 @@ from scipy import sparse
 
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 from pipelines.recommend import blend, stack, training
 from pipelines.recommend.closed import scores_of
 from pipelines.recommend.pipeline import RecommendPipeline
@@ -38,10 +38,10 @@ def splits(pipeline: RecommendPipeline) -> RecommendSplits:
 
 
 @pytest.fixture(scope="module")
-def served(pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory) -> Served:
+def served(pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
     path = tmp_path_factory.mktemp("model") / "model.keras"
     network = fit(pipeline, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
-    pipeline.settle(network, splits)
+    pipeline.calibrate(network, splits)
     write_model(pipeline.serve(network, splits), path)
     return read_model(path)
 
@@ -142,7 +142,7 @@ def test_cases_are_batched_no_wider_than_their_own_histories(tmp_path: Path) -> 
 
 def test_a_target_that_train_does_not_hold_costs_no_loss(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     spec = replace(RecommendSpec(), SMALL)
-    learner = pipeline.trainable(pipeline.build(spec, splits), spec, splits)
+    learner = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
     scores = np.random.default_rng(0).normal(size=(2, splits.num_items + 1)).astype(np.float32)
     warm, cold = np.asarray([[3, 1], [5, 2]], np.int32), np.asarray([[3, 1], [0, 2]], np.int32)
     losses = [float(learner.compute_loss(y=y, y_pred=scores[: len(y)], training=False)) for y in (warm[:1], warm, cold)]
@@ -163,16 +163,16 @@ def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: Recommen
 
 def test_a_start_from_nothing_is_not_blended(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     alone = shaken(pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits))
-    blend.settle(alone, splits)
+    blend.calibrate(alone, splits)
     assert not blend.start_of(alone).closed
 
 
 def test_a_network_that_knows_nothing_has_little_say(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
     noise = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
-    blend.settle(noise, splits)
+    blend.calibrate(noise, splits)
     start = blend.start_of(noise)
     assert start.network < 0.1 * sum(one["weight"] for one in start.closed.values())
-    best = max(1 - one.loss for one in splits.rivals.values())
+    best = max(1 - one.loss for one in splits.baselines.values())
     assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= 0.95 * best
 
 
@@ -181,7 +181,7 @@ def test_the_weights_of_a_blend_are_chosen_without_test(pipeline: RecommendPipel
     blind = splits.only("test", np.arange(len(splits.cases("test"))) < 1)
     chosen = []
     for each in (splits, blind):
-        blend.settle(network, each)
+        blend.calibrate(network, each)
         chosen.append(blend.start_of(network).choice())
     assert chosen[0] == chosen[1]
 
@@ -206,7 +206,7 @@ def test_where_memory_is_short_the_weights_are_chosen_on_users_at_random(
     monkeypatch.setattr(stack, "weights", lambda scores, target, seen: heard.append(target) or real(scores, target, seen))
     few = 4 * 6 * (splits.num_items + 1) * 10  # bytes of ten cases with the scores of the network and five closed forms
     monkeypatch.setattr("pipelines.recommend.scoring.IN_MEMORY", few)
-    blend.settle(shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits)), splits)
+    blend.calibrate(shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits)), splits)
     all_targets = splits.judged.cases("val").target
     assert len(heard[0]) == 10
     assert not np.array_equal(heard[0], all_targets[all_targets > 0][:10])
@@ -216,22 +216,22 @@ def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
     pipeline: RecommendPipeline, splits: RecommendSplits
 ) -> None:
     spec = replace(RecommendSpec(), SMALL)
-    first, again = (shaken(pipeline.build(spec, some)) for some in (splits, splits.joined()))
-    blend.start_of(first).settle(0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}})
-    blend.settle(again, splits, like=first)
+    first, again = (shaken(pipeline.build(spec, some)) for some in (splits, splits.merge_train_val()))
+    blend.start_of(first).calibrate(0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}})
+    blend.calibrate(again, splits, like=first)
     assert blend.start_of(again).choice() == blend.start_of(first).choice()
 
 
 def test_joined_splits_hold_val_in_train_and_ask_the_same_test(splits: RecommendSplits) -> None:
-    joined = splits.joined()
+    joined = splits.merge_train_val()
     assert joined.sizes()["train"] == splits.sizes()["train"] + int((splits.part == 1).sum())
     assert np.array_equal(joined.known("val"), splits.known("test"))
     assert np.array_equal(joined.histories("test"), splits.histories("test"))
     assert joined.items == splits.items
 
 
-def test_the_saved_file_scores_as_the_evaluation_does(served: Served, pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
-    network = pipeline.recall(served, splits)
+def test_the_saved_file_scores_as_the_evaluation_does(served: ServingModel, pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+    network = pipeline.restore_network(served, splits)
     cases = splits.cases("test")
     start = blend.start_of(network)
     assert start.closed, "chosen on val when it was trained, and kept in the file"
@@ -244,8 +244,8 @@ def test_the_saved_file_scores_as_the_evaluation_does(served: Served, pipeline: 
     assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
 
 
-def test_a_user_gets_ten_new_items_with_titles_and_scores(served: Served, splits: RecommendSplits) -> None:
-    answers = RecommendPipeline.answer(served, np.asarray(["u3"]))
+def test_a_user_gets_ten_new_items_with_titles_and_scores(served: ServingModel, splits: RecommendSplits) -> None:
+    answers = RecommendPipeline.predict_raw(served, np.asarray(["u3"]))
     assert list(answers.columns) == ["row", "user", "place", "item", "title", "score", "note"]
     had = {splits.items[item - 1] for item in splits.item[splits.user == splits.users.index("u3") + 1]}
     assert not had & set(answers["item"])
@@ -253,34 +253,34 @@ def test_a_user_gets_ten_new_items_with_titles_and_scores(served: Served, splits
     assert answers["score"].is_monotonic_decreasing
 
 
-def test_a_history_is_answered_without_a_user(served: Served) -> None:
-    answers = RecommendPipeline.answer(served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]}))
+def test_a_history_is_answered_without_a_user(served: ServingModel) -> None:
+    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]}))
     assert not {"i1", "i2", "i3"} & set(answers["item"][:10])
     assert set(answers["note"][10:]) == {"1 unknown item passed over"}
 
 
 @pytest.mark.parametrize("cell", ["i1;i2", "i1, i2", "i1 i2"])
-def test_items_of_a_history_may_stand_between_other_marks(served: Served, cell: str) -> None:
-    found, expected = (RecommendPipeline.answer(served, pd.DataFrame({"history": [one]})) for one in (cell, "i1|i2"))
+def test_items_of_a_history_may_stand_between_other_marks(served: ServingModel, cell: str) -> None:
+    found, expected = (RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]})) for one in (cell, "i1|i2"))
     pd.testing.assert_frame_equal(found, expected)
 
 
-def test_a_stranger_gets_what_is_popular_and_a_note(served: Served) -> None:
-    answers = RecommendPipeline.answer(served, np.asarray(["nobody"]))
+def test_a_stranger_gets_what_is_popular_and_a_note(served: ServingModel) -> None:
+    answers = RecommendPipeline.predict_raw(served, np.asarray(["nobody"]))
     assert set(answers["note"]) == {"unknown user; nothing known: popular items"}
     users = pd.Series(chain.from_iterable(served.facts["histories"])).value_counts()
     assert answers["score"].tolist() == pytest.approx((users.head(10) / len(served.facts["users"])).tolist(), abs=1e-4)
 
 
-def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(served: Served, tmp_path: Path) -> None:
+def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(served: ServingModel, tmp_path: Path) -> None:
     (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfu3\r\n")
     (tmp_path / "latin.txt").write_bytes("é\nu3\n".encode("latin-1"))
-    assert set(RecommendPipeline.answer(served, tmp_path / "marked.txt")["note"]) == {""}
-    assert RecommendPipeline.answer(served, tmp_path / "latin.txt")["user"].unique().tolist() == ["é", "u3"]
+    assert set(RecommendPipeline.predict_raw(served, tmp_path / "marked.txt")["note"]) == {""}
+    assert RecommendPipeline.predict_raw(served, tmp_path / "latin.txt")["user"].unique().tolist() == ["é", "u3"]
 
 
-def test_a_history_may_be_a_list(served: Served) -> None:
-    listed, joined = (RecommendPipeline.answer(served, pd.DataFrame({"history": [one]})) for one in (["i1", "i2"], "i1|i2"))
+def test_a_history_may_be_a_list(served: ServingModel) -> None:
+    listed, joined = (RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]})) for one in (["i1", "i2"], "i1|i2"))
     pd.testing.assert_frame_equal(listed, joined)
 
 
@@ -290,11 +290,11 @@ def test_ratings_are_answered_for_pairs_within_their_range(pipeline: RecommendPi
     network = fit(rated, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=rated.objective_for(splits))).model
     write_model(rated.serve(network, splits), tmp_path / "model.keras")
     asked = pd.DataFrame({"user": ["u1", "nobody"], "item": ["i1", "i99"]})
-    answers = RecommendPipeline.answer(read_model(tmp_path / "model.keras"), asked)
+    answers = RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), asked)
     assert answers["rating"].between(1, 5).all()
     assert answers["note"].tolist() == ["", "unknown user; unknown item"]
     with pytest.raises(DataError, match="columns user and item"):
-        RecommendPipeline.answer(read_model(tmp_path / "model.keras"), asked[["user"]])
+        RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), asked[["user"]])
 
 
 def test_to_rate_every_rating_of_train_is_learned_from(pipeline: RecommendPipeline) -> None:

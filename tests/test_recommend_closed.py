@@ -262,33 +262,37 @@ def test_the_table_names_users_targets_and_the_best(splits: RecommendSplits) -> 
     assert len(table) == 5
 
 
-# ------------------------------------------------------------------------------------------------- rivals
+# ------------------------------------------------------------------------------------------------- baselines
 
 
 def test_rivals_come_in_order_with_predictions_and_settings(tmp_path: Path) -> None:
     splits = load(chain(users=12), tmp_path)
-    rivals = list(baselines.baselines(splits))
-    assert [rival.name for rival in rivals] == ["popularity", "item-kNN", "recency item-kNN", "Markov", "EASE"]
-    assert all(rival.predictions[part].shape == (len(splits.cases(part)), 1 + scoring.TOP) for rival in rivals for part in baselines.SCORED)
-    assert set(rivals[3].params) == {"window", "decay", "row_power", "column_power"}
-    chain_follows = scoring.score(rivals[3].predictions["test"], splits, "test")["ndcg_10"]
-    assert chain_follows > scoring.score(rivals[0].predictions["test"], splits, "test")["ndcg_10"]
+    computed = list(baselines.baselines(splits))
+    assert [baseline.name for baseline in computed] == ["popularity", "item-kNN", "recency item-kNN", "Markov", "EASE"]
+    assert all(
+        baseline.predictions[part].shape == (len(splits.cases(part)), 1 + scoring.TOP)
+        for baseline in computed
+        for part in baselines.SCORED
+    )
+    assert set(computed[3].params) == {"window", "decay", "row_power", "column_power"}
+    chain_follows = scoring.score(computed[3].predictions["test"], splits, "test")["ndcg_10"]
+    assert chain_follows > scoring.score(computed[0].predictions["test"], splits, "test")["ndcg_10"]
 
 
 def test_ease_is_left_out_where_it_would_take_too_much_memory(splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MOST_EASE_ITEMS", 5)
-    assert "EASE" not in {rival.name for rival in baselines.baselines(splits)}
+    assert "EASE" not in {baseline.name for baseline in baselines.baselines(splits)}
 
 
 def test_rivals_of_ratings_are_means(tmp_path: Path) -> None:
     splits = load(chain(users=10, each=10), tmp_path, task="rate")
-    rivals = {rival.name: rival for rival in baselines.baselines(splits)}
-    assert list(rivals) == ["global mean", "biases"]
+    computed = {baseline.name: baseline for baseline in baselines.baselines(splits)}
+    assert list(computed) == ["global mean", "biases"]
     known = splits.rating[splits.known("test")].mean()
-    assert rivals["global mean"].predictions["test"] == pytest.approx(known)
+    assert computed["global mean"].predictions["test"] == pytest.approx(known)
 
 
 def test_settings_are_chosen_without_test(tmp_path: Path) -> None:
     splits = load(chain(users=12), tmp_path)
     blind = splits.only("test", np.zeros(12, bool))
-    assert {name: one.settings for name, one in splits.rivals.items()} == {name: one.settings for name, one in blind.rivals.items()}
+    assert {name: one.settings for name, one in splits.baselines.items()} == {name: one.settings for name, one in blind.baselines.items()}

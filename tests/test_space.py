@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from pipelines.config.hyperparameters import ConvSpec, TrainSpec
-from pipelines.config.search_space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_domain, replace
+from pipelines.config.search_space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_dimension, replace
 from pipelines.errors import UsageError
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
 
@@ -59,16 +59,16 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(key: str, value: o
 
 def test_domains_are_read_from_text() -> None:
     known = hyperparameters(VisionSpec)
-    assert parse_domain(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
-    assert parse_domain(known["train.learning_rate"], "1e-4..1e-2:log") == Range(1e-4, 1e-2, log=True)
-    assert parse_domain(known["conv.filters"], "8..64").whole
+    assert parse_dimension(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
+    assert parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log") == Range(1e-4, 1e-2, log=True)
+    assert parse_dimension(known["conv.filters"], "8..64").whole
 
 
 @pytest.mark.parametrize("text", ["7..3", "3,3", "1..2:lg", "same..valid"])
 def test_a_domain_that_makes_no_sense_is_refused(text: str) -> None:
     key = "conv.padding" if "same" in text else "conv.kernel_size"
     with pytest.raises(UsageError):
-        parse_domain(hyperparameters(VisionSpec)[key], text)
+        parse_dimension(hyperparameters(VisionSpec)[key], text)
 
 
 def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
@@ -83,7 +83,7 @@ def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
 
 
 def test_a_grid_lists_every_point_once() -> None:
-    space = Space(base=Tiny(), domains={"kind": Choice(("a", "b")), "conv.filters": Range(1, 3)})
+    space = Space(base=Tiny(), dimensions={"kind": Choice(("a", "b")), "conv.filters": Range(1, 3)})
     points = list(space.grid())
     assert len(points) == space.count() == 6
     assert points[0] == {"kind": "a", "conv.filters": 1}

@@ -18,7 +18,7 @@ def curve(rule: Stopper, number: int, scores: list[float]) -> int:
 
 def test_asha_judges_at_epochs_two_six_and_eighteen_and_keeps_the_best_third() -> None:
     rule = stopper("asha", ACCURACY)
-    assert [curve(rule, number, [0.5 + number / 100] * 20) for number in (1, 2)] == [0, 0], "the first ones have no rivals"
+    assert [curve(rule, number, [0.5 + number / 100] * 20) for number in (1, 2)] == [0, 0], "the first ones have no baselines"
     assert curve(rule, 3, [0.9] * 20) == 0
     assert curve(rule, 4, [0.1] * 20) == 2
     assert curve(rule, 5, [0.2, 0.95, 0.95, 0.95, 0.95, 0.2] * 3) == 0, "the best score so far counts, not the last"

@@ -13,23 +13,23 @@ from typing import Any
 import psutil
 import pytest
 
-from pipelines.config.search_space import Choice, Domain, replace
-from pipelines.errors import ApplineError, Outage, UsageError
+from pipelines.config.search_space import Choice, Dimension, replace
+from pipelines.errors import ApplineError, ExternalFailure, UsageError
 from pipelines.pipeline import Objective
 from tests.tiny import LinePipeline, LineSpec, LineSplits
-from tuning.execution.interface import Brain, InProcess
+from tuning.execution.interface import InProcess, TrialScheduler
 from tuning.execution.trial import Outcome, Work, run_trial
 from tuning.search import constraints
 from tuning.search.estimate import estimate
 from tuning.search.progress import Progress
 from tuning.search.scheduler import Trial
-from tuning.search.sweep import Sweep, SweepInterrupted, Swept, run_sweep, sweep_objectives
+from tuning.search.sweep import Sweep, SweepInterrupted, SweepResult, run_sweep, sweep_objectives
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.provenance import PROCESS
 
 PIPELINE = LinePipeline()
-DOMAINS: dict[str, Domain] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
+DOMAINS: dict[str, Dimension] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     return open_tracker("line/line", root=tmp_path_factory.mktemp("store") / "mlruns")
 
 
-def sweep(tracker: MlflowTracker | NullTracker, domains: dict[str, Domain] = DOMAINS, **options: object) -> Swept:
+def sweep(tracker: MlflowTracker | NullTracker, dimensions: dict[str, Dimension] = DOMAINS, **options: object) -> SweepResult:
     progress, executor = options.pop("progress", None), options.pop("executor", None)
     chosen = Sweep(**{"objectives": (PIPELINE.objective(),), "trials": 3, "trial_epochs": 2, "tuner": "random", **options})  # type: ignore[arg-type]
-    return run_sweep(PIPELINE, PIPELINE.space(LineSpec(), domains), chosen, tracker, progress=progress, executor=executor)  # type: ignore[arg-type]
+    return run_sweep(PIPELINE, PIPELINE.space(LineSpec(), dimensions), chosen, tracker, progress=progress, executor=executor)  # type: ignore[arg-type]
 
 
 class Stop(Progress):
@@ -51,7 +51,7 @@ class Stop(Progress):
             raise KeyboardInterrupt
 
 
-def scores(found: Swept) -> list[float | None]:
+def scores(found: SweepResult) -> list[float | None]:
     return [trial.score for trial in found.trials]
 
 
@@ -133,7 +133,7 @@ def disk() -> Iterator[FullDisk]:
 
 def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, disk: FullDisk) -> None:
     undisturbed = sweep(NullTracker(), trials=4)
-    with pytest.raises(Outage, match=r"MLflow at sqlite:.*failed") as broken:
+    with pytest.raises(ExternalFailure, match=r"MLflow at sqlite:.*failed") as broken:
         sweep(tracker, trials=4, progress=disk)
     assert "\n" not in str(broken.value)
     disk.mend()
@@ -288,15 +288,15 @@ def test_a_budget_of_epochs_starts_no_trial_that_does_not_fit(tracker: MlflowTra
 
 @pytest.mark.slow
 def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(tracker: MlflowTracker) -> None:
-    domains: dict[str, Domain] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
+    dimensions: dict[str, Dimension] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
     options: dict[str, object] = {"trials": 5, "trial_epochs": 4, "tuner": "grid", "early_stop": "asha"}
-    whole = sweep(NullTracker(), domains, **options)
+    whole = sweep(NullTracker(), dimensions, **options)
     assert {1e-6, 2e-6} <= {trial.values["train.learning_rate"] for trial in whole.trials if trial.saved}
     assert whole.saved > 0
     assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
     with pytest.raises(SweepInterrupted) as stopped:
-        sweep(tracker, domains, progress=Stop(), **options)
-    resumed = sweep(tracker, domains, resume=stopped.value.run_id, **options)
+        sweep(tracker, dimensions, progress=Stop(), **options)
+    resumed = sweep(tracker, dimensions, resume=stopped.value.run_id, **options)
     assert [trial.epochs for trial in resumed.trials] == [trial.epochs for trial in whole.trials]
     assert scores(resumed) == pytest.approx(scores(whole))
 
@@ -308,7 +308,7 @@ class Unlucky:
         self.fits, self.deaths = fits, deaths
         self.sizes: list[int] = []
 
-    def run(self, work: Work, brain: Brain) -> None:
+    def run(self, work: Work, brain: TrialScheduler) -> None:
         while task := brain.next_task():
             self.sizes.append(task.spec.train.batch_size)
             if task.spec.train.batch_size > self.fits:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.config.search_space import Choice, replace
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.networks.custom_layers import Corrected
+from pipelines.networks.custom_layers import ResidualLogits
 from pipelines.text import blend, closed
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
@@ -97,13 +97,13 @@ def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPi
 
 
 def test_training_hides_the_start_of_some_texts_and_answers_never_do() -> None:
-    layer = Corrected(hidden=0.5)
+    layer = ResidualLogits(hidden=0.5)
     start, nothing = np.ones((1000, 3), np.float32), np.zeros((1000, 3), np.float32)
     seen = np.asarray(layer(start, nothing, training=True))
     assert set(seen.sum(axis=1).tolist()) == {0, 3}, "a text's start is hidden whole"
     assert seen[:, 0].mean() == pytest.approx(0.5, abs=0.1)
     assert (np.asarray(layer(start, nothing)) == 1).all()
-    assert (np.asarray(Corrected(hidden=0)(start, nothing, training=True)) == 1).all()
+    assert (np.asarray(ResidualLogits(hidden=0)(start, nothing, training=True)) == 1).all()
 
 
 def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeline: TextPipeline, splits: TextSplits) -> None:
@@ -120,14 +120,14 @@ def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeli
     for weights in ([1, 1], [1, 0], [0, 1]):
         layer.shares.assign(weights)
         losses[tuple(weights)] = log_loss()
-    pipeline.settle(network, splits)
+    pipeline.calibrate(network, splits)
     start, own = np.asarray(layer.shares)
     assert log_loss() < min(losses.values())
     assert start > 1, "of a few easy texts, an answer may be surer than logistic regression is"
     assert own < 0.2, "what knows nothing counts for little"
 
     again = pipeline.build(replace(TextSpec(), SMALL), splits)
-    pipeline.settle(again, splits, like=network)
+    pipeline.calibrate(again, splits, like=network)
     other = blend.corrected(again)
     assert other
     assert np.array_equal(other.shares, layer.shares)
@@ -137,7 +137,7 @@ def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeli
 def test_a_network_that_starts_from_nothing_answers_alone(pipeline: TextPipeline, splits: TextSplits) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "start_from": "none"}), splits)
     before = pipeline.predict(network, splits, "val")
-    pipeline.settle(network, splits)
+    pipeline.calibrate(network, splits)
     assert np.array_equal(pipeline.predict(network, splits, "val"), before)
     assert pipeline.serve(network, splits).notes == ()
 
@@ -174,7 +174,7 @@ def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_p
     texts = ["lovely tea", "awful soup 🍜", 'a "quoted", text']
     pd.DataFrame({"review": texts, "other": 1}).to_csv(tmp_path / "new.csv", index=False)
     (tmp_path / "new.txt").write_text("\n".join(texts) + "\n")
-    answers = [TextPipeline.answer(served, source) for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))]
+    answers = [TextPipeline.predict_raw(served, source) for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))]
     assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
     for other in answers[1:]:
         pd.testing.assert_frame_equal(answers[0], other)
@@ -184,21 +184,21 @@ def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: P
     served = read_model(saved)
     (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbflovely tea\n")
     (tmp_path / "latin.txt").write_bytes("un café\n".encode("latin-1"))
-    assert TextPipeline.answer(served, tmp_path / "marked.txt")["text"].tolist() == ["lovely tea"]
-    assert TextPipeline.answer(served, tmp_path / "latin.txt")["text"].tolist() == ["un café"]
-    assert TextPipeline.answer(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == ["lovely tea"]
+    assert TextPipeline.predict_raw(served, tmp_path / "marked.txt")["text"].tolist() == ["lovely tea"]
+    assert TextPipeline.predict_raw(served, tmp_path / "latin.txt")["text"].tolist() == ["un café"]
+    assert TextPipeline.predict_raw(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == ["lovely tea"]
 
 
 def test_every_line_has_an_answer_blank_ones_too(saved: Path, tmp_path: Path) -> None:
     served = read_model(saved)
     (tmp_path / "new.TXT").write_text("lovely tea\n\nawful soup\n\n")
-    assert TextPipeline.answer(served, tmp_path / "new.TXT")["text"].tolist() == ["lovely tea", "", "awful soup"]
+    assert TextPipeline.predict_raw(served, tmp_path / "new.TXT")["text"].tolist() == ["lovely tea", "", "awful soup"]
 
 
 def test_a_first_text_is_not_taken_for_the_name_of_a_column(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("lovely tea\nawful soup\n")
     with pytest.raises(DataError, match="its first line looks like a text"):
-        TextPipeline.answer(read_model(saved), tmp_path / "new.csv")
+        TextPipeline.predict_raw(read_model(saved), tmp_path / "new.csv")
 
 
 def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a_saved_model(
@@ -227,10 +227,10 @@ def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_closed_form(
     there = exchanged.load()
     assert there.vocabulary != splits.vocabulary
     served = read_model(saved)
-    chances = exchanged.predict(exchanged.recall(served, there), there, "test")
-    assert np.allclose(chances, TextPipeline.answer(served, there.texts("test"))[["p(bad)", "p(good)"]], atol=1e-5)
+    chances = exchanged.predict(exchanged.restore_network(served, there), there, "test")
+    assert np.allclose(chances, TextPipeline.predict_raw(served, there.texts("test"))[["p(bad)", "p(good)"]], atol=1e-5)
     right = [
-        one.score(one.predict(one.recall(served, its), its, "test"), its, "test")["accuracy"]
+        one.score(one.predict(one.restore_network(served, its), its, "test"), its, "test")["accuracy"]
         for one, its in ((pipeline, splits), (exchanged, there))
     ]
     assert right[0] > 0.7
@@ -241,9 +241,9 @@ def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None
     served = read_model(saved)
     pd.DataFrame({"a": ["x"], "b": ["y"]}).to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(DataError, match="has no column of texts"):
-        TextPipeline.answer(served, tmp_path / "new.csv")
+        TextPipeline.predict_raw(served, tmp_path / "new.csv")
     with pytest.raises(DataError, match="no such file"):
-        TextPipeline.answer(served, tmp_path / "missing.csv")
+        TextPipeline.predict_raw(served, tmp_path / "missing.csv")
 
 
 def test_a_model_refuses_data_of_other_classes(saved: Path, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_model_refuses_data_of_other_classes(saved: Path, tmp_path: Path) -> N
     path.write_text(path.read_text().replace(",bad", ",poor"))
     other = TextPipeline(data=str(path))
     with pytest.raises(DataError, match="the model knows classes"):
-        other.recall(read_model(saved), other.load())
+        other.restore_network(read_model(saved), other.load())
 
 
 def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
@@ -263,10 +263,10 @@ def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
     assert splits.classes == ("bad", "good", "tea")
     spec = replace(TextSpec(), SMALL)
     network = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
-    pipeline.settle(network, splits)
+    pipeline.calibrate(network, splits)
     predictions = pipeline.predict(network, splits, "test")
     assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(1 - pipeline.score(predictions, splits, "test")["accuracy"])
     assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {"f1_by_class", "accuracy_by_length"}
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
-    answers = TextPipeline.answer(read_model(tmp_path / "model.keras"), np.asarray(["the tea was lovely and perfect"]))
+    answers = TextPipeline.predict_raw(read_model(tmp_path / "model.keras"), np.asarray(["the tea was lovely and perfect"]))
     assert list(answers.columns) == ["text", "labels", "probability", "p(bad)", "p(good)", "p(tea)"]

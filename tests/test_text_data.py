@@ -242,13 +242,13 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(name: str, classe
 
 def test_a_part_whose_labels_are_hidden_is_left_out_with_a_note() -> None:
     """The test parts of GLUE have -1 for all labels, which as a place in a list is the last class."""
-    shown, notes = tables.told({"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2")
+    shown, notes = tables.labelled_parts({"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2")
     assert shown == ("train", "val")
     assert notes == ("tfds:glue/sst2: the labels of test are hidden (-1); it is divided from train instead",)
     with pytest.raises(DataError, match="1 of 2 labels of val are hidden"):
-        tables.told({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
+        tables.labelled_parts({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
     with pytest.raises(DataError, match="2 of 2 labels of train are hidden"):
-        tables.told({"train": [-1, -1]}, "tfds:hidden")
+        tables.labelled_parts({"train": [-1, -1]}, "tfds:hidden")
 
 
 def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:

@@ -251,7 +251,7 @@ def test_a_record_keeps_its_times_its_status_and_its_curves(tracker: MlflowTrack
 def test_rows_are_filtered_ordered_and_limited(tracker: MlflowTracker) -> None:
     for number, score in enumerate((0.7, 0.9, 0.8)):
         tracker.record(replace(RECORD, name=f"trial-{number}", metrics={"best/val_accuracy": score}))
-    tracker.record(replace(RECORD, name="rival", role="baseline"))
+    tracker.record(replace(RECORD, name="baseline", role="baseline"))
     best = tracker.rows("tags.role = 'trial'", order_by=["metrics.`best/val_accuracy` DESC"], limit=2)
     assert [row.name for row in best] == ["trial-1", "trial-2"]
 
@@ -417,7 +417,7 @@ import mlflow
 
 class Doubling:
     @classmethod
-    def answer(cls, served, source):
+    def predict_raw(cls, served, source):
         return pd.DataFrame({served.facts["name"]: served.model.predict(source.to_numpy(), verbose=0)[:, 0]})
 
 sys.modules["doubling"] = types.SimpleNamespace(Doubling=Doubling)

@@ -37,7 +37,7 @@ class JoinedLines(LinePipeline):
     fitted: ClassVar[list[int]] = []
     settled: ClassVar[list[bool]] = []
 
-    def joined(self, splits: LineSplits) -> LineSplits:
+    def merge_train_val(self, splits: LineSplits) -> LineSplits:
         both = [{**values, "train": np.concatenate([values["train"], values["val"]])} for values in (splits.x, splits.y)]
         return dataclasses.replace(splits, x=both[0], y=both[1])
 
@@ -45,7 +45,7 @@ class JoinedLines(LinePipeline):
         self.fitted.append(splits.sizes()["train"])
         return super().build(spec, splits)
 
-    def settle(self, model: Any, splits: LineSplits, like: Any = None) -> None:
+    def calibrate(self, model: Any, splits: LineSplits, like: Any = None) -> None:
         self.settled.append(like is None)
 
 

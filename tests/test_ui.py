@@ -98,7 +98,7 @@ def test_a_server_that_is_down_is_told() -> None:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServingModel:
     """A running `serve_ui`: its process, the link that it printed, and the address before the link's `/#`."""
 
     process: "subprocess.Popen[str]"
@@ -117,16 +117,16 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     return tracker
 
 
-def serve(tracker: MlflowTracker) -> Served:
+def serve(tracker: MlflowTracker) -> ServingModel:
     assert tracker.store.database
     program = f"from apps.ui import serve_ui; serve_ui({str(tracker.store.database.parent)!r}, {free_port()})"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout
-    return Served(process, process.stdout.readline().strip())
+    return ServingModel(process, process.stdout.readline().strip())
 
 
 @pytest.fixture(scope="module")
-def served(local: MlflowTracker) -> Iterator[Served]:
+def served(local: MlflowTracker) -> Iterator[ServingModel]:
     started = serve(local)
     with started.process:
         yield started
@@ -140,13 +140,13 @@ def get(url: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_link_leads_to_the_view_that_was_saved_last(served: Served, local: MlflowTracker) -> None:
+def test_the_link_leads_to_the_view_that_was_saved_last(served: ServingModel, local: MlflowTracker) -> None:
     assert served.link == served.base + local.sweep_view(CHARTS)
     assert b"<title>MLflow</title>" in get(served.base)
 
 
 @pytest.mark.slow
-def test_the_server_is_two_processes_that_listen_on_this_machine_only(served: Served) -> None:
+def test_the_server_is_two_processes_that_listen_on_this_machine_only(served: ServingModel) -> None:
     children = psutil.Process(served.process.pid).children(recursive=True)
     assert len(children) == 2
     addresses = {
@@ -157,7 +157,7 @@ def test_the_server_is_two_processes_that_listen_on_this_machine_only(served: Se
 
 @pytest.mark.slow
 def test_a_tracker_writes_and_reads_through_the_server_without_a_word(
-    served: Served, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    served: ServingModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tracker = open_tracker("through/server", uri=served.base)
     sweep = tracker.start("sweep", role="sweep", tags={"sweep": "s1"})
@@ -184,7 +184,7 @@ def test_a_tracker_writes_and_reads_through_the_server_without_a_word(
 
 
 @pytest.mark.slow
-def test_artifacts_of_the_local_store_are_shown_by_the_server(served: Served, local: MlflowTracker) -> None:
+def test_artifacts_of_the_local_store_are_shown_by_the_server(served: ServingModel, local: MlflowTracker) -> None:
     run = local.start("a run", role="train")
     run.text("a text", "card.md")
     run.finish()

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 from pipelines.vision import model
 from pipelines.vision.augment import Shift, mixed_up
 from pipelines.vision.data import VisionSplits
@@ -37,7 +37,7 @@ def saved(splits: VisionSplits, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_augmentation_acts_in_training_only(splits: VisionSplits) -> None:
     spec = replace(VisionSpec(), {**SMALL, "augment.flip": "both", "augment.rotation": 0.1, "augment.zoom": 0.1, "augment.cutout": 0.2})
     network = PIPELINE.build(spec, splits)
-    outer = PIPELINE.trainable(network, spec, splits)
+    outer = PIPELINE.training_model(network, spec, splits)
     x = splits.val.x[:8].astype("float32")
     assert np.array_equal(outer(x, training=False), network(x, training=False))
     random = {"RandomFlip", "Shift", "RandomRotation", "RandomZoom", "RandomErasing"}
@@ -85,14 +85,14 @@ def test_the_saved_file_answers_images_of_any_size_and_type_with_labels(saved: P
 def test_an_answer_does_not_depend_on_the_type_of_the_array(saved: Path, splits: VisionSplits, dtype: str) -> None:
     served = read_model(saved)
     x = splits.test.x[:5]
-    assert VisionPipeline.answer(served, x.astype(dtype)).equals(VisionPipeline.answer(served, x))
+    assert VisionPipeline.predict_raw(served, x.astype(dtype)).equals(VisionPipeline.predict_raw(served, x))
 
 
 def test_a_served_network_scores_what_the_network_scored(saved: Path, splits: VisionSplits) -> None:
     served = read_model(saved)
-    network = PIPELINE.recall(served, splits)
+    network = PIPELINE.restore_network(served, splits)
     probabilities = PIPELINE.predict(network, splits, "test")
-    answers = VisionPipeline.answer(served, splits.test.x)
+    answers = VisionPipeline.predict_raw(served, splits.test.x)
     assert np.allclose(answers["probability"], probabilities.max(axis=1), atol=1e-4)
     assert answers["label"].tolist() == [splits.classes[number] for number in probabilities.argmax(axis=1)]
 
@@ -103,16 +103,19 @@ def test_images_are_answered_from_files_and_folders(saved: Path, splits: VisionS
     served = read_model(saved)
     for number in range(3):
         Image.fromarray((splits.test.x[number, ..., 0] * 15.9).astype("uint8")).save(tmp_path / f"{number}.png")
-    assert len(VisionPipeline.answer(served, tmp_path)) == 3
+    assert len(VisionPipeline.predict_raw(served, tmp_path)) == 3
     (tmp_path / "table.csv").write_text("number,image\n1,2.png\n2,0.png\n")
-    assert VisionPipeline.answer(served, tmp_path / "table.csv")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
+    assert VisionPipeline.predict_raw(served, tmp_path / "table.csv")["image"].tolist() == [
+        str(tmp_path / "2.png"),
+        str(tmp_path / "0.png"),
+    ]
     (tmp_path / "list.txt").write_text("2.png\n0.png\n")
-    assert VisionPipeline.answer(served, tmp_path / "list.txt")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
+    assert VisionPipeline.predict_raw(served, tmp_path / "list.txt")["image"].tolist() == [str(tmp_path / "2.png"), str(tmp_path / "0.png")]
     (tmp_path / ".thumbs").mkdir()
     (tmp_path / ".thumbs" / "0.png").write_bytes(b"hidden: passed over")
-    assert len(VisionPipeline.answer(served, tmp_path)) == 3
+    assert len(VisionPipeline.predict_raw(served, tmp_path)) == 3
     np.savez(tmp_path / "x.npz", x=splits.test.x[:2])
-    assert len(VisionPipeline.answer(served, tmp_path / "x.npz")) == 2
+    assert len(VisionPipeline.predict_raw(served, tmp_path / "x.npz")) == 2
 
 
 def test_a_network_that_learned_from_mirrored_images_answers_over_both_sides(splits: VisionSplits, tmp_path: Path) -> None:
@@ -130,33 +133,33 @@ def test_a_network_that_learned_from_mirrored_images_answers_over_both_sides(spl
     assert np.allclose(np.mean(sides, axis=0), both, atol=1e-5)
 
     write_model(PIPELINE.serve(network(tta=True), splits), tmp_path / "model.keras")
-    answers = VisionPipeline.answer(read_model(tmp_path / "model.keras"), images)
+    answers = VisionPipeline.predict_raw(read_model(tmp_path / "model.keras"), images)
     assert np.allclose(answers["probability"], both.max(axis=1), atol=1e-4)
 
 
 def test_nearest_neighbours_vote_as_those_of_scikit_learn(splits: VisionSplits) -> None:
     from sklearn.neighbors import KNeighborsClassifier
 
-    rival = next(one for one in PIPELINE.baselines(splits) if one.name == "k-nearest neighbours")
+    baseline = next(one for one in PIPELINE.baselines(splits) if one.name == "k-nearest neighbours")
     flat = {part: splits.images(part).x.reshape(splits.sizes()[part], -1) for part in ("train", "test")}
-    theirs = KNeighborsClassifier(int(str(rival.params["setting"]).removeprefix("k="))).fit(flat["train"], splits.train.y)
-    assert np.allclose(rival.predictions["test"], theirs.predict_proba(flat["test"]))
+    theirs = KNeighborsClassifier(int(str(baseline.params["setting"]).removeprefix("k="))).fit(flat["train"], splits.train.y)
+    assert np.allclose(baseline.predictions["test"], theirs.predict_proba(flat["test"]))
 
 
 def test_input_that_is_no_image_is_refused_by_name(saved: Path, tmp_path: Path) -> None:
     served = read_model(saved)
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"a\.png: is no image"):
-        VisionPipeline.answer(served, tmp_path / "a.png")
+        VisionPipeline.predict_raw(served, tmp_path / "a.png")
     with pytest.raises(DataError, match="Expected images of shape"):
-        VisionPipeline.answer(served, np.zeros((2, 8, 8, 3)))
+        VisionPipeline.predict_raw(served, np.zeros((2, 8, 8, 3)))
 
 
 def test_a_model_is_not_scored_on_other_classes(saved: Path) -> None:
     served = read_model(saved)
-    wrong = Served(model=served.model, facts={**served.facts, "classes": ["a", "b"]})
+    wrong = ServingModel(model=served.model, facts={**served.facts, "classes": ["a", "b"]})
     with pytest.raises(DataError, match="the model knows classes"):
-        PIPELINE.recall(wrong, PIPELINE.load())
+        PIPELINE.restore_network(wrong, PIPELINE.load())
 
 
 def test_a_network_that_appline_saved_is_a_backbone_for_another_data_set(saved: Path, tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_a_network_that_appline_saved_is_a_backbone_for_another_data_set(saved: 
     assert len(tuned.history["loss"]) == 4
     assert np.array_equal(inner.get_layer("block1_1_conv").kernel.numpy(), kernel), "low layers stay"
     write_model(pipeline.serve(tuned.model, other), tmp_path / "tuned.keras")
-    assert len(pipeline.answer(read_model(tmp_path / "tuned.keras"), x[:3])) == 3
+    assert len(pipeline.predict_raw(read_model(tmp_path / "tuned.keras"), x[:3])) == 3
 
 
 def transfer(**settings: object) -> VisionSpec:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pipelines.config.hyperparameters import TrainSpec
-from pipelines.config.search_space import Choice, Domain, hyper, replace
+from pipelines.config.search_space import Choice, Dimension, hyper, replace
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.networks.plan import Cost, Dense, measure
-from pipelines.pipeline import PARTS, Baseline, Objective, Part, Pipeline, Served, Splits, option
+from pipelines.pipeline import PARTS, Baseline, Objective, Part, Pipeline, ServingModel, Splits, option
 from tuning.execution.trial import Outcome, Task, Work
 
 
@@ -47,7 +47,7 @@ class LinePipeline(Pipeline[LineSpec, LineSplits]):
     spec_type: ClassVar[type[Any]] = LineSpec
     headline: ClassVar[Objective] = Objective(name="mse", direction="min")
     objectives: ClassVar[tuple[Objective, ...]] = (Objective(name="val_loss", direction="min"), Objective(name="val_mae", direction="min"))
-    search: ClassVar[Mapping[str, Domain]] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
+    search: ClassVar[Mapping[str, Dimension]] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
     datasets: ClassVar[Mapping[str, str]] = {"line": "points on a noisy line"}
 
     def load(self) -> LineSplits:
@@ -103,17 +103,17 @@ class LinePipeline(Pipeline[LineSpec, LineSplits]):
     def plots(self, predictions: np.ndarray, splits: LineSplits, part: Part) -> Iterator[tuple[str, Any]]:
         yield from ()
 
-    def serve(self, model: Any, splits: LineSplits) -> Served:
+    def serve(self, model: Any, splits: LineSplits) -> ServingModel:
         import keras
 
         inputs = keras.Input((1,), name="x")
-        return Served(model=keras.Model(inputs, model(inputs), name="served"), facts={"domain": "line"})
+        return ServingModel(model=keras.Model(inputs, model(inputs), name="served"), facts={"domain": "line"})
 
-    def recall(self, served: Served, splits: LineSplits) -> Any:
+    def restore_network(self, served: ServingModel, splits: LineSplits) -> Any:
         return served.model.get_layer("network")
 
     @classmethod
-    def answer(cls, served: Served, source: Any) -> Any:
+    def predict_raw(cls, served: ServingModel, source: Any) -> Any:
         import pandas as pd
 
         if isinstance(source, str | Path):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.config.search_space import Domain, Scalar, flatten, hyperparameters
+from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparameters
 from pipelines.errors import UsageError, suggest
 from pipelines.pipeline import Pipeline
 
@@ -97,7 +97,7 @@ def params(pipeline: Pipeline[Any, Any], spec: object) -> dict[str, Scalar]:
     return {**options_of(pipeline), **flatten(spec)}
 
 
-def write(pipeline: Pipeline[Any, Any], spec: object, search: Mapping[str, Domain] | None = None) -> str:
+def write(pipeline: Pipeline[Any, Any], spec: object, search: Mapping[str, Dimension] | None = None) -> str:
     """Return the YAML text that `read` takes back: the same pipeline, spec and search."""
     from ruamel.yaml import YAML
 

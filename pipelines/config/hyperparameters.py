@@ -62,7 +62,7 @@ class HeadSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passes:
+class EpochBudget:
     """How many epochs a training has when nobody says: so many that `examples` are seen, within `fewest` and `most`."""
 
     examples: int
@@ -78,8 +78,8 @@ class Passes:
 class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
 
-    passes: ClassVar[Passes] = Passes(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
-    waits: ClassVar[float] = 0.5  # automatic patience, as a share of the epochs
+    epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
+    patience_share: ClassVar[float] = 0.5  # automatic patience, as a share of the epochs
 
     epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
     batch_size: Count = hyper(128, "examples per step")

@@ -62,7 +62,7 @@ class Range:
         return f"{self.low}..{self.high}" + (":log" if self.log else "")
 
 
-Domain: TypeAlias = Choice | Range
+Dimension: TypeAlias = Choice | Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
     raise UsageError(f"No hyperparameter is called {key!r}.{hint} All of them: appline <domain> train --help-set")
 
 
-def parse_domain(hyperparameter: Hyperparameter, text: str) -> Domain:
+def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     """Read what `--search key=...` gives: `3,5,7`, or `1e-4..1e-2` with `:log` behind it for an even spread by factor."""
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
@@ -191,17 +191,17 @@ def parse_domain(hyperparameter: Hyperparameter, text: str) -> Domain:
 class Space(Generic[S]):
     """A spec with several values in some places.
 
-    `base` holds the values of everything that is not searched. `domains` holds what is, by dotted key.
+    `base` holds the values of everything that is not searched. `dimensions` holds what is, by dotted key.
     `conditions` says when a key matters at all: `{"transfer.backbone": ("architecture", ("transfer",))}`.
     """
 
     base: S
-    domains: Mapping[str, Domain]
+    dimensions: Mapping[str, Dimension]
     conditions: Mapping[str, tuple[str, tuple[Scalar, ...]]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = hyperparameters(type(self.base))
-        for key, domain in self.domains.items():
+        for key, domain in self.dimensions.items():
             ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
             for value in ends:
                 find(known, key).parse(value)
@@ -209,23 +209,23 @@ class Space(Generic[S]):
     def defaults(self) -> dict[str, Scalar]:
         """Return the base's own values of what is searched; where a domain does not hold it, the domain's first."""
         flat = flatten(self.base)
-        return {key: flat[key] if self.holds(key, flat[key]) else _values(domain)[0] for key, domain in self.domains.items()}
+        return {key: flat[key] if self.holds(key, flat[key]) else _values(domain)[0] for key, domain in self.dimensions.items()}
 
     def holds(self, key: str, value: Scalar) -> bool:
         """Whether `key` is searched and may have this value."""
-        domain = self.domains.get(key)
+        domain = self.dimensions.get(key)
         if isinstance(domain, Range):
             return isinstance(value, int | float) and domain.low <= value <= domain.high
         return domain is not None and value in domain.values
 
     def spec(self, values: Mapping[str, Scalar]) -> S:
         """Return the point of this space that has `values` for its searched keys."""
-        return replace(self.base, {key: values[key] for key in self.domains})
+        return replace(self.base, {key: values[key] for key in self.dimensions})
 
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
         """Return what tells this point from others: searched keys that do not matter here are left out."""
         flat = {**flatten(self.base), **values}
-        return tuple((key, values[key]) for key in self.domains if self._matters(key, flat))
+        return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
 
     def _matters(self, key: str, flat: Mapping[str, Scalar]) -> bool:
         prefix = key.partition(".")[0]
@@ -234,25 +234,25 @@ class Space(Generic[S]):
 
     def count(self) -> int | None:
         """Return how many points the space has, equal and impossible ones included; None when a range makes it endless."""
-        if any(isinstance(domain, Range) and not domain.whole for domain in self.domains.values()):
+        if any(isinstance(domain, Range) and not domain.whole for domain in self.dimensions.values()):
             return None
-        return math.prod(len(_values(domain)) for domain in self.domains.values())
+        return math.prod(len(_values(domain)) for domain in self.dimensions.values())
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
         """Yield every point in order, the last key changing fastest; a continuous range gives five points."""
-        for values in itertools.product(*(_values(domain) for domain in self.domains.values())):
-            yield dict(zip(self.domains, values, strict=True))
+        for values in itertools.product(*(_values(domain) for domain in self.dimensions.values())):
+            yield dict(zip(self.dimensions, values, strict=True))
 
     def draw(self, rng: "np.random.Generator") -> dict[str, Scalar]:
         """Return one point at random."""
-        return {key: _drawn(domain, rng) for key, domain in self.domains.items()}
+        return {key: _drawn(domain, rng) for key, domain in self.dimensions.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the space as plain data: what a sweep's fingerprint and a resolved config hold."""
-        return {"base": flatten(self.base), "search": {key: str(domain) for key, domain in self.domains.items()}}
+        return {"base": flatten(self.base), "search": {key: str(domain) for key, domain in self.dimensions.items()}}
 
 
-def _drawn(domain: Domain, rng: "np.random.Generator") -> Scalar:
+def _drawn(domain: Dimension, rng: "np.random.Generator") -> Scalar:
     if isinstance(domain, Choice):
         return domain.values[rng.integers(len(domain.values))]
     if domain.log:
@@ -261,7 +261,7 @@ def _drawn(domain: Domain, rng: "np.random.Generator") -> Scalar:
     return int(rng.integers(int(domain.low), int(domain.high) + 1)) if domain.whole else float(rng.uniform(domain.low, domain.high))
 
 
-def _values(domain: Domain) -> tuple[Scalar, ...]:
+def _values(domain: Dimension) -> tuple[Scalar, ...]:
     if isinstance(domain, Choice):
         return domain.values
     if domain.whole:

@@ -36,7 +36,7 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return _several(labels, probabilities)
     classes = np.arange(probabilities.shape[1])
     answers = probabilities.argmax(axis=1)
-    # A rival may be wrong with certainty, which would cost an infinite loss.
+    # A baseline may be wrong with certainty, which would cost an infinite loss.
     clipped = np.clip(probabilities, 1e-7, 1)
     clipped /= clipped.sum(axis=1, keepdims=True)
     found = {
@@ -67,7 +67,7 @@ def _several(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return for each example whether its answer is right; of several classes, whether all are."""
     if labels.ndim == 2:
         return np.asarray(((probabilities > 0.5) == (labels > 0)).all(axis=1))
@@ -76,7 +76,7 @@ def right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the accuracy."""
-    return np.asarray(~right(labels, probabilities), dtype=float)
+    return np.asarray(~is_correct(labels, probabilities), dtype=float)
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
@@ -84,7 +84,7 @@ def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str])
     import pandas as pd
 
     frame = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(5)
-    frame.insert(0, "right", right(labels, probabilities))
+    frame.insert(0, "right", is_correct(labels, probabilities))
     frame.insert(0, "probability", probabilities.max(axis=1).round(5))
     if labels.ndim == 2:
         frame.insert(0, "answer", _joined(probabilities > 0.5, classes))
@@ -178,7 +178,7 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.asarray([order[label] for label in labels], dtype=np.int32)
 
 
-def divide(
+def split_parts(
     labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str, seed: int, *, checked: bool = False
 ) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
@@ -212,10 +212,10 @@ def divide(
     return {part: rows[part] for part in PARTS}
 
 
-def limited(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Return at most `limit` positions, in order, the first of each class among them."""
     firsts = np.unique(labels, return_index=True)[1]
-    others = np.setdiff1d(tables.some(len(labels), limit, seed), firsts)
+    others = np.setdiff1d(tables.sample_indices(len(labels), limit, seed), firsts)
     return np.sort(np.concatenate([firsts, others[: max(0, limit - len(firsts))]]))
 
 

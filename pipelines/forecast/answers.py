@@ -13,13 +13,13 @@ from pipelines.forecast.calendar import cycle_features
 from pipelines.forecast.frequency import Step
 from pipelines.forecast.readers import Columns, Panel, read_with_future
 from pipelines.io import tables
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 
 BATCH = 256
 RECENT = 1_000  # windows of the given history are enough to calibrate on
 
 
-def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
 
     Covariates known in advance stand in rows behind that value, their target left empty. A history that is longer than
@@ -47,7 +47,9 @@ def _rows(output: np.ndarray, panel: Panel, ahead: np.ndarray, facts: Mapping[st
     return pd.DataFrame({"unique_id": np.repeat(panel.names, ahead.shape[1]), "ds": times, "mean": output[..., 0].ravel(), **named})
 
 
-def _forecast(served: Served, panel: Panel, starts: np.ndarray, series: np.ndarray, known: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+def _forecast(
+    served: ServingModel, panel: Panel, starts: np.ndarray, series: np.ndarray, known: np.ndarray, ahead: np.ndarray
+) -> np.ndarray:
     """Return forecasts (windows, horizon, 1 + levels) after the rows before `starts`, given what is `known` of the steps `ahead`."""
     facts = served.facts
     rows = starts[:, None] + np.arange(-facts["lookback"], 0)
@@ -73,7 +75,7 @@ def _recent(panel: Panel, ends: np.ndarray, facts: Mapping[str, Any]) -> np.ndar
     return np.asarray(starts[:: -(-len(starts) // RECENT)])
 
 
-def _recent_factors(served: Served, panel: Panel, starts: np.ndarray) -> np.ndarray:
+def _recent_factors(served: ServingModel, panel: Panel, starts: np.ndarray) -> np.ndarray:
     facts = served.facts
     rows = starts[:, None] + np.arange(facts["horizon"])
     known = panel.covariates[rows][..., _known_channels(panel, facts)]

@@ -1,4 +1,4 @@
-"""Simple rivals, fitted in closed form: the last value, the last season, and a ridge regression of every step."""
+"""Simple baselines, fitted in closed form: the last value, the last season, and a ridge regression of every step."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def seasonal_naive(splits: ForecastSplits, season: int) -> Callable[[np.ndarray]
 
 
 def baselines(splits: ForecastSplits) -> Iterator[Baseline]:
-    """Yield the rivals; their intervals are split-conformal on val, and calibrated on test as the network's are."""
+    """Yield the baselines; their intervals are split-conformal on val, and calibrated on test as the network's are."""
     yield _rival("naive", lambda: (naive(splits), {}), splits)
     if splits.season <= splits.lookback:
         yield _rival("seasonal_naive", lambda: _best_season(splits), splits)

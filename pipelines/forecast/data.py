@@ -1,4 +1,4 @@
-"""What `load` does: read the table that `--data` names, settle the protocol, and split."""
+"""What `load` does: read the table that `--data` names, calibrate the protocol, and split."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def _table(data: str, sample: Sample | None) -> tuple["pd.DataFrame", str, int]:
     """Return the table, its name, and the line that its first row stands on."""
     if sample:
         return sample.read(), data, 1
-    path = tables.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
+    path = tables.require_path(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
     return tables.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
 
 

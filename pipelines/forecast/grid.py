@@ -21,7 +21,7 @@ Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
 def refuse_off_grid(rows: "pd.DataFrame", on_grid: np.ndarray, step: Step, where: str) -> None:
     if not on_grid.all():
         off = rows[~on_grid]
-        tables.refuse(
+        tables.raise_for_lines(
             where,
             off["_line"],
             f"{off['_time'].iloc[0]} is not a whole number of steps of {step.label} after {step.times(np.array([0]))[0]}",
@@ -39,7 +39,7 @@ def refuse_duplicates(rows: "pd.DataFrame", where: str) -> None:
         first = rows[twice].iloc[0]
         name = _of_series(rows, first)
         hint = "Expected one row for each time; sum or average them first, or name the column that tells series apart: --id-column NAME"
-        tables.refuse(where, rows.loc[twice, "_line"], f"the same time {first['_time']}{name} again", hint)
+        tables.raise_for_lines(where, rows.loc[twice, "_line"], f"the same time {first['_time']}{name} again", hint)
 
 
 def without_empty_ends(rows: "pd.DataFrame", where: str, notes: list[str]) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -59,7 +59,7 @@ def refuse_infinite(rows: "pd.DataFrame", names: tuple[str, ...], where: str) ->
     for name in names:
         endless = np.isinf(rows[name].to_numpy())
         if endless.any():
-            tables.refuse(
+            tables.raise_for_lines(
                 where, rows.loc[endless, "_line"], f"column {_called(name)} is infinite", "Expected a finite number, or an empty cell"
             )
 
@@ -91,12 +91,12 @@ def _refuse_gaps(rows: "pd.DataFrame", gaps: np.ndarray, step: Step, where: str)
         first = rows[gaps > 0].iloc[0]
         name = _of_series(rows, first)
         steps = f"{int(gaps[gaps > 0][0])} steps of {step.label} are missing before {first['_time']}{name}"
-        tables.refuse(where, rows.loc[gaps > 0, "_line"], steps, _REMEDY)
+        tables.raise_for_lines(where, rows.loc[gaps > 0, "_line"], steps, _REMEDY)
 
 
 def _refuse_empty(rows: "pd.DataFrame", empty: "pd.DataFrame", where: str) -> None:
     for name in empty.columns[empty.any()]:
-        tables.refuse(where, rows.loc[empty[name], "_line"], f"column {_called(name)} is empty", _REMEDY)
+        tables.raise_for_lines(where, rows.loc[empty[name], "_line"], f"column {_called(name)} is empty", _REMEDY)
 
 
 def _filled(rows: "pd.DataFrame", names: list[str], fill: Fill) -> "pd.DataFrame":

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pipelines.config.search_space import Choice, Domain, Range, Scalar
+from pipelines.config.search_space import Choice, Dimension, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
+from pipelines.pipeline import Baseline, Objective, Part, Pipeline, ServingModel, option
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +58,7 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         Objective(name="val_mse", direction="min"),
         Objective(name="val_loss", direction="min"),
     )
-    search: ClassVar[Mapping[str, Domain]] = {
+    search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("conv", "linear", "nhits", "patch_transformer", "gru", "lstm")),
         "conv.filters": Choice((16, 32, 64)),
         "conv.kernel_size": Choice((8, 16, 24, 48)),
@@ -165,18 +165,18 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
 
         return plots.plots(predictions, splits, part, self.point)
 
-    def serve(self, model: "keras.Model", splits: "ForecastSplits") -> Served:
+    def serve(self, model: "keras.Model", splits: "ForecastSplits") -> ServingModel:
         from pipelines.forecast import serve
 
         return serve.serve(model, splits)
 
-    def recall(self, served: Served, splits: "ForecastSplits") -> "keras.Model":
+    def restore_network(self, served: ServingModel, splits: "ForecastSplits") -> "keras.Model":
         from pipelines.forecast import serve
 
-        return serve.recall(served, splits)
+        return serve.restore_network(served, splits)
 
     @classmethod
-    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
         from pipelines.forecast import answers
 
-        return answers.answer(served, source)
+        return answers.predict_raw(served, source)

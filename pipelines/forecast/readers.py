@@ -132,7 +132,7 @@ def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, 
         notes.append(f"{where}: has no column of times, so its rows are taken as one step each. Name it: --time-column NAME")
     names = table[identity] if identity else pd.Series("", index=table.index)
     if identity and names.isna().any():
-        tables.refuse(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
+        tables.raise_for_lines(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
     parts = []
     for target in targets:
         label = f"{target}" if not identity else names.astype(str) + (f"/{target}" if len(targets) > 1 else "")
@@ -195,7 +195,7 @@ def _numeric(column: "pd.Series", lines: "pd.Series", where: str) -> "pd.Series"
     wrong = numbers.isna() & column.notna()
     if wrong.any():
         value = column[wrong].iloc[0]
-        tables.refuse(
+        tables.raise_for_lines(
             where, lines[wrong], f"column {column.name!r} holds no number. Received: {value!r}", "Mend it, or leave the cell empty"
         )
     return numbers
@@ -207,7 +207,7 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if times.isna().any():
-        tables.refuse(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
+        tables.raise_for_lines(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
     if pd.api.types.is_numeric_dtype(times):
         return _parse_numbers(rows, where)
     try:
@@ -218,7 +218,7 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
         raise DataError(f"{where}: its times are in several time zones. Expected one: write them in UTC ({error})") from error
     if parsed.isna().any():
         wrong = parsed.isna()
-        tables.refuse(
+        tables.raise_for_lines(
             where,
             rows.loc[wrong, "_line"],
             f"is no time. Received: {times[wrong].iloc[0]!r}",
@@ -234,7 +234,7 @@ def _parse_numbers(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if (broken := times % 1 != 0).any():
-        tables.refuse(
+        tables.raise_for_lines(
             where,
             rows.loc[broken, "_line"],
             f"is no time. Received: {times[broken].iloc[0]}",

@@ -8,11 +8,11 @@ import numpy as np
 from pipelines.errors import DataError
 from pipelines.forecast import calibration
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.networks.custom_layers import Calibrated, SeriesScaler
-from pipelines.pipeline import Served
+from pipelines.networks.custom_layers import CalibratedQuantiles, SeriesScaler
+from pipelines.pipeline import ServingModel
 
 
-def serve(model: keras.Model, splits: ForecastSplits) -> Served:
+def serve(model: keras.Model, splits: ForecastSplits) -> ServingModel:
     """Return `model` with scaling before and calibration after it.
 
     Inputs: `history` (batch, lookback, channels) as `facts["channels"]` names them, `future` (batch, horizon, known)
@@ -29,7 +29,7 @@ def serve(model: keras.Model, splits: ForecastSplits) -> Served:
         inputs["future"] = keras.Input((splits.horizon, known), name="future")
         normal = keras.layers.Normalization(mean=shift[-known:], variance=divide[-known:] ** 2, name="future_scaler")
         seen["future"] = normal(inputs["future"])
-    calibrated = Calibrated(splits.log1p, name="calibrated")
+    calibrated = CalibratedQuantiles(splits.log1p, name="calibrated")
     # Another model of the same layers: without the loss, which no one who loads it needs, and with what is corrected.
     network = keras.Model(model.input, [model.outputs[0], model.get_layer("level").output], name="network")
     answer = calibrated(*network(seen), facts)
@@ -37,7 +37,7 @@ def serve(model: keras.Model, splits: ForecastSplits) -> Served:
     val, test, share = calibration.trusted(model, splits)
     calibrated.set_weights([np.array(share), calibration.latest(val, test, splits)])
     note = f"of what the network adds to its start {share:.0%} is kept: the share with the least squared error on val"
-    return Served(model=keras.Model(inputs, answer, name="forecast"), facts=_facts(splits), notes=(note,))
+    return ServingModel(model=keras.Model(inputs, answer, name="forecast"), facts=_facts(splits), notes=(note,))
 
 
 def _covariate_scales(splits: ForecastSplits) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +66,7 @@ def _facts(splits: ForecastSplits) -> dict[str, Any]:
     }
 
 
-def recall(served: Served, splits: ForecastSplits) -> keras.Model:
+def restore_network(served: ServingModel, splits: ForecastSplits) -> keras.Model:
     """Return the network inside, which takes scaled windows.
 
     Raises:

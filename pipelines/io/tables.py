@@ -44,14 +44,14 @@ def digest(*arrays: np.ndarray) -> str:
     return state.hexdigest()[:16]
 
 
-def some(total: int, count: int, seed: int) -> np.ndarray:
+def sample_indices(total: int, count: int, seed: int) -> np.ndarray:
     """Return at most `count` positions below `total`, in order, chosen by `seed`."""
     if total <= count:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
 
 
-def existing(data: str, known: Mapping[str, str], domain: str) -> Path:
+def require_path(data: str, known: Mapping[str, str], domain: str) -> Path:
     """Return the path that `--data` names; raise `DataError` with the nearest known name when nothing is there."""
     path = Path(data).expanduser()
     if not path.exists():
@@ -104,7 +104,7 @@ def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
     return parts
 
 
-def told(classes: Mapping[Part, Sequence[int]], data: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+def labelled_parts(classes: Mapping[Part, Sequence[int]], data: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return the parts whose class numbers are told, and a note for each where all are hidden: -1, as in the test parts of GLUE.
 
     Raises:
@@ -127,7 +127,7 @@ def split_column(
     """
     if column is None:
         return ["train"] * len(table)
-    words = [name_of(word).strip().lower() for word in table[column]]
+    words = [cell_text(word).strip().lower() for word in table[column]]
     for line, word in zip(range(first_line, first_line + len(words)) if lines is None else lines, words, strict=True):
         if not word:
             raise DataError(f"{where}: line {line}: column {column!r} is empty. Expected train, val or test")
@@ -169,14 +169,14 @@ def lines_of(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in lines]
 
 
-def refuse(where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
+def raise_for_lines(where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
     """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
     shown = ", ".join(str(line) for line in list(lines)[:5])
     more = f" and {len(lines) - 5:,} more" if len(lines) > 5 else ""
     raise DataError(f"{where}: line{'s' if len(lines) > 1 else ''} {shown}{more}: {what}. {expected}")
 
 
-def name_of(value: object) -> str:
+def cell_text(value: object) -> str:
     """Return what a cell is called as a label or an id: the 12.0 of a column of numbers with gaps is 12, a gap is empty."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -26,7 +26,7 @@ class PositionEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("appline")
-class Corrected(keras.layers.Layer):
+class ResidualLogits(keras.layers.Layer):
     """The sum (batch, classes) of logits to start from and those that a network adds; `factor` is how far the former are trusted.
 
     In training the start is hidden from a share `hidden` of the examples: who always sees good answers learns little but
@@ -177,7 +177,7 @@ class SeriesScaler(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("appline")
-class Calibrated(keras.layers.Layer):
+class CalibratedQuantiles(keras.layers.Layer):
     """Scaled mean and quantiles (batch, steps, 1 + levels), calibrated, in the target's own units.
 
     `trust` is the share that is kept of the mean's difference to `level` (batch, steps, 1); `factors` (steps, levels)

@@ -1,4 +1,4 @@
-"""Simple rivals in closed form: to rank, popularity, nearest items, transitions and EASE; to rate, means."""
+"""Simple baselines in closed form: to rank, popularity, nearest items, transitions and EASE; to rate, means."""
 
 import dataclasses
 import time
@@ -49,7 +49,7 @@ BIASES = tuple(Biases(user_penalty=user, item_penalty=item) for user, item in pr
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The settings of one rival that are best on val, their loss there, and the seconds that the choice took."""
+    """The settings of one baseline that are best on val, their loss there, and the seconds that the choice took."""
 
     settings: Ranker | Rater
     loss: float
@@ -57,8 +57,8 @@ class Chosen:
 
 
 def baselines(splits: RecommendSplits) -> Iterator[Baseline]:
-    """Yield the rivals, fitted to what may be known of each part, their settings chosen on val."""
-    for name, chosen in splits.rivals.items():
+    """Yield the baselines, fitted to what may be known of each part, their settings chosen on val."""
+    for name, chosen in splits.baselines.items():
         begin = time.perf_counter()
         predictions = {part: predict(chosen.settings.fit(splits, splits.known(part)), splits, part) for part in SCORED}
         seconds = chosen.seconds + time.perf_counter() - begin
@@ -66,19 +66,24 @@ def baselines(splits: RecommendSplits) -> Iterator[Baseline]:
 
 
 def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
-    """Return the rivals of this task by name, each with its best settings on val. `splits.rivals` keeps them."""
+    """Return the baselines of this task by name, each with its best settings on val. `splits.baselines` keeps them."""
     if splits.task == "rate":
         return {"global mean": _choose((Mean(),), splits), "biases": _choose(BIASES, splits)}
-    rivals: dict[str, Sequence[Ranker]] = {"popularity": (Popularity(),), "item-kNN": KNN, "recency item-kNN": RECENT_KNN, "Markov": MARKOV}
+    baselines: dict[str, Sequence[Ranker]] = {
+        "popularity": (Popularity(),),
+        "item-kNN": KNN,
+        "recency item-kNN": RECENT_KNN,
+        "Markov": MARKOV,
+    }
     if splits.num_items <= MOST_EASE_ITEMS:
-        rivals["EASE"] = EASE if splits.num_items <= MANY_ITEMS else FEW_EASE
-    return {name: _choose(candidates, splits) for name, candidates in rivals.items()}
+        baselines["EASE"] = EASE if splits.num_items <= MANY_ITEMS else FEW_EASE
+    return {name: _choose(candidates, splits) for name, candidates in baselines.items()}
 
 
 def closed_forms(splits: RecommendSplits) -> dict[str, Ranker]:
-    """Return what a network may be added to: the rivals that are quickly fitted again, small enough to be saved beside it."""
+    """Return what a network may be added to: the baselines that are quickly fitted again, small enough to be saved beside it."""
     found: dict[str, Ranker] = {}
-    for name, chosen in splits.rivals.items():
+    for name, chosen in splits.baselines.items():
         match chosen.settings:
             case Ease() as ease if splits.num_items <= MANY_ITEMS:
                 found[name] = dataclasses.replace(ease, kept=KEPT)

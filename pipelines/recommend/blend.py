@@ -1,6 +1,6 @@
 """Network and closed forms together: their scores in the same units, and the weights that are best on val.
 
-The choice is made once (`settle`) and travels in the network's layer `model.Start`: val, test and a saved model answer
+The choice is made once (`calibrate`) and travels in the network's layer `model.Start`: val, test and a saved model answer
 with the same one.
 """
 
@@ -28,15 +28,15 @@ def start_of(network: keras.Model) -> Start:
     return layers[0] if layers else Start()
 
 
-def settle(network: keras.Model, splits: RecommendSplits, like: keras.Model | None = None) -> None:
+def calibrate(network: keras.Model, splits: RecommendSplits, like: keras.Model | None = None) -> None:
     """Choose on val how much the network and each closed form count, or take the choice of `like`."""
     start = start_of(network)
     if start not in network.layers:
         return
     if like is not None:
-        start.settle(**start_of(like).choice())
+        start.calibrate(**start_of(like).choice())
         return
-    start.settle(**_best(network, splits))
+    start.calibrate(**_best(network, splits))
 
 
 def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
@@ -46,7 +46,9 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
     target = some.cases("val").target
     # As many cases as fit in memory, with the scores of all; those whose target nobody can know tell nothing.
     rows = np.flatnonzero(target > 0)
-    rows = rows[tables.some(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)]
+    rows = rows[
+        tables.sample_indices(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)
+    ]
     if not len(rows):
         return Start().choice()
     some = some.only("val", np.isin(np.arange(len(target)), rows))

@@ -1,4 +1,4 @@
-"""What `load` does: read who had what, settle the task and the split, divide, and number what train holds."""
+"""What `load` does: read who had what, calibrate the task and the split, divide, and number what train holds."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -58,7 +58,7 @@ class Start(keras.layers.Layer):
     """Scores (batch, items + 1) as they are, and what they are added to outside of the network: closed forms with weights.
 
     It holds the choice made on val: how much the network's scores count, and by the names of the closed forms their
-    `settings` (see `baselines.plain`) and `weight`. The network alone counts until `settle` is called. `evidence` says in a
+    `settings` (see `baselines.plain`) and `weight`. The network alone counts until `calibrate` is called. `evidence` says in a
     sentence what the choice was worth.
     """
 
@@ -66,9 +66,9 @@ class Start(keras.layers.Layer):
         self, network: float = 1.0, closed: Mapping[str, Mapping[str, Any]] | None = None, evidence: str = "", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.settle(network, closed or {}, evidence)
+        self.calibrate(network, closed or {}, evidence)
 
-    def settle(self, network: float, closed: Mapping[str, Mapping[str, Any]], evidence: str = "") -> None:
+    def calibrate(self, network: float, closed: Mapping[str, Mapping[str, Any]], evidence: str = "") -> None:
         self.network, self.closed, self.evidence = float(network), {name: dict(one) for name, one in closed.items()}, evidence
 
     def choice(self) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pipelines.config.search_space import Choice, Domain, Range, Scalar
+from pipelines.config.search_space import Choice, Dimension, Range, Scalar
 from pipelines.errors import UsageError
-from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
+from pipelines.pipeline import Baseline, Objective, Part, Pipeline, ServingModel, option
 from pipelines.recommend.spec import RecommendSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
     spec_type: ClassVar[type[Any]] = RecommendSpec
     headline: ClassVar[Objective] = Objective(name="ndcg_10", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (RANK, Objective(name="val_hr_10", direction="max"), RATE)
-    search: ClassVar[Mapping[str, Domain]] = {
+    search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("conv", "caser", "gru4rec", "sasrec")),
         "history": Choice((20, 50, 100)),
         "conv.kernel_size": Choice((2, 3, 5)),
@@ -82,7 +82,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
         "tfds:movielens/100k-ratings": "MovieLens by its sizes in TensorFlow Datasets: 100k, 1m, 20m ... (downloads)",
     }
 
-    def judged_by(self, splits: "RecommendSplits") -> Objective:
+    def headline_metric(self, splits: "RecommendSplits") -> Objective:
         return self.headline if splits.task == "rank" else Objective(name="mse", direction="min")
 
     def objective_for(self, splits: "RecommendSplits", name: str = "") -> Objective:
@@ -107,7 +107,7 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
 
         return model.build(spec, splits)
 
-    def trainable(self, model: "keras.Model", spec: RecommendSpec, splits: "RecommendSplits") -> "keras.Model":
+    def training_model(self, model: "keras.Model", spec: RecommendSpec, splits: "RecommendSplits") -> "keras.Model":
         from pipelines.recommend import training
 
         return training.NextItem(model, spec, splits) if splits.task == "rank" else model
@@ -122,13 +122,13 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
 
         return fitted.batches(splits, part, spec, self.seed if training else None)
 
-    def settle(self, model: "keras.Model", splits: "RecommendSplits", like: "keras.Model | None" = None) -> None:
+    def calibrate(self, model: "keras.Model", splits: "RecommendSplits", like: "keras.Model | None" = None) -> None:
         from pipelines.recommend import blend
 
-        blend.settle(model, splits, like)
+        blend.calibrate(model, splits, like)
 
-    def joined(self, splits: "RecommendSplits") -> "RecommendSplits":
-        return splits.joined()
+    def merge_train_val(self, splits: "RecommendSplits") -> "RecommendSplits":
+        return splits.merge_train_val()
 
     def predict(self, model: "keras.Model", splits: "RecommendSplits", part: Part) -> "np.ndarray":
         from pipelines.recommend import blend
@@ -160,18 +160,18 @@ class RecommendPipeline(Pipeline[RecommendSpec, "RecommendSplits"]):
 
         return plots.plots(predictions, splits, part)
 
-    def serve(self, model: "keras.Model", splits: "RecommendSplits") -> Served:
+    def serve(self, model: "keras.Model", splits: "RecommendSplits") -> ServingModel:
         from pipelines.recommend import serve
 
         return serve.served(model, splits, self.user_column, self.item_column)
 
-    def recall(self, served: Served, splits: "RecommendSplits") -> "keras.Model":
+    def restore_network(self, served: ServingModel, splits: "RecommendSplits") -> "keras.Model":
         from pipelines.recommend import serve
 
-        return serve.recall(served, splits)
+        return serve.restore_network(served, splits)
 
     @classmethod
-    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
         from pipelines.recommend import serve
 
-        return serve.answer(served, source)
+        return serve.predict_raw(served, source)

@@ -71,7 +71,7 @@ def read(data: str, columns: Columns, items_file: str = "") -> Read:
     elif data.startswith("tfds:"):
         table = read_tfds(data)
     else:
-        table = read_file(tables.existing(data, {name: sample.help for name, sample in SAMPLES.items()}, "recommend"))
+        table = read_file(tables.require_path(data, {name: sample.help for name, sample in SAMPLES.items()}, "recommend"))
     name = data if data in SAMPLES or data.startswith("tfds:") else Path(data).stem
     return from_table(table, columns, name, _items_of(items_file, columns) if items_file else table.items)
 
@@ -134,14 +134,14 @@ def texts(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
     import pandas as pd
 
     codes, values = pd.factorize(column)
-    names = [tables.name_of(value) for value in values]
+    names = [tables.cell_text(value) for value in values]
     if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
         names = [name[:-2] for name in names]
     known = np.array([*names, ""], dtype=object)
     found: np.ndarray = known[codes]  # -1, the last, is an empty cell
     empty = np.array([not name.strip() for name in known])[codes]
     if empty.any():
-        tables.refuse(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
+        tables.raise_for_lines(where, lines[empty], f"column {str(column.name)!r} is empty", "Expected an id on every line")
     return found
 
 
@@ -154,7 +154,7 @@ def _ratings(column: "pd.Series", lines: np.ndarray, where: str) -> np.ndarray:
         if wrong.any():
             received = column.iloc[int(wrong.argmax())]
             shown = "an empty cell" if pd.isna(received) else repr(received)
-            tables.refuse(
+            tables.raise_for_lines(
                 where,
                 lines[wrong],
                 f"column {name!r} {what}. Received: {shown}",
@@ -175,7 +175,7 @@ def _times(column: "pd.Series", lines: np.ndarray, where: str, notes: list[str])
     wrong = ~(np.abs(numbers) < 2**63)
     if wrong.any():
         received = column.iloc[int(wrong.argmax())]
-        tables.refuse(
+        tables.raise_for_lines(
             where,
             lines[wrong],
             f"column {str(column.name)!r} holds no time. Received: {'an empty cell' if pd.isna(received) else repr(received)}",
@@ -234,7 +234,7 @@ def _about(
     titles: dict[str, str] = {}
     if title:
         given_titles = frame[title].to_numpy(dtype=object)[first]
-        titles = {key: tables.name_of(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
+        titles = {key: tables.cell_text(value) for key, value in zip(ids[first], given_titles, strict=True) if not pd.isna(value)}
     features: dict[str, tuple[str, ...]] = {}
     for name in names:
         prefix = f"{name}=" if len(names) > 1 else ""
@@ -255,7 +255,7 @@ def _holds_numbers(column: "pd.Series") -> bool:
 def _several(value: object) -> tuple[str, ...]:
     """Return the features in one cell: texts between bars, or the elements of a list."""
     if isinstance(value, list | tuple | np.ndarray):
-        return tuple(tables.name_of(one) for one in value)
+        return tuple(tables.cell_text(one) for one in value)
     if value is None or value != value:
         return ()
-    return tuple(one.strip() for one in tables.name_of(value).split("|") if one.strip() not in NO_FEATURES)
+    return tuple(one.strip() for one in tables.cell_text(value).split("|") if one.strip() not in NO_FEATURES)

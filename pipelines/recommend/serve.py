@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipelines.errors import DataError
 from pipelines.io import tables
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 from pipelines.recommend import blend
 from pipelines.recommend.readers import ITEMS, USERS
 from pipelines.recommend.splits import RecommendSplits
@@ -25,7 +25,7 @@ SEPARATOR = "|"  # between the items of a history
 ANSWERED = 256  # users at a time
 
 
-def served(network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = "") -> Served:
+def served(network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = "") -> ServingModel:
     """Return the network, and to rank the closed forms beside it, over numbers of users and items; the facts hold their ids.
 
     To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and the answer is
@@ -64,7 +64,7 @@ def served(network: keras.Model, splits: RecommendSplits, user_column: str = "",
         "histories": _histories(splits),
         "ratings": [float(splits.rating.min()), float(splits.rating.max())] if splits.rated else [],
     }
-    return Served(model=keras.Model(inputs, answers, name="served"), facts=facts, notes=notes)
+    return ServingModel(model=keras.Model(inputs, answers, name="served"), facts=facts, notes=notes)
 
 
 def _histories(splits: RecommendSplits) -> list[list[int]]:
@@ -75,7 +75,7 @@ def _histories(splits: RecommendSplits) -> list[list[int]]:
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
 
-def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return the ten best new items for each row of `source`, or a rating for each.
 
     `source` is a table with a column of users, of histories (ids of items with | between them) or both, a .txt file
@@ -110,11 +110,11 @@ def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "
 def _text(value: object) -> str:
     """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a history."""
     if isinstance(value, list | tuple | np.ndarray):
-        return SEPARATOR.join(tables.name_of(one) for one in value)
-    return tables.name_of(value)
+        return SEPARATOR.join(tables.cell_text(one) for one in value)
+    return tables.cell_text(value)
 
 
-def _best(served: Served, table: pd.DataFrame) -> pd.DataFrame:
+def _best(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
     facts = served.facts
     users, given = _column(table, facts["columns"]["user"], USERS, "user"), _column(table, "", HISTORIES, "history")
     if users is None and given is None:
@@ -182,7 +182,7 @@ def _popularity(facts: Mapping[str, Any]) -> np.ndarray:
     return counts / max(1, len(facts["users"]))
 
 
-def _top(served: Served, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _top(served: ServingModel, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and scores of the best items that are not in the history, (rows, TOP) each: what is popular without one."""
     history = _padded([items for _, items, _ in rows])
     users = np.asarray([number for number, _, _ in rows], np.int32)
@@ -195,7 +195,7 @@ def _top(served: Served, rows: Sequence[tuple[int, list[int], str]], popularity:
     return best, np.take_along_axis(scores, best, axis=1)
 
 
-def _ratings(served: Served, table: pd.DataFrame) -> pd.DataFrame:
+def _ratings(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
     facts = served.facts
     users, asked = (
         _column(table, facts["columns"]["user"], USERS, "user"),
@@ -220,7 +220,7 @@ def _ratings(served: Served, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"user": users, "item": asked, "rating": np.concatenate(parts).clip(low, high).round(3), "note": notes})
 
 
-def recall(served: Served, splits: RecommendSplits) -> keras.Model:
+def restore_network(served: ServingModel, splits: RecommendSplits) -> keras.Model:
     """Return the network inside, for splits whose users and items are numbered alike.
 
     Raises:

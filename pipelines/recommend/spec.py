@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge
 
-from pipelines.config.hyperparameters import ConvSpec, Count, Passes, Rate, RecurrentSpec, TrainSpec
+from pipelines.config.hyperparameters import ConvSpec, Count, EpochBudget, Rate, RecurrentSpec, TrainSpec
 from pipelines.config.search_space import hyper
 
 Architecture: TypeAlias = Literal["mf", "two_tower", "conv", "caser", "gru4rec", "sasrec"]
@@ -15,7 +15,7 @@ Architecture: TypeAlias = Literal["mf", "two_tower", "conv", "caser", "gru4rec",
 class RecommendTrainSpec(TrainSpec):
     """How a recommending network is fitted: a long log less often, or ten million interactions would take a day by themselves."""
 
-    passes: ClassVar[Passes] = Passes(examples=10_000_000, fewest=3, most=30)
+    epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=10_000_000, fewest=3, most=30)
     epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 3 to 30, fewer from 330,000 interactions on)")
 
 

@@ -191,12 +191,12 @@ class RecommendSplits(Splits):
     def judged(self) -> "RecommendSplits":
         """These splits with so many cases of val as settings are chosen on; more would only take longer."""
         keep = np.zeros(len(self.cases("val")), bool)
-        keep[tables.some(len(keep), MOST_JUDGED, self.seed)] = True
+        keep[tables.sample_indices(len(keep), MOST_JUDGED, self.seed)] = True
         return self.only("val", keep)
 
     @cached_property
-    def rivals(self) -> "Mapping[str, Chosen]":
-        """The closed forms with their best settings on val: the rivals, one of which a network may start from."""
+    def baselines(self) -> "Mapping[str, Chosen]":
+        """The closed forms with their best settings on val: the baselines, one of which a network may start from."""
         from pipelines.recommend import baselines
 
         return baselines.chosen(self)
@@ -206,7 +206,7 @@ class RecommendSplits(Splits):
         """What `baselines.fitted` has fitted so far: a choice on val, its scores and a saved model ask for the same ones."""
         return {}
 
-    def joined(self) -> "RecommendSplits":
+    def merge_train_val(self) -> "RecommendSplits":
         """Return these splits with the interactions of val in train."""
         return dataclasses.replace(self, part=np.where(self.part == 1, 0, self.part))
 

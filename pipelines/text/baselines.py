@@ -1,4 +1,4 @@
-"""Simple rivals of a text network: the most frequent answer, and TF-IDF with logistic regression."""
+"""Simple baselines of a text network: the most frequent answer, and TF-IDF with logistic regression."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

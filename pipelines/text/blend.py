@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from pipelines.networks.custom_layers import Corrected
+from pipelines.networks.custom_layers import ResidualLogits
 from pipelines.text import closed, model
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 PRIOR = 1.0  # deviation of a weight around 1 before anything is seen: without it, a few texts all answered rightly make it infinite
 
 
-def corrected(network: keras.Model) -> Corrected | None:
+def corrected(network: keras.Model) -> ResidualLogits | None:
     """Return the layer that adds network and closed form, where there is one."""
-    found = [layer for layer in network.layers if isinstance(layer, Corrected)]
+    found = [layer for layer in network.layers if isinstance(layer, ResidualLogits)]
     return found[0] if found else None
 
 
-def settle(network: keras.Model, splits: "TextSplits", like: keras.Model | None = None) -> None:
+def calibrate(network: keras.Model, splits: "TextSplits", like: keras.Model | None = None) -> None:
     """Choose on val how much the closed form and the network count, or take the choice of `like`."""
     layer = corrected(network)
     if layer is None:
@@ -42,7 +42,7 @@ def describe(network: keras.Model) -> tuple[str, ...]:
     return (f"the answers add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's: the weights that make val likeliest",)
 
 
-def _likeliest(network: keras.Model, layer: Corrected, splits: "TextSplits") -> np.ndarray:
+def _likeliest(network: keras.Model, layer: ResidualLogits, splits: "TextSplits") -> np.ndarray:
     """Return the two weights, none below 0, of least log loss on val."""
     from scipy.optimize import minimize
 

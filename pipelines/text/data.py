@@ -87,7 +87,7 @@ class TextSplits(Splits):
 
     @cached_property
     def closed(self) -> "Closed":
-        """TF-IDF and logistic regression on these splits: the rival, and what a network may start from."""
+        """TF-IDF and logistic regression on these splits: the baseline, and what a network may start from."""
         from pipelines.text import closed
 
         texts = {part: self.texts(part) for part in PARTS}
@@ -98,7 +98,7 @@ class TextSplits(Splits):
         """Return the logits `(n, classes)` that a network corrects: none comes from a model that has seen the text."""
         return (self.starts or self.closed.logits)[part]
 
-    def joined(self) -> "TextSplits":
+    def merge_train_val(self) -> "TextSplits":
         """Return these splits with the texts of val in train; the logits to start from stay those of models that have not seen them."""
 
         def both(of: Callable[[Part], np.ndarray]) -> np.ndarray:
@@ -125,7 +125,7 @@ def load(options: "TextPipeline") -> TextSplits:
     labelled = _multi_labelled(read, options) if options.multi_label else _labelled(read, options.seed)
     parts, y, classes, notes = labelled.parts, labelled.y, labelled.classes, labelled.notes
     if options.limit:
-        chosen = {part: classification.limited(_first_classes(y[part]), options.limit, options.seed) for part in parts}
+        chosen = {part: classification.subsample(_first_classes(y[part]), options.limit, options.seed) for part in parts}
         parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
         y = {part: y[part][chosen[part]] for part in y}
         if not options.multi_label:
@@ -186,7 +186,7 @@ def _labelled(read: readers.Read, seed: int) -> _Labelled:
     classes = read.classes or classification.class_names({label for texts in read.parts.values() for label in texts.labels})
     given = {part: classification.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
     notes = _suspicion(classes, read)
-    found = _Labelled.of(read, classification.divide(given, classes, read.where, seed), given, classes, notes)
+    found = _Labelled.of(read, classification.split_parts(given, classes, read.where, seed), given, classes, notes)
     classification.require_known(found.y, classes, read.where)
     return found
 
@@ -200,7 +200,7 @@ def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
     missing = [part for part in PARTS if part not in given]
     classification.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
     keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
-    rows = _none_lacking(classification.divide(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
+    rows = _none_lacking(classification.split_parts(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
     notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
     found = _Labelled.of(read, rows, given, classes, notes)
     for part in PARTS[1:]:

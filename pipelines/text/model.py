@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.networks import blocks
-from pipelines.networks.custom_layers import Corrected, HashedNgrams
+from pipelines.networks.custom_layers import HashedNgrams, ResidualLogits
 from pipelines.networks.plan import GlobalPool
 from pipelines.pipeline import Part
 from pipelines.text import plans
@@ -45,7 +45,7 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
     if spec.start_from == "none":
         return keras.Model({"tokens": tokens}, logits, name="network")
     start = keras.Input((classes,), name="start")
-    corrected = Corrected(spec.start_dropout, name="corrected")(start, logits)
+    corrected = ResidualLogits(spec.start_dropout, name="corrected")(start, logits)
     return keras.Model({"tokens": tokens, "start": start}, corrected, name="network")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pipelines.config.search_space import Choice, Domain, Range, Scalar
-from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Served, option
+from pipelines.config.search_space import Choice, Dimension, Range, Scalar
+from pipelines.pipeline import Baseline, Objective, Part, Pipeline, ServingModel, option
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         Objective(name="val_accuracy", direction="max"),
         Objective(name="val_loss", direction="min"),
     )
-    search: ClassVar[Mapping[str, Domain]] = {
+    search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("textcnn", "fasttext", "cnn_rnn", "gru", "transformer")),
         "start_from": Choice(("baseline", "none")),
         "start_dropout": Choice((0.2, 0.5, 0.8)),
@@ -105,13 +105,13 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
 
         return model.batches(splits, part, spec, self.seed if training else None)
 
-    def settle(self, model: "keras.Model", splits: "TextSplits", like: "keras.Model | None" = None) -> None:
+    def calibrate(self, model: "keras.Model", splits: "TextSplits", like: "keras.Model | None" = None) -> None:
         from pipelines.text import blend
 
-        blend.settle(model, splits, like)
+        blend.calibrate(model, splits, like)
 
-    def joined(self, splits: "TextSplits") -> "TextSplits":
-        return splits.joined()
+    def merge_train_val(self, splits: "TextSplits") -> "TextSplits":
+        return splits.merge_train_val()
 
     def predict(self, model: "keras.Model", splits: "TextSplits", part: Part) -> "np.ndarray":
         from pipelines.text import model as network
@@ -147,18 +147,18 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         yield from classification.plots(splits.labels(part), predictions, splits.classes)
         yield "accuracy_by_length", plots.accuracy_by_length(predictions, splits, part)
 
-    def serve(self, model: "keras.Model", splits: "TextSplits") -> Served:
+    def serve(self, model: "keras.Model", splits: "TextSplits") -> ServingModel:
         from pipelines.text import serve
 
         return serve.served(model, splits, self.text_column)
 
-    def recall(self, served: Served, splits: "TextSplits") -> "keras.Model":
+    def restore_network(self, served: ServingModel, splits: "TextSplits") -> "keras.Model":
         from pipelines.text import serve
 
-        return serve.recall(served, splits)
+        return serve.restore_network(served, splits)
 
     @classmethod
-    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
         from pipelines.text import serve
 
-        return serve.answer(served, source)
+        return serve.predict_raw(served, source)

@@ -52,7 +52,7 @@ def read(options: "TextPipeline") -> Read:
         return _reviews()
     if data.startswith("tfds:"):
         return _tfds(data)
-    path = tables.existing(data, options.datasets, "text")
+    path = tables.require_path(data, options.datasets, "text")
     if path.is_dir():
         return _folder(path)
     if path.suffix.lower() not in tables.TABLES:
@@ -91,7 +91,7 @@ def _tfds(data: str) -> Read:
         return names[int(value)] if names else value.decode() if isinstance(value, bytes) else str(value)
 
     found = {part: list(tfds.as_numpy(builder.as_dataset(split=split))) for part, split in tables.tfds_parts(builder, data).items()}
-    shown, notes = tables.told({part: [int(row[label]) for row in rows] if names else [] for part, rows in found.items()}, data)
+    shown, notes = tables.labelled_parts({part: [int(row[label]) for row in rows] if names else [] for part, rows in found.items()}, data)
     parts = {
         part: _texts((row[text].decode("utf-8", "replace") for row in found[part]), (name(row[label]) for row in found[part]))
         for part in shown
@@ -209,7 +209,7 @@ def _labels(column: "pd.Series", where: str, name: str) -> np.ndarray:
                 "Classification needs a few distinct labels: --label-column NAME"
             )
         if whole and column.astype(str).str.contains(".", regex=False).any():
-            return np.asarray([tables.name_of(float(value)) for value in numbers], dtype=object)
+            return np.asarray([tables.cell_text(float(value)) for value in numbers], dtype=object)
     return column.astype(str).str.strip().to_numpy(dtype=object)
 
 

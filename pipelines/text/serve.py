@@ -10,7 +10,7 @@ import pandas as pd
 from pipelines.errors import DataError
 from pipelines.io import tables
 from pipelines.networks import blocks
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 from pipelines.text import blend, model
 from pipelines.text.readers import TEXTS
 from pipelines.text.tokens import TokenIds
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
 
-def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Served:
+def served(network: keras.Model, splits: "TextSplits", column: str = "") -> ServingModel:
     """Return the network behind tokens and the closed form, and in front of labels.
 
     Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and
@@ -31,7 +31,7 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
         inputs["start"] = splits.closed.layer()(text)
     activation = keras.layers.Softmax(name="softmax") if splits.exclusive else keras.layers.Activation("sigmoid", name="sigmoid")
     probabilities = activation(network(inputs))
-    return Served(
+    return ServingModel(
         model=keras.Model(text, blocks.labelled(probabilities, splits.classes), name=model.SERVED),
         facts={
             "domain": "text",
@@ -43,7 +43,7 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
     )
 
 
-def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`, then each class' probability.
 
     `source` is a table with a column of texts, a .txt file with a text on each line, a folder of .txt files with a text
@@ -94,7 +94,7 @@ def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
     return np.asarray(table[name].fillna("").astype(str), dtype=object)
 
 
-def recall(served: Served, splits: "TextSplits") -> keras.Model:
+def restore_network(served: ServingModel, splits: "TextSplits") -> keras.Model:
     """Return the whole model, with its own tokens and its own closed form: those of other splits know other texts.
 
     Raises:

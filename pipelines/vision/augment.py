@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
 
-def around(model: keras.Model, spec: AugmentSpec, splits: "VisionSplits", seed: int) -> keras.Model:
+def add_augmentation(model: keras.Model, spec: AugmentSpec, splits: "VisionSplits", seed: int) -> keras.Model:
     """Return `model` behind the random layers of `spec`: active in `fit`, passing everything through elsewhere."""
     layers = _layers(spec, splits, seed)
     if not layers:

@@ -1,4 +1,4 @@
-"""Simple rivals of an image network: logistic regression and nearest neighbours on the pixels."""
+"""Simple baselines of an image network: logistic regression and nearest neighbours on the pixels."""
 
 import time
 import warnings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
 SCORED: tuple[Part, ...] = ("val", "test")
-MOST_VALUES = 8_000_000  # training values (images x pixels) that a rival is fitted to
+MOST_VALUES = 8_000_000  # training values (images x pixels) that a baseline is fitted to
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
 
@@ -46,7 +46,7 @@ def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
     grid = (0.01, 0.1, 1.0) if x.size < 1_000_000 else (0.01,)
     steps = 1000 if x.size < 1_000_000 else 60
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a rival may stop early; it is scored as it is
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop early; it is scored as it is
         models = {f"C={c}": make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=steps, tol=1e-3)).fit(x, y) for c in grid}
     yield chosen_on_val(
         "logistic regression",

@@ -66,7 +66,7 @@ class VisionSplits(Splits):
         """
         from sklearn.neighbors import KNeighborsClassifier
 
-        chosen = tables.some(len(self.train.y), 4_000, self.seed)
+        chosen = tables.sample_indices(len(self.train.y), 4_000, self.seed)
         x = self.train.x[chosen].astype("float32") / self.scale
         y = self.train.y[chosen]
         half = len(x) // 2
@@ -78,7 +78,7 @@ class VisionSplits(Splits):
         return bool(mirror >= 0.6 * plain)
 
     def _some_train(self, count: int) -> np.ndarray:
-        return np.asarray(self.train.x[tables.some(len(self.train.y), count, self.seed)])
+        return np.asarray(self.train.x[tables.sample_indices(len(self.train.y), count, self.seed)])
 
 
 def load(options: "VisionPipeline") -> VisionSplits:
@@ -89,10 +89,10 @@ def load(options: "VisionPipeline") -> VisionSplits:
     """
     read = readers.read(options)
     numbered, classes = _numbered(read)
-    rows = classification.divide({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
+    rows = classification.split_parts({part: images.y for part, images in numbered.items()}, classes, read.where, options.seed)
     parts = {part: numbered[source].take(positions) for part, (source, positions) in rows.items()}
     if options.limit:
-        parts = {part: images.take(classification.limited(images.y, options.limit, options.seed)) for part, images in parts.items()}
+        parts = {part: images.take(classification.subsample(images.y, options.limit, options.seed)) for part, images in parts.items()}
     classification.require_known({part: images.y for part, images in parts.items()}, classes, read.where)
     splits = VisionSplits(
         dataset=read.name,

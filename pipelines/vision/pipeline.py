@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from annotated_types import Ge, Le, Lt
 
 from pipelines.config.hyperparameters import ConvSpec, HeadSpec, Rate, TrainSpec
-from pipelines.config.search_space import Choice, Domain, Range, Scalar, hyper
-from pipelines.pipeline import Baseline, Objective, Part, Phase, Pipeline, Served, option
+from pipelines.config.search_space import Choice, Dimension, Range, Scalar, hyper
+from pipelines.pipeline import Baseline, Objective, Part, Phase, Pipeline, ServingModel, option
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +89,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         Objective(name="val_accuracy", direction="max"),
         Objective(name="val_loss", direction="min"),
     )
-    search: ClassVar[Mapping[str, Domain]] = {
+    search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("vgg", "resnet", "inception", "lenet", "alexnet")),
         "conv.kernel_size": Choice((3, 5, 7)),
         "conv.stride": Choice((1, 2)),
@@ -137,10 +137,10 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
 
         return model.build(spec, splits, tta=self.tta)
 
-    def trainable(self, model: "keras.Model", spec: VisionSpec, splits: "VisionSplits") -> "keras.Model":
+    def training_model(self, model: "keras.Model", spec: VisionSpec, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import augment
 
-        return augment.around(model, spec.augment, splits, self.seed)
+        return augment.add_augmentation(model, spec.augment, splits, self.seed)
 
     def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
         if spec.architecture != "transfer" or not spec.transfer.layers or train.epochs < 2:
@@ -151,11 +151,11 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
             Phase(name="fine-tune", epochs=max(1, train.epochs - frozen), learning_rate=train.learning_rate * spec.transfer.slower),
         )
 
-    def enter(self, phase: Phase, model: "keras.Model", spec: VisionSpec) -> None:
+    def on_phase_start(self, phase: Phase, model: "keras.Model", spec: VisionSpec) -> None:
         from pipelines.vision import transfer
 
         if phase.name == "fine-tune":
-            transfer.thaw(model, spec.transfer.layers)
+            transfer.unfreeze(model, spec.transfer.layers)
 
     def compile_arguments(self, spec: VisionSpec, splits: "VisionSplits") -> dict[str, Any]:
         import keras
@@ -169,7 +169,7 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         batches = data.batches(splits, part, spec.train.batch_size, self.seed if training else None)
         return augment.mixed_up(batches, spec.augment.mixup, self.seed) if training and spec.augment.mixup else batches
 
-    def answers(self, model: "keras.Model", inputs: Any) -> Any:
+    def serving_call(self, model: "keras.Model", inputs: Any) -> Any:
         from pipelines.vision import model as network
 
         return network.probabilities(model, inputs)
@@ -206,18 +206,18 @@ class VisionPipeline(Pipeline[VisionSpec, "VisionSplits"]):
         yield from classification.plots(splits.images(part).y, predictions, splits.classes)
         yield "mistakes", plots.mistakes(splits.images(part), predictions, splits)
 
-    def serve(self, model: "keras.Model", splits: "VisionSplits") -> Served:
+    def serve(self, model: "keras.Model", splits: "VisionSplits") -> ServingModel:
         from pipelines.vision import serve
 
         return serve.served(model, splits, self.path_column)
 
-    def recall(self, served: Served, splits: "VisionSplits") -> "keras.Model":
+    def restore_network(self, served: ServingModel, splits: "VisionSplits") -> "keras.Model":
         from pipelines.vision import serve
 
-        return serve.recall(served, splits)
+        return serve.restore_network(served, splits)
 
     @classmethod
-    def answer(cls, served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
         from pipelines.vision import serve
 
-        return serve.answer(served, source)
+        return serve.predict_raw(served, source)

@@ -62,7 +62,7 @@ def read(options: "VisionPipeline") -> Read:
         return _fashion_mnist()
     if data.startswith("tfds:"):
         return _tfds(data, options)
-    path = tables.existing(data, options.datasets, "vision")
+    path = tables.require_path(data, options.datasets, "vision")
     if path.is_dir():
         return _idx_folder(path) if list(path.glob("*-ubyte*")) else _folder(path, options)
     readers: dict[str, Callable[[Path, VisionPipeline], Read]] = {".npz": _npz, **dict.fromkeys(tables.TABLES, _table)}
@@ -102,7 +102,7 @@ def _tfds(data: str, options: "VisionPipeline") -> Read:
         part: [(image, int(label)) for image, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True))]
         for part, split in tables.tfds_parts(builder, data).items()
     }
-    shown, hidden = tables.told({part: [label for _, label in pairs] for part, pairs in found.items()}, data)
+    shown, hidden = tables.labelled_parts({part: [label for _, label in pairs] for part, pairs in found.items()}, data)
     names = tuple(builder.info.features["label"].names)
     stacked, notes = _same_size({part: found[part] for part in shown}, options)
     return Read(name=data, where=data, parts=_named(stacked, names), classes=names, notes=(*hidden, *notes))
@@ -171,7 +171,7 @@ def _table(path: Path, options: "VisionPipeline") -> Read:
         raise DataError(f"{path}: line {int(missing.argmax()) + 2}: no label in column {label!r} ({int(missing.sum())} such rows)")
     split = tables.find_column(table, "", tables.SPLIT_COLUMNS, role="split", flag="", where=str(path))
     parts = tables.split_column(table, split, str(path))
-    labels = [tables.name_of(value) for value in table[label]]
+    labels = [tables.cell_text(value) for value in table[label]]
     return _from_files(path.stem, str(path), list(zip(parts, paths_in(table[place], path), labels, strict=True)), options)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pipelines.errors import DataError
 from pipelines.io import tables
 from pipelines.networks import blocks
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 from pipelines.vision import model, readers
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BATCH = 256
 
 
-def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") -> Served:
+def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") -> ServingModel:
     """Return the network behind resizing and in front of labels.
 
     Its input is `(batch, any height, any width, channels)` in the training images' units; it answers with a dict of
@@ -31,7 +31,7 @@ def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") 
     x = keras.layers.Resizing(height, width, name="resize")(image)
     # Says in the file what the largest pixel value is; whoever takes this network as a backbone reads it there.
     x = keras.layers.Rescaling(splits.scale, name="scale")(keras.layers.Rescaling(1 / splits.scale, name="unit")(x))
-    return Served(
+    return ServingModel(
         model=keras.Model(image, blocks.labelled(model.probabilities(network, x), splits.classes), name="served"),
         facts={
             "domain": "vision",
@@ -45,7 +45,7 @@ def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") 
     )
 
 
-def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
 
     `source` is an image file, a folder of them, a .txt file of paths, another table with a column of paths, an NPZ file with
@@ -58,7 +58,7 @@ def answer(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> 
     return table
 
 
-def _answers(served: Served, pixels: np.ndarray) -> pd.DataFrame:
+def _answers(served: ServingModel, pixels: np.ndarray) -> pd.DataFrame:
     output = served.model(pixels.astype("float32"), training=False)
     chances = np.asarray(output["probabilities"])
     labels = [label.decode() for label in np.asarray(output["label"]).tolist()]
@@ -66,7 +66,7 @@ def _answers(served: Served, pixels: np.ndarray) -> pd.DataFrame:
     return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in served.facts["classes"]]))
 
 
-def _images(served: Served, source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[list[str], Iterator[np.ndarray]]:
+def _images(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[list[str], Iterator[np.ndarray]]:
     """Return the images' names and their pixels in batches; files are decoded to the model's own size, a batch at a time."""
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
@@ -108,7 +108,7 @@ def _listed(path: Path, own: str) -> list[Path]:
     return readers.paths_in(table[column], path)
 
 
-def _decoded(served: Served, path: Path, size: tuple[int, int]) -> np.ndarray:
+def _decoded(served: ServingModel, path: Path, size: tuple[int, int]) -> np.ndarray:
     image = readers.decode(path, size, 1 if served.facts["channels"] == 1 else 3)
     if image is None:
         raise DataError(f"{path}: is no image that can be read ({' '.join(readers.SUFFIXES)}), or it is truncated")
@@ -128,7 +128,7 @@ def _from_npz(path: Path) -> np.ndarray:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def _array(served: Served, x: np.ndarray) -> np.ndarray:
+def _array(served: ServingModel, x: np.ndarray) -> np.ndarray:
     """Return `(n, height, width, channels)` in the model's units for one image or many, of any numeric type."""
     channels, scale = served.facts["channels"], served.facts["scale"]
     if x.dtype.kind not in "biuf":
@@ -146,7 +146,7 @@ def _array(served: Served, x: np.ndarray) -> np.ndarray:
     return x
 
 
-def recall(served: Served, splits: "VisionSplits") -> keras.Model:
+def restore_network(served: ServingModel, splits: "VisionSplits") -> keras.Model:
     """Return the network inside; refuse data of other classes, sizes or units."""
     facts = served.facts
     for what, its, here in (

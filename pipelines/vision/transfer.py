@@ -34,7 +34,7 @@ def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTens
     return backbone(preprocess(x), training=False)
 
 
-def thaw(model: keras.Model, count: int) -> None:
+def unfreeze(model: keras.Model, count: int) -> None:
     """Let the top `count` layers of the backbone learn; batch normalisation stays as it is."""
     backbone = model.get_layer("backbone")
     backbone.trainable = True

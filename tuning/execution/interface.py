@@ -15,7 +15,7 @@ RECYCLED = 40  # trials of a process: 8 MB each are left behind
 HANGS, SILENT = 20.0, 900.0
 
 
-class Brain(Protocol):
+class TrialScheduler(Protocol):
     """Who hands out trials and learns from them."""
 
     def next_task(self) -> Task | None:
@@ -32,10 +32,10 @@ class Executor(Protocol):
     """What runs trials, several at a time perhaps."""
 
     @property
-    def seats(self) -> int:
+    def slots(self) -> int:
         """How many trials can run at a time."""
 
-    def run(self, work: Work, brain: Brain) -> None:
+    def run(self, work: Work, brain: TrialScheduler) -> None:
         """Run trials until `brain` has no further ones and all have ended.
 
         Raises:
@@ -46,7 +46,7 @@ class Executor(Protocol):
         """Give back what is held: processes, memory, connections."""
 
 
-class Patience:
+class HangDetector:
     """Tells which running trial hangs or takes too long, from the epochs that have ended so far."""
 
     def __init__(self, trial_seconds: float) -> None:
@@ -75,9 +75,9 @@ class Patience:
 class InProcess:
     """One trial after the other in this very process: no start-up, no protection."""
 
-    seats = 1
+    slots = 1
 
-    def run(self, work: Work, brain: Brain) -> None:
+    def run(self, work: Work, brain: TrialScheduler) -> None:
         while task := brain.next_task():
             brain.ended(task, run_trial(work, task, partial(brain.reported, task)))
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from pipelines.errors import UsageError
-from tuning.execution.interface import RECYCLED, Brain, Patience
+from tuning.execution.interface import RECYCLED, HangDetector, TrialScheduler
 from tuning.execution.trial import Outcome, Task, Work
 
 PER_WORKER = 1.5 * 2**30  # bytes: TensorFlow, a small network and its batches
@@ -94,7 +94,7 @@ class LocalWorkers:
     _workers: list[_Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._patience = Patience(self.trial_seconds)
+        self._patience = HangDetector(self.trial_seconds)
         _remove_leftovers()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self._held = FileLock(Path(self._folder.name) / HELD)
@@ -105,11 +105,11 @@ class LocalWorkers:
         self._workers = [self._start() for _ in range(self.count)]
 
     @property
-    def seats(self) -> int:
+    def slots(self) -> int:
         """How many trials can run at a time."""
         return self.count
 
-    def run(self, work: Work, brain: Brain) -> None:
+    def run(self, work: Work, brain: TrialScheduler) -> None:
         import joblib
 
         self._runs += 1
@@ -145,7 +145,7 @@ class LocalWorkers:
 
     # ------------------------------------------------------------------------------------------------- tasks out
 
-    def _hand_out(self, brain: Brain) -> None:
+    def _hand_out(self, brain: TrialScheduler) -> None:
         for place, worker in enumerate(self._workers):
             if worker.task:
                 continue
@@ -179,7 +179,7 @@ class LocalWorkers:
 
     # ------------------------------------------------------------------------------------------------ news back
 
-    def _hear(self, worker: _Worker, brain: Brain) -> None:
+    def _hear(self, worker: _Worker, brain: TrialScheduler) -> None:
         task = worker.task
         assert task
         said: tuple[Said, Any] | None = None
@@ -195,7 +195,7 @@ class LocalWorkers:
         why = f"its process ended with {by}" + (": the machine ran out of memory" if memory else "")
         self._lost(worker, Outcome(reason=why, died=True, out_of_memory=memory), brain)
 
-    def _heed(self, worker: _Worker, task: Task, kind: Said, news: Any, brain: Brain) -> None:
+    def _heed(self, worker: _Worker, task: Task, kind: Said, news: Any, brain: TrialScheduler) -> None:
         now = time.monotonic()
         match kind:
             case "begun":
@@ -211,7 +211,7 @@ class LocalWorkers:
                 worker.task = None
                 brain.ended(task, news)
 
-    def _lost(self, worker: _Worker, outcome: Outcome, brain: Brain) -> None:
+    def _lost(self, worker: _Worker, outcome: Outcome, brain: TrialScheduler) -> None:
         task, worker.task = worker.task, None
         assert task
         self._end(worker)
@@ -219,7 +219,7 @@ class LocalWorkers:
         self._send_work(replacement)
         brain.ended(task, replace(outcome, start_time=worker.start_time, end_time=time.time()))
 
-    def _end_hanging(self, brain: Brain) -> None:
+    def _end_hanging(self, brain: TrialScheduler) -> None:
         now = time.monotonic()
         for worker in [worker for worker in self._workers if worker.task]:
             if worker.pipe.poll():  # it waits to be heard: this process was busy

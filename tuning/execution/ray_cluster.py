@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.errors import ApplineError, Outage, UsageError
-from tuning.execution.interface import RECYCLED, Brain, Patience
+from pipelines.errors import ApplineError, ExternalFailure, UsageError
+from tuning.execution.interface import RECYCLED, HangDetector, TrialScheduler
 from tuning.execution.trial import Outcome, Task, Work
 
 LOOK = 0.02  # seconds between looks at what has come back
@@ -26,7 +26,7 @@ BEGUN = 0  # the epoch in whose place an actor says that a trial begins: its sta
 
 
 @dataclass(eq=False)
-class _Seat:
+class _Slot:
     """One actor, and the trial that runs there."""
 
     actor: Any
@@ -45,12 +45,12 @@ class _Seat:
 
 @dataclass
 class RayCluster:
-    """An executor with a seat for each CPU of the Ray cluster at `address`, also of those that join later."""
+    """An executor with a slot for each CPU of the Ray cluster at `address`, also of those that join later."""
 
     address: str
     trial_seconds: float = math.inf
     deterministic: bool = False
-    _seats: list[_Seat] = field(default_factory=list)
+    _slots: list[_Slot] = field(default_factory=list)
     _not_begun: list[Task] = field(default_factory=list)  # whose actor died before it was there
     _starts: Counter[int] = field(default_factory=Counter)
 
@@ -65,14 +65,14 @@ class RayCluster:
         except (OSError, RuntimeError, ValueError) as error:
             raise ApplineError(f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head") from error
         self._ray = ray
-        self._patience = Patience(self.trial_seconds)
+        self._patience = HangDetector(self.trial_seconds)
 
     @property
-    def seats(self) -> int:
+    def slots(self) -> int:
         """How many trials the cluster can run at a time."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def run(self, work: Work, brain: Brain) -> None:
+    def run(self, work: Work, brain: TrialScheduler) -> None:
         from ray.exceptions import RayError
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -87,77 +87,79 @@ class RayCluster:
         try:
             while True:
                 self._hand_out(brain, data, news)
-                busy = [seat for seat in self._seats if seat.task]
+                busy = [slot for slot in self._slots if slot.task]
                 if not busy:
                     return
-                done, _ = self._ray.wait([seat.future for seat in busy], timeout=LOOK)
+                done, _ = self._ray.wait([slot.future for slot in busy], timeout=LOOK)
                 self._hear_epochs(news, brain)
-                for seat in busy:
-                    if seat.future in done:
-                        self._hear_end(seat, brain)
+                for slot in busy:
+                    if slot.future in done:
+                        self._hear_end(slot, brain)
                 self._end_hanging(brain)
         except RayError as error:
-            raise Outage(f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}") from error
+            raise ExternalFailure(
+                f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}"
+            ) from error
         finally:
             with contextlib.suppress(RayError):
                 news.shutdown(force=True)
 
     def close(self) -> None:
-        for seat in self._seats:
-            self._ray.kill(seat.actor)
-        self._seats.clear()
+        for slot in self._slots:
+            self._ray.kill(slot.actor)
+        self._slots.clear()
         self._ray.shutdown()
 
-    def _hand_out(self, brain: Brain, data: Any, news: Any) -> None:
-        free = [seat for seat in self._seats if not seat.task]
-        while free and len(self._seats) > self.seats:  # a machine was lost: an idle actor must not hold the CPU that another waits for
+    def _hand_out(self, brain: TrialScheduler, data: Any, news: Any) -> None:
+        free = [slot for slot in self._slots if not slot.task]
+        while free and len(self._slots) > self.slots:  # a machine was lost: an idle actor must not hold the CPU that another waits for
             self._drop(free.pop())
-        while free or len(self._seats) < self.seats:
+        while free or len(self._slots) < self.slots:
             task = self._not_begun.pop() if self._not_begun else brain.next_task()
             if task is None:
-                if any(seat.waits for seat in self._seats):  # for a CPU that an idle actor may hold
-                    for seat in free:
-                        self._drop(seat)
+                if any(slot.waits for slot in self._slots):  # for a CPU that an idle actor may hold
+                    for slot in free:
+                        self._drop(slot)
                 return
             self._starts[task.number] += 1
-            seat = free.pop() if free else self._seat()
-            if seat.trials >= RECYCLED:
-                self._drop(seat)
-                seat = self._seat()
-            seat.task, seat.trials, seat.start_time = task, seat.trials + 1, time.time()
-            seat.began, seat.since = math.inf, time.monotonic()
-            seat.future = seat.actor.trial.remote(data, pickle.dumps(task), news)
+            slot = free.pop() if free else self._add_slot()
+            if slot.trials >= RECYCLED:
+                self._drop(slot)
+                slot = self._add_slot()
+            slot.task, slot.trials, slot.start_time = task, slot.trials + 1, time.time()
+            slot.began, slot.since = math.inf, time.monotonic()
+            slot.future = slot.actor.trial.remote(data, pickle.dumps(task), news)
 
-    def _seat(self) -> _Seat:
+    def _add_slot(self) -> _Slot:
         made = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
-        seat = _Seat(made.remote(sys.path, self.deterministic))
-        self._seats.append(seat)
-        return seat
+        slot = _Slot(made.remote(sys.path, self.deterministic))
+        self._slots.append(slot)
+        return slot
 
-    def _hear_epochs(self, news: Any, brain: Brain) -> None:
+    def _hear_epochs(self, news: Any, brain: TrialScheduler) -> None:
         while not news.empty():
             number, epoch, values = news.get()
-            seat = next((seat for seat in self._seats if seat.task and seat.task.number == number), None)
-            if seat is None or seat.task is None:
+            slot = next((slot for slot in self._slots if slot.task and slot.task.number == number), None)
+            if slot is None or slot.task is None:
                 continue  # of a trial that was given up
             now = time.monotonic()
             if epoch == BEGUN:
-                seat.began = seat.since = now
+                slot.began = slot.since = now
                 continue
-            self._patience.epoch(now - seat.since)
-            seat.since = now
-            seat.actor.answer.remote(brain.reported(seat.task, epoch, values))
+            self._patience.epoch(now - slot.since)
+            slot.since = now
+            slot.actor.answer.remote(brain.reported(slot.task, epoch, values))
 
-    def _hear_end(self, seat: _Seat, brain: Brain) -> None:
+    def _hear_end(self, slot: _Slot, brain: TrialScheduler) -> None:
         from ray.exceptions import OutOfMemoryError, RayError
 
-        never_begun = seat.waits
-        task, seat.task = seat.task, None
+        never_begun = slot.waits
+        task, slot.task = slot.task, None
         assert task
         try:
-            outcome = self._ray.get(seat.future)
+            outcome = self._ray.get(slot.future)
         except RayError as error:
-            self._drop(seat)
+            self._drop(slot)
             if never_begun and self._starts[task.number] < STARTS:
                 self._not_begun.append(task)
                 return
@@ -165,25 +167,25 @@ class RayCluster:
                 reason=f"its process on the cluster ended: {type(error).__name__}: {_last_line(error)}",
                 died=True,
                 out_of_memory=isinstance(error, OutOfMemoryError),
-                start_time=seat.start_time,
+                start_time=slot.start_time,
                 end_time=time.time(),
             )
         brain.ended(task, outcome)
 
-    def _end_hanging(self, brain: Brain) -> None:
+    def _end_hanging(self, brain: TrialScheduler) -> None:
         now = time.monotonic()
-        for seat in [seat for seat in self._seats if seat.task and not seat.waits]:
-            if self._ray.wait([seat.future], timeout=0)[0]:  # it waits to be heard: this process was busy
+        for slot in [slot for slot in self._slots if slot.task and not slot.waits]:
+            if self._ray.wait([slot.future], timeout=0)[0]:  # it waits to be heard: this process was busy
                 continue
-            if reason := self._patience.over(seat.began, seat.since, now):
-                task, seat.task = seat.task, None
+            if reason := self._patience.over(slot.began, slot.since, now):
+                task, slot.task = slot.task, None
                 assert task
-                self._drop(seat)
-                brain.ended(task, replace(Outcome(reason=reason), start_time=seat.start_time, end_time=time.time()))
+                self._drop(slot)
+                brain.ended(task, replace(Outcome(reason=reason), start_time=slot.start_time, end_time=time.time()))
 
-    def _drop(self, seat: _Seat) -> None:
-        self._ray.kill(seat.actor)
-        self._seats.remove(seat)
+    def _drop(self, slot: _Slot) -> None:
+        self._ray.kill(slot.actor)
+        self._slots.remove(slot)
 
 
 def _last_line(error: Exception) -> str:

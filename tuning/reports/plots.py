@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tuning.reports.significance import Effect
-    from tuning.search.sweep import Swept
+    from tuning.search.sweep import SweepResult
 
 NORM = "grad_norm/"
 
@@ -64,7 +64,7 @@ def progress(scores: Sequence[float], objective: Objective) -> "Figure":
     return figure
 
 
-def pareto(swept: "Swept") -> "Figure":
+def pareto(swept: "SweepResult") -> "Figure":
     """Return the trials by their first two objectives, those on the Pareto front joined by a line."""
     from matplotlib.figure import Figure
 

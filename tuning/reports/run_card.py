@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tuning.reports.significance import Effect
-    from tuning.search.sweep import Swept
+    from tuning.search.sweep import SweepResult
     from tuning.training.train import Report
 
 
@@ -30,20 +30,23 @@ def card(report: "Report", figures: Sequence[str]) -> str:
 
 
 def verdict(report: "Report") -> str:
-    """Return one sentence: does the network beat its strongest rival (the one best on validation), and how sure is that?"""
+    """Return one sentence: does the network beat its strongest baseline (the one best on validation), and how sure is that?"""
     metric = report.headline.name
     if report.lift is None:
         return f"Test {metric} {report.test[metric]:.4g}, with no baseline to compare"
     lift = report.lift
-    its = next(rival.test[metric] for rival in report.rivals if rival.name == lift.rival)
-    sentence = f"The network {lift.verdict} {lift.rival}: test {metric} {report.test[metric]:.4g} against {its:.4g}"
+    its = next(baseline.test[metric] for baseline in report.baselines if baseline.name == lift.baseline)
+    sentence = f"The network {lift.verdict} {lift.baseline}: test {metric} {report.test[metric]:.4g} against {its:.4g}"
     return f"{sentence} (lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
 
 
 def scores(report: "Report") -> list[str]:
     """Return the table of test scores, the network first."""
     names = list(report.test)
-    rows: list[tuple[str, Mapping[str, float]]] = [("**network**", report.test), *((rival.name, rival.test) for rival in report.rivals)]
+    rows: list[tuple[str, Mapping[str, float]]] = [
+        ("**network**", report.test),
+        *((baseline.name, baseline.test) for baseline in report.baselines),
+    ]
     lines = [f"| test | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
     return lines + [f"| {name} | {' | '.join(number(values.get(metric)) for metric in names)} |" for name, values in rows]
 
@@ -57,7 +60,7 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def sweep_card(swept: "Swept") -> str:
+def sweep_card(swept: "SweepResult") -> str:
     """Return what a sweep found: the winner beside its baselines, and what each hyperparameter did."""
     failed = [trial for trial in swept.trials if trial.score is None]
     lines = [f"## {verdict(swept.final)}", "", *scores(swept.final), ""]
@@ -77,7 +80,7 @@ def sweep_card(swept: "Swept") -> str:
     return "\n".join(lines)
 
 
-def front_table(swept: "Swept") -> list[str]:
+def front_table(swept: "SweepResult") -> list[str]:
     """Return the Pareto front as a table, the best in the first objective first."""
     names = [objective.name for objective in swept.objectives]
     lines = [f"| trial | {' | '.join(names)} |", "|---|" + "---|" * len(names)]

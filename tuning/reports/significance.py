@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from pipelines.config.search_space import Choice, Domain, Scalar
+from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import Baseline, Objective, Part, Pipeline, Splits
 
 Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
@@ -17,7 +17,7 @@ RESAMPLES = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rival:
+class ScoredBaseline:
     """A baseline as it is compared: its scores on val and test, and its loss for each unit of test."""
 
     name: str
@@ -30,9 +30,9 @@ class Rival:
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """How much less a model loses than its rival on the same units of test, with a 95 % interval. Above 0: better."""
+    """How much less a model loses than its baseline on the same units of test, with a 95 % interval. Above 0: better."""
 
-    rival: str
+    baseline: str
     mean: float
     low: float
     high: float
@@ -42,10 +42,10 @@ class Lift:
         return "beats" if self.low > 0 else "loses to" if self.high < 0 else "ties"
 
 
-def rival(pipeline: Pipeline[Any, Any], splits: Splits, baseline: Baseline) -> Rival:
+def score_baseline(pipeline: Pipeline[Any, Any], splits: Splits, baseline: Baseline) -> ScoredBaseline:
     """Score a baseline on val and test; its predictions, which can be large, are not kept."""
     scored: dict[Part, dict[str, float]] = {part: pipeline.score(baseline.predictions[part], splits, part) for part in ("val", "test")}
-    return Rival(
+    return ScoredBaseline(
         name=baseline.name,
         val=scored["val"],
         test=scored["test"],
@@ -55,12 +55,12 @@ def rival(pipeline: Pipeline[Any, Any], splits: Splits, baseline: Baseline) -> R
     )
 
 
-def strongest(rivals: Sequence[Rival], headline: Objective) -> Rival:
-    """Return the rival that is best on the validation part: chosen like the network, without a look at test."""
-    return (max if headline.direction == "max" else min)(rivals, key=lambda one: one.val[headline.name])
+def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
+    """Return the baseline that is best on the validation part: chosen like the network, without a look at test."""
+    return (max if headline.direction == "max" else min)(baselines, key=lambda one: one.val[headline.name])
 
 
-def lift(losses: np.ndarray, over: Rival, seed: int) -> Lift:
+def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
     """Return the mean of the paired differences `over.losses - losses` and its bootstrap interval over units.
 
     Units are images, users, or blocks of windows: whatever `Pipeline.losses` takes to be independent.
@@ -70,7 +70,7 @@ def lift(losses: np.ndarray, over: Rival, seed: int) -> Lift:
     differences = over.losses - losses
     mean = float(differences.mean())
     if len(differences) < 2 or np.ptp(differences) == 0:
-        return Lift(rival=over.name, mean=mean, low=min(mean, 0.0), high=max(mean, 0.0))
+        return Lift(baseline=over.name, mean=mean, low=min(mean, 0.0), high=max(mean, 0.0))
     found = stats.bootstrap(
         (differences,),
         np.mean,
@@ -80,7 +80,7 @@ def lift(losses: np.ndarray, over: Rival, seed: int) -> Lift:
         batch=100,
         rng=np.random.default_rng(seed),
     )
-    return Lift(rival=over.name, mean=mean, low=float(found.confidence_interval.low), high=float(found.confidence_interval.high))
+    return Lift(baseline=over.name, mean=mean, low=float(found.confidence_interval.low), high=float(found.confidence_interval.high))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +97,18 @@ class Effect:
         return self.p_value < 1 - CONFIDENCE
 
 
-def effects(trials: Sequence[tuple[Mapping[str, Scalar], float]], domains: Mapping[str, Domain], objective: Objective) -> list[Effect]:
+def effects(
+    trials: Sequence[tuple[Mapping[str, Scalar], float]], dimensions: Mapping[str, Dimension], objective: Objective
+) -> list[Effect]:
     """Return the effect of each searched hyperparameter over `(values, score)` trials, the clearest first.
 
     Other hyperparameters vary beside it, so that this is what a change did on average in this sweep, and no more.
     """
-    found = [_effect(key, domain, trials, objective) for key, domain in domains.items()]
+    found = [_effect(key, domain, trials, objective) for key, domain in dimensions.items()]
     return sorted((effect for effect in found if len(effect.levels) > 1), key=lambda e: 1.0 if math.isnan(e.p_value) else e.p_value)
 
 
-def _effect(key: str, domain: Domain, trials: Sequence[tuple[Mapping[str, Scalar], float]], objective: Objective) -> Effect:
+def _effect(key: str, domain: Dimension, trials: Sequence[tuple[Mapping[str, Scalar], float]], objective: Objective) -> Effect:
     from scipy import stats
 
     groups: dict[str, list[float]] = {label: [] for label in _labels(domain)}
@@ -129,21 +131,21 @@ def _standard_error(scores: Sequence[float]) -> float:
     return float(np.std(scores, ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else math.nan
 
 
-def _thirds(domain: Domain) -> list[float]:
+def _thirds(domain: Dimension) -> list[float]:
     assert not isinstance(domain, Choice)
     if domain.log:
         return [domain.low * (domain.high / domain.low) ** (step / 3) for step in range(4)]
     return [domain.low + (domain.high - domain.low) * step / 3 for step in range(4)]
 
 
-def _labels(domain: Domain) -> list[str]:
+def _labels(domain: Dimension) -> list[str]:
     if isinstance(domain, Choice):
         return [str(value) for value in domain.values]
     edges = _thirds(domain)
     return [f"{low:.2g}..{high:.2g}" for low, high in itertools.pairwise(edges)]
 
 
-def _label(domain: Domain, value: Scalar) -> str:
+def _label(domain: Dimension, value: Scalar) -> str:
     if isinstance(domain, Choice):
         return str(value)
     inner = _thirds(domain)[1:-1]

@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import UsageError
 from pipelines.pipeline import Objective
-from tuning.search.oracles import Feasible, Told, oracle
+from tuning.search.oracles import Feasible, TrialResult, oracle
 from tuning.search.tuners import SEVERAL, TUNERS, require
 
 
@@ -58,9 +58,9 @@ class Searcher:
         require("--tuner", tuner, TUNERS)
         if len(objectives) > 1 and tuner not in SEVERAL:
             raise UsageError(f"--tuner {tuner}: takes one objective, not {len(objectives)}. For several: --tuner {' or '.join(SEVERAL)}")
-        if not space.domains:
+        if not space.dimensions:
             raise UsageError("There is nothing to search: every hyperparameter is fixed. Add --search conv.kernel_size=3,5,7, or use train")
-        self._keys = list(space.domains)
+        self._keys = list(space.dimensions)
         self._oracle = oracle(space, tuner, objectives, seed=seed, epochs=epochs, feasible=feasible, first=[space.defaults(), *first])
         self._objectives = tuple(objectives)
         self._open: dict[int, kt.engine.trial.Trial] = {}
@@ -92,7 +92,7 @@ class Searcher:
         trial = self._open.pop(number)
         self._told += 1
         good = scores is not None and bool(np.isfinite(scores).all())
-        self._oracle.hear(trial.trial_id, Told(tuple(map(float, scores or ())) if good else (), stopped_at))
+        self._oracle.record_result(trial.trial_id, TrialResult(tuple(map(float, scores or ())) if good else (), stopped_at))
         if scores is None or not good:
             trial.status = kt.engine.trial.TrialStatus.FAILED
         else:

@@ -175,7 +175,7 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
         baselines_s=baselines_s,
         final_s=final,
         start_s=start_s,
-        workers=executor.seats,
+        workers=executor.slots,
         early_stop=sweep.stopper,
         share=share,
         max_seconds=sweep.max_seconds,

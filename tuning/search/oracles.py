@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import keras_tuner as kt
 import numpy as np
 
-from pipelines.config.search_space import Choice, Domain, Scalar, Space
+from pipelines.config.search_space import Choice, Dimension, Scalar, Space
 from pipelines.pipeline import Objective
 
 # The largest space of which what is left is listed after so many random draws; a larger one is drawn from for longer, because a
@@ -28,7 +28,7 @@ Feasible: TypeAlias = Callable[[Mapping[str, Scalar]], bool]
 
 
 @dataclass(frozen=True)
-class Told:
+class TrialResult:
     """How a trial did: its score for each objective, none when it failed; `stopped_at` is the epoch where it was stopped early, else 0."""
 
     scores: tuple[float, ...] = ()
@@ -38,7 +38,7 @@ class Told:
 def hyperparameters(space: Space[Any]) -> kt.HyperParameters:
     """Return the space in KerasTuner's terms, flat and declared as data: nothing is discovered by building models."""
     flat, defaults = kt.HyperParameters(), space.defaults()
-    for key, domain in space.domains.items():
+    for key, domain in space.dimensions.items():
         default: Any = defaults[key]
         if isinstance(domain, Choice):
             if all(isinstance(value, bool) for value in domain.values):
@@ -82,7 +82,7 @@ class _Careful:
         (self._seen if feasible else self._refused).add(identity)
         return feasible
 
-    def hear(self, trial_id: str, told: Told) -> None:
+    def record_result(self, trial_id: str, told: TrialResult) -> None:
         """Take all that is known of a trial: KerasTuner itself keeps the first objective's score alone."""
 
     def _first_values(self) -> dict[str, Scalar] | None:
@@ -157,10 +157,10 @@ class _Tpe(_Careful, kt.Oracle):
         self, space: Space[Any], objectives: Sequence[Objective], feasible: Feasible, first: Sequence[Mapping[str, Scalar]]
     ) -> None:
         super().prepare(space, objectives, feasible, first)
-        self._scales = {key: _Scale.of(domain) for key, domain in space.domains.items()}
-        self._told: dict[str, Told] = {}
+        self._scales = {key: _Scale.of(domain) for key, domain in space.dimensions.items()}
+        self._told: dict[str, TrialResult] = {}
 
-    def hear(self, trial_id: str, told: Told) -> None:
+    def record_result(self, trial_id: str, told: TrialResult) -> None:
         self._told[trial_id] = told
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -218,12 +218,12 @@ class _Tpe(_Careful, kt.Oracle):
 class _Scale:
     """A hyperparameter as Optuna sees it: ordered numbers by their place, so that near ones are near."""
 
-    domain: Domain
+    domain: Dimension
     distribution: Any
     values: tuple[Scalar, ...] = ()
 
     @classmethod
-    def of(cls, domain: Domain) -> "_Scale":
+    def of(cls, domain: Dimension) -> "_Scale":
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if isinstance(domain, Choice):

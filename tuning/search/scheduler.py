@@ -63,8 +63,8 @@ class Budget:
 
 
 @dataclass
-class Conductor:
-    """A sweep under way; an executor asks it for tasks and tells it what became of them (`executors.Brain`)."""
+class SweepScheduler:
+    """A sweep under way; an executor asks it for tasks and tells it what became of them (`executors.TrialScheduler`)."""
 
     work: Work
     space: Space[Any]
@@ -83,7 +83,7 @@ class Conductor:
     _waiting: list[tuple[Proposal, Task]] = field(default_factory=list)
     _heard: dict[int, list[float]] = field(default_factory=dict)  # when each epoch of a running trial ended, time.monotonic()
 
-    # --------------------------------------------------------------------------------------------- executors.Brain
+    # --------------------------------------------------------------------------------------------- executors.TrialScheduler
 
     def next_task(self) -> Task | None:
         if time.monotonic() > self.budget.deadline:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.config import files as config_files
 from pipelines.config.search_space import Scalar, Space
-from pipelines.errors import ApplineError, Outage, UsageError
+from pipelines.errors import ApplineError, ExternalFailure, UsageError
 from pipelines.pipeline import Objective, Pipeline, Splits
 from tuning.execution.interface import Executor, InProcess
 from tuning.execution.trial import COSTS, LATENCY, Work
@@ -20,13 +20,13 @@ from tuning.search import constraints, warm_start
 from tuning.search.ask_tell import Searcher
 from tuning.search.early_stopping import stopper
 from tuning.search.progress import Progress
-from tuning.search.scheduler import Budget, Conductor, Trial, best_of
+from tuning.search.scheduler import Budget, SweepScheduler, Trial, best_of
 from tuning.search.tuners import require
 from tuning.tracking.interface import Row, Run, Tracker
 from tuning.tracking.provenance import PROCESS, alive
 from tuning.tracking.saved_views import SweepCharts
 from tuning.training.fit import num_epochs
-from tuning.training.train import Report, ending, record_rivals, train
+from tuning.training.train import Report, ending, record_baselines, train
 
 # A search looks at a schedule this much shorter than the training that follows: ranks of short fits agree with those
 # of long ones (Spearman .92 at a third of the epochs on Fashion-MNIST).
@@ -71,7 +71,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swept:
+class SweepResult:
     """What a sweep found. `front` are the trials that no other one beats in every objective."""
 
     run_id: str
@@ -146,7 +146,7 @@ def run_sweep(
     splits: Splits | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> Swept:
+) -> SweepResult:
     """Search `space` on train and val, then train the winner in full and test it once beside the baselines.
 
     `executor` runs the trials: in this process when it is not given.
@@ -155,15 +155,15 @@ def run_sweep(
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the difference is shown).
         ApplineError: every trial failed; the first one's reason is given.
         SweepInterrupted: the sweep's run is KILLED and can be resumed.
-        Outage: MLflow or the cluster failed, the disk was full; the sweep can be resumed when that is mended.
+        ExternalFailure: MLflow or the cluster failed, the disk was full; the sweep can be resumed when that is mended.
     """
     # --- what is searched, checked before anything is recorded
     began = time.monotonic()
     executor, progress = executor or InProcess(), progress or Progress()
     splits = splits if splits is not None else pipeline.load()
     if space.base.train.refit:  # refused here where the domain has none, not after the search
-        pipeline.joined(splits)
-    if "train.epochs" in space.domains:
+        pipeline.merge_train_val(splits)
+    if "train.epochs" in space.dimensions:
         raise UsageError("--search train.epochs: all trials have the same. Expected: --trial-epochs for them, --epochs for the winner")
     search = _Search(pipeline, space, sweep, splits, tracker)
     earlier = search.earlier()
@@ -175,14 +175,14 @@ def run_sweep(
     progress.begun(run.id, sweep.trials)
     try:
         with ending(run):
-            # --- simple rivals, once for all trials
-            rivals = record_rivals(pipeline, splits, tracker, parent=run.id, tags={"sweep": run.id})
+            # --- simple baselines, once for all trials
+            baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags={"sweep": run.id})
 
             # --- trials
             work = Work(
                 pipeline=pipeline, splits=splits, objective=sweep.objective, latency=LATENCY in {one.name for one in sweep.objectives}
             )
-            conductor = Conductor(
+            conductor = SweepScheduler(
                 work=work,
                 space=space,
                 objectives=sweep.objectives,
@@ -210,7 +210,7 @@ def run_sweep(
                 tracker,
                 objective=sweep.objective,
                 splits=splits,
-                rivals=rivals,
+                baselines=baselines,
                 role="final",
                 parent=run.id,
                 name=f"final, as trial {best.number}",
@@ -218,14 +218,14 @@ def run_sweep(
                 on_epoch=progress.final_epoch,
             )
             scored = [(trial.values, trial.score) for trial in trials if trial.score is not None]
-            swept = Swept(
+            swept = SweepResult(
                 run_id=run.id,
                 url=tracker.url(run.id),
                 trials=trials,
                 best=best,
                 front=front(trials, sweep.objectives),
                 objectives=sweep.objectives,
-                effects=significance.effects(scored, space.domains, sweep.objective),
+                effects=significance.effects(scored, space.dimensions, sweep.objective),
                 final=final,
                 seconds=time.monotonic() - began,
                 exhausted=conductor.exhausted,
@@ -233,7 +233,7 @@ def run_sweep(
             search.record(swept, run)
     except KeyboardInterrupt:
         raise SweepInterrupted(run.id) from None
-    except Outage as error:
+    except ExternalFailure as error:
         error.sweep_id = run.id
         raise
     return swept
@@ -349,7 +349,7 @@ class _Search:
             tags={**self.tags, "definition": json.dumps({**self.definition(), "first": list(first)})},
             params={
                 **config_files.params(self.pipeline, self.space.base),
-                **{key: str(domain) for key, domain in self.space.domains.items()},
+                **{key: str(domain) for key, domain in self.space.dimensions.items()},
                 "tuner": self.sweep.tuner,
                 "early_stop": self.sweep.stopper,
                 "trials": self.sweep.trials,
@@ -358,7 +358,7 @@ class _Search:
         )
         run.tags({"sweep": run.id})
         run.dataset(self.splits)
-        run.text(config_files.write(self.pipeline, self.space.base, self.space.domains), "config.yaml")
+        run.text(config_files.write(self.pipeline, self.space.base, self.space.dimensions), "config.yaml")
         return run
 
     def recorded(self, earlier: Row) -> tuple[list[Row], dict[int, int]]:
@@ -378,9 +378,9 @@ class _Search:
         running = json.loads(earlier.tags.get("running", "{}"))
         return list(ended.values()), {int(number): known for number, known in running.items()}
 
-    def record(self, swept: Swept, run: Run) -> None:
+    def record(self, swept: SweepResult, run: Run) -> None:
         """Write what the sweep found: the winner's scores, figures, a card and the views of its page."""
-        objective, headline = self.sweep.objective, self.pipeline.judged_by(self.splits)
+        objective, headline = self.sweep.objective, self.pipeline.headline_metric(self.splits)
         final, lift = swept.final, swept.final.lift
         best = dict(zip((one.name for one in self.sweep.objectives), swept.best.scores, strict=True))
         run.metrics(
@@ -410,7 +410,7 @@ class _Search:
                 name=f"Sweep {run.id[:8]}",
                 objective=objective.name,
                 direction=objective.direction,
-                searched=list(self.space.domains),
+                searched=list(self.space.dimensions),
                 test=[f"test/{name}" for name in final.test],
             )
         )

@@ -51,7 +51,7 @@ def _best_trials(sweep: "Sweep", tracker: Tracker) -> list[Row]:
 
 def _winners(space: Space[Any], splits: Splits, tracker: Tracker) -> list[Row]:
     rows = tracker.rows("tags.role = 'final' and attributes.status = 'FINISHED'", limit=LOOKED_AT, everywhere=True)
-    kin = [row for row in rows if set(space.domains) <= set(row.params)]  # of the same domain: it has these hyperparameters
+    kin = [row for row in rows if set(space.dimensions) <= set(row.params)]  # of the same domain: it has these hyperparameters
     return sorted(kin, key=lambda row: (row.tags.get("data_digest") != splits.digest, row.tags.get("dataset") != splits.dataset))
 
 
@@ -61,7 +61,7 @@ def _point(space: Space[Any], params: Mapping[str, str]) -> dict[str, Scalar] | 
 
     known = hyperparameters(type(space.base))
     values = space.defaults()
-    for key in space.domains:
+    for key in space.dimensions:
         if key in params:
             try:
                 values[key] = find(known, key).parse(params[key])

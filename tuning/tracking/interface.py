@@ -26,7 +26,7 @@ class Run(Protocol):
     id: str  # "" when nothing is recorded
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Write parameters; a value longer than 6,000 characters is cut, and says so."""
+        """Write parameters; a value longer than 6,000 characters is truncate, and says so."""
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Write tags, replacing those that were there."""
@@ -53,7 +53,7 @@ class Run(Protocol):
         """Keep a file that is on disk, in the artifact folder `folder`."""
 
     def model(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what `Served.facts` will hold."""
+        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what `ServingModel.facts` will hold."""
 
     def describe(self, markdown: str) -> None:
         """Show `markdown` on the run's page."""

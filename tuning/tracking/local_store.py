@@ -84,7 +84,7 @@ def prepare(store: Store, create: Callable[[str, str], None]) -> None:
         ApplineError: its server does not answer, or its folder cannot be written; the message says what to do.
     """
     if store.served:
-        knock(store.uri)
+        check_server(store.uri)
     elif store.database:
         try:
             _prepare_local(store.database, create)
@@ -170,7 +170,7 @@ def _repoint(database: sqlite3.Connection, table: str, column: str, old: str, ne
     return database.execute(moved, (new, len(old) + 1, len(old) + 1, f"{old}/")).rowcount
 
 
-def knock(uri: str) -> None:
+def check_server(uri: str) -> None:
     """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry (minutes)."""
     try:
         urllib.request.urlopen(f"{uri}/health", timeout=4).close()

@@ -13,7 +13,7 @@ import mlflow
 import pandas as pd
 
 from pipelines import pipeline_class, register_layers
-from pipelines.pipeline import Served
+from pipelines.pipeline import ServingModel
 
 HERE = Path(__file__).parent
 
@@ -26,12 +26,12 @@ class AnsweringModel(mlflow.pyfunc.PythonModel):
         facts = json.loads((HERE / "facts.json").read_text())
         self.domain = pipeline_class(facts["domain"])
         register_layers(facts["domain"])
-        self.served = Served(model=keras.saving.load_model(HERE / "model.keras", compile=False), facts=facts)
+        self.served = ServingModel(model=keras.saving.load_model(HERE / "model.keras", compile=False), facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it wants to read a schema from it.
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Return the answers for `model_input`: whatever the domain's `answer` reads, such as a table, an array or a path."""
-        return self.domain.answer(self.served, model_input)
+        return self.domain.predict_raw(self.served, model_input)
 
 
 mlflow.models.set_model(AnsweringModel())

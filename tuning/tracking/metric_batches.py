@@ -55,7 +55,7 @@ def split_finite(points: Sequence[Point]) -> tuple[list[Point], dict[str, str]]:
     return [point for point in points if math.isfinite(point.value)], {"not_finite": ", ".join(lost)} if lost else {}
 
 
-def cut(text: str, longest: int) -> str:
+def truncate(text: str, longest: int) -> str:
     """Return `text`, or its beginning with a note when it is longer than MLflow keeps."""
     note = f" ... [cut: {len(text):,} characters]"
     return text if len(text) <= longest else text[: longest - len(note)] + note

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipelines.errors import ApplineError, Outage
+from pipelines.errors import ApplineError, ExternalFailure
 from pipelines.pipeline import Splits
 from tuning.tracking.interface import NullRun, NullTracker, Record, Role, Row, Run, Status, Tracker
 from tuning.tracking.local_store import Store, find_store, prepare
-from tuning.tracking.metric_batches import LONGEST_PARAM, LONGEST_TAG, Point, batches, curves, cut, milliseconds, split_finite, summary
+from tuning.tracking.metric_batches import LONGEST_PARAM, LONGEST_TAG, Point, batches, curves, milliseconds, split_finite, summary, truncate
 from tuning.tracking.provenance import PROCESS, ended, origin_tags
 from tuning.tracking.queries import all_experiments, search, search_one
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, View, leaderboard_view, page, run_page, sweep_views
@@ -179,7 +179,7 @@ class MlflowTracker:
 
         kept, lost = split_finite(points)
         metrics = [Metric(*point, model_id=model_id or None, run_id=run_id) for point in kept]
-        texts = [Param(key, cut(str(value), LONGEST_PARAM)) for key, value in (params or {}).items()]
+        texts = [Param(key, truncate(str(value), LONGEST_PARAM)) for key, value in (params or {}).items()]
         for some_metrics, some_params, some_tags in batches(metrics, texts, [RunTag(key, value) for key, value in lost.items()]):
             self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
 
@@ -203,7 +203,7 @@ class MlflowTracker:
         all_tags = {**origin_tags(), **tags, "role": role}
         if parent:
             all_tags["mlflow.parentRunId"] = parent
-        all_tags = {key: cut(value, LONGEST_TAG) for key, value in all_tags.items()}
+        all_tags = {key: truncate(value, LONGEST_TAG) for key, value in all_tags.items()}
         run = self.client.create_run(self.experiment, start_time=milliseconds(start), tags=all_tags, run_name=name)
         return cast(str, run.info.run_id)
 
@@ -229,7 +229,7 @@ class MlflowRun:
     def tags(self, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        self._client.log_batch(self.id, tags=[RunTag(key, cut(value, LONGEST_TAG)) for key, value in values.items()])
+        self._client.log_batch(self.id, tags=[RunTag(key, truncate(value, LONGEST_TAG)) for key, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         points = summary(values, step, time.time())
@@ -297,7 +297,7 @@ class MlflowRun:
         self._model_id = made.model_id
 
     def describe(self, markdown: str) -> None:
-        self._client.set_tag(self.id, "mlflow.note.content", cut(markdown, LONGEST_TAG))
+        self._client.set_tag(self.id, "mlflow.note.content", truncate(markdown, LONGEST_TAG))
 
     def finish(self, status: Status = "FINISHED", reason: str = "") -> None:
         if self._finished:
@@ -358,7 +358,7 @@ class _Client:
             try:
                 return method(*arguments, **named)
             except (MlflowException, OSError) as error:
-                raise Outage(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
+                raise ExternalFailure(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
 
         return told
 
@@ -378,7 +378,7 @@ def _open(store: Store) -> Any:
 def _hush() -> None:
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the Outage tells it in a line
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the ExternalFailure tells it in a line
 
 
 def _create_database(uri: str, artifacts: str) -> None:

@@ -28,7 +28,7 @@ def strategy(name: str) -> Any:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def even(batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
+def drop_uneven_batch(batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
     """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on it.
 
     `like` is the same data set made a second time, to look into: `batches` would go on with another order once it was begun.

@@ -21,7 +21,7 @@ STEPS_PER_EXECUTION = 32
 # The learning rate starts at this share of its peak.
 START = 0.04
 
-# Told of each epoch; a text that it returns is the reason to stop there.
+# TrialResult of each epoch; a text that it returns is the reason to stop there.
 EpochHook = Callable[[int, Mapping[str, float]], str | None]
 
 
@@ -51,7 +51,7 @@ class Watch:
 
 def num_epochs(train: TrainSpec, num_examples: int) -> int:
     """Return the epochs of a full training: as asked for, or by the number of examples."""
-    return train.epochs or train.passes.of(num_examples)
+    return train.epochs or train.epoch_budget.of(num_examples)
 
 
 def fit(
@@ -76,7 +76,7 @@ def fit(
     scope = strategy.scope() if strategy else nullcontext()
     with scope:
         network = pipeline.build(spec, splits)
-        trainable = pipeline.trainable(network, spec, splits)
+        trainable = pipeline.training_model(network, spec, splits)
     batches = _batches(pipeline, splits, "train", spec, strategy)
     validation = None if until else _batches(pipeline, splits, "val", spec, strategy)
     steps = int(batches.cardinality())  # not examples by batch size: several examples may be one row
@@ -87,7 +87,7 @@ def fit(
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
-            pipeline.enter(phase, network, spec)
+            pipeline.on_phase_start(phase, network, spec)
             with strategy.scope() if strategy else nullcontext():
                 trainable.compile(
                     optimizer=_optimizer(train, phase, steps),
@@ -121,7 +121,7 @@ def _batches(pipeline: Pipeline[Any, Any], splits: Splits, part: Part, spec: Any
     def made() -> tf.data.Dataset:
         return pipeline.batches(splits, part, spec, training=part == "train")
 
-    return distribute.even(made(), made(), strategy) if strategy else made()
+    return distribute.drop_uneven_batch(made(), made(), strategy) if strategy else made()
 
 
 def _steps_per_execution(steps: int) -> int:
@@ -190,7 +190,7 @@ class _Monitor(keras.callbacks.Callback):
         self.over = False  # no further phase either
         self._network = network
         self._watch = watch
-        self._patience = train.patience or max(1, math.ceil(train.epochs * train.waits))
+        self._patience = train.patience or max(1, math.ceil(train.epochs * train.patience_share))
         self._probe = probe
         self._until = until
         self._norms: Callable[..., Any] | None = None

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from pipelines.config import files as config_files
 from pipelines.config.search_space import flatten
-from pipelines.pipeline import Objective, Pipeline, Served, Splits
+from pipelines.pipeline import Objective, Pipeline, ServingModel, Splits
 from tuning.reports import plots, run_card, significance
-from tuning.reports.significance import Lift, Rival
+from tuning.reports.significance import Lift, ScoredBaseline
 from tuning.tracking.interface import Record, Role, Run, Tracker
 from tuning.tracking.saved_views import Leaderboard
 from tuning.training.fit import EpochHook, Fitted, Watch, fit, num_epochs
@@ -37,7 +37,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a person wants to know at the end of a run; all of it plain data but `rivals`."""
+    """What a person wants to know at the end of a run; all of it plain data but `baselines`."""
 
     domain: str
     dataset: str
@@ -51,7 +51,7 @@ class Report:
     stopped: str
     val: Mapping[str, float]
     test: Mapping[str, float]
-    rivals: Sequence[Rival]
+    baselines: Sequence[ScoredBaseline]
     lift: Lift | None
     cost: Mapping[str, float]
     notes: Sequence[str]
@@ -71,12 +71,12 @@ class Report:
             "stopped": self.stopped,
             "val": dict(self.val),
             "test": dict(self.test),
-            "baselines": {rival.name: dict(rival.test) for rival in self.rivals},
+            "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
             "lift": None
             if self.lift is None
             else {
                 "metric": self.headline.name,
-                "over": self.lift.rival,
+                "over": self.lift.baseline,
                 "mean": self.lift.mean,
                 "low": self.lift.low,
                 "high": self.lift.high,
@@ -95,7 +95,7 @@ def train(
     *,
     objective: Objective | None = None,
     splits: Splits | None = None,
-    rivals: Sequence[Rival] | None = None,
+    baselines: Sequence[ScoredBaseline] | None = None,
     role: Role = "train",
     parent: str = "",
     name: str = "",
@@ -105,7 +105,7 @@ def train(
 ) -> Report:
     """Train the network of `spec`, test it beside its baselines, and keep everything in one run of `tracker`.
 
-    `splits` and `rivals` are given by a sweep, which has loaded and computed them already; `strategy` by
+    `splits` and `baselines` are given by a sweep, which has loaded and computed them already; `strategy` by
     `tuning.training.distribute`.
 
     Raises:
@@ -116,7 +116,7 @@ def train(
     # --- data and spec, checked before anything is recorded
     splits = splits if splits is not None else pipeline.load()
     pipeline.check(spec, splits)
-    joined = pipeline.joined(splits) if spec.train.refit else None
+    joined = pipeline.merge_train_val(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
 
     run = tracker.start(
@@ -130,16 +130,16 @@ def train(
         run.dataset(splits)
         run.text(config_files.write(pipeline, spec), "config.yaml")
 
-        # --- simple rivals, each a run of its own
-        if rivals is None:
-            rivals = record_rivals(pipeline, splits, tracker, parent=run.id, tags=tags or {})
+        # --- simple baselines, each a run of its own
+        if baselines is None:
+            baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=tags or {})
 
         # --- fit
         watch = Watch(objective=objective, on_epoch=on_epoch, gradients=True)
         fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch, strategy=strategy)
         run.history(fitted.history)
         if fitted.best_epoch:
-            pipeline.settle(fitted.model, splits)
+            pipeline.calibrate(fitted.model, splits)
         if fitted.interrupted:
             _keep_interrupted(pipeline, splits, fitted, objective, run)
         val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
@@ -149,10 +149,10 @@ def train(
         if final.interrupted:
             _keep_interrupted(pipeline, splits, fitted, objective, run)
 
-        # --- test beside the rivals, once
+        # --- test beside the baselines, once
         predictions = pipeline.predict(final.model, splits, "test")
         test = pipeline.score(predictions, splits, "test")
-        lift = _lift(pipeline, splits, predictions, rivals)
+        lift = _lift(pipeline, splits, predictions, baselines)
         served = pipeline.serve(final.model, splits)
         report = Report(
             domain=pipeline.domain,
@@ -160,14 +160,14 @@ def train(
             run_id=run.id,
             url=tracker.url(run.id),
             objective=objective,
-            headline=pipeline.judged_by(splits),
+            headline=pipeline.headline_metric(splits),
             best=fitted.best_score,
             best_epoch=fitted.best_epoch,
             epochs=len(fitted.history["loss"]),
             stopped=fitted.stopped,
             val=val,
             test=test,
-            rivals=rivals,
+            baselines=baselines,
             lift=lift,
             cost=_cost(pipeline, spec, splits, fitted, final),
             notes=(*splits.notes, *served.notes, *([AGAIN.format(epochs=fitted.best_epoch)] if joined else [])),
@@ -184,7 +184,7 @@ def train(
             run.figure(figure, f"plots/{title}.png")
             figures.append(title)
         save(served, run)
-        run.tags({"verdict": f"{lift.verdict} {lift.rival}"} if lift else {})
+        run.tags({"verdict": f"{lift.verdict} {lift.baseline}"} if lift else {})
         run.describe(run_card.card(report, figures))
         headline = report.headline
         others = [f"test/{metric}" for metric in test if metric != headline.name]
@@ -206,39 +206,41 @@ def ending(run: Run) -> Iterator[None]:
     run.finish()
 
 
-def record_rivals(pipeline: Pipeline[Any, Any], splits: Splits, tracker: Tracker, *, parent: str, tags: Mapping[str, str]) -> list[Rival]:
+def record_baselines(
+    pipeline: Pipeline[Any, Any], splits: Splits, tracker: Tracker, *, parent: str, tags: Mapping[str, str]
+) -> list[ScoredBaseline]:
     """Compute the baselines and write each as a run with role `baseline`, in the columns that networks have."""
-    rivals = []
-    for baseline in pipeline.baselines(splits):
-        rival = significance.rival(pipeline, splits, baseline)
-        rivals.append(rival)
+    scored = []
+    for made in pipeline.baselines(splits):
+        baseline = significance.score_baseline(pipeline, splits, made)
+        scored.append(baseline)
         now = time.time()
         tracker.record(
             Record(
-                name=rival.name,
+                name=baseline.name,
                 role="baseline",
                 parent=parent,
                 tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
                 params={
                     **config_files.options_of(pipeline),
-                    "architecture": rival.name,
-                    **{f"baseline.{k}": v for k, v in rival.params.items()},
+                    "architecture": baseline.name,
+                    **{f"baseline.{k}": v for k, v in baseline.params.items()},
                 },
                 metrics={
-                    **{f"val/{metric}": value for metric, value in rival.val.items()},
-                    **{f"test/{metric}": value for metric, value in rival.test.items()},
-                    "cost/train_s": rival.seconds,
+                    **{f"val/{metric}": value for metric, value in baseline.val.items()},
+                    **{f"test/{metric}": value for metric, value in baseline.test.items()},
+                    "cost/train_s": baseline.seconds,
                 },
-                start_time=now - rival.seconds,
+                start_time=now - baseline.seconds,
                 end_time=now,
             )
         )
-    return rivals
+    return scored
 
 
 def summary(report: Report) -> dict[str, float]:
     """Return the metrics that are logged once, at the end."""
-    rivals = {f"baseline/{rival.name}/{report.headline.name}": rival.test[report.headline.name] for rival in report.rivals}
+    baselines = {f"baseline/{baseline.name}/{report.headline.name}": baseline.test[report.headline.name] for baseline in report.baselines}
     lifts = (
         {f"lift/{report.headline.name}": report.lift.mean, "lift/low": report.lift.low, "lift/high": report.lift.high}
         if report.lift
@@ -249,7 +251,7 @@ def summary(report: Report) -> dict[str, float]:
         "best/epoch": report.best_epoch,
         **{f"val/{name}": value for name, value in report.val.items()},
         **{f"test/{name}": value for name, value in report.test.items()},
-        **rivals,
+        **baselines,
         **lifts,
         **{f"cost/{name}": value for name, value in report.cost.items()},
     }
@@ -261,7 +263,7 @@ def changed(spec: Any) -> dict[str, Any]:
     return {key: value for key, value in flatten(spec).items() if value != defaults[key]}
 
 
-def save(served: Served, run: Run) -> None:
+def save(served: ServingModel, run: Run) -> None:
     """Keep the model that takes raw input, with the facts it answers by."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -269,7 +271,7 @@ def save(served: Served, run: Run) -> None:
         run.model(path, served.facts)
 
 
-def write_model(served: Served, path: Path) -> None:
+def write_model(served: ServingModel, path: Path) -> None:
     """Write one file that Keras loads, with the facts inside it (Keras passes over a member it does not know)."""
     import zipfile
 
@@ -278,7 +280,7 @@ def write_model(served: Served, path: Path) -> None:
         archive.writestr("appline.json", json.dumps(dict(served.facts)))
 
 
-def read_model(path: Path) -> Served:
+def read_model(path: Path) -> ServingModel:
     """Read a file that `write_model` wrote.
 
     Raises:
@@ -296,16 +298,16 @@ def read_model(path: Path) -> Served:
             facts = json.loads(archive.read("appline.json"))
         if facts["domain"] in DOMAINS:
             register_layers(facts["domain"])
-        return Served(model=keras.saving.load_model(path, compile=False), facts=facts)
+        return ServingModel(model=keras.saving.load_model(path, compile=False), facts=facts)
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{path}: is no model.keras that appline saved ({error})") from error
 
 
-def _lift(pipeline: Pipeline[Any, Any], splits: Splits, predictions: np.ndarray, rivals: Sequence[Rival]) -> Lift | None:
-    if not rivals:
+def _lift(pipeline: Pipeline[Any, Any], splits: Splits, predictions: np.ndarray, baselines: Sequence[ScoredBaseline]) -> Lift | None:
+    if not baselines:
         return None
     losses = pipeline.losses(predictions, splits, "test")
-    return significance.lift(losses, significance.strongest(rivals, pipeline.judged_by(splits)), pipeline.seed)
+    return significance.lift(losses, significance.strongest(baselines, pipeline.headline_metric(splits)), pipeline.seed)
 
 
 def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitted, objective: Objective, run: Run) -> None:
@@ -326,7 +328,7 @@ def _refitted(
         pipeline, spec, joined, seed=pipeline.seed, watch=replace(watch, gradients=False), until=fitted.best_epoch, strategy=strategy
     )
     if not again.interrupted:
-        pipeline.settle(again.model, splits, like=fitted.model)
+        pipeline.calibrate(again.model, splits, like=fitted.model)
     return again
 
 
@@ -349,7 +351,7 @@ def latency(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, model: kera
     """Return the median time of one example's answer, in milliseconds."""
     inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
     one = tf.nest.map_structure(lambda values: values[:1], inputs)
-    call = tf.function(lambda values: pipeline.answers(model, values))
+    call = tf.function(lambda values: pipeline.serving_call(model, values))
     call(one)
     times = []
     for _ in range(calls):
