@@ -1,24 +1,33 @@
-"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is imported."""
+"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is
+imported.
+"""
 
 import importlib.metadata
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from apps import click_options, commands
+from apps import commands
+from apps.click_options import (
+    make_flag,
+    options_flags,
+    spec_flags,
+    with_cost_limits,
+    without_defaults,
+)
 from apps.rendering import Screen
-from pipelines import DOMAINS, pipeline_class
-from pipelines.errors import ApplineError
-from pipelines.pipeline import AnyPipeline
+from pipelines import DOMAINS, options_class
+from pipelines.config.options import Options
+from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
 
 INTERRUPTED = 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-Verb = Callable[[type[AnyPipeline], click.Context], None]
+Command = Callable[[type[Options], click.Context], None]
 
 
 class Applications(click.Group):
@@ -28,15 +37,40 @@ class Applications(click.Group):
         return [*DOMAINS, *super().list_commands(context)]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return application(name) if name in DOMAINS else super().get_command(context, name)
+        if name in DOMAINS:
+            return application(name)
+        return super().get_command(context, name)
 
-    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        from pipelines.errors import suggest
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return _with_suggestion(self, context, args, super().resolve_command)
 
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            raise click.UsageError(f"{error.message}{suggest(args[0], self.list_commands(context))}", context) from None
+
+class Application(click.Group):
+    """The commands of one application."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return _with_suggestion(self, context, args, super().resolve_command)
+
+
+Resolution = tuple[str | None, click.Command | None, list[str]]
+
+
+def _with_suggestion(
+    group: click.Group,
+    context: click.Context,
+    args: list[str],
+    resolve: Callable[[click.Context, list[str]], Resolution],
+) -> Resolution:
+    """Name the nearest command when there is none of the name that was typed."""
+    try:
+        return resolve(context, args)
+    except click.UsageError as error:
+        hint = suggest(args[0], group.list_commands(context))
+        raise click.UsageError(f"{error.message}{hint}", context) from None
 
 
 @click.group(cls=Applications, context_settings=CONTEXT)
@@ -46,87 +80,178 @@ def appline() -> None:
 
 
 def application(domain: str) -> click.Group:
-    """Return the commands of one application, their flags made from its pipeline's fields."""
-    pipeline_type = pipeline_class(domain)
-    group = Applications(domain, help=f"{pipeline_type.__doc__}", context_settings=CONTEXT)
-    group.list_commands = lambda context: list(group.commands)  # type: ignore[method-assign]
-    data, spec_type = click_options.of_fields(pipeline_type), pipeline_type.spec_type
-    for verb, options in (
-        (
+    """Return the commands of one application, their flags made from its options and
+    hyperparameters.
+    """
+    options_type = options_class(domain)
+    group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
+    data = options_flags(options_type)
+    spec_type = options_type.spec_type
+    group.add_command(
+        _command(
             commands.train,
-            [*data, *click_options.of_spec(spec_type, search=False), OBJECTIVE, DISTRIBUTE, DRY_RUN, *TRAINING, *TRACKING, *OUTPUT],
-        ),
-        (
-            commands.tune,
+            options_type,
             [
-                *map(click_options.with_cost_limits, data),
-                *click_options.of_spec(spec_type, search=True),
+                *data,
+                *spec_flags(spec_type, search=False),
+                OBJECTIVE,
+                DISTRIBUTE,
+                DRY_RUN,
+                *TRAINING,
+                *TRACKING,
+                *OUTPUT,
+            ],
+        )
+    )
+    group.add_command(
+        _command(
+            commands.tune,
+            options_type,
+            [
+                *map(with_cost_limits, data),
+                *spec_flags(spec_type, search=True),
                 OBJECTIVES,
                 *SEARCH,
                 *TRAINING,
                 *TRACKING,
                 *OUTPUT,
             ],
-        ),
-        (commands.evaluate, [*MODEL, PART, *click_options.of_run(data), *TRACKING[:1], *OUTPUT]),
-        (commands.predict, [INPUTS, *MODEL, *ANSWERS, *TRACKING[:1], *OUTPUT]),
-        (commands.check, [*data, *OUTPUT]),
-        (commands.datasets, OUTPUT),
-        (commands.schema, []),
-    ):
-        group.add_command(_command(verb, pipeline_type, options))
+        )
+    )
+    group.add_command(
+        _command(
+            commands.evaluate,
+            options_type,
+            [*MODEL, PART, *without_defaults(data), TRACKING_URI, *OUTPUT],
+        )
+    )
+    group.add_command(
+        _command(commands.predict, options_type, [INPUTS, *MODEL, *ANSWERS, TRACKING_URI, *OUTPUT])
+    )
+    group.add_command(_command(commands.check, options_type, [*data, *OUTPUT]))
+    group.add_command(_command(commands.datasets, options_type, OUTPUT))
+    group.add_command(_command(commands.schema, options_type, []))
     return group
 
 
-def _command(verb: Verb, pipeline_type: type[AnyPipeline], options: list[click.Parameter]) -> click.Command:
+def _command(
+    command: Command, options_type: type[Options], params: Sequence[click.Parameter]
+) -> click.Command:
     def call(**_: object) -> None:
-        verb(pipeline_type, click.get_current_context())
+        command(options_type, click.get_current_context())
 
-    return click.Command(verb.__name__, params=list(options), callback=call, help=verb.__doc__)
+    return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
 
 
-OBJECTIVE = click_options.flag("objective", str, "", "validation metric that decides (default: the application's own)")
-OBJECTIVES = click.Option(
-    ["--objective"], multiple=True, help="validation metric that decides; again for further ones, also costs such as cost/latency_ms_p50"
+OBJECTIVE = make_flag(
+    "objective", str, "", "validation metric that decides (default: the application's own)"
 )
-DISTRIBUTE = click_options.flag("distribute", str, "none", "mirrored: divide each batch among the GPUs of this machine")
+OBJECTIVES = click.Option(
+    ["--objective"],
+    multiple=True,
+    help="validation metric that decides; repeatable for further objectives, also costs such as "
+    "cost/latency_ms_p50",
+)
+DISTRIBUTE = make_flag(
+    "distribute",
+    str,
+    "none",
+    "mirrored: divide each batch among the GPUs of this machine",
+)
 TRAINING: list[click.Parameter] = [
-    click_options.flag("deterministic", bool, False, "make TensorFlow's operations deterministic too: the same bits every time"),
-    click_options.flag("gate", bool, False, "exit with 4 when the test score is below that of the strongest baseline, however little"),
+    make_flag(
+        "deterministic",
+        bool,
+        False,
+        "use TensorFlow's deterministic operations too: bit-identical results every time",
+    ),
+    make_flag(
+        "gate",
+        bool,
+        False,
+        "exit with 4 when the test score is below that of the strongest baseline",
+    ),
 ]
-DRY_RUN = click_options.flag("dry_run", bool, False, "read the data, check the network, train nothing")
+DRY_RUN = make_flag(
+    "dry_run", bool, False, "read the data and check the network, but train nothing"
+)
 SEARCH: list[click.Parameter] = [
-    click_options.flag(
-        "dry_run", bool, False, "say what the sweep would cost, from a few networks fitted for two epochs each; keep nothing"
+    make_flag(
+        "dry_run",
+        bool,
+        False,
+        "estimate what the sweep would cost, from a few networks fitted for two epochs each; "
+        "keep nothing",
     ),
-    click_options.flag("trials", click.IntRange(min=1), 20, "number of trials"),
-    click_options.flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
-    click_options.flag(
-        "workers", str, "1", "processes that run trials side by side: a number, 0 for none beside this one, or auto; not with --cluster"
+    make_flag("trials", click.IntRange(min=1), 20, "number of trials"),
+    make_flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
+    make_flag(
+        "workers",
+        str,
+        "1",
+        "processes that run trials side by side: a number, 0 for none beside this one, or auto; "
+        "not with --cluster",
     ),
-    click_options.flag("cluster", str, "", "run trials on the Ray cluster at this address (auto: the one on this machine)"),
-    click_options.flag("trial_epochs", click.IntRange(min=0), 0, "epochs of a trial (0: a third of the epochs of a full training)"),
-    click_options.flag(
-        "early_stop", str, "auto", "stop losing trials: asha, median, none (auto: median for tpe and random with one objective)"
+    make_flag(
+        "cluster",
+        str,
+        "",
+        "run trials on the Ray cluster at this address (auto: the one on this machine)",
     ),
-    click_options.flag(
-        "max_time", str, "", "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; counts anew with --resume"
+    make_flag(
+        "trial_epochs",
+        click.IntRange(min=0),
+        0,
+        "epochs of a trial (0: a third of the epochs of a full training)",
     ),
-    click_options.flag(
-        "max_epochs_total", click.IntRange(min=0), 0, "start no trial that would take all trials over so many epochs (0: no limit)"
+    make_flag(
+        "early_stop",
+        str,
+        "auto",
+        "stop losing trials early: asha, median or none (auto: median for tpe and random with "
+        "one objective)",
     ),
-    click_options.flag("trial_time", str, "", "give up a trial that takes longer: 90s, 10m"),
-    click_options.flag("warm_from", str, "", "begin with what was found before: the id of a sweep, or auto for all winners"),
-    click_options.flag("resume", str, "", "go on with the sweep of this id; repeat the flags it was started with"),
+    make_flag(
+        "max_time",
+        str,
+        "",
+        "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; a "
+        "resumed sweep counts anew",
+    ),
+    make_flag(
+        "max_epochs_total",
+        click.IntRange(min=0),
+        0,
+        "start no trial that would bring all trials together above this many epochs (0: no limit)",
+    ),
+    make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
+    make_flag(
+        "warm_from",
+        str,
+        "",
+        "begin with what was found before: the id of a sweep, or auto for all winners",
+    ),
+    make_flag(
+        "resume",
+        str,
+        "",
+        "continue the sweep of this id; repeat the flags it was started with",
+    ),
 ]
+TRACKING_URI = make_flag(
+    "tracking_uri",
+    str,
+    "",
+    "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
+)
 TRACKING: list[click.Parameter] = [
-    click_options.flag("tracking_uri", str, "", "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)"),
-    click_options.flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
-    click_options.flag("run_name", str, "", "name of the run in MLflow"),
-    click_options.flag("no_tracking", bool, False, "keep nothing in MLflow"),
+    TRACKING_URI,
+    make_flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
+    make_flag("run_name", str, "", "name of the run in MLflow"),
+    make_flag("no_tracking", bool, False, "keep nothing in MLflow"),
 ]
 OUTPUT: list[click.Parameter] = [
-    click_options.flag("json", bool, False, "print one JSON object"),
+    make_flag("json", bool, False, "print one JSON object"),
     click.Option(["-q", "--quiet"], is_flag=True, help="print results only"),
     click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
 ]
@@ -134,16 +259,28 @@ MODEL: list[click.Parameter] = [
     click.Option(["--run"], default="", help="id of a run, or its beginning"),
     click.Option(["--model"], default="", help="a model.keras file"),
 ]
-PART = click.Option(["--part"], type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="part to score")
+PART = click.Option(
+    ["--part"],
+    type=click.Choice(["train", "val", "test"]),
+    default="test",
+    show_default=True,
+    help="part to score",
+)
 INPUTS = click.Argument(["inputs"], nargs=-1, required=True)
 ANSWERS: list[click.Parameter] = [
-    click.Option(["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"),
+    click.Option(
+        ["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"
+    ),
     click.Option(["--force"], is_flag=True, help="overwrite it"),
 ]
 
 
 @appline.command()
-@click.option("--tracking-uri", default="", help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)")
+@click.option(
+    "--tracking-uri",
+    default="",
+    help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
+)
 @click.option("--port", default=5000, show_default=True, help="port on 127.0.0.1")
 def ui(tracking_uri: str, port: int) -> None:
     """Start MLflow on the right store and print the address of the comparison."""
@@ -174,60 +311,79 @@ def demo(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line, and leave with its exit code: see docs/errors.md."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    verbose = any(word in arguments for word in ("-v", "--verbose"))
+    if arguments is None:
+        arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    """Return the exit code of a command line; every error is printed here."""
+    is_verbose = "-v" in arguments or "--verbose" in arguments
     try:
         code = appline.main(arguments, prog_name="appline", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
-        code = done.exit_code
+        return done.exit_code
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except ApplineError as error:
-        _trace(verbose)
+        if is_verbose:
+            traceback.print_exc()
         click.echo(f"Error: {error}", err=True)
-        if sweep_id := getattr(error, "sweep_id", ""):
-            click.echo(_go_on(arguments, sweep_id), err=True)
-        code = error.exit_code
+        if error.sweep_id:
+            click.echo(_resume_command(arguments, error.sweep_id), err=True)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
         # click turns an interrupt into its own Abort and keeps ours as the cause.
         click.echo(_last_words(stop.__cause__ or stop, arguments), err=True)
-        code = INTERRUPTED
+        return INTERRUPTED
     except Exception as error:
-        _trace(verbose)
-        click.echo(f"Error: {type(error).__name__}: {error}\nThis should not happen. Add -v to see where, and please report it", err=True)
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        if is_verbose:
+            traceback.print_exc()
+        click.echo(
+            f"Error: {type(error).__name__}: {error}\n"
+            "This should not happen. Add -v to see where, and please report it",
+            err=True,
+        )
+        return 1
 
 
-def _trace(verbose: bool) -> None:
-    if verbose:
-        traceback.print_exc()
-
-
-def _as_interrupt(signum: int, frame: object) -> None:
+def _interrupt(signal_number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
     """Say what an interrupted command has kept, and the command that goes on from there."""
-    run_id = str(getattr(stop, "run_id", ""))
-    if not run_id:
+    if isinstance(stop, SweepInterrupted) and stop.run_id:
+        return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
+    if not isinstance(stop, TrainingInterrupted):
         return "Interrupted"
-    if type(stop).__name__ == "SweepInterrupted":
-        return f"Interrupted. {_go_on(arguments, run_id)}"
-    if not getattr(stop, "kept", False):
+    if not stop.kept:
         return "Interrupted before the first epoch had ended: nothing is kept"
-    # The store that the run is in, where the command named one.
-    store = [word for at, word in enumerate(arguments) if "--tracking-uri" in (word.partition("=")[0], arguments[at - 1])]
-    look = shlex.join(["appline", arguments[0], "evaluate", "--run", run_id[:8], *store])
-    return f"Interrupted; the best weights so far are kept. Look at them: {look}"
+    look = ["appline", arguments[0], "evaluate", "--run", stop.run_id[:8], *_store(arguments)]
+    return f"Interrupted; the best weights so far are kept. Look at them: {shlex.join(look)}"
 
 
-def _go_on(arguments: list[str], sweep_id: str) -> str:
-    again = [word for at, word in enumerate(arguments) if word != "--resume" and (at == 0 or arguments[at - 1] != "--resume")]
-    return f"Finished trials are kept. Go on: appline {shlex.join(again)} --resume {sweep_id[:8]}"
+def _store(arguments: list[str]) -> list[str]:
+    """Return the words that name the store that the run is in, where the command named one."""
+    words = []
+    for position, word in enumerate(arguments):
+        is_value = position > 0 and arguments[position - 1] == "--tracking-uri"
+        if word.partition("=")[0] == "--tracking-uri" or is_value:
+            words.append(word)
+    return words
+
+
+def _resume_command(arguments: list[str], sweep_id: str) -> str:
+    kept = []
+    for position, word in enumerate(arguments):
+        is_value = position > 0 and arguments[position - 1] == "--resume"
+        if word != "--resume" and not is_value:
+            kept.append(word)
+    command = shlex.join(["appline", *kept, "--resume", sweep_id[:8]])
+    return f"Finished trials are kept. Continue: {command}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
-"""The verbs that every application has: train, tune, evaluate, predict, check, datasets, schema.
+"""The commands that every application has: train, tune, evaluate, predict, check, datasets, schema.
 
-Each function is one command from its flags to its output. Heavy imports stand inside: `--help` needs none of them.
+Each function is one command from its flags to its output. What is heavy is imported inside, after
+everything that can be refused without it: `--help` and a wrong flag need none of it.
 """
 
 import contextlib
 import dataclasses
 import json
 import math
-import os
-import re
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,291 +15,367 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from apps import click_options, progress_display, rendering
+from apps import checks, progress_display, rendering
+from apps.resolve import COMMAND_LINE, ResolvedCommand, resolve
+from pipelines import pipeline_class, pipeline_for
+from pipelines.config.options import Options
 from pipelines.config.search_space import hyperparameters
-from pipelines.errors import DataError, UsageError
-from pipelines.pipeline import AnyPipeline, ServingModel
+from pipelines.errors import UsageError
 from tuning.training import runtime
 
 if TYPE_CHECKING:
-    from pipelines.pipeline import Splits
+    from pipelines.pipeline import AnyPipeline, ServingModel
+    from pipelines.splits import Splits
     from tuning.execution.interface import Executor
+    from tuning.results import TrainResult
+    from tuning.search.sweep import Sweep
     from tuning.tracking.interface import Row, Tracker
-    from tuning.training.train import Report
 
 GATE_FAILED = 4
-ANSWER_FILES = (".csv", ".parquet")
 
 
-def train(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+def train(options_type: type[Options], context: click.Context) -> None:
     """Train one network, test it beside its baselines, and keep everything in MLflow."""
     if context.params["help_set"]:
-        click.echo(hyperparameter_table(pipeline_type))
+        click.echo(hyperparameter_table(options_type))
         return
-    resolved = click_options.resolve(context, pipeline_type)
-    screen = _screen(resolved)
-    resolved.pipeline.objective(resolved.options["objective"])  # a wrong name is told before anything is loaded
-    _tell_origins(screen, resolved)
-    runtime.import_tensorflow(deterministic=resolved.options["deterministic"])
-    from tuning.training import distribute, fit
-    from tuning.training.train import train as run
+    command = resolve(context, options_type)
+    flags, screen = command.flags, _screen(command)
+    # A wrong name is refused before anything is loaded.
+    command.options.objective(flags["objective"])
+    _show_settings(screen, command)
+    runtime.import_tensorflow(deterministic=flags["deterministic"])
+    from tuning.training import distribute
+    from tuning.training.fit import num_epochs
+    from tuning.training.train import RunLabels
+    from tuning.training.train import train as run_training
 
-    strategy = distribute.strategy(resolved.options["distribute"])
-
-    splits = resolved.pipeline.load()
-    objective = resolved.pipeline.objective_for(splits, resolved.options["objective"])
-    resolved.pipeline.check(resolved.spec, splits)
-    _tell_data(screen, splits)
-    if resolved.options["dry_run"]:
-        plain = {"dry_run": True, "dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes()}
-        screen.result("dry run: the data can be read and the network can be built; nothing was trained", plain)
+    strategy = distribute.strategy(flags["distribute"])
+    pipeline = pipeline_for(command.options)
+    splits = pipeline.load()
+    objective = pipeline.objective_for(splits, flags["objective"])
+    pipeline.check(command.spec, splits)
+    _show_data(screen, splits)
+    if flags["dry_run"]:
+        _show_dry_run(screen, splits)
         return
-    epochs = fit.num_epochs(resolved.spec.train, splits.sizes()["train"])
-    report = run(
-        resolved.pipeline,
-        resolved.spec,
-        _tracker(resolved, splits),
+    epochs = num_epochs(command.spec.train, splits.sizes()["train"])
+    result = run_training(
+        pipeline,
+        command.spec,
+        _open_tracker(command, splits),
         objective=objective,
         splits=splits,
-        name=resolved.options["run_name"],
+        labels=RunLabels(name=flags["run_name"]),
         on_epoch=screen.on_epoch(epochs, objective.name),
         strategy=strategy,
     )
-    screen.result(rendering.report(report, resolved.options["tracking_uri"]), report.plain())
-    _gate(context, resolved, report)
+    screen.result(rendering.train_result(result, flags["tracking_uri"]), result.as_json())
+    _apply_gate(context, result)
 
 
-def tune(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+def tune(options_type: type[Options], context: click.Context) -> None:
     """Search hyperparameters with KerasTuner, train the winner in full, and test it once."""
     if context.params["help_set"]:
-        click.echo(hyperparameter_table(pipeline_type))
+        click.echo(hyperparameter_table(options_type))
         return
-    resolved = click_options.resolve(context, pipeline_type)
-    screen, options = _screen(resolved), resolved.options
-    names = _names(options["objective"])
-    from tuning.execution import local_workers
-    from tuning.execution.trial import COSTS
-    from tuning.search import constraints, tuners
+    command = resolve(context, options_type)
+    flags, screen = command.flags, _screen(command)
+    names = _as_names(flags["objective"])
+    checks.require_search_names(command.options, names, flags["tuner"], flags["early_stop"])
+    max_seconds = checks.duration("--max-time", flags["max_time"])
+    trial_seconds = checks.duration("--trial-time", flags["trial_time"])
+    from tuning.search import constraints
 
-    for name in names:
-        if name.startswith("cost/"):
-            tuners.require("--objective", name, tuple(COSTS))
-        else:
-            resolved.pipeline.objective(name)
-    _tell_origins(screen, resolved)
-    space = resolved.space
-    max_seconds = duration("--max-time", options["max_time"])
-    trial_seconds = duration("--trial-time", options["trial_time"])
-    tuners.require("--tuner", options["tuner"], tuners.TUNERS)
-    tuners.require("--early-stop", options["early_stop"], ("auto", *tuners.STOPPERS))
-
-    count = local_workers.count_workers(options["workers"])
-    most = constraints.parse(options["limit_costs"])
-    executor = _executor(options, count, trial_seconds)
-    runtime.import_tensorflow(deterministic=options["deterministic"])
-    from tuning.search.sweep import Sweep, run_sweep, sweep_objectives
-
-    splits = resolved.pipeline.load()
-    objectives = sweep_objectives(resolved.pipeline, splits, names)
-    sweep = Sweep(
-        objectives=objectives,
-        trials=options["trials"],
-        tuner=options["tuner"],
-        trial_epochs=options["trial_epochs"],
-        early_stop=options["early_stop"],
-        max_seconds=max_seconds,
-        max_epochs=options["max_epochs_total"] or math.inf,
-        limits=most,
-        warm_from=options["warm_from"],
-        name=options["run_name"],
-    )
-    _tell_data(screen, splits)
-    screen.say(
-        f"searching  {len(space.dimensions)} hyperparameters: " + "  ".join(f"{key}={domain}" for key, domain in space.dimensions.items())
-    )
+    limits = constraints.parse(flags["limit_costs"])
+    _show_settings(screen, command)
+    executor = _make_executor(flags, trial_seconds)
     with contextlib.closing(executor):
-        if options["dry_run"]:
-            from tuning.search.estimate import estimate
+        runtime.import_tensorflow(deterministic=flags["deterministic"])
+        from tuning.search.sweep import Sweep, sweep_objectives
 
-            screen.say("measuring  a few networks for two epochs each")
-            cost = estimate(resolved.pipeline, space, sweep, splits, executor)
-            screen.result(rendering.estimate(cost), rendering.plain_estimate(cost))
+        pipeline = pipeline_for(command.options)
+        splits = pipeline.load()
+        sweep = Sweep(
+            objectives=sweep_objectives(pipeline, splits, names),
+            trials=flags["trials"],
+            tuner=flags["tuner"],
+            trial_epochs=flags["trial_epochs"],
+            early_stop=flags["early_stop"],
+            max_seconds=max_seconds,
+            max_epochs=flags["max_epochs_total"] or math.inf,
+            limits=limits,
+            warm_from=flags["warm_from"],
+            name=flags["run_name"],
+        )
+        _show_data(screen, splits)
+        _show_space(screen, command)
+        if flags["dry_run"]:
+            _estimate_sweep(screen, pipeline, command, sweep, splits, executor)
             return
-        tracker = _tracker(resolved, splits)
-        sweep = dataclasses.replace(sweep, resume=_sweep_id(tracker, options["resume"]))
-        with contextlib.closing(
-            progress_display.SweepScreen(screen, objectives[0].name, slots=executor.slots, max_seconds=max_seconds)
-        ) as progress:
-            found = run_sweep(resolved.pipeline, space, sweep, tracker, splits=splits, executor=executor, progress=progress)
-    screen.result(rendering.swept(found, resolved.options["tracking_uri"]), found.plain())
-    _gate(context, resolved, found.final)
+        _run_sweep(context, screen, pipeline, command, sweep, splits, executor)
 
 
-def evaluate(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
-    """Score a saved model on data: a run's own, or others that --data names."""
-    row = _row_of(context)
-    if not row and context.get_parameter_source("data") in (ParameterSource.DEFAULT, None):
-        raise UsageError("--model FILE does not say what it is to be scored on. Expected: --data too")
-    base = _pipeline_of(pipeline_type, row.params) if row else None
-    resolved = click_options.resolve(context, pipeline_type, base)
-    screen = _screen(resolved)
+def _run_sweep(
+    context: click.Context,
+    screen: rendering.Screen,
+    pipeline: "AnyPipeline",
+    command: ResolvedCommand,
+    sweep: "Sweep",
+    splits: "Splits",
+    executor: "Executor",
+) -> None:
+    from tuning.search.sweep import run_sweep
+
+    flags = command.flags
+    tracker = _open_tracker(command, splits)
+    sweep = dataclasses.replace(sweep, resume=_find_sweep(tracker, flags["resume"]))
+    display = progress_display.SweepDisplay(
+        screen,
+        sweep.objective.name,
+        slots=executor.slots,
+        max_seconds=sweep.max_seconds,
+    )
+    with contextlib.closing(display):
+        result = run_sweep(
+            pipeline,
+            command.space,
+            sweep,
+            tracker,
+            splits=splits,
+            executor=executor,
+            progress=display,
+        )
+    screen.result(rendering.sweep_result(result, flags["tracking_uri"]), result.as_json())
+    _apply_gate(context, result.final)
+
+
+def _estimate_sweep(
+    screen: rendering.Screen,
+    pipeline: "AnyPipeline",
+    command: ResolvedCommand,
+    sweep: "Sweep",
+    splits: "Splits",
+    executor: "Executor",
+) -> None:
+    from tuning.search.estimate import estimate
+
+    screen.say("measuring  a few networks for two epochs each")
+    cost = estimate(pipeline, command.space, sweep, splits, executor)
+    screen.result(rendering.estimate(cost), cost.as_json())
+
+
+def evaluate(options_type: type[Options], context: click.Context) -> None:
+    """Score a saved model on data: that of its run, or other data that --data names."""
+    row = _find_row(context)
+    is_data_given = context.get_parameter_source("data") not in (ParameterSource.DEFAULT, None)
+    if row is None and not is_data_given:
+        raise UsageError(
+            "--model also needs --data: the model file does not say what to score it on"
+        )
+    base = _options_of_run(options_type, row) if row else None
+    command = resolve(context, options_type, base)
+    screen = _screen(command)
     runtime.import_tensorflow()
-    served = _served(context, row)
-    _require_domain(served, pipeline_type)
-    splits = resolved.pipeline.load()
-    _tell_data(screen, splits)
-    part = resolved.options["part"]
-    network = resolved.pipeline.restore_network(served, splits)
-    scores = resolved.pipeline.score(resolved.pipeline.predict(network, splits, part), splits, part)
+    pipeline = pipeline_for(command.options)
+    serving = _load_model(context, row, options_type)
+    splits = pipeline.load()
+    _show_data(screen, splits)
+    part = command.flags["part"]
+    network = pipeline.restore_network(serving, splits)
+    scores = pipeline.score(pipeline.predict(network, splits, part), splits, part)
     if part == "val" and row and row.params.get("train.refit") == "True":
-        screen.say("note       this network was trained on val too (train.refit): what it was before is in its run's val/ metrics")
-    rows = [[name, rendering.number(value)] for name, value in scores.items()]
-    title = f"{resolved.pipeline.domain} / {splits.dataset}: {part}"
-    screen.result(rendering.table([title, ""], rows), {"dataset": splits.dataset, "part": part, **scores})
+        screen.say(
+            "note       this network was retrained on train + validation (train.refit): what it "
+            "scored before is in the val/ metrics of its run"
+        )
+    title = f"{pipeline.domain} / {splits.dataset}: {part}"
+    rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
+    table = rendering.table([title, ""], rows)
+    screen.result(table, {"dataset": splits.dataset, "part": part, **scores})
 
 
-def predict(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
-    """Answer for raw input: only the run's id or a model file is needed, not the training data."""
-    options = context.params
-    _require_inputs(options["inputs"])
-    _require_output(options["output"], options["force"])
-    row = _row_of(context)
+def predict(options_type: type[Options], context: click.Context) -> None:
+    """Predict for raw input: only a run's id or a model file is needed, not the training data."""
+    params = context.params
+    checks.require_inputs(params["inputs"])
+    checks.require_output(params["output"], params["force"])
+    row = _find_row(context)
     runtime.import_tensorflow()
     import pandas as pd
 
-    served = _served(context, row)
-    _require_domain(served, pipeline_type)
-    answers = pd.concat([pipeline_type.predict_raw(served, source) for source in options["inputs"]], ignore_index=True)
-    if options["output"]:
-        path = Path(options["output"])
-        answers.to_parquet(path) if path.suffix.lower() == ".parquet" else answers.to_csv(path, index=False)
+    serving = _load_model(context, row, options_type)
+    pipeline_type = pipeline_class(options_type.domain)
+    tables = [pipeline_type.predict_raw(serving, source) for source in params["inputs"]]
+    answers = pd.concat(tables, ignore_index=True)
+    if params["output"]:
+        path = Path(params["output"])
+        if path.suffix.lower() == ".parquet":
+            answers.to_parquet(path)
+        else:
+            answers.to_csv(path, index=False)
         click.echo(f"{len(answers)} rows written to {path}", err=True)
-    elif options["json"]:
-        click.echo(json.dumps({"answers": json.loads(answers.to_json(orient="records", date_format="iso"))}))
+    elif params["json"]:
+        records = json.loads(answers.to_json(orient="records", date_format="iso"))
+        click.echo(json.dumps({"answers": records}))
     else:
         click.echo(answers.to_csv(index=False), nl=False)
 
 
-def check(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+def check(options_type: type[Options], context: click.Context) -> None:
     """Read the data as `train` would and say what is in it, without training."""
-    resolved = click_options.resolve(context, pipeline_type)
-    screen = _screen(resolved)
+    command = resolve(context, options_type)
+    screen = _screen(command)
     runtime.import_tensorflow()
-    splits = resolved.pipeline.load()
+    pipeline = pipeline_for(command.options)
+    splits = pipeline.load()
     facts = splits.describe()
-    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()] + [[name, value] for name, value in facts.items()]
-    text = rendering.table([f"{resolved.pipeline.domain} / {splits.dataset}", ""], rows)
-    text += (
-        "".join(f"\nnote  {note}" for note in splits.notes)
-        + f"\nThe data can be used: appline {pipeline_type.domain} train --data {resolved.pipeline.data}"
-    )
-    plain = {"dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes(), "notes": list(splits.notes), **facts}
-    screen.result(text, plain)
+    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()]
+    rows += [[name, value] for name, value in facts.items()]
+    lines = [rendering.table([f"{pipeline.domain} / {splits.dataset}", ""], rows)]
+    lines += [f"note  {note}" for note in splits.notes]
+    train_command = f"appline {pipeline.domain} train --data {command.options.data}"
+    lines.append(f"The data can be used: {train_command}")
+    plain = {
+        "dataset": splits.dataset,
+        "digest": splits.digest,
+        "sizes": splits.sizes(),
+        "notes": list(splits.notes),
+        **facts,
+    }
+    screen.result("\n".join(lines), plain)
 
 
-def datasets(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+def datasets(options_type: type[Options], context: click.Context) -> None:
     """List the data sets that --data knows by name."""
-    known = dict(pipeline_type.datasets)
-    text = rendering.table(["--data", "what it is"], [[name, what] for name, what in known.items()])
-    rendering.Screen(json=context.params["json"]).result(text, known)
+    known = dict(options_type.datasets)
+    rows = [[name, description] for name, description in known.items()]
+    screen = rendering.Screen(json=context.params["json"])
+    screen.result(rendering.table(["--data", "what it is"], rows), known)
 
 
-def schema(pipeline_type: type[AnyPipeline], context: click.Context) -> None:
+def schema(options_type: type[Options], context: click.Context) -> None:
     """Print the JSON schema of the hyperparameters that a config file may set."""
     from pydantic import TypeAdapter
 
-    click.echo(json.dumps(TypeAdapter(pipeline_type.spec_type).json_schema(), indent=2))
+    click.echo(json.dumps(TypeAdapter(options_type.spec_type).json_schema(), indent=2))
 
 
-def hyperparameter_table(pipeline_type: type[AnyPipeline]) -> str:
+def hyperparameter_table(options_type: type[Options]) -> str:
     """Return every hyperparameter with its default, what `tune` searches, and what it is."""
-    rows = [
-        [f"{known.key}={known.default}", f"[{pipeline_type.search[known.key]}]" if known.key in pipeline_type.search else "", known.help]
-        for known in hyperparameters(pipeline_type.spec_type).values()
-    ]
-    width = max(len(row[0]) for row in rows) + 2
-    return "\n".join(f"{name:<{width}}{what}{' ' + searched if searched else ''}" for name, searched, what in rows)
+    rows = []
+    for known in hyperparameters(options_type.spec_type).values():
+        searched = ""
+        if known.key in options_type.search:
+            searched = f" [{options_type.search[known.key]}]"
+        rows.append((f"{known.key}={known.default}", f"{known.help}{searched}"))
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{description}" for name, description in rows)
 
 
-def duration(flag: str, text: str) -> float:
-    """Return the seconds of `90`, `90s`, `10m` or `1h30m`; endless when nothing is given."""
-    if not text:
-        return math.inf
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
-    if not text.strip() or not match:
-        raise UsageError(f"{flag} {text}: expected a duration such as 90s, 10m or 1h30m")
-    hours, minutes, seconds = (int(group or 0) for group in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _executor(options: Mapping[str, Any], count: int, trial_seconds: float) -> "Executor":
+def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor":
     """Return where trials run: on a cluster, in worker processes, or right here."""
-    if options["cluster"]:
+    from tuning.execution.local_workers import LocalWorkers, count_workers
+
+    count = count_workers(flags["workers"])
+    if flags["cluster"]:
         from tuning.execution.ray_cluster import RayCluster
 
-        return RayCluster(options["cluster"], trial_seconds=trial_seconds, deterministic=options["deterministic"])
+        return RayCluster(
+            flags["cluster"],
+            trial_seconds=trial_seconds,
+            deterministic=flags["deterministic"],
+        )
     if not count and math.isfinite(trial_seconds):
-        raise UsageError("--trial-time needs trials in processes of their own, which can be ended. Expected: --workers 1 or more")
-    if (count and not options["dry_run"]) or count > 1:
-        from tuning.execution.local_workers import LocalWorkers
-
-        return LocalWorkers(count, trial_seconds=trial_seconds, deterministic=options["deterministic"])
-    from tuning.execution.interface import InProcess
+        raise UsageError(
+            "--trial-time needs trials in processes of their own, which can be ended. "
+            "Expected: --workers 1 or more"
+        )
+    # A dry run measures one network after the other: one worker would only add its start.
+    if count > 1 or (count and not flags["dry_run"]):
+        return LocalWorkers(
+            count, trial_seconds=trial_seconds, deterministic=flags["deterministic"]
+        )
+    from tuning.execution.in_process import InProcess
 
     return InProcess()
 
 
-def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+def _as_names(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return a repeatable flag's values; a config file may hold a single one."""
-    return (given,) if isinstance(given, str) and given else tuple(given)
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(given)
 
 
-def _screen(resolved: click_options.ResolvedCommand) -> rendering.Screen:
-    return rendering.Screen(quiet=resolved.options["quiet"], json=resolved.options["json"])
+def _screen(command: ResolvedCommand) -> rendering.Screen:
+    return rendering.Screen(quiet=command.flags["quiet"], json=command.flags["json"])
 
 
-def _tell_origins(screen: rendering.Screen, resolved: click_options.ResolvedCommand) -> None:
+def _show_settings(screen: rendering.Screen, command: ResolvedCommand) -> None:
     """Say only what differs from the defaults, and where it came from."""
-    for key, (value, where) in resolved.origins.items():
-        if where != "command line" and value not in (None, "", False):
-            screen.say(f"setting    {key}={value}  ({where})")
+    for key, origin in command.origins.items():
+        if origin.where != COMMAND_LINE and origin.value not in (None, "", False):
+            screen.say(f"setting    {key}={origin.value}  ({origin.where})")
 
 
-def _tell_data(screen: rendering.Screen, splits: "Splits") -> None:
+def _show_data(screen: rendering.Screen, splits: "Splits") -> None:
     sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
     screen.say(f"data       {splits.dataset}: {sizes}  (digest {splits.digest})")
     for note in splits.notes:
         screen.say(f"note       {note}")
 
 
-def _tracker(resolved: click_options.ResolvedCommand, splits: "Splits") -> "Tracker":
+def _show_dry_run(screen: rendering.Screen, splits: "Splits") -> None:
+    plain = {
+        "dry_run": True,
+        "dataset": splits.dataset,
+        "digest": splits.digest,
+        "sizes": splits.sizes(),
+    }
+    text = "dry run: the data can be read and the network can be built; nothing was trained"
+    screen.result(text, plain)
+
+
+def _show_space(screen: rendering.Screen, command: ResolvedCommand) -> None:
+    dimensions = command.space.dimensions
+    listed = "  ".join(f"{key}={dimension}" for key, dimension in dimensions.items())
+    screen.say(f"searching  {len(dimensions)} hyperparameters: {listed}")
+
+
+def _open_tracker(command: ResolvedCommand, splits: "Splits") -> "Tracker":
     from tuning.tracking.interface import NullTracker
     from tuning.tracking.mlflow_tracker import open_tracker
 
-    if resolved.options["no_tracking"]:
+    flags = command.flags
+    if flags["no_tracking"]:
         return NullTracker()
-    experiment = resolved.options["experiment"] or f"{resolved.pipeline.domain}/{splits.dataset}"
-    return open_tracker(experiment, uri=resolved.options["tracking_uri"])
+    experiment = flags["experiment"] or f"{command.options.domain}/{splits.dataset}"
+    return open_tracker(experiment, uri=flags["tracking_uri"])
 
 
-def _sweep_id(tracker: "Tracker", given: str) -> str:
+def _find_sweep(tracker: "Tracker", given: str) -> str:
     """Return the whole id of the sweep that `--resume` names by its beginning."""
     if not given:
         return ""
-    found = [row.id for row in tracker.rows("tags.role = 'sweep'") if row.id.startswith(given)]
-    if len(found) != 1:
-        raise UsageError(
-            f"--resume {given}: {len(found)} sweeps of this experiment have an id that begins so. See: appline runs. "
-            "The experiment follows from --data or --experiment: repeat them"
-        )
-    return found[0]
+    matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
+    if len(matching) == 1:
+        return matching[0]
+    count = len(matching) or "no"
+    word = "sweeps" if len(matching) > 1 else "sweep"
+    verb = "start" if len(matching) > 1 else "starts"
+    raise UsageError(
+        f"--resume {given}: {count} {word} in this experiment {verb} with {given}. "
+        "See: appline runs. The experiment follows from --data or --experiment: repeat them"
+    )
 
 
-def _row_of(context: click.Context) -> "Row | None":
+def _find_row(context: click.Context) -> "Row | None":
     """Return the run that `--run` names, None when `--model` names a file."""
     run, model = context.params["run"], context.params["model"]
     if bool(run) == bool(model):
-        raise UsageError(f"Give the model by --run RUN or by --model FILE, one of them. Received: {'both' if run else 'neither'}")
+        received = "both" if run else "neither"
+        raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")
     if not run:
         return None
     runtime.prepare_environment()
@@ -310,60 +384,49 @@ def _row_of(context: click.Context) -> "Row | None":
     return find_run(run, uri=context.params["tracking_uri"])
 
 
-def _served(context: click.Context, row: "Row | None") -> ServingModel:
+def _load_model(
+    context: click.Context, row: "Row | None", options_type: type[Options]
+) -> "ServingModel":
     import tempfile
 
-    from tuning.training.train import read_model
+    from pipelines.model_file import read_model
 
     if row is None:
-        return read_model(Path(context.params["model"]))
-    from tuning.tracking.mlflow_tracker import download
+        serving = read_model(Path(context.params["model"]))
+    else:
+        from tuning.tracking.mlflow_tracker import download
 
-    with tempfile.TemporaryDirectory() as folder:
-        return read_model(download(row.id, "model/model.keras", Path(folder), uri=context.params["tracking_uri"]))
+        with tempfile.TemporaryDirectory() as folder:
+            path = download(
+                row.id,
+                "model/model.keras",
+                Path(folder),
+                uri=context.params["tracking_uri"],
+            )
+            serving = read_model(path)
+    domain = serving.facts.domain
+    if domain != options_type.domain:
+        raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
+    return serving
 
 
-def _require_domain(served: ServingModel, pipeline_type: type[AnyPipeline]) -> None:
-    if served.facts["domain"] != pipeline_type.domain:
-        raise UsageError(f"This is a {served.facts['domain']} model. Use: appline {served.facts['domain']} ...")
+def _options_of_run(options_type: type[Options], row: "Row") -> Options:
+    """Return the options that a run was made with, from its parameters."""
+    import typing
 
-
-def _pipeline_of(pipeline_type: type[AnyPipeline], params: Mapping[str, str]) -> AnyPipeline:
-    """Return the pipeline that a run was made with, from its parameters."""
     from pydantic import TypeAdapter
 
-    hints = typing.get_type_hints(pipeline_type)
-    fields = [field.name for field in dataclasses.fields(pipeline_type) if field.name in params]
-    # MLflow keeps texts: an option that was left automatic reads "None".
-    given = {name: TypeAdapter(hints[name]).validate_python(params[name]) for name in fields if params[name] != "None"}
-    return pipeline_type(**given)
+    hints = typing.get_type_hints(options_type, include_extras=True)
+    given = {}
+    for field in dataclasses.fields(options_type):
+        text = row.params.get(field.name)
+        # MLflow keeps texts: an option that was left automatic reads "None".
+        if text is not None and text != "None":
+            given[field.name] = TypeAdapter(hints[field.name]).validate_python(text)
+    return options_type(**given)
 
 
-def _gate(context: click.Context, resolved: click_options.ResolvedCommand, report: "Report") -> None:
-    if resolved.options["gate"] and report.lift and report.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {report.lift.baseline}", err=True)
+def _apply_gate(context: click.Context, result: "TrainResult") -> None:
+    if context.params["gate"] and result.lift and result.lift.mean < 0:
+        click.echo(f"gate       failed: the network is worse than {result.lift.baseline}", err=True)
         context.exit(GATE_FAILED)
-
-
-def _require_output(output: str, force: bool) -> None:
-    """Refuse a file that answers cannot be written to before they are computed."""
-    path = Path(output)
-    if not output:
-        return
-    if path.exists() and not force:
-        raise UsageError(f"--output {path}: exists already and is not overwritten. Choose another name, or add --force")
-    if path.is_dir():
-        raise UsageError(f"--output {path}: is a folder. Expected the name of a file in it")
-    if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {path.parent}")
-    if path.suffix.lower() not in ANSWER_FILES:
-        raise UsageError(f"--output {path}: answers are written as {' or '.join(ANSWER_FILES)}. Received: {path.suffix or 'no suffix'}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--output {path}: cannot be written to")
-
-
-def _require_inputs(inputs: tuple[str, ...]) -> None:
-    """Refuse paths that do not exist before anything heavy is loaded."""
-    for name in inputs:
-        if not Path(name).exists():
-            raise DataError(f"{name}: no such file or folder")

@@ -1,5 +1,6 @@
 """What is in the store: `appline runs`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import click
@@ -8,27 +9,38 @@ from apps import rendering
 from tuning.training import runtime
 
 COLUMNS = ("run", "experiment", "role", "name", "status", "begun", "test", "verdict")
-BOUNDS = ("lift/low", "lift/high")
-# MLflow's filter language knows no OR.
-NOT_PARTS = "tags.role != 'trial' and tags.role != 'baseline'"
+LIFT = "lift/"
+LIFT_BOUNDS = ("lift/low", "lift/high")
 
 
 def list_runs(uri: str, limit: int, screen: rendering.Screen) -> None:
-    """Print the latest trainings, sweeps and finals of all experiments, with the verdict of each."""
+    """Print the latest trainings, sweeps and finals of all experiments, with the verdict of
+    each.
+    """
     runtime.prepare_environment()
     from tuning.tracking.mlflow_tracker import open_tracker
 
-    rows = open_tracker("Default", uri=uri).rows(NOT_PARTS, limit=limit, everywhere=True)
+    tracker = open_tracker("Default", uri=uri)
+    rows = tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
     if not rows and not screen.json:
         click.echo("There are no runs yet. Begin with: appline demo, or appline vision train")
         return
     lines, plain = [], []
     for row in rows:
-        # A run's headline is the metric that its lift is told in.
-        lifted = next((key.removeprefix("lift/") for key in row.metrics if key.startswith("lift/") and key not in BOUNDS), "")
-        headline = row.metrics.get(f"test/{lifted}")
-        when = datetime.fromtimestamp(row.start_time).strftime("%Y-%m-%d %H:%M")
-        what = [row.id[:8], row.experiment, row.tags.get("role", ""), row.name, row.status, when]
-        lines.append([*what, rendering.number(headline), row.tags.get("verdict", "")])
-        plain.append(dict(zip(COLUMNS, [row.id, *what[1:], headline, row.tags.get("verdict", "")], strict=True)))
+        score = _headline_score(row.metrics)
+        begun = datetime.fromtimestamp(row.start_time).strftime("%Y-%m-%d %H:%M")
+        role, verdict = row.tags.get("role", ""), row.tags.get("verdict", "")
+        middle = [row.experiment, role, row.name, row.status, begun]
+        lines.append([row.id[:8], *middle, rendering.format_number(score), verdict])
+        plain.append(dict(zip(COLUMNS, [row.id, *middle, score, verdict], strict=True)))
     screen.result(rendering.table(COLUMNS, lines), {"runs": plain})
+
+
+def _headline_score(metrics: Mapping[str, float]) -> float | None:
+    """Return a run's test score in its headline metric, which is the one that its lift is told
+    in.
+    """
+    for key in metrics:
+        if key.startswith(LIFT) and key not in LIFT_BOUNDS:
+            return metrics.get(f"test/{key.removeprefix(LIFT)}")
+    return None

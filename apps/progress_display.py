@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
+    from tuning.results import Trial
     from tuning.search.ask_tell import Proposal
-    from tuning.search.scheduler import Trial
 
 
 @dataclass
-class _Running:
+class _RunningTrial:
     proposal: "Proposal"
     epochs: int
     epoch: int = 0
@@ -26,14 +26,24 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
-class SweepScreen(Progress):
+class SweepDisplay(Progress):
     """Shows running trials with their epochs, the best so far, what is left, and what failed."""
 
-    def __init__(self, screen: rendering.Screen, objective: str, *, slots: int = 1, max_seconds: float = float("inf")) -> None:
-        self._screen, self._objective, self._slots, self._max_seconds = screen, objective, slots, max_seconds
-        self._terminal = sys.stderr.isatty() and not screen.quiet
+    def __init__(
+        self,
+        screen: rendering.Screen,
+        objective: str,
+        *,
+        slots: int = 1,
+        max_seconds: float = float("inf"),
+    ) -> None:
+        self._screen = screen
+        self._objective = objective
+        self._slots = slots
+        self._max_seconds = max_seconds
+        self._is_terminal = sys.stderr.isatty() and not screen.quiet
         self._live: Live | None = None
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, _RunningTrial] = {}
         self._done: list[Trial] = []
         self._best: Trial | None = None
         self._total = 0
@@ -43,30 +53,34 @@ class SweepScreen(Progress):
     def begun(self, run_id: str, trials: int) -> None:
         self._total = trials
         self._screen.say(f"sweep      {run_id[:8] or '(not tracked)'}")
-        if self._terminal:
+        if self._is_terminal:
             from rich.console import Console
             from rich.live import Live
 
             self._live = Live(
-                console=Console(stderr=True, highlight=False), refresh_per_second=4, transient=True, get_renderable=self._shown
+                console=Console(stderr=True, highlight=False),
+                refresh_per_second=4,
+                transient=True,
+                get_renderable=self._render,
             )
             self._live.start()
 
     def started(self, proposal: "Proposal", epochs: int) -> None:
-        self._running[proposal.number] = _Running(proposal, epochs)
+        self._running[proposal.number] = _RunningTrial(proposal, epochs)
 
     def epoch(self, number: int, epoch: int, score: float) -> None:
         if number in self._running:
-            self._running[number].epoch, self._running[number].score = epoch, score
+            self._running[number].epoch = epoch
+            self._running[number].score = score
 
     def ended(self, trial: "Trial", best: "Trial | None") -> None:
         self._running.pop(trial.number, None)
         self._done.append(trial)
         self._best = best
-        self._say(rendering.trial(trial, best, self._total, self._objective))
+        self._print(rendering.trial_line(trial, best, self._total, self._objective))
 
-    def said(self, text: str) -> None:
-        self._say(f"note       {text}")
+    def noted(self, text: str) -> None:
+        self._print(f"note       {text}")
 
     def searched(self) -> None:
         self.close()
@@ -81,43 +95,57 @@ class SweepScreen(Progress):
             self._live.stop()
             self._live = None
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if self._live:
             self._live.console.print(text, markup=False, soft_wrap=True)
         else:
             self._screen.say(text)
 
-    def _shown(self) -> "Group":
+    def _render(self) -> "Group":
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, show_header=False)
-        for number, one in sorted(self._running.items()):
-            score = f"{self._objective} {one.score:.4f}" if one.score is not None else "starting"
+        for number, trial in sorted(self._running.items()):
+            score = "starting"
+            if trial.score is not None:
+                score = f"{self._objective} {trial.score:.4f}"
             table.add_row(
-                f"  trial {number}", f"epoch {one.epoch}/{one.epochs}", score, rendering.watched(one.proposal.values), style="cyan"
+                f"  trial {number}",
+                f"epoch {trial.epoch}/{trial.epochs}",
+                score,
+                rendering.watched(trial.proposal.values),
+                style="cyan",
             )
         return Group(Text(self._headline(), style="bold"), table)
 
     def _headline(self) -> str:
         parts = [f"{len(self._done)} of {self._total} trials"]
         if self._best and self._best.score is not None:
-            parts.append(f"best {self._best.score:.4f} (trial {self._best.number}: {rendering.watched(self._best.values)})")
-        stopped = sum(bool(trial.saved) for trial in self._done)
-        failed = sum(trial.score is None for trial in self._done)
-        parts += [f"{stopped} stopped early"] if stopped else []
-        parts += [f"{failed} failed"] if failed else []
+            best = f"trial {self._best.number}: {rendering.watched(self._best.values)}"
+            parts.append(f"best {self._best.score:.4f} ({best})")
+        num_stopped = sum(trial.stopped_early for trial in self._done)
+        if num_stopped:
+            parts.append(f"{num_stopped} stopped early")
+        num_failed = sum(trial.score is None for trial in self._done)
+        if num_failed:
+            parts.append(f"{num_failed} failed")
         left = self._seconds_left()
-        return "  ".join([*parts, f"about {rendering.clock(left)} left" if left is not None else ""])
+        if left is not None:
+            parts.append(f"about {rendering.clock(left)} left")
+        return "  ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Return the seconds until the trials are over, by the mean of those that this process ran; None before the first."""
+        """Return the seconds until the trials are over, by the mean of those so far; None before
+        the first.
+        """
         own = [trial.seconds for trial in self._done if not trial.replayed]
         if not own:
             return None
         now = time.monotonic()
         mean = sum(own) / len(own)
-        running = sum(max(0.0, mean - (now - one.began)) for one in self._running.values())
-        waiting = max(0, self._total - len(self._done) - len(self._running)) * mean
-        return min((running + waiting) / self._slots, self._began + self._max_seconds - now)
+        running = sum(max(0.0, mean - (now - trial.began)) for trial in self._running.values())
+        num_waiting = max(0, self._total - len(self._done) - len(self._running))
+        by_trials = (running + num_waiting * mean) / self._slots
+        return min(by_trials, self._began + self._max_seconds - now)

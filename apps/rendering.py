@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from tuning.results import ScoredBaseline, SweepResult, TrainResult, Trial
+    from tuning.search.estimate import Estimate, Measured
 
-    from tuning.search.estimate import Estimate
-    from tuning.search.scheduler import Trial
-    from tuning.search.sweep import SweepResult
-    from tuning.training.train import Report
-
+# The hyperparameters that everybody looks at.
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
+MOST_METRICS = 4  # in a table of scores
+PIPE_WIDTH = 110  # columns, where there is no terminal
+NARROWEST = 100
+CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,50 +29,57 @@ class Screen:
     json: bool = False
 
     def say(self, text: str) -> None:
+        """Print progress, unless the command is to be quiet."""
         if not self.quiet:
             click.echo(text, err=True)
 
-    def result(self, text: str, plain: Mapping[str, Any] | None = None) -> None:
+    def result(self, text: str, plain: Mapping[str, Any]) -> None:
         """Print `text`, or with `--json` the one object that stands for it."""
         import json
 
-        click.echo(json.dumps(_finite(plain), default=str, allow_nan=False) if self.json and plain is not None else text)
+        if self.json:
+            click.echo(json.dumps(_without_nan(plain), default=str, allow_nan=False))
+        else:
+            click.echo(text)
 
     def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
+        """Return what shows the epochs of a training."""
         return EpochLine(self, epochs, objective)
 
 
-def _finite(plain: Any) -> Any:
-    """Return plain data with null for what is no number: JSON has no NaN."""
+def _without_nan(plain: Any) -> Any:
+    """Return plain data with null for NaN and infinity: JSON has neither."""
     if isinstance(plain, Mapping):
-        return {key: _finite(value) for key, value in plain.items()}
+        return {key: _without_nan(value) for key, value in plain.items()}
     if isinstance(plain, list | tuple):
-        return [_finite(value) for value in plain]
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+        return [_without_nan(value) for value in plain]
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return None
+    return plain
 
 
 class EpochLine:
     """One line an epoch; on a terminal one line in all, written over."""
 
     def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
-        self._screen, self._epochs, self._objective = screen, epochs, objective
-        self._terminal = sys.stderr.isatty()
+        self._screen = screen
+        self._epochs = epochs
+        self._objective = objective
+        self._is_terminal = sys.stderr.isatty()
         self._begun = False
 
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
-        score = f"{self._objective} {values[self._objective]:.4g}" if self._objective in values else "on train and val"
-        line = f"epoch {epoch}{f'/{self._epochs}' if self._epochs else ''}  loss {values['loss']:.4g}  {score}"
-        over = "\x1b[1A\x1b[2K" if self._terminal and self._begun else ""  # a training may end at any epoch: each line ends itself
-        click.echo(f"{over}{line}", err=True)
+        total = f"/{self._epochs}" if self._epochs else ""
+        score = "on train + validation"
+        if self._objective in values:
+            score = f"{self._objective} {values[self._objective]:.4g}"
+        line = f"epoch {epoch}{total}  loss {values['loss']:.4g}  {score}"
+        # A training may end at any epoch: each line ends itself, and the next one clears it.
+        clear = CLEAR_LINE_ABOVE if self._is_terminal and self._begun else ""
+        click.echo(f"{clear}{line}", err=True)
         self._begun = True
-
-
-def console() -> "Console":
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False, soft_wrap=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
@@ -82,69 +90,48 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, title_style="bold")
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        pad_edge=False,
+        title_style="bold",
+    )
     for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number == 0 or not column else "right", overflow="fold")
+        is_text = number == 0 or not column
+        made.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
         made.add_row(*[str(cell) for cell in row])
+    width = Console().width if sys.stdout.isatty() else PIPE_WIDTH
     stream = io.StringIO()
-    Console(file=stream, width=max(100, console().width), highlight=False).print(made)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines() if line.strip())
+    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(made)
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+def format_number(value: float | None) -> str:
+    """Return a score for a table; a dash where there is none."""
+    if value is None:
+        return "-"
+    if abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:,.0f}"
 
 
-def leaderboard(report: "Report") -> str:
-    """Return the network beside its baselines: test scores and cost."""
-    names = list(report.test)[:4]
-    head = report.headline.name
-    names = [head, *[name for name in names if name != head]]
-    rows: list[list[object]] = [
-        ["network", *[number(report.test.get(name)) for name in names], f"{report.cost['params']:,.0f}", f"{report.cost['train_s']:.1f}"]
-    ]
-    rows += [
-        [baseline.name, *[number(baseline.test.get(name)) for name in names], "", f"{baseline.seconds:.1f}"]
-        for baseline in report.baselines
-    ]
-    order = [
-        0,
-        *sorted(range(1, len(rows)), key=lambda at: report.baselines[at - 1].test[head], reverse=report.headline.direction == "max"),
-    ]
-    arrow = "higher" if report.headline.direction == "max" else "lower"
-    title = f"{report.domain} / {report.dataset}: test scores ({head}: {arrow} is better)"
-    return table(["model", *names, "weights", "train s"], [rows[at] for at in order], title=title)
-
-
-def report(report: "Report", store: str = "") -> str:
-    """Return the end of a run in about a dozen lines; `store` is what `--tracking-uri` said: the next command needs it too."""
-    from tuning.reports.run_card import verdict
-
-    lines = [verdict(report), leaderboard(report)]
-    ended = f", stopped: {report.stopped}" if report.stopped else ""
-    lines.append(f"best epoch {report.best_epoch} of {report.epochs}{ended}; {report.objective.name} {report.best:.4g}")
-    lines.append(f"cost       {report.cost['train_s']:.1f} s to train, {report.cost['latency_ms_p50']:.2f} ms an example")
-    lines += [f"note       {note}" for note in report.notes]
-    if report.run_id:
-        lines.append(f"run        {report.run_id[:8]}  {report.url}")
-        lines.append(f"next       appline {report.domain} predict INPUT --run {report.run_id[:8]}{_at(store)}")
-    return "\n".join(lines)
-
-
-def trial(done: "Trial", best: "Trial | None", total: int, objective: str) -> str:
-    """Return a finished trial as one line, with the best one so far."""
-    score = f"{objective} {done.score:.4f}" if done.score is not None else f"FAILED {done.reason[:80]}"
-    so_far = f"  best {best.score:.4f} (trial {best.number})" if best and best.score is not None else ""
-    again = " (recorded before)" if done.replayed else f" {done.seconds:.1f} s"
-    early = f" stopped at epoch {done.epochs}" if done.saved else ""
-    return f"trial {done.number}/{total}  {score}  {watched(done.values)}{early}{again}{so_far}"
+def short(value: object) -> str:
+    """Return a hyperparameter's value in a few characters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def watched(values: Mapping[str, object]) -> str:
-    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride, filters."""
-    settings = " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in values.items() if key in WATCHED)
-    return f"{values['architecture']} {settings}" if "architecture" in values else settings
+    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride,
+    filters.
+    """
+    words = [str(values["architecture"])] if "architecture" in values else []
+    for key, value in values.items():
+        if key in WATCHED:
+            words.append(f"{key.rpartition('.')[2]}={short(value)}")
+    return " ".join(words)
 
 
 def clock(seconds: float) -> str:
@@ -152,69 +139,163 @@ def clock(seconds: float) -> str:
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
-def swept(found: "SweepResult", store: str = "") -> str:
-    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in `report`."""
-    from tuning.reports.run_card import levels
+def train_result(result: "TrainResult", store: str = "") -> str:
+    """Return the end of a run in about a dozen lines.
 
-    failed = sum(one.score is None for one in found.trials)
-    settings = "  ".join(f"{key}={short(value)}" for key, value in found.best.values.items())
-    head = f"{len(found.trials)} trials in {found.seconds:.0f} s" + (f", {failed} failed" if failed else "")
-    early = sum(bool(one.saved) for one in found.trials)
-    head += f", {early} stopped early (spared {clock(found.saved)})" if early else ""
-    if found.exhausted:
-        head += "; the space is exhausted"
-    main = [effect for effect in found.effects if effect.key in WATCHED]
-    others = [effect for effect in found.effects if effect.key not in WATCHED and effect.clear]
-    lines = [head, f"winner     trial {found.best.number}: {settings}"]
-    if len(found.objectives) > 1:
-        names = [objective.name for objective in found.objectives]
-        rows = [[one.number, *[f"{score:.4g}" for score in one.scores], watched(one.values)] for one in found.front]
-        lines += ["", table(["trial", *names, ""], rows, title="Pareto front: no other trial is better in every objective"), ""]
-    lines += [f"found      {effect.key}  {levels(effect)}" for effect in [*main, *others]]
-    compare = [f"compare    appline ui{_at(store)}   (sweep {found.run_id[:8]})"] if found.run_id else []
-    return "\n".join([*lines, "", report(found.final, store), *compare])
+    `store` is what `--tracking-uri` said: the next command needs it too.
+    """
+    from tuning.reports.run_card import verdict
 
-
-def _at(store: str) -> str:
-    return f" --tracking-uri {shlex.quote(store)}" if store else ""
-
-
-def estimate(cost: "Estimate") -> str:
-    """Return what a sweep would cost: its points, corner models, time."""
-    points = cost.points
-    total = "endless (a range is continuous)" if points.total is None else f"{points.total:,}"
-    of = f"of {points.looked_at:,} drawn at random " if points.drawn else ""
-    lines = [f"points     {total}; {of}{points.impossible:,} cannot be built, {points.equal:,} equal another one"]
-    lines[0] += f", {points.over_limit:,} are over a limit" if points.over_limit else ""
-    rows = [
-        [
-            one.name,
-            f"{one.params:,}",
-            f"{one.macs:,}" if one.macs else "-",
-            *([one.reason[:30], "", ""] if one.reason else [f"{one.step_ms:.2f}", f"{one.epoch_s:.2f}", f"{one.beside_s:.1f}"]),
-            watched(one.values),
-        ]
-        for one in cost.measured
+    stopped = f", stopped: {result.stopped}" if result.stopped else ""
+    cost = result.cost
+    lines = [
+        verdict(result),
+        leaderboard(result),
+        f"best epoch {result.best_epoch} of {result.epochs}{stopped}; "
+        f"{result.objective.name} {result.best:.4g}",
+        f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
+        *[f"note       {note}" for note in result.notes],
     ]
-    lines.append(table(["network", "weights", "MACs", "ms a step", "s an epoch", "s beside", ""], rows))
-    early = f", of which {cost.early_stop} leaves about {cost.share:.0%}" if cost.share < 1 else ""
-    lines.append(f"trials     {cost.trials} of {cost.epochs} epochs{early}: {clock(cost.trial_s)} each, {cost.workers} at a time")
-    lines.append(f"beside     baselines {clock(cost.baselines_s)}, the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}")
-    lines.append(f"in all     about {clock(cost.seconds)}; nothing was kept")
+    if result.run_id:
+        run = result.run_id[:8]
+        lines.append(f"run        {run}  {result.url}")
+        lines.append(
+            f"next       appline {result.domain} predict INPUT --run {run}{_store_flag(store)}"
+        )
     return "\n".join(lines)
 
 
-def plain_estimate(cost: "Estimate") -> dict[str, Any]:
-    """Return what `--json` prints."""
-    import dataclasses
+def leaderboard(result: "TrainResult") -> str:
+    """Return the network beside its baselines: test scores and cost, the best baseline first."""
+    headline = result.headline.name
+    others = [name for name in result.test if name != headline]
+    names = [headline, *others][:MOST_METRICS]
+    higher_is_better = result.headline.direction == "max"
+    baselines = sorted(
+        result.baselines,
+        key=lambda baseline: baseline.test[headline],
+        reverse=higher_is_better,
+    )
+    network_scores = [format_number(result.test.get(name)) for name in names]
+    weights = f"{result.cost['params']:,.0f}"
+    rows = [["network", *network_scores, weights, f"{result.cost['train_s']:.1f}"]]
+    rows += [_baseline_row(baseline, names) for baseline in baselines]
+    better = "higher" if higher_is_better else "lower"
+    title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
+    return table(["model", *names, "weights", "train s"], rows, title=title)
 
-    plain = dataclasses.asdict(cost)
-    del plain["points"]["possible"]
-    return {**plain, "seconds": cost.seconds}
+
+def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]:
+    scores = [format_number(baseline.test.get(name)) for name in names]
+    return [baseline.name, *scores, "", f"{baseline.seconds:.1f}"]
 
 
-def short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _store_flag(store: str) -> str:
+    return f" --tracking-uri {shlex.quote(store)}" if store else ""
+
+
+def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str) -> str:
+    """Return a finished trial as one line, with the best one so far."""
+    score = f"FAILED {trial.reason[:80]}"
+    if trial.score is not None:
+        score = f"{objective} {trial.score:.4f}"
+    early = f" stopped at epoch {trial.epochs}" if trial.stopped_early else ""
+    time = " (recorded before)" if trial.replayed else f" {trial.seconds:.1f} s"
+    best_so_far = ""
+    if best and best.score is not None:
+        best_so_far = f"  best {best.score:.4f} (trial {best.number})"
+    return (
+        f"trial {trial.number}/{total}  {score}  {watched(trial.values)}{early}{time}{best_so_far}"
+    )
+
+
+def sweep_result(result: "SweepResult", store: str = "") -> str:
+    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in
+    `train_result`.
+    """
+    from tuning.reports.run_card import describe_effect
+
+    settings = "  ".join(f"{key}={short(value)}" for key, value in result.best.values.items())
+    lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
+    if len(result.objectives) > 1:
+        lines += ["", _pareto_front(result), ""]
+    main = [effect for effect in result.effects if effect.key in WATCHED]
+    clear = [effect for effect in result.effects if effect.key not in WATCHED and effect.clear]
+    for effect in [*main, *clear]:
+        lines.append(f"found      {effect.key}  {describe_effect(effect)}")
+    lines += ["", train_result(result.final, store)]
+    if result.run_id:
+        ui = f"appline ui{_store_flag(store)}"
+        lines.append(f"compare    {ui}   (sweep {result.run_id[:8]})")
+    return "\n".join(lines)
+
+
+def _sweep_headline(result: "SweepResult") -> str:
+    parts = [f"{len(result.trials)} trials in {result.seconds:.0f} s"]
+    if result.num_failed:
+        parts.append(f"{result.num_failed} failed")
+    if result.num_stopped_early:
+        parts.append(f"{result.num_stopped_early} stopped early (saved {clock(result.saved)})")
+    if result.exhausted:
+        parts.append("every point of the space was tried")
+    return ", ".join(parts)
+
+
+def _pareto_front(result: "SweepResult") -> str:
+    names = [objective.name for objective in result.objectives]
+    rows = []
+    for trial in result.front:
+        scores = [f"{score:.4g}" for score in trial.scores]
+        rows.append([trial.number, *scores, watched(trial.values)])
+    title = "Pareto front: no other trial is better in every objective"
+    return table(["trial", *names, ""], rows, title=title)
+
+
+def estimate(cost: "Estimate") -> str:
+    """Return what a sweep would cost: its space, corner models, time."""
+    rows = [_measured_row(measured) for measured in cost.measured]
+    columns = ["network", "weights", "MACs", "ms a step", "s an epoch", "overhead (s)", ""]
+    early = ""
+    if cost.share < 1:
+        early = f", of which {cost.early_stop} leaves about {cost.share:.0%}"
+    return "\n".join(
+        [
+            _space_line(cost),
+            table(columns, rows),
+            f"trials     {cost.trials} of {cost.epochs} epochs{early}: "
+            f"{clock(cost.trial_s)} each, {cost.workers} at a time",
+            f"besides    baselines {clock(cost.baselines_s)}, "
+            f"the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}",
+            f"total      about {clock(cost.seconds)}; nothing was kept",
+        ]
+    )
+
+
+def _space_line(cost: "Estimate") -> str:
+    space = cost.space
+    total = "infinite (it has a continuous range)"
+    if space.total is not None:
+        total = f"{space.total:,} points"
+    drawn = f"of {space.looked_at:,} drawn at random " if space.drawn else ""
+    limit = f", {space.over_limit:,} are over a limit" if space.over_limit else ""
+    return (
+        f"space      {total}; {drawn}{space.impossible:,} cannot be built, "
+        f"{space.equal:,} equal another one{limit}"
+    )
+
+
+def _measured_row(measured: "Measured") -> list[str]:
+    macs = f"{measured.macs:,}" if measured.macs else "-"
+    times = [
+        f"{measured.step_ms:.2f}",
+        f"{measured.epoch_s:.2f}",
+        f"{measured.overhead_s:.1f}",
+    ]
+    if measured.reason:
+        times = [measured.reason[:30], "", ""]
+    return [measured.name, f"{measured.params:,}", macs, *times, watched(measured.values)]

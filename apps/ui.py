@@ -1,7 +1,8 @@
-"""`appline ui`: MLflow's pages on the right store, opened at the comparison. Imports no MLflow; the server is a process of its own.
+"""`appline ui`: MLflow's pages on the right store, opened at the comparison. Imports no MLflow; the
+server is a process of its own.
 
-Plain `mlflow ui` ignores MLFLOW_TRACKING_URI, makes an empty database where one stands, starts 15 processes (2.7 GB) and leaves
-some behind. Here it is two processes (.5 GB) that end with this one.
+Plain `mlflow ui` ignores MLFLOW_TRACKING_URI, makes an empty database where one stands, starts 15
+processes (2.7 GB) and leaves some behind. Here it is two processes (.5 GB) that end with this one.
 """
 
 import json
@@ -28,7 +29,8 @@ LONGEST_START = 180.0  # seconds; 5 to 10 on a quiet machine
 
 
 def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None:
-    """Show the store in a browser until Ctrl-C; `open_at` is the path of a page, else the view that was saved last.
+    """Show the store in a browser until Ctrl-C; `open_at` is the path of a page, else the view that
+    was saved last.
 
     For a store that an MLflow server keeps, print the link only.
 
@@ -41,7 +43,9 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
         print(store.uri + (open_at or _newest(store.uri)))
         return
     if store.database and not store.database.exists():
-        raise ApplineError(f"{store.database}: nothing is recorded here yet. First train something: appline vision train --data digits")
+        raise ApplineError(
+            f"{store.database}: nothing is recorded here yet. First train something: appline vision train --data digits"
+        )
     _require_free(port)
     base = f"http://{HOST}:{port}"
     print(f"Starting MLflow on {store.uri} ...", file=sys.stderr)
@@ -60,15 +64,33 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
 @contextmanager
 def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run MLflow's server; end it and all of its children afterwards."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--host", HOST, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store.uri,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
     command += ["--workers", "1"]
     if store.database:
         command += ["--artifacts-destination", (store.database.parent / "artifacts").as_uri()]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    # A session of its own: Ctrl-C reaches this process alone, which then ends the group in order. Started in a folder without
-    # `mlruns/`, `pipelines/` or a module called `mlflow` that Python would take for the real one.
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    # A session of its own: Ctrl-C reaches this process alone, which then ends the group in order.
+    # Started in a folder without `mlruns/`, `pipelines/` or a module called `mlflow` that Python
+    # would take for the real one.
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True)
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
+        )
         try:
             yield server
         finally:
@@ -116,13 +138,19 @@ def _require_free(port: int) -> None:
     other = next((candidate for candidate in range(port + 1, port + 100) if _free(candidate)), 0)
     raise ApplineError(
         f"Port {port} of {HOST} is taken{_by_whom(port)}."
-        + (f" Choose a free one: appline ui --port {other}" if other else " Choose another one with --port")
+        + (
+            f" Choose a free one: appline ui --port {other}"
+            if other
+            else " Choose another one with --port"
+        )
     )
 
 
 def _free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: connections that linger do not count
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the server does: connections that linger do not count
         try:
             probe.bind((HOST, port))
         except OSError:
@@ -156,7 +184,9 @@ def _wait(server: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
 def _newest(base: str) -> str:
     """Return the path of the view that was saved last in the store behind the server `base`."""
     request = urllib.request.Request(
-        f"{base}/api/2.0/mlflow/experiments/search", data=b'{"max_results": 1000}', headers={"Content-Type": "application/json"}
+        f"{base}/api/2.0/mlflow/experiments/search",
+        data=b'{"max_results": 1000}',
+        headers={"Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

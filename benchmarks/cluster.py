@@ -31,8 +31,14 @@ class Tasks:
         from pipelines.config.search_space import replace
         from tuning.execution.trial import Task
 
-        specs = [replace(base, {"conv.filters": 8 + number % 10, "train.epochs": EPOCHS}) for number in range(trials)]
-        self.tasks = [Task(number=number, spec=spec, seed=number) for number, spec in enumerate(specs, start=1)]
+        specs = [
+            replace(base, {"conv.filters": 8 + number % 10, "train.epochs": EPOCHS})
+            for number in range(trials)
+        ]
+        self.tasks = [
+            Task(number=number, spec=spec, seed=number)
+            for number, spec in enumerate(specs, start=1)
+        ]
         self.ends: list[float] = []
         self.kill, self.killed, self.known = kill, 0.0, 0.0
 
@@ -56,7 +62,9 @@ def kill_a_worker() -> None:
     """Kill one of the processes that trials run in, whoever started it."""
     for process in psutil.process_iter(["cmdline", "pid"]):
         line = " ".join(process.info["cmdline"] or ())
-        ours = "ray::_Actor" in line or ("spawn_main" in line and psutil.Process() in process.parents())
+        ours = "ray::_Actor" in line or (
+            "spawn_main" in line and psutil.Process() in process.parents()
+        )
         if ours:
             process.kill()
             return
@@ -97,7 +105,9 @@ class DaskCluster:
         [data] = self.client.scatter([pickle.dumps(work)], broadcast=True)
         while True:
             while len(busy) < PROCESSES and (task := brain.next_task()):
-                future = self.client.submit(dask_trial, pickle.dumps(task), data, task.number, retries=0, pure=False)
+                future = self.client.submit(
+                    dask_trial, pickle.dumps(task), data, task.number, retries=0, pure=False
+                )
                 busy[future] = (task, Queue(f"answers-{task.number}"))
             if not busy:
                 return
@@ -105,12 +115,19 @@ class DaskCluster:
                 wait(list(busy), timeout=0.02, return_when="FIRST_COMPLETED")
             for _ in range(news.qsize()):
                 number, epoch, values = news.get()
-                task, answers = next(((task, answers) for task, answers in busy.values() if task.number == number), (None, None))
+                task, answers = next(
+                    ((task, answers) for task, answers in busy.values() if task.number == number),
+                    (None, None),
+                )
                 if task:
                     answers.put(brain.reported(task, epoch, values))
             for future in [future for future in busy if future.done()]:
                 task, _ = busy.pop(future)
-                outcome = Outcome(reason=str(future.exception()), died=True) if future.status == "error" else future.result()
+                outcome = (
+                    Outcome(reason=str(future.exception()), died=True)
+                    if future.status == "error"
+                    else future.result()
+                )
                 future.release()  # else the death of its worker makes Dask run a finished trial again
                 brain.ended(task, outcome)
 
@@ -144,7 +161,9 @@ def executor(name: str) -> Iterator[Any]:
         from distributed import Client, LocalCluster
 
         dask.config.set({"distributed.scheduler.allowed-failures": 0})
-        with LocalCluster(n_workers=PROCESSES, threads_per_worker=1, dashboard_address=None) as cluster:
+        with LocalCluster(
+            n_workers=PROCESSES, threads_per_worker=1, dashboard_address=None
+        ) as cluster:
             yield DaskCluster(Client(cluster))
 
 
@@ -177,7 +196,12 @@ def main() -> None:
         if name == "dask" and importlib.util.find_spec("distributed") is None:
             print("dask   is not installed")
             continue
-        done = subprocess.run([sys.executable, "-m", "benchmarks.cluster", name], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.cluster", name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             print(f"{name:<7}failed: {done.stderr[-800:]}")
             continue

@@ -68,7 +68,9 @@ def measure(paths: list[Path]) -> dict[str, float]:
 
 def _count_comments(path: Path) -> int:
     with tokenize.open(path) as file:
-        return sum(token.type == tokenize.COMMENT for token in tokenize.generate_tokens(file.readline))
+        return sum(
+            token.type == tokenize.COMMENT for token in tokenize.generate_tokens(file.readline)
+        )
 
 
 def _is_nested(comprehension: ast.AST) -> bool:

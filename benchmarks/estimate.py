@@ -14,7 +14,12 @@ from typing import Any
 def run(arguments: list[str]) -> tuple[dict[str, Any], float]:
     """Return what a command printed and the seconds it took."""
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "apps.cli", *arguments, "--json", "-q"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "apps.cli", *arguments, "--json", "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout), time.perf_counter() - began
@@ -27,7 +32,9 @@ def main() -> None:
         promised, asked = run([*arguments, "--dry-run"])
         found, _ = run([*arguments, "--tracking-uri", f"sqlite:///{folder}/mlflow.db"])
     ratio = promised["seconds"] / found["seconds"]
-    print(f"promised {promised['seconds']:.0f} s (found out in {asked:.0f} s), taken {found['seconds']:.0f} s")
+    print(
+        f"promised {promised['seconds']:.0f} s (found out in {asked:.0f} s), taken {found['seconds']:.0f} s"
+    )
     print(f"promised / taken  {ratio:.2f}  (target .70 to 1.30)")
 
 

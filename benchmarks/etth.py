@@ -30,7 +30,13 @@ SPEC = {
     "train.learning_rate": 5e-4,
 }
 # Values only: the models of the published tables see no calendar.
-OPTIONS: dict[str, Any] = {"target": "*", "lookback": 336, "split": "8640/2880/2880", "point": "mean", "calendar": False}
+OPTIONS: dict[str, Any] = {
+    "target": "*",
+    "lookback": 336,
+    "split": "8640/2880/2880",
+    "point": "mean",
+    "calendar": False,
+}
 
 
 def run(path: Path, horizon: int, values: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -47,30 +53,53 @@ def run(path: Path, horizon: int, values: dict[str, Any], seed: int) -> dict[str
     del ridge  # 600 MB at horizon 720
     spec = replace(ForecastSpec(), values)
     pipeline.check(spec, splits)
-    fitted = fit(pipeline, spec, splits, seed=seed, watch=Watch(objective=pipeline.objective("val_mse")))
+    fitted = fit(
+        pipeline, spec, splits, seed=seed, watch=Watch(objective=pipeline.objective("val_mse"))
+    )
     scores = pipeline.score(pipeline.predict(fitted.model, splits, "test"), splits, "test")
-    return {"ridge": closed, "network": scores, "seconds": fitted.seconds, "best_epoch": fitted.best_epoch}
+    return {
+        "ridge": closed,
+        "network": scores,
+        "seconds": fitted.seconds,
+        "best_epoch": fitted.best_epoch,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", default="ETTh1,ETTh2")
     parser.add_argument("--horizons", default="96,192,336,720")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a hyperparameter, as `appline forecast train --set` takes it"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a hyperparameter, as `appline forecast train --set` takes it",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     values = {**SPEC, **dict(pair.split("=", 1) for pair in arguments.set)}
     rows = []
-    print("set    horizon  ridge MSE/MAE  network MSE/MAE  WQL    covered 90 %  epoch  seconds", file=sys.stderr)
+    print(
+        "set    horizon  ridge MSE/MAE  network MSE/MAE  WQL    covered 90 %  epoch  seconds",
+        file=sys.stderr,
+    )
     for name in arguments.sets.split(","):
         for horizon in map(int, arguments.horizons.split(",")):
             began = time.perf_counter()
             found = run(arguments.folder / f"{name}.csv", horizon, values, arguments.seed)
-            rows.append({"set": name, "horizon": horizon, **found, "total_seconds": time.perf_counter() - began})
+            rows.append(
+                {
+                    "set": name,
+                    "horizon": horizon,
+                    **found,
+                    "total_seconds": time.perf_counter() - began,
+                }
+            )
             ridge, network = found["ridge"], found["network"]
             print(
                 f"{name}  {horizon:7}  {ridge['mse']:.4f}/{ridge['mae']:.4f}  {network['mse']:.4f}/{network['mae']:.4f}    "

@@ -49,14 +49,19 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("file", type=Path)
     wanted.add_argument("--items", action="store_true", help="repeated items get fresh ids, too")
-    wanted.add_argument("--times", type=int, nargs="+", default=[1, 10, 100], help="how often the log is repeated")
+    wanted.add_argument(
+        "--times", type=int, nargs="+", default=[1, 10, 100], help="how often the log is repeated"
+    )
     asked = wanted.parse_args()
     table = pd.read_csv(asked.file, dtype=str)
     table = table.rename(columns={table.columns[0]: "user", table.columns[1]: "item"})
     with tempfile.TemporaryDirectory() as folder:
         for times in asked.times:
             copies = [
-                table.assign(user=table["user"] + f"-{number}", **({"item": table["item"] + f"-{number}"} if asked.items else {}))
+                table.assign(
+                    user=table["user"] + f"-{number}",
+                    **({"item": table["item"] + f"-{number}"} if asked.items else {}),
+                )
                 for number in range(times)
             ]
             path = Path(folder) / f"{times}.parquet"

@@ -23,7 +23,18 @@ from benchmarks.arguments import parser
 
 TRIALS = 20
 SPACE = ("--only-search", "--search", "conv.kernel_size=2,3", "--search", "conv.filters=4..40")
-SHORT = ("--limit", "300", "--set", "conv.blocks=2", "--trial-epochs", "3", "--epochs", "3", "--early-stop", "none")
+SHORT = (
+    "--limit",
+    "300",
+    "--set",
+    "conv.blocks=2",
+    "--trial-epochs",
+    "3",
+    "--epochs",
+    "3",
+    "--early-stop",
+    "none",
+)
 COMMAND = ("vision", "tune", *SPACE, *SHORT, "--workers", "2", "--trials", str(TRIALS))
 
 
@@ -38,7 +49,9 @@ def main() -> None:
         while sum(done[kind] for kind in ("all", "parent", "worker")) < kills:
             sweep(Path(folder), rng, kills, done)
         lost, repeated, running, sweeps = count(Path(folder))
-    print(f"{dict(done)} kills in {sweeps} sweeps of {TRIALS} trials: {lost} trials lost, {repeated} repeated, {running} runs left RUNNING")
+    print(
+        f"{dict(done)} kills in {sweeps} sweeps of {TRIALS} trials: {lost} trials lost, {repeated} repeated, {running} runs left RUNNING"
+    )
     sys.exit(bool(lost or repeated or running))
 
 
@@ -72,7 +85,11 @@ def sweep(folder: Path, rng: random.Random, kills: int, done: Counter[str]) -> N
 
 def kill(pid: int, rng: random.Random) -> str:
     """Kill all processes of a sweep, its parent or one of its workers, where there is one yet; return which it was."""
-    workers = [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    workers = [
+        child
+        for child in psutil.Process(pid).children()
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
     kind = rng.choice(["all", "parent", *(["worker"] if workers else [])])
     match kind:
         case "worker":
@@ -92,7 +109,11 @@ def count(folder: Path) -> tuple[int, int, int, int]:
     lost = repeated = 0
     for sweep_id in sweeps:
         ended = Counter(
-            row.tags["trial"] for row in rows if row.tags["role"] == "trial" and row.tags["sweep"] == sweep_id and row.status == "FINISHED"
+            row.tags["trial"]
+            for row in rows
+            if row.tags["role"] == "trial"
+            and row.tags["sweep"] == sweep_id
+            and row.status == "FINISHED"
         )
         lost += TRIALS - len(ended)
         repeated += sum(times - 1 for times in ended.values())

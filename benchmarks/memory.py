@@ -19,7 +19,9 @@ def main() -> None:
     wanted.add_argument("--trials", type=int, default=200)
     trials = wanted.parse_args().trials
     if trials <= 20:
-        wanted.error(f"--trials: expected more than the 20 that memory is compared with. Received: {trials}")
+        wanted.error(
+            f"--trials: expected more than the 20 that memory is compared with. Received: {trials}"
+        )
     from tuning.training import runtime
 
     runtime.import_tensorflow()
@@ -37,18 +39,34 @@ def main() -> None:
     class Memory(Progress):
         def ended(self, trial: Any, best: Any) -> None:
             own.append(parent.memory_info().rss / 2**20)
-            its = [child.memory_info().rss / 2**20 for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
+            its = [
+                child.memory_info().rss / 2**20
+                for child in parent.children()
+                if "spawn_main" in " ".join(child.cmdline())
+            ]
             workers_had.append(max(its, default=0.0))
 
     pipeline = VisionPipeline(limit=300)
     spec = replace(VisionSpec(), {"conv.blocks": 1, "train.epochs": 1})
-    space = pipeline.space(spec, {"conv.filters": Choice((4, 6, 8)), "train.learning_rate": Range(1e-4, 1e-2, log=True)})
+    space = pipeline.space(
+        spec,
+        {"conv.filters": Choice((4, 6, 8)), "train.learning_rate": Range(1e-4, 1e-2, log=True)},
+    )
     workers = LocalWorkers(2)
     with tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(objectives=(pipeline.objective(),), trials=trials, trial_epochs=1)
-        run_sweep(pipeline, space, sweep, open_tracker("memory", root=Path(folder)), executor=workers, progress=Memory())
+        run_sweep(
+            pipeline,
+            space,
+            sweep,
+            open_tracker("memory", root=Path(folder)),
+            executor=workers,
+            progress=Memory(),
+        )
     workers.close()
-    print(f"parent  {own[19]:.0f} MB after 20 trials, {own[-1]:.0f} MB after {len(own)}: {own[-1] / own[19]:.3f} times (target <= 1.10)")
+    print(
+        f"parent  {own[19]:.0f} MB after 20 trials, {own[-1]:.0f} MB after {len(own)}: {own[-1] / own[19]:.3f} times (target <= 1.10)"
+    )
     print(f"worker  at most {max(workers_had):.0f} MB")
 
 

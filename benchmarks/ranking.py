@@ -17,7 +17,11 @@ ROUNDS = 5
 def main() -> None:
     """Time each scorer on the cases of val; the network has its first weights, which rank as fast as any."""
     wanted = parser(__doc__)
-    wanted.add_argument("--data", default="movielens", help="interactions, as `appline recommend train --data` takes them")
+    wanted.add_argument(
+        "--data",
+        default="movielens",
+        help="interactions, as `appline recommend train --data` takes them",
+    )
     asked = wanted.parse_args()
     from tuning.training import runtime
 
@@ -39,7 +43,10 @@ def main() -> None:
             ranks = run()
             taken.append(time.perf_counter() - began)
         mean = ranks[cases.target > 0].mean()
-        print(f"{name:<28}{len(cases) / statistics.median(taken):>10,.0f} users/s   mean rank {mean:,.1f}", flush=True)
+        print(
+            f"{name:<28}{len(cases) / statistics.median(taken):>10,.0f} users/s   mean rank {mean:,.1f}",
+            flush=True,
+        )
 
     for name, chosen in splits.baselines.items():
         one = chosen.settings.fit(splits, splits.known("val"))

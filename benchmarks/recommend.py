@@ -27,15 +27,24 @@ def main() -> None:
     wanted = of_sets(__doc__, tuple(PUBLISHED))
     wanted.add_argument("--seeds", type=int, default=5)
     asked = wanted.parse_args()
-    shipped = {"movielens": ["--data", "movielens"], "movielens-ratings": ["--data", "movielens", "--task", "rate"]}
+    shipped = {
+        "movielens": ["--data", "movielens"],
+        "movielens-ratings": ["--data", "movielens", "--task", "rate"],
+    }
     for name in chosen(wanted, asked, tuple(shipped), ("lastfm5", "toys5")):
         flags = shipped.get(name) or ["--data", str(asked.folder / name / "interactions.csv")]
         found, minutes = reports("recommend", flags, asked.seeds)
         epoch = statistics.mean(one["cost"]["train_s"] / one["epochs"] for one in found)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"{name}: {asked.seeds} seeds, {minutes:.1f} min each, {epoch:.1f} s an epoch, peak memory {peak:.1f} GB (of all so far)")
+        print(
+            f"{name}: {asked.seeds} seeds, {minutes:.1f} min each, {epoch:.1f} s an epoch, peak memory {peak:.1f} GB (of all so far)"
+        )
         show(
-            found, "network and closed form", ("rmse", "mae") if "rmse" in found[0]["test"] else ("hr_10", "ndcg_10", "mrr", "coverage_10")
+            found,
+            "network and closed form",
+            ("rmse", "mae")
+            if "rmse" in found[0]["test"]
+            else ("hr_10", "ndcg_10", "mrr", "coverage_10"),
         )
         print(f"    published: {PUBLISHED[name]}", flush=True)
 

@@ -81,16 +81,25 @@ def table(name: str, folder: Path) -> tuple[Any, Any, Any, dict[str, Fit]]:
 
     what = SETS[name]
     pipeline: Any = pipeline_class(what["domain"])(**what["options"])
-    space = pipeline.space(replace(pipeline.spec_type(), what["fixed"]), {key: Choice(values) for key, values in what["space"].items()})
+    space = pipeline.space(
+        replace(pipeline.spec_type(), what["fixed"]),
+        {key: Choice(values) for key, values in what["space"].items()},
+    )
     splits = pipeline.load()
     path = folder / f"{name}.json"
     if not path.exists():
         objective = pipeline.objective_for(splits)
         sweep = Sweep(
-            objectives=sweep_objectives(pipeline, splits, ()), trials=10_000, tuner="grid", trial_epochs=what["epochs"], early_stop="none"
+            objectives=sweep_objectives(pipeline, splits, ()),
+            trials=10_000,
+            tuner="grid",
+            trial_epochs=what["epochs"],
+            early_stop="none",
         )
         workers = LocalWorkers(2)
-        list(pipeline.baselines(splits))  # what a network may start from is computed here, not in each worker
+        list(
+            pipeline.baselines(splits)
+        )  # what a network may start from is computed here, not in each worker
         conductor = conducted(pipeline, space, splits, sweep, seed=0)
         workers.run(Work(pipeline=pipeline, splits=splits, objective=objective), conductor)
         workers.close()
@@ -99,12 +108,23 @@ def table(name: str, folder: Path) -> tuple[Any, Any, Any, dict[str, Fit]]:
             if trial.score is not None:
                 scores = conductor.curves[trial.number]
                 cpu = trial.costs["cost/train_cpu_s"]
-                share = conductor.first[trial.number]  # of the time that the first epoch and all before it took
+                share = conductor.first[
+                    trial.number
+                ]  # of the time that the first epoch and all before it took
                 epoch = cpu * (1 - share) / max(1, len(scores) - 1)
-                fits[identity(trial.values)] = {"scores": scores, "beside": cpu - epoch * len(scores), "epoch": epoch}
+                fits[identity(trial.values)] = {
+                    "scores": scores,
+                    "beside": cpu - epoch * len(scores),
+                    "epoch": epoch,
+                }
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(fits))
-    return pipeline, splits, space, {key: Fit(**one) for key, one in json.loads(path.read_text()).items()}
+    return (
+        pipeline,
+        splits,
+        space,
+        {key: Fit(**one) for key, one in json.loads(path.read_text()).items()},
+    )
 
 
 def identity(values: Mapping[str, Any]) -> str:
@@ -143,7 +163,12 @@ def conducted(pipeline: Any, space: Any, splits: Any, sweep: Any, *, seed: int) 
         space=space,
         objectives=sweep.objectives,
         searcher=Searcher(
-            space, tuner=sweep.tuner, objectives=sweep.objectives, seed=seed, epochs=sweep.trial_epochs, feasible=lambda values: True
+            space,
+            tuner=sweep.tuner,
+            objectives=sweep.objectives,
+            seed=seed,
+            epochs=sweep.trial_epochs,
+            feasible=lambda values: True,
         ),
         stopper=stopper(sweep.stopper, sweep.objective),
         budget=Budget(trials=sweep.trials),
@@ -168,7 +193,9 @@ class Replay:
     budget: float
     better: Any
     spent: float = 0.0
-    found: list[tuple[float, float]] = field(default_factory=list)  # (CPU seconds, best score so far)
+    found: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # (CPU seconds, best score so far)
 
     def run(self, work: Any, brain: Any) -> None:
         from tuning.execution.trial import Outcome
@@ -194,7 +221,9 @@ class Replay:
                     break
             if not self.found or self.better(best, self.found[-1][1]):
                 self.found.append((self.spent, best))
-            brain.ended(task, Outcome(score=best, history={"loss": scores[:epoch]}, stopped=stopped))
+            brain.ended(
+                task, Outcome(score=best, history={"loss": scores[:epoch]}, stopped=stopped)
+            )
 
     def _pay(self, seconds: float) -> None:
         self.spent += seconds
@@ -212,23 +241,43 @@ def search(name: str, folder: Path, tuners: Sequence[str]) -> None:
     finals = [pick(fit.scores) for fit in fits.values()]
     total = sum(fit.beside + fit.epoch * len(fit.scores) for fit in fits.values())
     low, high = statistics.mean(finals), pick(finals)
-    print(f"{name}: {len(fits)} fits, {total:.0f} CPU s; mean {objectives[0].name} {low:.4f}, best {high:.4f}")
-    print(f"    {'share of the CPU':22}" + "".join(f"{share:>16.0%}" for share in SHARES) + f"{f'{GOOD:.0%} of the way after':>24}")
+    print(
+        f"{name}: {len(fits)} fits, {total:.0f} CPU s; mean {objectives[0].name} {low:.4f}, best {high:.4f}"
+    )
+    print(
+        f"    {'share of the CPU':22}"
+        + "".join(f"{share:>16.0%}" for share in SHARES)
+        + f"{f'{GOOD:.0%} of the way after':>24}"
+    )
     for tuner, early in (one for one in CONTENDERS if one[0] in tuners):
         rows, reached = [], []
         for seed in range(3 if tuner == "bayesian" else SEEDS):
-            how = Sweep(objectives=objectives, trials=10_000, tuner=tuner, early_stop=early, trial_epochs=SETS[name]["epochs"])
+            how = Sweep(
+                objectives=objectives,
+                trials=10_000,
+                tuner=tuner,
+                early_stop=early,
+                trial_epochs=SETS[name]["epochs"],
+            )
             replay = Replay(fits, SHARES[-1] * total, objectives[0].better)
             with contextlib.suppress(Spent):
                 replay.run(None, conducted(pipeline, space, splits, how, seed=seed))
-            best = [[score for when, score in replay.found if when <= share * total] for share in SHARES]
+            best = [
+                [score for when, score in replay.found if when <= share * total] for share in SHARES
+            ]
             good = [when for when, score in replay.found if (score - low) / (high - low) >= GOOD]
             reached.append(good[0] if good else math.inf)
             rows.append([(scores[-1] - low) / (high - low) if scores else 0.0 for scores in best])
         columns = [[row[at] for row in rows] for at in range(len(SHARES))]
-        cells = "".join(f"{statistics.mean(one):>9.3f} ± {statistics.stdev(one) / len(one) ** 0.5:.3f}" for one in columns)
+        cells = "".join(
+            f"{statistics.mean(one):>9.3f} ± {statistics.stdev(one) / len(one) ** 0.5:.3f}"
+            for one in columns
+        )
         when = statistics.median(reached)
-        print(f"    {f'{tuner}, {early}':22}{cells}{f'{when:.0f} CPU s' if when < math.inf else 'not reached':>24}", flush=True)
+        print(
+            f"    {f'{tuner}, {early}':22}{cells}{f'{when:.0f} CPU s' if when < math.inf else 'not reached':>24}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -236,7 +285,13 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("folder", type=Path, help="where the fits are kept between calls")
     wanted.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    wanted.add_argument("--tuners", nargs="+", choices=TUNERS, default=list(TUNERS), help="bayesian takes most of the time")
+    wanted.add_argument(
+        "--tuners",
+        nargs="+",
+        choices=TUNERS,
+        default=list(TUNERS),
+        help="bayesian takes most of the time",
+    )
     asked = wanted.parse_args()
     from tuning.training import runtime
 

@@ -14,7 +14,19 @@ def reports(domain: str, flags: list[str], seeds: int) -> tuple[list[dict[str, A
     found = []
     began = time.perf_counter()
     for seed in range(42, 42 + seeds):
-        command = [sys.executable, "-m", "apps.cli", domain, "train", *flags, "--seed", str(seed), "--no-tracking", "--json", "-q"]
+        command = [
+            sys.executable,
+            "-m",
+            "apps.cli",
+            domain,
+            "train",
+            *flags,
+            "--seed",
+            str(seed),
+            "--no-tracking",
+            "--json",
+            "-q",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{' '.join(command)}\n{done.stderr.strip()}")
@@ -25,13 +37,26 @@ def reports(domain: str, flags: list[str], seeds: int) -> tuple[list[dict[str, A
 def show(reports: list[dict[str, Any]], network: str, metrics: tuple[str, ...]) -> None:
     """Print network and baselines with mean and standard error of each test metric, and the verdicts."""
     rows = {network: [one["test"] for one in reports]}
-    rows |= {baseline: [one["baselines"][baseline] for one in reports] for baseline in reports[0]["baselines"]}
+    rows |= {
+        baseline: [one["baselines"][baseline] for one in reports]
+        for baseline in reports[0]["baselines"]
+    }
     for row, scores in rows.items():
-        print(f"    {row:30} " + ", ".join(f"{metric} {_bar([one.get(metric, float('nan')) for one in scores])}" for metric in metrics))
+        print(
+            f"    {row:30} "
+            + ", ".join(
+                f"{metric} {_bar([one.get(metric, float('nan')) for one in scores])}"
+                for metric in metrics
+            )
+        )
     verdicts = Counter(f"{one['lift']['verdict']} {one['lift']['over']}" for one in reports)
-    print(f"    verdicts: {', '.join(f'{verdict} ({count})' for verdict, count in verdicts.items())}")
+    print(
+        f"    verdicts: {', '.join(f'{verdict} ({count})' for verdict, count in verdicts.items())}"
+    )
 
 
 def _bar(values: list[float]) -> str:
     mean = f"{statistics.mean(values):.4f}"
-    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else mean
+    return (
+        f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else mean
+    )

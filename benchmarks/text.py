@@ -56,7 +56,9 @@ def _in_scope(source: Path, scratch: Path) -> Path:
 
 def _report(name: str, data: str, flags: tuple[str, ...], seeds: int) -> None:
     found, minutes = reports("text", ["--data", data, *flags], seeds)
-    print(f"{name}: {seeds} seeds, {minutes:.1f} min each, {statistics.mean(one['cost']['train_cpu_s'] for one in found):.0f} CPU s of fit")
+    print(
+        f"{name}: {seeds} seeds, {minutes:.1f} min each, {statistics.mean(one['cost']['train_cpu_s'] for one in found):.0f} CPU s of fit"
+    )
     show(found, "network", ("accuracy", "auc", "mcc"))
 
 

@@ -19,8 +19,16 @@ def hand_written(pipeline: Any, splits: Any, spec: Any) -> float:
 
     model = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
     model.compile(keras.optimizers.AdamW(1e-3), **pipeline.compile_arguments(spec, splits))
-    x, y = splits.train.x.astype("float32"), keras.utils.to_categorical(splits.train.y, len(splits.classes))
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(y)).batch(spec.train.batch_size).prefetch(2)
+    x, y = (
+        splits.train.x.astype("float32"),
+        keras.utils.to_categorical(splits.train.y, len(splits.classes)),
+    )
+    data = (
+        tf.data.Dataset.from_tensor_slices((x, y))
+        .shuffle(len(y))
+        .batch(spec.train.batch_size)
+        .prefetch(2)
+    )
     model.fit(data.take(2), verbose=0, shuffle=False)  # traced
     began = time.perf_counter()
     model.fit(data, verbose=0, shuffle=False)
@@ -34,7 +42,10 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
     from tuning.training.fit import Watch, fit
 
     ends: list[float] = []
-    watch = Watch(objective=pipeline.objective(), on_epoch=lambda epoch, values: ends.append(time.perf_counter()))
+    watch = Watch(
+        objective=pipeline.objective(),
+        on_epoch=lambda epoch, values: ends.append(time.perf_counter()),
+    )
     small = replace(splits, val=splits.val.take(range(len(splits.classes))))  # type: ignore[arg-type]
     fit(pipeline, replace(spec, train=replace(spec.train, epochs=2)), small, seed=1, watch=watch)
     return ends[1] - ends[0]
@@ -56,9 +67,17 @@ def main() -> None:
     for number in range(1, ROUNDS + 1):
         times["hand-written"].append(hand_written(pipeline, splits, spec))
         times["appline"].append(appline(pipeline, splits, spec))
-        print(f"round {number}: " + ", ".join(f"{name} {images / seconds[-1]:.0f} images/s" for name, seconds in times.items()), flush=True)
+        print(
+            f"round {number}: "
+            + ", ".join(
+                f"{name} {images / seconds[-1]:.0f} images/s" for name, seconds in times.items()
+            ),
+            flush=True,
+        )
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
-    print(f"appline / hand-written  {medians['hand-written'] / medians['appline']:.2f}   (target >= 0.95)")
+    print(
+        f"appline / hand-written  {medians['hand-written'] / medians['appline']:.2f}   (target >= 0.95)"
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ CONTENDERS = ("raw", "appline", "kerastuner")
 PORT = 18765
 
 
-def appline_sweep(pipeline: Any, splits: Any, base: Any, clock: Any = time.process_time, workers: int = 0) -> list[float]:
+def appline_sweep(
+    pipeline: Any, splits: Any, base: Any, clock: Any = time.process_time, workers: int = 0
+) -> list[float]:
     from pipelines.config.search_space import Choice
     from tuning.execution.interface import InProcess
     from tuning.execution.local_workers import LocalWorkers
@@ -43,23 +45,46 @@ def appline_sweep(pipeline: Any, splits: Any, base: Any, clock: Any = time.proce
             if len(marks) == TRIALS:
                 raise Enough
 
-    space = pipeline.space(base, {"conv.kernel_size": Choice(KERNELS), "conv.stride": Choice(STRIDES), "conv.filters": Choice(FILTERS)})
-    sweep = Sweep(trials=TRIALS, tuner="grid", trial_epochs=EPOCHS, objectives=(pipeline.objective(),))
+    space = pipeline.space(
+        base,
+        {
+            "conv.kernel_size": Choice(KERNELS),
+            "conv.stride": Choice(STRIDES),
+            "conv.filters": Choice(FILTERS),
+        },
+    )
+    sweep = Sweep(
+        trials=TRIALS, tuner="grid", trial_epochs=EPOCHS, objectives=(pipeline.objective(),)
+    )
     executor = LocalWorkers(workers) if workers else InProcess()
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
-        run_sweep(pipeline, space, sweep, open_tracker("bench", root=Path(folder)), splits=splits, executor=executor, progress=Marks())
+        run_sweep(
+            pipeline,
+            space,
+            sweep,
+            open_tracker("bench", root=Path(folder)),
+            splits=splits,
+            executor=executor,
+            progress=Marks(),
+        )
     executor.close()
     return marks
 
 
-def model_of(pipeline: Any, splits: Any, base: Any, kernel_size: int, stride: int, filters: int) -> Any:
+def model_of(
+    pipeline: Any, splits: Any, base: Any, kernel_size: int, stride: int, filters: int
+) -> Any:
     import keras
 
     from pipelines.config.search_space import replace
 
-    spec = replace(base, {"conv.kernel_size": kernel_size, "conv.stride": stride, "conv.filters": filters})
+    spec = replace(
+        base, {"conv.kernel_size": kernel_size, "conv.stride": stride, "conv.filters": filters}
+    )
     model = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
-    model.compile(keras.optimizers.AdamW(spec.train.learning_rate), **pipeline.compile_arguments(spec, splits))
+    model.compile(
+        keras.optimizers.AdamW(spec.train.learning_rate), **pipeline.compile_arguments(spec, splits)
+    )
     return model
 
 
@@ -67,8 +92,18 @@ def arrays(splits: Any) -> dict[str, Any]:
     import numpy as np
 
     eye = np.eye(len(splits.classes), dtype="float32")
-    part = {name: (splits.images(name).x.astype("float32"), eye[splits.images(name).y]) for name in ("train", "val")}
-    return {"x": part["train"][0], "y": part["train"][1], "validation_data": part["val"], "batch_size": 128, "epochs": EPOCHS, "verbose": 0}
+    part = {
+        name: (splits.images(name).x.astype("float32"), eye[splits.images(name).y])
+        for name in ("train", "val")
+    }
+    return {
+        "x": part["train"][0],
+        "y": part["train"][1],
+        "validation_data": part["val"],
+        "batch_size": 128,
+        "epochs": EPOCHS,
+        "verbose": 0,
+    }
 
 
 def raw(pipeline: Any, splits: Any, base: Any) -> list[float]:
@@ -81,13 +116,17 @@ def raw(pipeline: Any, splits: Any, base: Any) -> list[float]:
     return marks
 
 
-def kerastuner(pipeline: Any, splits: Any, base: Any, clock: Any = time.process_time, folder: str = "") -> list[float]:
+def kerastuner(
+    pipeline: Any, splits: Any, base: Any, clock: Any = time.process_time, folder: str = ""
+) -> list[float]:
     import keras_tuner as kt
 
     marks: list[float] = []
 
     class Grid(kt.GridSearch):
-        def _configure_tensorboard_dir(self, callbacks: Any, trial: Any, execution: int = 0) -> None:
+        def _configure_tensorboard_dir(
+            self, callbacks: Any, trial: Any, execution: int = 0
+        ) -> None:
             """As shipped it needs tensorboard, which nothing brings."""
 
         def on_trial_end(self, trial: Any) -> None:
@@ -95,11 +134,20 @@ def kerastuner(pipeline: Any, splits: Any, base: Any, clock: Any = time.process_
             marks.append(clock())
 
     def build(hp: kt.HyperParameters) -> Any:
-        chosen = hp.Choice("kernel_size", list(KERNELS)), hp.Choice("stride", list(STRIDES)), hp.Choice("filters", list(FILTERS))
+        chosen = (
+            hp.Choice("kernel_size", list(KERNELS)),
+            hp.Choice("stride", list(STRIDES)),
+            hp.Choice("filters", list(FILTERS)),
+        )
         return model_of(pipeline, splits, base, *chosen)
 
     with tempfile.TemporaryDirectory() as own:
-        Grid(build, objective=kt.Objective("val_accuracy", "max"), max_trials=TRIALS, directory=folder or own).search(**arrays(splits))
+        Grid(
+            build,
+            objective=kt.Objective("val_accuracy", "max"),
+            max_trials=TRIALS,
+            directory=folder or own,
+        ).search(**arrays(splits))
     return marks
 
 
@@ -120,25 +168,43 @@ def contend(name: str) -> None:
     elif name == "kerastuner-2":
         marks = kerastuner(pipeline, splits, base, time.time, folder=sys.argv[2])
     else:
-        marks = {"raw": raw, "appline": appline_sweep, "kerastuner": kerastuner}[name](pipeline, splits, base)
+        marks = {"raw": raw, "appline": appline_sweep, "kerastuner": kerastuner}[name](
+            pipeline, splits, base
+        )
     wall = time.perf_counter() - began
     if name.endswith("-2"):
         print(json.dumps({"marks": marks}))
         return
-    print(json.dumps({"cpu": (marks[-1] - marks[0]) / (len(marks) - 1), "trials": len(marks), "wall": wall}))
+    print(
+        json.dumps(
+            {"cpu": (marks[-1] - marks[0]) / (len(marks) - 1), "trials": len(marks), "wall": wall}
+        )
+    )
 
 
 def main() -> None:
     """Run all contenders, one after another, and print their ratios."""
     found = {}
     for name in CONTENDERS:
-        done = subprocess.run([sys.executable, "-m", "benchmarks.trials", name], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.trials", name],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found[name] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{name:<12}{found[name]['cpu']:.2f} CPU s a trial  ({found[name]['trials']} trials)", flush=True)
-    print(f"appline / raw         {found['appline']['cpu'] / found['raw']['cpu']:.2f}   (target <= 1.10)")
+        print(
+            f"{name:<12}{found[name]['cpu']:.2f} CPU s a trial  ({found[name]['trials']} trials)",
+            flush=True,
+        )
+    print(
+        f"appline / raw         {found['appline']['cpu'] / found['raw']['cpu']:.2f}   (target <= 1.10)"
+    )
     print(f"appline / kerastuner  {found['appline']['cpu'] / found['kerastuner']['cpu']:.2f}")
     ours, theirs = a_minute(_marks("appline-2")), a_minute(kerastuner_with_two_workers())
-    print(f"two workers           appline {ours:.1f}, kerastuner {theirs:.1f} trials a minute: {ours / theirs:.2f} times (target >= 2.0)")
+    print(
+        f"two workers           appline {ours:.1f}, kerastuner {theirs:.1f} trials a minute: {ours / theirs:.2f} times (target >= 2.0)"
+    )
 
 
 def a_minute(marks: list[float]) -> float:
@@ -146,7 +212,12 @@ def a_minute(marks: list[float]) -> float:
 
 
 def _marks(name: str) -> list[float]:
-    done = subprocess.run([sys.executable, "-m", "benchmarks.trials", name], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.trials", name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     marks: list[float] = json.loads(done.stdout.splitlines()[-1])["marks"]
     return marks
 
@@ -156,10 +227,20 @@ def kerastuner_with_two_workers() -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         started = []
         for role in ("chief", "tuner0", "tuner1"):
-            address = {"KERASTUNER_TUNER_ID": role, "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(PORT)}
+            address = {
+                "KERASTUNER_TUNER_ID": role,
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": str(PORT),
+            }
             command = [sys.executable, "-m", "benchmarks.trials", "kerastuner-2", folder]
             started.append(
-                subprocess.Popen(command, env={**os.environ, **address}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                subprocess.Popen(
+                    command,
+                    env={**os.environ, **address},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
             )
         chief, *workers = started
         found = [worker.communicate()[0].splitlines() for worker in workers]

@@ -30,7 +30,18 @@ def main() -> None:
     for name in chosen(wanted, asked, ("digits", "fashion-mnist"), files):
         data = str(asked.folder / name / f"{name}.npz") if name in files else name
         began = time.perf_counter()
-        command = [sys.executable, "-m", "apps.cli", "vision", "train", "--data", data, "--no-tracking", "--json", "-q"]
+        command = [
+            sys.executable,
+            "-m",
+            "apps.cli",
+            "vision",
+            "train",
+            "--data",
+            data,
+            "--no-tracking",
+            "--json",
+            "-q",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{name}: {done.stderr.strip()}", flush=True)
@@ -38,11 +49,18 @@ def main() -> None:
         found = json.loads(done.stdout)
         minutes = (time.perf_counter() - began) / 60
         test = found["test"]
-        print(f"{name}: accuracy {test['accuracy']:.4f}, AUC {test.get('auc', float('nan')):.4f}, {minutes:.1f} min", flush=True)
+        print(
+            f"{name}: accuracy {test['accuracy']:.4f}, AUC {test.get('auc', float('nan')):.4f}, {minutes:.1f} min",
+            flush=True,
+        )
         for baseline, scores in found["baselines"].items():
-            print(f"    {baseline}: accuracy {scores['accuracy']:.4f}, AUC {scores.get('auc', float('nan')):.4f}")
+            print(
+                f"    {baseline}: accuracy {scores['accuracy']:.4f}, AUC {scores.get('auc', float('nan')):.4f}"
+            )
         lift = found["lift"]
-        print(f"    {lift['verdict']} {lift['over']}: {lift['mean']:+.4f} [{lift['low']:+.4f}, {lift['high']:+.4f}]")
+        print(
+            f"    {lift['verdict']} {lift['over']}: {lift['mean']:+.4f} [{lift['low']:+.4f}, {lift['high']:+.4f}]"
+        )
         print(f"    published: {PUBLISHED[name]}", flush=True)
 
 

@@ -16,9 +16,16 @@ WIDTH = 110
 
 def page() -> str:
     """Return the `--help` of every command, as Markdown."""
-    lines = ["# The command line", "", "Made by `make docs` from the commands themselves; a test keeps it true.", ""]
+    lines = [
+        "# The command line",
+        "",
+        "Made by `make docs` from the commands themselves; a test keeps it true.",
+        "",
+    ]
     for path, command in _commands(appline, "appline"):
-        context = click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH)
+        context = click.Context(
+            command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH
+        )
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         lines += [f"## `{path}`", "", "```", text, "```", ""]
     return "\n".join(lines)

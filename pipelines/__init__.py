@@ -1,34 +1,64 @@
-"""What is learned: one folder a domain, and the Keras parts that domains share."""
+"""What is learned: one folder a domain, and the parts that domains share.
+
+from pipelines import create_pipeline
+
+pipeline = create_pipeline("vision", data="pets/", image_size=64)
+"""
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import UsageError, suggest
 
 if TYPE_CHECKING:
-    from pipelines.pipeline import Pipeline
+    from pipelines.config.options import Options
+    from pipelines.pipeline import AnyPipeline
 
-# A domain is one line here, one folder beside this file and one module in apps/.
+__all__ = ["DOMAINS", "create_pipeline", "options_class", "pipeline_class", "pipeline_for"]
+
+# A domain is one line here, one folder beside this file and one module in apps/. Its folder holds a
+# module `options` with the class `VisionOptions` (light: read by --help) and a module `pipeline`
+# with `VisionPipeline` (heavy).
 DOMAINS: dict[str, str] = {
-    "vision": "pipelines.vision.pipeline:VisionPipeline",
-    "text": "pipelines.text.pipeline:TextPipeline",
-    "forecast": "pipelines.forecast.pipeline:ForecastPipeline",
-    "recommend": "pipelines.recommend.pipeline:RecommendPipeline",
+    "vision": "pipelines.vision:Vision",
+    "text": "pipelines.text:Text",
+    "forecast": "pipelines.forecast:Forecast",
+    "recommend": "pipelines.recommend:Recommend",
 }
 
 
-def register_layers(domain: str) -> None:
-    """Import what registers the layers that a served model of `domain` holds: Keras loads a file only then."""
-    importlib.import_module("pipelines.networks.custom_layers")
-    package = pipeline_class(domain).__module__.rpartition(".")[0]
-    if package and importlib.util.find_spec(f"{package}.serve"):  # a domain from elsewhere may be one module
-        importlib.import_module(f"{package}.serve")
+def options_class(domain: str) -> "type[Options]":
+    """Return the class of the options of `domain`; nothing heavy is imported."""
+    return cast("type[Options]", _class(domain, "options"))
 
 
-def pipeline_class(domain: str) -> "type[Pipeline[Any, Any]]":
-    """Return the pipeline of `domain`, imported only now: a command needs one domain, not all."""
+def pipeline_class(domain: str) -> "type[AnyPipeline]":
+    """Return the pipeline of `domain`. TensorFlow is imported now, unless it has been."""
+    return cast("type[AnyPipeline]", _class(domain, "pipeline"))
+
+
+def pipeline_for(options: "Options") -> "AnyPipeline":
+    """Return the pipeline that these options are for."""
+    return pipeline_class(options.domain)(options)
+
+
+def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
+    """Return the pipeline of `domain` with these options, those of `appline <domain> train --help`.
+
+    Raises:
+        UsageError: there is no such domain or option; the nearest name is given.
+    """
+    kind = options_class(domain)
+    known = kind.__dataclass_fields__
+    for name in options:
+        if name not in known:
+            raise UsageError(f"{domain} has no option {name!r}.{suggest(name, known)}")
+    return pipeline_for(kind(**options))
+
+
+def _class(domain: str, module: str) -> Any:
     if domain not in DOMAINS:
-        raise UsageError(f"No domain is called {domain!r}.{suggest(domain, DOMAINS)} Known: {', '.join(DOMAINS)}")
-    module, _, name = DOMAINS[domain].partition(":")
-    return cast("type[Pipeline[Any, Any]]", getattr(importlib.import_module(module), name))
+        known = ", ".join(DOMAINS)
+        raise UsageError(f"There is no domain {domain!r}.{suggest(domain, DOMAINS)} Known: {known}")
+    package, _, name = DOMAINS[domain].partition(":")
+    return getattr(importlib.import_module(f"{package}.{module}"), f"{name}{module.title()}")

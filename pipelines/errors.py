@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 
 class ApplineError(ValueError):
-    """Something failed while running. The message is complete: a user sees it without a traceback."""
+    """Something failed while running. The message is complete: users see no traceback."""
 
     exit_code = 1
+    sweep_id = ""  # of the sweep that it broke, which `--resume` continues
 
 
 class UsageError(ApplineError):
@@ -29,14 +30,34 @@ class DataError(ApplineError):
 class ExternalFailure(ApplineError):
     """Something outside failed that a run relies on: MLflow's store, a cluster, the disk."""
 
-    sweep_id = ""  # of the sweep that it broke, which `--resume` takes up again
-
 
 class Diverged(ApplineError):
-    """Training stopped because the loss is no number any more."""
+    """Training stopped because the loss is not a number any more."""
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM while fitting.
+
+    What was learned is saved in the run `run_id`, unless no epoch had ended (`kept` is false).
+    """
+
+    def __init__(self, run_id: str, kept: bool) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+        self.kept = kept
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM during a search: finished trials are kept, and `--resume run_id`
+    continues.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Say which of `names` comes nearest to `name`: " Did you mean 'x'?", or "" when none is near."""
+    """Return " Did you mean 'x'?" for the nearest of `names`, or "" when none is near."""
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,6 @@
-"""A sweep of the rehearsal domain in a process of its own, killed with kill -9 and taken up again, beside an undisturbed one."""
+"""A sweep of the rehearsal domain in a process of its own, killed with kill -9 and taken up again,
+beside an undisturbed one.
+"""
 
 import os
 import signal
@@ -16,7 +18,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from pipelines.config.search_space import Choice, Range
-from tests.tiny import LinePipeline, LineSpec
+from tests.line_domain.options import LineOptions
+from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.spec import LineSpec
 from tuning.search.sweep import Sweep, run_sweep
 from tuning.search.progress import Progress
 from tuning.tracking.mlflow_tracker import open_tracker
@@ -40,7 +44,9 @@ if __name__ == "__main__":
 
 
 def killed_and_undisturbed(folder: Path, tuner: str, executor: str) -> tuple[list[Row], list[Row]]:
-    """Return all runs of a sweep whose whole process group was killed after four trials and resumed, and those of one left alone."""
+    """Return all runs of a sweep whose whole process group was killed after four trials and
+    resumed, and those of one left alone.
+    """
     with start(folder / "undisturbed", tuner, executor) as whole:
         assert whole.wait() == 0
     with start(folder / "killed", tuner, executor) as process:
@@ -52,7 +58,10 @@ def killed_and_undisturbed(folder: Path, tuner: str, executor: str) -> tuple[lis
                 break
     with start(folder / "killed", tuner, executor, resume=sweep_id) as again:
         assert again.wait() == 0
-    killed, undisturbed = (open_tracker("line/line", root=folder / name / "mlruns").rows() for name in ("killed", "undisturbed"))
+    killed, undisturbed = (
+        open_tracker("line/line", root=folder / name / "mlruns").rows()
+        for name in ("killed", "undisturbed")
+    )
     return killed, undisturbed
 
 
@@ -70,12 +79,16 @@ def start(folder: Path, tuner: str, executor: str, resume: str = "") -> "subproc
 
 
 def assert_the_same(resumed: list[Row], undisturbed: list[Row]) -> None:
-    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues, scores are those of the undisturbed sweep."""
+    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues, scores are
+    those of the undisturbed sweep.
+    """
     assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
     ours, theirs = trials_of(resumed), trials_of(undisturbed)
     assert [row.tags["trial"] for row in ours] == [str(number) for number in range(1, TRIALS + 1)]
     assert [row.params["units"] for row in ours] == [row.params["units"] for row in theirs]
-    assert [row.metrics["best/val_loss"] for row in ours] == pytest.approx([row.metrics["best/val_loss"] for row in theirs])
+    assert [row.metrics["best/val_loss"] for row in ours] == pytest.approx(
+        [row.metrics["best/val_loss"] for row in theirs]
+    )
 
 
 def trials_of(rows: list[Row]) -> list[Row]:

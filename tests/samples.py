@@ -11,14 +11,21 @@ def small_series(path: Path, rows: int = 400) -> Path:
     steps = np.arange(rows)
     noise = np.random.default_rng(0).normal(scale=0.1, size=rows)
     when = pd.date_range("2024-01-01", periods=rows, freq="h")
-    pd.DataFrame({"ds": when, "y": 10 + np.sin(2 * np.pi * steps / 24) + noise}).to_csv(path, index=False)
+    pd.DataFrame({"ds": when, "y": 10 + np.sin(2 * np.pi * steps / 24) + noise}).to_csv(
+        path, index=False
+    )
     return path
 
 
 def small_texts(path: Path) -> Path:
-    """Write 120 short opinions, good and bad, whose words tell which, with a word here and there that does not."""
+    """Write 120 short opinions, good and bad, whose words tell which, with a word here and there
+    that does not.
+    """
     rng = np.random.default_rng(0)
-    words = {"good": ["lovely", "tasty", "fresh", "perfect", "great"], "bad": ["stale", "awful", "bland", "burnt", "broken"]}
+    words = {
+        "good": ["lovely", "tasty", "fresh", "perfect", "great"],
+        "bad": ["stale", "awful", "bland", "burnt", "broken"],
+    }
     common = ["the", "tea", "soup", "was", "and", "very", "it", "box"]
     rows = ["text,label"]
     for number in range(120):
@@ -34,20 +41,26 @@ def small_texts(path: Path) -> Path:
 
 
 def small_log(path: Path, users: int = 40, items: int = 30) -> Path:
-    """Write who had what and when: each user walks through the items by steps of one or two, from a place of their own."""
+    """Write who had what and when: each user walks through the items by steps of one or two, from a
+    place of their own.
+    """
     rng = np.random.default_rng(0)
     rows = ["user,item,rating,timestamp"]
     for user in range(users):
         place = int(rng.integers(items))
         for step in range(12):
-            rows.append(f"u{user},i{place % items},{int(rng.integers(1, 6))},{1_600_000_000 + 1000 * user + step}")
+            rows.append(
+                f"u{user},i{place % items},{int(rng.integers(1, 6))},{1_600_000_000 + 1000 * user + step}"
+            )
             place += int(rng.integers(1, 3))
     path.write_text("\n".join(rows) + "\n")
     return path
 
 
 def written(table: pd.DataFrame | str | bytes, path: Path) -> Path:
-    """Write a table in the form that the name of `path` asks for, or a text as it is, and return the path."""
+    """Write a table in the form that the name of `path` asks for, or a text as it is, and return
+    the path.
+    """
     if isinstance(table, str | bytes):
         path.write_bytes(table.encode() if isinstance(table, str) else table)
     elif path.suffix == ".parquet":

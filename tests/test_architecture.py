@@ -31,14 +31,23 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("room", "forbidden"), [("pipelines", {"tuning", "apps"}), ("tuning", {"apps"})])
+@pytest.mark.parametrize(
+    ("room", "forbidden"), [("pipelines", {"tuning", "apps"}), ("tuning", {"apps"})]
+)
 def test_rooms_import_downwards_only(room: str, forbidden: set[str]) -> None:
-    wrong = [f"{path.relative_to(ROOT)}: {name}" for path in modules(room) for name in imports(path) if name.split(".")[0] in forbidden]
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules(room)
+        for name in imports(path)
+        if name.split(".")[0] in forbidden
+    ]
     assert wrong == []
 
 
 def test_domains_never_import_each_other() -> None:
-    domains = [path.name for path in (ROOT / "pipelines").iterdir() if (path / "pipeline.py").exists()]
+    domains = [
+        path.name for path in (ROOT / "pipelines").iterdir() if (path / "pipeline.py").exists()
+    ]
     assert {"vision", "text", "forecast", "recommend"} <= set(domains)
     wrong = [
         f"{path}: {name}"
@@ -53,13 +62,21 @@ def test_domains_never_import_each_other() -> None:
 
 def test_only_tracking_imports_mlflow() -> None:
     found = {
-        str(path.relative_to(ROOT)) for room in ROOMS for path in modules(room) if any(n.split(".")[0] == "mlflow" for n in imports(path))
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in modules(room)
+        if any(n.split(".")[0] == "mlflow" for n in imports(path))
     }
     assert found <= MAY_IMPORT_MLFLOW
 
 
 def test_only_tuning_imports_keras_tuner() -> None:
-    found = {path.relative_to(ROOT).parts[0] for room in ROOMS for path in modules(room) if "keras_tuner" in imports(path)}
+    found = {
+        path.relative_to(ROOT).parts[0]
+        for room in ROOMS
+        for path in modules(room)
+        if "keras_tuner" in imports(path)
+    }
     assert found == {"tuning"}
 
 
@@ -93,5 +110,7 @@ except SystemExit:
     pass
 print("HEAVY", sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
     assert "HEAVY []" in done.stderr

@@ -1,4 +1,6 @@
-"""Trials on a real Ray cluster of several nodes' processes on this machine; a node and a driver that die."""
+"""Trials on a real Ray cluster of several nodes' processes on this machine; a node and a driver
+that die.
+"""
 
 import importlib.util
 from collections.abc import Iterator, Mapping
@@ -9,14 +11,20 @@ import pytest
 
 from pipelines.errors import ApplineError
 from tests.killed import assert_the_same, killed_and_undisturbed
-from tests.tiny import WORK, Listener, line_task
+from tests.line_trials import WORK, Listener, line_task
 from tuning.execution.trial import Task
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed"
+    ),
     # Ray's own sockets and child processes, which it leaves to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+        "ignore::FutureWarning",
+    ),
 ]
 
 
@@ -29,7 +37,9 @@ def cluster() -> Iterator[Any]:
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
         made.wait_for_nodes()
-    except Exception as error:  # a container may forbid what Ray needs: that tells nothing about this project
+    except (
+        Exception
+    ) as error:  # a container may forbid what Ray needs: that tells nothing about this project
         pytest.skip(f"Ray cannot start a cluster of its own here: {error}")
     yield made
     made.shutdown()
@@ -77,11 +87,15 @@ def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: A
     assert heard.outcomes[survivor].stopped == "enough"
 
 
-def test_a_sweep_whose_driver_is_killed_resumes_to_what_an_undisturbed_one_finds(cluster: Any, tmp_path: Path) -> None:
+def test_a_sweep_whose_driver_is_killed_resumes_to_what_an_undisturbed_one_finds(
+    cluster: Any, tmp_path: Path
+) -> None:
     while len(cluster.nodes) < 2:  # the test above kills one
         cluster.nodes.append(cluster.add_node(num_cpus=1))
     cluster.wait_for_nodes()
-    resumed, undisturbed = killed_and_undisturbed(tmp_path, "random", f"RayCluster({cluster.address!r})")
+    resumed, undisturbed = killed_and_undisturbed(
+        tmp_path, "random", f"RayCluster({cluster.address!r})"
+    )
     assert_the_same(resumed, undisturbed)
 
 

@@ -17,15 +17,24 @@ import pytest
 from apps import click_options
 from pipelines import DOMAINS, pipeline_class
 from pipelines.config import files as config_files
-from pipelines.config.search_space import Choice, Dimension, Space, flatten, hyperparameters, replace
+from pipelines.config.search_space import (
+    Choice,
+    Dimension,
+    Space,
+    flatten,
+    hyperparameters,
+    replace,
+)
 from pipelines.errors import ImpossibleSpec
-from pipelines.pipeline import PARTS, Pipeline
+from pipelines.model_file import read_model, write_model
+from pipelines.pipeline import Pipeline
+from pipelines.splits import PARTS
+from tests.line_domain.pipeline import LinePipeline
 from tests.samples import small_log, small_series, small_texts
-from tests.tiny import LinePipeline
 from tuning.reports import significance
 from tuning.tracking.interface import NullTracker
 from tuning.training.fit import Watch, fit
-from tuning.training.train import read_model, train, write_model
+from tuning.training.train import train
 
 AnyPipeline = Pipeline[Any, Any]
 WIDER: dict[str, Dimension] = {
@@ -48,7 +57,9 @@ SHORT: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(scope="module", params=[*DOMAINS, "line"])
-def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyPipeline:
+def pipeline(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AnyPipeline:
     """Each domain on little data; `line` is the fifth domain, rehearsed."""
     if request.param == "line":
         return LinePipeline()
@@ -59,7 +70,9 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return pipeline_class("text")(data=str(small_texts(folder / "opinions.csv")))
     if request.param == "recommend":
         return pipeline_class("recommend")(data=str(small_log(folder / "log.csv")))
-    return pipeline_class(request.param)(data=str(small_series(folder / "hourly.csv")), horizon=6, lookback=24)  # type: ignore[call-arg]
+    return pipeline_class(request.param)(
+        data=str(small_series(folder / "hourly.csv")), horizon=6, lookback=24
+    )  # type: ignore[call-arg]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +87,9 @@ def spec(pipeline: AnyPipeline) -> Any:
 
 @pytest.fixture(scope="module")
 def network(pipeline: AnyPipeline, splits: Any, spec: Any) -> Any:
-    return fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective_for(splits))).model
+    return fit(
+        pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective_for(splits))
+    ).model
 
 
 def test_every_option_has_help_and_a_default(pipeline: AnyPipeline) -> None:
@@ -88,13 +103,23 @@ def test_the_default_spec_is_a_point_of_its_own_space(pipeline: AnyPipeline, spl
     pipeline.space(pipeline.spec_type(), pipeline.search)
 
 
-def test_arithmetic_counts_the_weights_that_keras_builds(pipeline: AnyPipeline, splits: Any) -> None:
+def test_arithmetic_counts_the_weights_that_keras_builds(
+    pipeline: AnyPipeline, splits: Any
+) -> None:
     """So a limit on size is kept before anything is built."""
     known, rng = hyperparameters(pipeline.spec_type), np.random.default_rng(0)
-    dimensions = {**pipeline.search, **{key: domain for key, domain in WIDER.items() if key in known}}
+    dimensions = {
+        **pipeline.search,
+        **{key: domain for key, domain in WIDER.items() if key in known},
+    }
     architectures = get_args(known["architecture"].type) if "architecture" in known else ()
     specs = [replace(pipeline.spec_type(), {"architecture": name}) for name in architectures]
-    specs += [replace(pipeline.spec_type(), Space(base=pipeline.spec_type(), dimensions=dimensions).draw(rng)) for _ in range(10)]
+    specs += [
+        replace(
+            pipeline.spec_type(), Space(base=pipeline.spec_type(), dimensions=dimensions).draw(rng)
+        )
+        for _ in range(10)
+    ]
     counted = 0
     for spec in specs:
         with suppress(ImpossibleSpec):
@@ -110,19 +135,31 @@ def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: An
     assert splits.describe()
 
 
-def test_a_config_file_written_is_read_back_to_the_same(pipeline: AnyPipeline, spec: Any, tmp_path: Path) -> None:
-    """By the way of a command, `--config FILE`: an option that was left automatic is null in the file."""
+def test_a_config_file_written_is_read_back_to_the_same(
+    pipeline: AnyPipeline, spec: Any, tmp_path: Path
+) -> None:
+    """By the way of a command, `--config FILE`: an option that was left automatic is null in the
+    file.
+    """
     (tmp_path / "config.yaml").write_text(config_files.write(pipeline, spec))
     command = click.Command(
-        "train", params=[*click_options.of_fields(type(pipeline)), *click_options.of_spec(pipeline.spec_type, search=False)]
+        "train",
+        params=[
+            *click_options.of_fields(type(pipeline)),
+            *click_options.of_spec(pipeline.spec_type, search=False),
+        ],
     )
-    found = click_options.resolve(command.make_context("train", ["--config", str(tmp_path / "config.yaml")]), type(pipeline))
+    found = click_options.resolve(
+        command.make_context("train", ["--config", str(tmp_path / "config.yaml")]), type(pipeline)
+    )
     assert found.pipeline == pipeline
     assert found.spec == spec
     assert flatten(spec).keys() <= found.origins.keys()
 
 
-def test_validation_batches_hold_every_example_in_order(pipeline: AnyPipeline, splits: Any, spec: Any) -> None:
+def test_validation_batches_hold_every_example_in_order(
+    pipeline: AnyPipeline, splits: Any, spec: Any
+) -> None:
     import tensorflow as tf
 
     def targets() -> Any:
@@ -144,17 +181,28 @@ def test_losses_average_to_the_headline(pipeline: AnyPipeline, splits: Any, netw
     assert mean == pytest.approx(1 - headline if judge.direction == "max" else headline, rel=1e-3)
 
 
-def test_baselines_are_scored_like_the_network(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
-    baselines = [significance.score_baseline(pipeline, splits, baseline) for baseline in pipeline.baselines(splits)]
+def test_baselines_are_scored_like_the_network(
+    pipeline: AnyPipeline, splits: Any, network: Any
+) -> None:
+    baselines = [
+        significance.score_baseline(pipeline, splits, baseline)
+        for baseline in pipeline.baselines(splits)
+    ]
     its = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
     assert baselines
     # A baseline's name stands in the name of a metric, and MLflow allows nothing else there.
-    assert all(re.fullmatch(r"[\w .:/-]+", f"{baseline.name}/{metric}") for baseline in baselines for metric in its)
+    assert all(
+        re.fullmatch(r"[\w .:/-]+", f"{baseline.name}/{metric}")
+        for baseline in baselines
+        for metric in its
+    )
     assert all(set(baseline.test) == set(its) for baseline in baselines)
     assert significance.strongest(baselines, pipeline.headline_metric(splits)) in baselines
 
 
-def test_the_model_file_alone_recalls_the_network(pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path) -> None:
+def test_the_model_file_alone_recalls_the_network(
+    pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
+) -> None:
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
     served = read_model(tmp_path / "model.keras")
     assert served.facts["domain"] == pipeline.domain
@@ -177,7 +225,9 @@ def test_the_model_file_is_read_by_a_process_that_has_trained_nothing(
 def test_tables_and_plots_are_made(pipeline: AnyPipeline, splits: Any, network: Any) -> None:
     predictions = pipeline.predict(network, splits, "test")
     assert isinstance(pipeline.table(predictions, splits, "test"), pd.DataFrame)
-    assert len({name for name, _ in pipeline.plots(predictions, splits, "test")}) == len(list(pipeline.plots(predictions, splits, "test")))
+    assert len({name for name, _ in pipeline.plots(predictions, splits, "test")}) == len(
+        list(pipeline.plots(predictions, splits, "test"))
+    )
 
 
 def test_no_part_of_a_training_reads_test_data_before_the_end(
@@ -191,11 +241,19 @@ def test_no_part_of_a_training_reads_test_data_before_the_end(
         return original(self, splits, part, spec, training=training)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(pipeline), "batches", spied)
-    fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective_for(splits), gradients=True))
+    fit(
+        pipeline,
+        spec,
+        splits,
+        seed=1,
+        watch=Watch(objective=pipeline.objective_for(splits), gradients=True),
+    )
     assert set(asked) <= set(PARTS) - {"test"}
 
 
-def test_a_training_reports_scores_beside_its_baselines(pipeline: AnyPipeline, spec: Any, splits: Any) -> None:
+def test_a_training_reports_scores_beside_its_baselines(
+    pipeline: AnyPipeline, spec: Any, splits: Any
+) -> None:
     report = train(pipeline, spec, NullTracker(), splits=splits)
     plain = json.loads(json.dumps(report.plain()))
     assert plain["lift"]["verdict"] in ("beats", "ties", "loses to")

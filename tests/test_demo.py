@@ -11,13 +11,20 @@ from tuning.tracking.mlflow_tracker import open_tracker
 
 
 @pytest.mark.slow
-def test_the_demo_tunes_every_domain_and_ends_with_leaderboards_findings_and_the_next_command(tmp_path: Path) -> None:
+def test_the_demo_tunes_every_domain_and_ends_with_leaderboards_findings_and_the_next_command(
+    tmp_path: Path,
+) -> None:
     done = appline("demo", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
     assert [short.domain for short in DEMOS] == ["vision", "text", "recommend", "forecast"]
     assert {short.domain for short in DEMOS} == set(DOMAINS)
-    for data in ("vision / digits", "text / reviews", "recommend / movielens", "forecast / elecdemand"):
+    for data in (
+        "vision / digits",
+        "text / reviews",
+        "recommend / movielens",
+        "forecast / elecdemand",
+    ):
         assert f"{data}: test scores" in done.stdout
     for key in ("conv.kernel_size", "conv.stride", "conv.filters"):
         assert done.stdout.count(f"found      {key} ") == len(DEMOS)

@@ -26,7 +26,11 @@ def commands() -> list[tuple[str, str]]:
         if page.name != "cli.md":
             for block in re.findall(r"```(?:bash|sh)\n(.*?)```", page.read_text(), re.S):
                 text = block.replace("\\\n", " ")
-                found += [(page.name, line.split("#")[0].strip()) for line in text.splitlines() if line.startswith("appline ")]
+                found += [
+                    (page.name, line.split("#")[0].strip())
+                    for line in text.splitlines()
+                    if line.startswith("appline ")
+                ]
     return found
 
 
@@ -58,7 +62,10 @@ def test_the_readme_names_every_dependency() -> None:
     readme = (ROOT / "README.md").read_text()
     names = [
         re.split(r"[><=\[]", requirement)[0]
-        for requirement in [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+        for requirement in [
+            *project["dependencies"],
+            *itertools.chain(*project["optional-dependencies"].values()),
+        ]
     ]
     assert [name for name in names if f"`{name}`" not in readme] == []
 

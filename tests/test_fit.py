@@ -10,7 +10,8 @@ from pipelines.config.hyperparameters import TrainSpec
 from pipelines.errors import Diverged
 from pipelines.recommend.spec import RecommendTrainSpec
 from pipelines.text.spec import TextTrainSpec
-from tests.tiny import LinePipeline, LineSpec
+from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.spec import LineSpec
 from tuning.reports import plots
 from tuning.training import fit as fitting
 from tuning.training.fit import Fitted, Watch, fit, layer_group, num_epochs
@@ -20,7 +21,13 @@ SPLITS = PIPELINE.load()
 
 
 def fitted(spec: LineSpec | None = None, *, seed: int = 1, **watch: object) -> Fitted:
-    return fit(PIPELINE, spec or LineSpec(), SPLITS, seed=seed, watch=Watch(objective=PIPELINE.objective(), **watch))  # type: ignore[arg-type]
+    return fit(
+        PIPELINE,
+        spec or LineSpec(),
+        SPLITS,
+        seed=seed,
+        watch=Watch(objective=PIPELINE.objective(), **watch),
+    )  # type: ignore[arg-type]
 
 
 def weights(one: Fitted) -> list[np.ndarray]:
@@ -37,25 +44,45 @@ def test_automatic_patience_is_half_of_the_epochs_and_a_text_network_is_never_st
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     first, again, other = fitted(seed=1), fitted(seed=1), fitted(seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(weights(first), weights(again), strict=True))
-    assert not all(np.array_equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(weights(first), weights(other), strict=True)
+    )
 
 
 def test_the_returned_weights_are_those_of_the_best_epoch() -> None:
-    rising = replace(LineSpec(), train=TrainSpec(epochs=6, batch_size=32, learning_rate=1.0, warmup=0.8, optimizer="sgd"))
+    rising = replace(
+        LineSpec(),
+        train=TrainSpec(epochs=6, batch_size=32, learning_rate=1.0, warmup=0.8, optimizer="sgd"),
+    )
     one = fitted(rising)
     assert one.best_score == min(one.history["val_loss"])
     assert one.history["val_loss"][one.best_epoch - 1] == one.best_score
-    assert PIPELINE.score(PIPELINE.predict(one.model, SPLITS, "val"), SPLITS, "val")["mse"] == pytest.approx(one.best_score, rel=1e-4)
+    assert PIPELINE.score(PIPELINE.predict(one.model, SPLITS, "val"), SPLITS, "val")[
+        "mse"
+    ] == pytest.approx(one.best_score, rel=1e-4)
 
 
 def test_the_moving_average_is_what_is_validated_and_kept() -> None:
-    """Keras overwrites the weights with their average at the end of each fit; what is kept must be what was validated."""
-    one = fitted(replace(LineSpec(), train=TrainSpec(epochs=5, batch_size=32, learning_rate=0.05, ema=0.9)))
-    assert PIPELINE.score(PIPELINE.predict(one.model, SPLITS, "val"), SPLITS, "val")["mse"] == pytest.approx(one.best_score, rel=1e-4)
+    """Keras overwrites the weights with their average at the end of each fit; what is kept must be
+    what was validated.
+    """
+    one = fitted(
+        replace(LineSpec(), train=TrainSpec(epochs=5, batch_size=32, learning_rate=0.05, ema=0.9))
+    )
+    assert PIPELINE.score(PIPELINE.predict(one.model, SPLITS, "val"), SPLITS, "val")[
+        "mse"
+    ] == pytest.approx(one.best_score, rel=1e-4)
 
 
 def test_a_fit_stops_when_validation_gets_no_better() -> None:
-    one = fitted(replace(LineSpec(), train=TrainSpec(epochs=50, batch_size=32, learning_rate=1e-9, patience=2, optimizer="sgd")))
+    one = fitted(
+        replace(
+            LineSpec(),
+            train=TrainSpec(
+                epochs=50, batch_size=32, learning_rate=1e-9, patience=2, optimizer="sgd"
+            ),
+        )
+    )
     assert len(one.history["loss"]) < 50
     assert "no better val_loss for 2 epochs" in one.stopped
 
@@ -73,20 +100,36 @@ def test_a_deadline_stops_within_one_epoch() -> None:
 
 def test_gradient_norms_are_logged_by_group_of_layers() -> None:
     one = fitted(gradients=True)
-    assert {name for name in one.history if name.startswith("grad_norm/")} == {"grad_norm/block1", "grad_norm/head"}
+    assert {name for name in one.history if name.startswith("grad_norm/")} == {
+        "grad_norm/block1",
+        "grad_norm/head",
+    }
     assert all(math.isfinite(value) and value > 0 for value in one.history["grad_norm/head"])
     assert layer_group("network/block1_2_conv/kernel") == "block1"
 
 
 def test_watching_gradients_changes_nothing_in_the_result() -> None:
-    assert all(np.array_equal(a, b) for a, b in zip(weights(fitted()), weights(fitted(gradients=True)), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(weights(fitted()), weights(fitted(gradients=True)), strict=True)
+    )
 
 
 def test_epochs_follow_the_number_of_examples_unless_they_are_given() -> None:
     assert num_epochs(TrainSpec(epochs=3), 10) == 3
-    assert [num_epochs(TrainSpec(), examples) for examples in (1_000, 55_000, 600_000)] == [40, 10, 7]
-    assert [num_epochs(TextTrainSpec(), examples) for examples in (500, 3_000, 100_000)] == [24, 8, 6]
-    assert [num_epochs(RecommendTrainSpec(), examples) for examples in (100_000, 1_000_000, 20_000_000)] == [30, 10, 3]
+    assert [num_epochs(TrainSpec(), examples) for examples in (1_000, 55_000, 600_000)] == [
+        40,
+        10,
+        7,
+    ]
+    assert [num_epochs(TextTrainSpec(), examples) for examples in (500, 3_000, 100_000)] == [
+        24,
+        8,
+        6,
+    ]
+    assert [
+        num_epochs(RecommendTrainSpec(), examples) for examples in (100_000, 1_000_000, 20_000_000)
+    ] == [30, 10, 3]
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
@@ -101,8 +144,12 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero() -> None:
 
 def test_the_table_of_learning_rates_gives_each_step_its_own_and_keeps_the_last() -> None:
     schedule = fitting.Tabulated(fitting.one_cycle(10, peak=0.1, warmup=0.3))
-    assert [float(schedule(step)) for step in (0, 3, 9, 50)] == pytest.approx([0.004, 0.1, schedule.rates[9], schedule.rates[9]])
-    assert np.array_equal(fitting.Tabulated.from_config(schedule.get_config()).rates, schedule.rates)
+    assert [float(schedule(step)) for step in (0, 3, 9, 50)] == pytest.approx(
+        [0.004, 0.1, schedule.rates[9], schedule.rates[9]]
+    )
+    assert np.array_equal(
+        fitting.Tabulated.from_config(schedule.get_config()).rates, schedule.rates
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "rmsprop"])

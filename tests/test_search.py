@@ -8,9 +8,9 @@ import keras_tuner as kt
 import pytest
 
 from pipelines.config.hyperparameters import ConvSpec, TrainSpec
+from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, Range, Scalar, Space, hyper
 from pipelines.errors import UsageError
-from pipelines.pipeline import Objective
 from tuning.search.ask_tell import Proposal, Searcher
 from tuning.search.oracles import hyperparameters
 from tuning.search.tuners import TUNERS
@@ -23,20 +23,42 @@ class Spec:
     train: TrainSpec = TrainSpec()
 
 
-BAYESIAN = pytest.param("bayesian", marks=pytest.mark.slow)  # KerasTuner takes a second for each proposal
+BAYESIAN = pytest.param(
+    "bayesian", marks=pytest.mark.slow
+)  # KerasTuner takes a second for each proposal
 ACCURACY = Objective(name="val_accuracy", direction="max")
-SMALL: dict[str, Dimension] = {"conv.kernel_size": Choice((3, 5, 7)), "conv.stride": Choice((1, 2)), "conv.filters": Choice((16, 32, 64))}
+SMALL: dict[str, Dimension] = {
+    "conv.kernel_size": Choice((3, 5, 7)),
+    "conv.stride": Choice((1, 2)),
+    "conv.filters": Choice((16, 32, 64)),
+}
 
 
 def searcher(
-    dimensions: Mapping[str, Dimension] = SMALL, *, tuner: str = "random", seed: int = 42, objective: Objective = ACCURACY, **more: object
+    dimensions: Mapping[str, Dimension] = SMALL,
+    *,
+    tuner: str = "random",
+    seed: int = 42,
+    objective: Objective = ACCURACY,
+    **more: object,
 ) -> Searcher:
     feasible = more.get("feasible", lambda values: True)
-    return Searcher(Space(base=Spec(), dimensions=dimensions), tuner=tuner, objectives=(objective,), seed=seed, epochs=9, feasible=feasible)  # type: ignore[arg-type]
+    return Searcher(
+        Space(base=Spec(), dimensions=dimensions),
+        tuner=tuner,
+        objectives=(objective,),
+        seed=seed,
+        epochs=9,
+        feasible=feasible,
+    )  # type: ignore[arg-type]
 
 
 def score(values: Mapping[str, Scalar]) -> float:
-    return 1 - abs(float(values["conv.kernel_size"]) - 5) / 10 - abs(float(values["conv.filters"]) - 32) / 100
+    return (
+        1
+        - abs(float(values["conv.kernel_size"]) - 5) / 10
+        - abs(float(values["conv.filters"]) - 32) / 100
+    )
 
 
 def ask_all(search: Searcher, most: int) -> list[Proposal]:
@@ -56,7 +78,9 @@ def test_no_point_is_proposed_twice_and_an_exhausted_space_is_said_so(tuner: str
 
 @pytest.mark.parametrize("tuner", ["tpe", "random", "hyperband", BAYESIAN, "grid"])
 def test_what_cannot_be_built_is_never_proposed(tuner: str) -> None:
-    found = ask_all(searcher(tuner=tuner, feasible=lambda values: values["conv.kernel_size"] != 7), 30)
+    found = ask_all(
+        searcher(tuner=tuner, feasible=lambda values: values["conv.kernel_size"] != 7), 30
+    )
     assert found
     assert all(proposal.values["conv.kernel_size"] != 7 for proposal in found)
 
@@ -64,7 +88,14 @@ def test_what_cannot_be_built_is_never_proposed(tuner: str) -> None:
 @pytest.mark.parametrize("tuner", ["tpe", "random"])
 def test_the_little_that_a_limit_leaves_of_an_endless_space_is_found(tuner: str) -> None:
     rates: dict[str, Dimension] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2)}
-    found = ask_all(searcher(rates, tuner=tuner, feasible=lambda values: float(values["train.learning_rate"]) < 1.1e-4), 5)
+    found = ask_all(
+        searcher(
+            rates,
+            tuner=tuner,
+            feasible=lambda values: float(values["train.learning_rate"]) < 1.1e-4,
+        ),
+        5,
+    )
     assert len(found) == 5
 
 
@@ -77,7 +108,9 @@ def test_the_defaults_are_the_first_trial(tuner: str) -> None:
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_the_same_seed_and_answers_give_the_same_questions(tuner: str) -> None:
-    """Resuming replays the answers; KerasTuner's own state is stale after a change and lost after a kill."""
+    """Resuming replays the answers; KerasTuner's own state is stale after a change and lost after a
+    kill.
+    """
     ranges: dict[str, Dimension] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True)}
     once, again = (ask_all(searcher(ranges, tuner=tuner), 12) for _ in range(2))
     assert once == again
@@ -93,7 +126,9 @@ def test_a_boolean_stays_a_boolean() -> None:
     """`hp.Choice([True, False])` returns 1 and 0."""
     values = [
         proposal.values["flag"]
-        for proposal in (searcher({"flag": Choice((True, False))}, tuner=tuner).ask() for tuner in TUNERS)
+        for proposal in (
+            searcher({"flag": Choice((True, False))}, tuner=tuner).ask() for tuner in TUNERS
+        )
         if proposal
     ]
     assert all(isinstance(value, bool) for value in values)
@@ -107,7 +142,14 @@ def test_the_direction_is_given_and_never_guessed() -> None:
 
 def test_the_space_is_declared_flat_and_nothing_is_built_to_discover_it() -> None:
     declared = hyperparameters(
-        Space(base=Spec(), dimensions={**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True), "conv.blocks": Range(1, 4)})
+        Space(
+            base=Spec(),
+            dimensions={
+                **SMALL,
+                "train.learning_rate": Range(1e-4, 1e-2, log=True),
+                "conv.blocks": Range(1, 4),
+            },
+        )
     )
     assert [hp.name for hp in declared.space] == [*SMALL, "train.learning_rate", "conv.blocks"]
     assert all(not hp.conditions for hp in declared.space)
@@ -143,7 +185,12 @@ def test_hyperband_says_how_many_epochs_a_trial_gets() -> None:
 @pytest.mark.slow
 def test_bayesian_search_comes_to_the_best_region_sooner_than_the_grid_does() -> None:
     ranges: dict[str, Dimension] = {"conv.kernel_size": Range(1, 30), "conv.filters": Range(1, 100)}
-    best = {tuner: max(score(proposal.values) for proposal in ask_all(searcher(ranges, tuner=tuner), 25)) for tuner in ("bayesian", "grid")}
+    best = {
+        tuner: max(
+            score(proposal.values) for proposal in ask_all(searcher(ranges, tuner=tuner), 25)
+        )
+        for tuner in ("bayesian", "grid")
+    }
     assert best["bayesian"] > best["grid"]
 
 
@@ -158,5 +205,7 @@ def test_nothing_to_search_is_refused() -> None:
 
 
 def test_no_search_needs_tensorboard() -> None:
-    """KerasTuner's loop imports it in every trial, and swallows that it is not there; the lock file does not bring it."""
+    """KerasTuner's loop imports it in every trial, and swallows that it is not there; the lock file
+    does not bring it.
+    """
     assert importlib.util.find_spec("tensorboard") is None

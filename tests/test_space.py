@@ -6,7 +6,16 @@ from typing import Literal
 import pytest
 
 from pipelines.config.hyperparameters import ConvSpec, TrainSpec
-from pipelines.config.search_space import Choice, Range, Space, flatten, hyper, hyperparameters, parse_dimension, replace
+from pipelines.config.search_space import (
+    Choice,
+    Range,
+    Space,
+    flatten,
+    hyper,
+    hyperparameters,
+    parse_dimension,
+    replace,
+)
 from pipelines.errors import UsageError
 from pipelines.vision.pipeline import VisionPipeline, VisionSpec
 
@@ -50,7 +59,9 @@ def test_texts_become_the_type_of_the_field() -> None:
         ("head.dropout", 1.0, "less than 1"),
     ],
 )
-def test_a_wrong_key_or_value_is_named_with_what_was_expected(key: str, value: object, message: str) -> None:
+def test_a_wrong_key_or_value_is_named_with_what_was_expected(
+    key: str, value: object, message: str
+) -> None:
     with pytest.raises(UsageError, match=r".*") as caught:
         replace(VisionSpec(), {key: value})
     assert message in str(caught.value)
@@ -60,7 +71,9 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(key: str, value: o
 def test_domains_are_read_from_text() -> None:
     known = hyperparameters(VisionSpec)
     assert parse_dimension(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
-    assert parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log") == Range(1e-4, 1e-2, log=True)
+    assert parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log") == Range(
+        1e-4, 1e-2, log=True
+    )
     assert parse_dimension(known["conv.filters"], "8..64").whole
 
 
@@ -73,13 +86,24 @@ def test_a_domain_that_makes_no_sense_is_refused(text: str) -> None:
 
 def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
     space = VisionPipeline().space(
-        VisionSpec(), {"architecture": Choice(("vgg", "transfer")), "conv.filters": Choice((16, 32)), "transfer.layers": Choice((0, 20))}
+        VisionSpec(),
+        {
+            "architecture": Choice(("vgg", "transfer")),
+            "conv.filters": Choice((16, 32)),
+            "transfer.layers": Choice((0, 20)),
+        },
     )
     vgg = {"architecture": "vgg", "conv.filters": 16}
-    assert space.identity({**vgg, "transfer.layers": 0}) == space.identity({**vgg, "transfer.layers": 20})
+    assert space.identity({**vgg, "transfer.layers": 0}) == space.identity(
+        {**vgg, "transfer.layers": 20}
+    )
     transfer = {"architecture": "transfer", "transfer.layers": 0}
-    assert space.identity({**transfer, "conv.filters": 16}) == space.identity({**transfer, "conv.filters": 32})
-    assert space.identity({**vgg, "transfer.layers": 0}) != space.identity({**vgg, "conv.filters": 32, "transfer.layers": 0})
+    assert space.identity({**transfer, "conv.filters": 16}) == space.identity(
+        {**transfer, "conv.filters": 32}
+    )
+    assert space.identity({**vgg, "transfer.layers": 0}) != space.identity(
+        {**vgg, "conv.filters": 32, "transfer.layers": 0}
+    )
 
 
 def test_a_grid_lists_every_point_once() -> None:
@@ -90,4 +114,6 @@ def test_a_grid_lists_every_point_once() -> None:
 
 
 def test_the_default_search_of_every_domain_holds_only_known_values() -> None:
-    VisionPipeline().space(VisionSpec(), VisionPipeline.search)  # raises for a value that its field refuses
+    VisionPipeline().space(
+        VisionSpec(), VisionPipeline.search
+    )  # raises for a value that its field refuses

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipelines.config.options import Objective
 from pipelines.errors import UsageError
-from pipelines.pipeline import Objective
 from tuning.search.early_stopping import Stopper, stopper
 from tuning.search.tuners import STOPPERS
 
@@ -13,15 +13,26 @@ LOSS = Objective(name="val_loss", direction="min")
 
 def curve(rule: Stopper, number: int, scores: list[float]) -> int:
     """Return the epoch at which a trial with these scores is stopped, 0 when it is not."""
-    return next((epoch for epoch, score in enumerate(scores, start=1) if rule.reported(number, epoch, score)), 0)
+    return next(
+        (
+            epoch
+            for epoch, score in enumerate(scores, start=1)
+            if rule.reported(number, epoch, score)
+        ),
+        0,
+    )
 
 
 def test_asha_judges_at_epochs_two_six_and_eighteen_and_keeps_the_best_third() -> None:
     rule = stopper("asha", ACCURACY)
-    assert [curve(rule, number, [0.5 + number / 100] * 20) for number in (1, 2)] == [0, 0], "the first ones have no baselines"
+    assert [curve(rule, number, [0.5 + number / 100] * 20) for number in (1, 2)] == [0, 0], (
+        "the first ones have no baselines"
+    )
     assert curve(rule, 3, [0.9] * 20) == 0
     assert curve(rule, 4, [0.1] * 20) == 2
-    assert curve(rule, 5, [0.2, 0.95, 0.95, 0.95, 0.95, 0.2] * 3) == 0, "the best score so far counts, not the last"
+    assert curve(rule, 5, [0.2, 0.95, 0.95, 0.95, 0.95, 0.2] * 3) == 0, (
+        "the best score so far counts, not the last"
+    )
     assert curve(rule, 6, [0.91, 0.91, 0.91, 0.91, 0.91, 0.91]) in (0, 6)
 
 
@@ -56,8 +67,12 @@ def test_without_a_rule_nothing_is_stopped() -> None:
     assert [curve(rule, number, [1.0 / number] * 20) for number in range(1, 20)] == [0] * 19
 
 
-@pytest.mark.parametrize(("epochs", "share"), [(1, 1.0), (2, 1.0), (6, (2 + 4 / 2) / 6), (18, (2 + 4 / 2 + 12 / 4) / 18)])
-def test_the_expected_share_of_asha_is_that_of_halves_as_measured(epochs: int, share: float) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "share"), [(1, 1.0), (2, 1.0), (6, (2 + 4 / 2) / 6), (18, (2 + 4 / 2 + 12 / 4) / 18)]
+)
+def test_the_expected_share_of_asha_is_that_of_halves_as_measured(
+    epochs: int, share: float
+) -> None:
     assert stopper("asha", ACCURACY).expected_share(epochs) == pytest.approx(share)
 
 

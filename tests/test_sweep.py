@@ -1,4 +1,6 @@
-"""Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, interruption and resumption."""
+"""Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, interruption and
+resumption.
+"""
 
 import json
 import math
@@ -13,23 +15,27 @@ from typing import Any
 import psutil
 import pytest
 
+from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, replace
 from pipelines.errors import ApplineError, ExternalFailure, UsageError
-from pipelines.pipeline import Objective
-from tests.tiny import LinePipeline, LineSpec, LineSplits
+from tests.line_domain.pipeline import LinePipeline, LineSplits
+from tests.line_domain.spec import LineSpec
 from tuning.execution.interface import InProcess, TrialScheduler
 from tuning.execution.trial import Outcome, Work, run_trial
+from tuning.results import SweepResult, Trial
 from tuning.search import constraints
 from tuning.search.estimate import estimate
 from tuning.search.progress import Progress
-from tuning.search.scheduler import Trial
-from tuning.search.sweep import Sweep, SweepInterrupted, SweepResult, run_sweep, sweep_objectives
+from tuning.search.sweep import Sweep, SweepInterrupted, run_sweep, sweep_objectives
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.provenance import PROCESS
 
 PIPELINE = LinePipeline()
-DOMAINS: dict[str, Dimension] = {"units": Choice((2, 4, 8)), "train.learning_rate": Choice((0.01, 0.05))}
+DOMAINS: dict[str, Dimension] = {
+    "units": Choice((2, 4, 8)),
+    "train.learning_rate": Choice((0.01, 0.05)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +43,29 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     return open_tracker("line/line", root=tmp_path_factory.mktemp("store") / "mlruns")
 
 
-def sweep(tracker: MlflowTracker | NullTracker, dimensions: dict[str, Dimension] = DOMAINS, **options: object) -> SweepResult:
+def sweep(
+    tracker: MlflowTracker | NullTracker,
+    dimensions: dict[str, Dimension] = DOMAINS,
+    **options: object,
+) -> SweepResult:
     progress, executor = options.pop("progress", None), options.pop("executor", None)
-    chosen = Sweep(**{"objectives": (PIPELINE.objective(),), "trials": 3, "trial_epochs": 2, "tuner": "random", **options})  # type: ignore[arg-type]
-    return run_sweep(PIPELINE, PIPELINE.space(LineSpec(), dimensions), chosen, tracker, progress=progress, executor=executor)  # type: ignore[arg-type]
+    chosen = Sweep(
+        **{
+            "objectives": (PIPELINE.objective(),),
+            "trials": 3,
+            "trial_epochs": 2,
+            "tuner": "random",
+            **options,
+        }
+    )  # type: ignore[arg-type]
+    return run_sweep(
+        PIPELINE,
+        PIPELINE.space(LineSpec(), dimensions),
+        chosen,
+        tracker,
+        progress=progress,
+        executor=executor,
+    )  # type: ignore[arg-type]
 
 
 class Stop(Progress):
@@ -57,33 +82,47 @@ def scores(found: SweepResult) -> list[float | None]:
 
 def test_a_sweep_is_a_tree_of_runs_with_the_same_columns(tracker: MlflowTracker) -> None:
     found = sweep(tracker)
-    rows = tracker.rows(f"tags.sweep = '{found.run_id}'")
+    rows = tracker.rows(sweep=found.run_id)
     roles = sorted(row.tags["role"] for row in rows)
     assert roles == ["baseline", "final", "sweep", "trial", "trial", "trial"]
-    assert all(row.tags["mlflow.parentRunId"] == found.run_id for row in rows if row.tags["role"] != "sweep")
+    assert all(
+        row.tags["mlflow.parentRunId"] == found.run_id
+        for row in rows
+        if row.tags["role"] != "sweep"
+    )
     assert {row.status for row in rows} == {"FINISHED"}
     trials = [row for row in rows if row.tags["role"] == "trial"]
     final = next(row for row in rows if row.tags["role"] == "final")
     assert set(trials[0].params) == set(final.params)
-    assert not any(key.startswith("test/") for row in trials for key in row.metrics), "a search never reads test data"
+    assert not any(key.startswith("test/") for row in trials for key in row.metrics), (
+        "a search never reads test data"
+    )
     assert final.metrics["test/mse"] == pytest.approx(found.final.test["mse"], rel=1e-5)
     assert max(trial.score or math.inf for trial in found.trials) >= (found.best.score or math.inf)
 
 
-def test_a_failing_trial_is_recorded_with_its_reason_and_the_sweep_goes_on(tracker: MlflowTracker) -> None:
+def test_a_failing_trial_is_recorded_with_its_reason_and_the_sweep_goes_on(
+    tracker: MlflowTracker,
+) -> None:
     """KerasTuner swallows exceptions: the reason was lost."""
     found = sweep(tracker, {"mode": Choice(("raises", "fine", "diverges"))})
     by_mode = {trial.values["mode"]: trial for trial in found.trials}
     assert by_mode["raises"].score is None
     assert "RuntimeError: this network cannot be built" in by_mode["raises"].reason
     assert "Diverged" in by_mode["diverges"].reason
-    row = next(row for row in tracker.rows(f"tags.sweep = '{found.run_id}' and tags.role = 'trial'") if row.params["mode"] == "raises")
+    row = next(
+        row
+        for row in tracker.rows(role="trial", sweep=found.run_id)
+        if row.params["mode"] == "raises"
+    )
     assert row.status == "FAILED"
     assert "cannot be built" in row.tags["reason"]
     assert found.best.values["mode"] == "fine"
 
 
-def test_when_every_trial_fails_the_sweep_fails_with_the_first_reason(tracker: MlflowTracker) -> None:
+def test_when_every_trial_fails_the_sweep_fails_with_the_first_reason(
+    tracker: MlflowTracker,
+) -> None:
     """KerasTuner still returned "best" hyperparameters."""
     with pytest.raises(ApplineError, match=r"All 2 trials failed.*cannot be built"):
         sweep(tracker, {"mode": Choice(("raises", "diverges"))})
@@ -96,22 +135,31 @@ def test_what_cannot_be_built_is_never_started(tracker: MlflowTracker) -> None:
 
 
 @pytest.mark.parametrize(
-    "tuner", ["tpe", "hyperband", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "bayesian", "grid"))]
+    "tuner",
+    [
+        "tpe",
+        "hyperband",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "bayesian", "grid")),
+    ],
 )
-def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, tuner: str) -> None:
+def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(
+    tracker: MlflowTracker, tuner: str
+) -> None:
     undisturbed = sweep(NullTracker(), tuner=tuner, trials=4)
     with pytest.raises(SweepInterrupted) as stopped:
         sweep(tracker, tuner=tuner, trials=4, progress=Stop())
-    assert tracker.rows(f"attributes.run_id = '{stopped.value.run_id}'")[0].status == "KILLED"
+    assert tracker.rows(run_id=stopped.value.run_id)[0].status == "KILLED"
     resumed = sweep(tracker, tuner=tuner, trials=4, resume=stopped.value.run_id)
     assert [trial.replayed for trial in resumed.trials] == [True, True, False, False]
     assert scores(resumed) == pytest.approx(scores(undisturbed))
     assert resumed.run_id == stopped.value.run_id
-    assert len(tracker.rows(f"tags.sweep = '{resumed.run_id}' and tags.role = 'trial'")) == 4
+    assert len(tracker.rows(role="trial", sweep=resumed.run_id)) == 4
 
 
 class FullDisk(Progress):
-    """After the second trial no file can grow any further: as near to a full disk as a test gets without being root."""
+    """After the second trial no file can grow any further: as near to a full disk as a test gets
+    without being root.
+    """
 
     def __init__(self) -> None:
         self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -131,7 +179,9 @@ def disk() -> Iterator[FullDisk]:
     disk.mend()
 
 
-def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(tracker: MlflowTracker, disk: FullDisk) -> None:
+def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(
+    tracker: MlflowTracker, disk: FullDisk
+) -> None:
     undisturbed = sweep(NullTracker(), trials=4)
     with pytest.raises(ExternalFailure, match=r"MLflow at sqlite:.*failed") as broken:
         sweep(tracker, trials=4, progress=disk)
@@ -141,11 +191,13 @@ def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds
     resumed = sweep(again, trials=4, resume=broken.value.sweep_id)
     assert [trial.replayed for trial in resumed.trials] == [True, True, False, False]
     assert scores(resumed) == pytest.approx(scores(undisturbed))
-    assert not tracker.rows("attributes.status = 'RUNNING'")
+    assert not tracker.rows(status="RUNNING")
 
 
 @pytest.mark.slow
-def test_a_finished_sweep_is_extended_by_a_version_that_knows_more_options(tracker: MlflowTracker) -> None:
+def test_a_finished_sweep_is_extended_by_a_version_that_knows_more_options(
+    tracker: MlflowTracker,
+) -> None:
     first = sweep(tracker, trials=2)
     definition = json.loads(tracker.client.get_run(first.run_id).data.tags["definition"])
     del definition["options"]["data"]
@@ -173,9 +225,13 @@ def test_resuming_a_sweep_that_still_runs_is_refused(tracker: MlflowTracker) -> 
     run.finish("KILLED")
 
 
-def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(tracker: MlflowTracker) -> None:
+def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(
+    tracker: MlflowTracker,
+) -> None:
     before = len(tracker.rows())
-    with pytest.raises(UsageError, match=r"train\.refit=true: a line network is fitted to train alone"):
+    with pytest.raises(
+        UsageError, match=r"train\.refit=true: a line network is fitted to train alone"
+    ):
         run_sweep(
             PIPELINE,
             PIPELINE.space(replace(LineSpec(), {"train.refit": True}), DOMAINS),
@@ -185,7 +241,11 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(tracker: 
     with pytest.raises(UsageError, match=r"--search train\.epochs: all trials have the same"):
         sweep(tracker, {"train.epochs": Choice((2, 4))})
     with pytest.raises(UsageError, match="--early-stop asha: losing is judged by one objective"):
-        sweep(tracker, objectives=sweep_objectives(PIPELINE, PIPELINE.load(), ("val_loss", "cost/params")), early_stop="asha")
+        sweep(
+            tracker,
+            objectives=sweep_objectives(PIPELINE, PIPELINE.load(), ("val_loss", "cost/params")),
+            early_stop="asha",
+        )
     with pytest.raises(UsageError, match="--warm-from: grid goes through the space in order"):
         sweep(tracker, tuner="grid", warm_from="auto")
     assert len(tracker.rows()) == before
@@ -208,18 +268,30 @@ def test_a_sweep_of_no_trials_is_refused() -> None:
 
 def test_several_objectives_keep_what_no_other_trial_beats(tracker: MlflowTracker) -> None:
     objectives = (PIPELINE.objective(), Objective(name="cost/params", direction="min"))
-    found = sweep(tracker, {"units": Choice((2, 4, 8, 16))}, tuner="tpe", trials=4, objectives=objectives)
+    found = sweep(
+        tracker, {"units": Choice((2, 4, 8, 16))}, tuner="tpe", trials=4, objectives=objectives
+    )
     pairs = [trial.scores for trial in found.trials]
-    expected = {pair for pair in pairs if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in pairs)}
+    expected = {
+        pair
+        for pair in pairs
+        if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in pairs)
+    }
     assert {trial.scores for trial in found.front} == expected
     assert found.front[0].score == found.best.score
-    tagged = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.pareto = 'true'")
+    tagged = [row for row in tracker.rows(sweep=found.run_id) if row.tags.get("pareto") == "true"]
     assert {row.id for row in tagged} == {trial.run_id for trial in found.front}
 
 
 def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> None:
-    with pytest.raises(UsageError, match=r"--tuner bayesian: takes one objective, not 2.*--tuner tpe"):
-        sweep(tracker, tuner="bayesian", objectives=(PIPELINE.objective(), Objective(name="cost/params", direction="min")))
+    with pytest.raises(
+        UsageError, match=r"--tuner bayesian: takes one objective, not 2.*--tuner tpe"
+    ):
+        sweep(
+            tracker,
+            tuner="bayesian",
+            objectives=(PIPELINE.objective(), Objective(name="cost/params", direction="min")),
+        )
 
 
 @pytest.mark.parametrize(
@@ -236,7 +308,9 @@ def test_an_unknown_objective_is_refused_with_the_nearest(names: list[str], mess
 
 
 def test_no_network_above_a_limit_is_started(tracker: MlflowTracker) -> None:
-    found = sweep(tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": 13})  # 3 units + 1
+    found = sweep(
+        tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": 13}
+    )  # 3 units + 1
     assert {trial.values["units"] for trial in found.trials} == {2, 4}
     assert found.exhausted
 
@@ -252,13 +326,24 @@ def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
             counted.append(spec.units)
             return super().build(spec, splits)
 
-    keeps = constraints.feasible(Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13})
-    answers = [keeps({"units": units, "train.learning_rate": rate}) for units in (2, 8) for rate in (0.01, 0.05)]
+    keeps = constraints.feasible(
+        Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13}
+    )
+    answers = [
+        keeps({"units": units, "train.learning_rate": rate})
+        for units in (2, 8)
+        for rate in (0.01, 0.05)
+    ]
     assert (answers, counted) == ([True, True, False, False], [2, 8])
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("cost/parms=3", "Did you mean 'cost/params'"), ("cost/params=many", "above 0"), ("cost/mb=-1", "above 0")]
+    ("text", "message"),
+    [
+        ("cost/parms=3", "Did you mean 'cost/params'"),
+        ("cost/params=many", "above 0"),
+        ("cost/mb=-1", "above 0"),
+    ],
 )
 def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -268,9 +353,16 @@ def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
 @pytest.mark.slow
 def test_a_sweep_begins_with_what_an_earlier_one_found(tracker: MlflowTracker) -> None:
     first = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=4)
-    again = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=2, warm_from=first.run_id[:8])
-    ranked = sorted((trial for trial in first.trials if trial.score is not None), key=lambda trial: trial.score or 0)
-    best = next(trial for trial in ranked if trial.values["units"] != 4)  # 4 is the default, which comes first
+    again = sweep(
+        tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=2, warm_from=first.run_id[:8]
+    )
+    ranked = sorted(
+        (trial for trial in first.trials if trial.score is not None),
+        key=lambda trial: trial.score or 0,
+    )
+    best = next(
+        trial for trial in ranked if trial.values["units"] != 4
+    )  # 4 is the default, which comes first
     assert [trial.values["units"] for trial in again.trials] == [4, best.values["units"]]
     auto = sweep(NullTracker(), {"units": Choice((2, 3))}, trials=1, warm_from="auto")
     assert auto.trials, "nothing recorded is nothing to begin with, and no error"
@@ -287,11 +379,22 @@ def test_a_budget_of_epochs_starts_no_trial_that_does_not_fit(tracker: MlflowTra
 
 
 @pytest.mark.slow
-def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(tracker: MlflowTracker) -> None:
-    dimensions: dict[str, Dimension] = {"train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))}
-    options: dict[str, object] = {"trials": 5, "trial_epochs": 4, "tuner": "grid", "early_stop": "asha"}
+def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(
+    tracker: MlflowTracker,
+) -> None:
+    dimensions: dict[str, Dimension] = {
+        "train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))
+    }
+    options: dict[str, object] = {
+        "trials": 5,
+        "trial_epochs": 4,
+        "tuner": "grid",
+        "early_stop": "asha",
+    }
     whole = sweep(NullTracker(), dimensions, **options)
-    assert {1e-6, 2e-6} <= {trial.values["train.learning_rate"] for trial in whole.trials if trial.saved}
+    assert {1e-6, 2e-6} <= {
+        trial.values["train.learning_rate"] for trial in whole.trials if trial.saved
+    }
     assert whole.saved > 0
     assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
     with pytest.raises(SweepInterrupted) as stopped:
@@ -302,7 +405,9 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(track
 
 
 class Unlucky:
-    """An executor on a machine with too little memory for batches above `fits`, whose processes die as often as `deaths` says."""
+    """An executor on a machine with too little memory for batches above `fits`, whose processes die
+    as often as `deaths` says.
+    """
 
     def __init__(self, fits: int = 1000, deaths: int = 0) -> None:
         self.fits, self.deaths = fits, deaths
@@ -315,27 +420,39 @@ class Unlucky:
                 brain.ended(task, Outcome(reason="out of memory", out_of_memory=True))
             elif self.deaths:
                 self.deaths -= 1
-                brain.ended(task, Outcome(reason="its process ended with signal 9 (SIGKILL)", died=True))
+                brain.ended(
+                    task, Outcome(reason="its process ended with signal 9 (SIGKILL)", died=True)
+                )
             else:
                 brain.ended(task, run_trial(work, task))
 
     def close(self) -> None: ...
 
 
-def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(tracker: MlflowTracker) -> None:
+def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(
+    tracker: MlflowTracker,
+) -> None:
     executor = Unlucky(fits=16)
     found = sweep(tracker, trials=1, executor=executor)
     assert executor.sizes == [32, 16]
-    row = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.role = 'trial'")[0]
-    assert (row.status, row.tags["attempt"], row.params["train.batch_size"]) == ("FINISHED", "2", "16")
+    row = tracker.rows(role="trial", sweep=found.run_id)[0]
+    assert (row.status, row.tags["attempt"], row.params["train.batch_size"]) == (
+        "FINISHED",
+        "2",
+        "16",
+    )
 
 
-def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(tracker: MlflowTracker) -> None:
-    """The whole batch would not fit into memory at the end either; and a resumed sweep knows it from the trial's run."""
+def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(
+    tracker: MlflowTracker,
+) -> None:
+    """The whole batch would not fit into memory at the end either; and a resumed sweep knows it
+    from the trial's run.
+    """
     found = sweep(tracker, trials=1, executor=Unlucky(fits=16))
     again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=found.run_id)
     assert [one.best.batch_size for one in (found, again)] == [16, 16]
-    finals = tracker.rows(f"tags.sweep = '{found.run_id}' and tags.role = 'final'")
+    finals = tracker.rows(role="final", sweep=found.run_id)
     assert [row.params["train.batch_size"] for row in finals] == ["16", "16"]
 
 
@@ -354,20 +471,26 @@ def test_a_trial_whose_process_died_is_run_once_more_as_it_was(tracker: MlflowTr
     assert executor.sizes == [32, 32, 32]
 
 
-def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(tracker: MlflowTracker) -> None:
+def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(
+    tracker: MlflowTracker,
+) -> None:
     first = sweep(tracker, trials=2)
     tracker.client.set_terminated(first.trials[1].run_id, "KILLED")
     again = sweep(tracker, trials=2, resume=first.run_id)
     assert [trial.replayed for trial in again.trials] == [True, True]
-    assert tracker.rows(f"attributes.run_id = '{first.trials[1].run_id}'")[0].status == "FINISHED"
+    assert tracker.rows(run_id=first.trials[1].run_id)[0].status == "FINISHED"
 
 
 def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
     how = Sweep(objectives=(PIPELINE.objective(),), trials=3, trial_epochs=4, tuner="random")
-    space = PIPELINE.space(LineSpec(), {"units": Choice((2, 4, 13)), "train.learning_rate": Choice((0.01, 0.05))})
+    space = PIPELINE.space(
+        LineSpec(), {"units": Choice((2, 4, 13)), "train.learning_rate": Choice((0.01, 0.05))}
+    )
     found = estimate(PIPELINE, space, how, PIPELINE.load(), InProcess())
     assert (found.points.total, found.points.impossible, found.points.equal) == (6, 2, 0)
     assert found.trials == 3
-    assert found.share == pytest.approx((2 + 2 * 0.8) / 4), "of the median rule: nobody is stopped before epoch 2"
+    assert found.share == pytest.approx((2 + 2 * 0.8) / 4), (
+        "of the median rule: nobody is stopped before epoch 2"
+    )
     assert all(one.params == 3 * int(one.values["units"]) + 1 for one in found.measured)
     assert found.seconds > 3 * found.trial_s > 0

@@ -11,17 +11,24 @@ import pytest
 
 from pipelines.config.search_space import Choice, replace
 from pipelines.errors import DataError, ImpossibleSpec
-from pipelines.networks.custom_layers import ResidualLogits
+from pipelines.model_file import read_model, write_model
 from pipelines.text import blend, closed
 from pipelines.text.data import TextSplits
+from pipelines.text.layers import ResidualLogits
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
 from tests.samples import small_texts
 from tuning.search import constraints
 from tuning.training.fit import Watch, fit
-from tuning.training.train import read_model, write_model
 
-SMALL = {"conv.filters": 8, "conv.blocks": 1, "embedding.width": 8, "recurrent.units": 4, "heads": 2, "train.epochs": 2}
+SMALL = {
+    "conv.filters": 8,
+    "conv.blocks": 1,
+    "embedding.width": 8,
+    "recurrent.units": 4,
+    "heads": 2,
+    "train.epochs": 2,
+}
 ARCHITECTURES = ("fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer")
 
 
@@ -36,31 +43,50 @@ def splits(pipeline: TextPipeline) -> TextSplits:
 
 
 @pytest.fixture(scope="module")
-def saved(pipeline: TextPipeline, splits: TextSplits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(
+    pipeline: TextPipeline, splits: TextSplits, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    network = fit(pipeline, replace(TextSpec(), SMALL), splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    network = fit(
+        pipeline,
+        replace(TextSpec(), SMALL),
+        splits,
+        seed=1,
+        watch=Watch(objective=pipeline.objective()),
+    ).model
     write_model(pipeline.serve(network, splits), path)
     return path
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_network_begins_with_the_answers_of_the_closed_form(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
+def test_every_network_begins_with_the_answers_of_the_closed_form(
+    pipeline: TextPipeline, splits: TextSplits, architecture: str
+) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture}), splits)
     start = closed.probabilities(splits.closed.logits["test"], exclusive=True)
     assert np.allclose(pipeline.predict(network, splits, "test"), start, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_network_can_begin_with_nothing(pipeline: TextPipeline, splits: TextSplits, architecture: str) -> None:
-    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none"}), splits)
+def test_every_network_can_begin_with_nothing(
+    pipeline: TextPipeline, splits: TextSplits, architecture: str
+) -> None:
+    network = pipeline.build(
+        replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none"}), splits
+    )
     assert {tensor.name for tensor in network.inputs} == {"tokens"}
     assert pipeline.predict(network, splits, "val").shape == (splits.sizes()["val"], 2)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_text_without_tokens_has_an_answer(pipeline: TextPipeline, splits: TextSplits, architecture: str, pooling: str) -> None:
-    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture, "head.pooling": pooling}), splits)
+def test_a_text_without_tokens_has_an_answer(
+    pipeline: TextPipeline, splits: TextSplits, architecture: str, pooling: str
+) -> None:
+    network = pipeline.build(
+        replace(TextSpec(), {**SMALL, "architecture": architecture, "head.pooling": pooling}),
+        splits,
+    )
     tokens, start = np.zeros((2, splits.length), np.int32), np.asarray([[1.0, -1.0], [0.0, 2.0]])
     assert np.allclose(network({"tokens": tokens, "start": start}), start)
 
@@ -70,10 +96,20 @@ def test_a_text_without_tokens_has_an_answer(pipeline: TextPipeline, splits: Tex
 def test_arithmetic_counts_the_vectors_of_a_file(
     pipeline: TextPipeline, splits: TextSplits, architecture: str, first: str, tmp_path: Path
 ) -> None:
-    """Ten numbers a word, which four heads do not share evenly; word2vec's format begins with the number of words and the width."""
+    """Ten numbers a word, which four heads do not share evenly; word2vec's format begins with the
+    number of words and the width.
+    """
     words = "".join(f"{word} {' '.join(['0.5'] * 10)}\n" for word in splits.vocabulary[:2])
     (tmp_path / "vectors.txt").write_text(first + words)
-    spec = replace(TextSpec(), {**SMALL, "architecture": architecture, "embedding.vectors": str(tmp_path / "vectors.txt"), "heads": 4})
+    spec = replace(
+        TextSpec(),
+        {
+            **SMALL,
+            "architecture": architecture,
+            "embedding.vectors": str(tmp_path / "vectors.txt"),
+            "heads": 4,
+        },
+    )
     cost = pipeline.cost(spec, splits)
     assert cost
     assert pipeline.build(spec, splits).count_params() == cost.params
@@ -84,16 +120,25 @@ def test_a_search_over_files_of_vectors_leaves_it_to_the_trial_to_say_that_one_i
 ) -> None:
     space = pipeline.space(TextSpec(), {"embedding.vectors": Choice(("", "missing.txt"))})
     assert constraints.feasible(pipeline, space, splits, {})({"embedding.vectors": "missing.txt"})
-    assert not constraints.feasible(pipeline, space, splits, {"cost/params": 1e9})({"embedding.vectors": "missing.txt"})
+    assert not constraints.feasible(pipeline, space, splits, {"cost/params": 1e9})(
+        {"embedding.vectors": "missing.txt"}
+    )
     with pytest.raises(DataError, match=r"missing\.txt: no such file"):
         pipeline.check(replace(TextSpec(), {"embedding.vectors": "missing.txt"}), splits)
 
 
-def test_what_no_text_network_can_have_is_refused_by_arithmetic(pipeline: TextPipeline, splits: TextSplits) -> None:
+def test_what_no_text_network_can_have_is_refused_by_arithmetic(
+    pipeline: TextPipeline, splits: TextSplits
+) -> None:
     with pytest.raises(ImpossibleSpec, match="multiple of heads"):
-        pipeline.check(replace(TextSpec(), {"architecture": "transformer", "embedding.width": 10, "heads": 4}), splits)
+        pipeline.check(
+            replace(TextSpec(), {"architecture": "transformer", "embedding.width": 10, "heads": 4}),
+            splits,
+        )
     with pytest.raises(ImpossibleSpec, match="does not fit"):
-        pipeline.check(replace(TextSpec(), {"conv.kernel_size": 200, "conv.padding": "valid"}), splits)
+        pipeline.check(
+            replace(TextSpec(), {"conv.kernel_size": 200, "conv.padding": "valid"}), splits
+        )
 
 
 def test_training_hides_the_start_of_some_texts_and_answers_never_do() -> None:
@@ -106,7 +151,9 @@ def test_training_hides_the_start_of_some_texts_and_answers_never_do() -> None:
     assert (np.asarray(ResidualLogits(hidden=0)(start, nothing, training=True)) == 1).all()
 
 
-def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeline: TextPipeline, splits: TextSplits) -> None:
+def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(
+    pipeline: TextPipeline, splits: TextSplits
+) -> None:
     def log_loss() -> float:
         return pipeline.score(pipeline.predict(network, splits, "val"), splits, "val")["log_loss"]
 
@@ -131,10 +178,15 @@ def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(pipeli
     other = blend.corrected(again)
     assert other
     assert np.array_equal(other.shares, layer.shares)
-    assert f"add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's" in pipeline.serve(again, splits).notes[0]
+    assert (
+        f"add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's"
+        in pipeline.serve(again, splits).notes[0]
+    )
 
 
-def test_a_network_that_starts_from_nothing_answers_alone(pipeline: TextPipeline, splits: TextSplits) -> None:
+def test_a_network_that_starts_from_nothing_answers_alone(
+    pipeline: TextPipeline, splits: TextSplits
+) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "start_from": "none"}), splits)
     before = pipeline.predict(network, splits, "val")
     pipeline.calibrate(network, splits)
@@ -142,8 +194,12 @@ def test_a_network_that_starts_from_nothing_answers_alone(pipeline: TextPipeline
     assert pipeline.serve(network, splits).notes == ()
 
 
-def test_padding_does_not_change_what_fasttext_says(pipeline: TextPipeline, splits: TextSplits) -> None:
-    network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": "fasttext", "start_from": "none"}), splits)
+def test_padding_does_not_change_what_fasttext_says(
+    pipeline: TextPipeline, splits: TextSplits
+) -> None:
+    network = pipeline.build(
+        replace(TextSpec(), {**SMALL, "architecture": "fasttext", "start_from": "none"}), splits
+    )
     for weight in network.trainable_weights:
         weight.assign(np.random.default_rng(0).normal(size=weight.shape))
     vectors = network.get_layer("embedding").get_weights()[0]
@@ -155,16 +211,30 @@ def test_padding_does_not_change_what_fasttext_says(pipeline: TextPipeline, spli
 
 
 def test_a_text_network_learns_what_words_tell(pipeline: TextPipeline, splits: TextSplits) -> None:
-    spec = replace(TextSpec(), {**SMALL, "start_from": "none", "train.epochs": 15, "train.batch_size": 8, "train.learning_rate": 0.01})
+    spec = replace(
+        TextSpec(),
+        {
+            **SMALL,
+            "start_from": "none",
+            "train.epochs": 15,
+            "train.batch_size": 8,
+            "train.learning_rate": 0.01,
+        },
+    )
     fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
-    assert pipeline.score(pipeline.predict(fitted.model, splits, "test"), splits, "test")["accuracy"] > 0.8
+    assert (
+        pipeline.score(pipeline.predict(fitted.model, splits, "test"), splits, "test")["accuracy"]
+        > 0.8
+    )
 
 
 def test_the_saved_file_takes_strings_and_answers_labels(saved: Path) -> None:
     served = read_model(saved)
     import tensorflow as tf
 
-    output = served.model(tf.constant(["The tea was lovely and fresh!", "burnt, stale and awful", ""]))
+    output = served.model(
+        tf.constant(["The tea was lovely and fresh!", "burnt, stale and awful", ""])
+    )
     assert [label.decode() for label in output["label"].numpy()[:2]] == ["good", "bad"]
     assert np.allclose(np.asarray(output["probabilities"]).sum(axis=1), 1, atol=1e-5)
 
@@ -174,7 +244,10 @@ def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_p
     texts = ["lovely tea", "awful soup 🍜", 'a "quoted", text']
     pd.DataFrame({"review": texts, "other": 1}).to_csv(tmp_path / "new.csv", index=False)
     (tmp_path / "new.txt").write_text("\n".join(texts) + "\n")
-    answers = [TextPipeline.predict_raw(served, source) for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))]
+    answers = [
+        TextPipeline.predict_raw(served, source)
+        for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))
+    ]
     assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
     for other in answers[1:]:
         pd.testing.assert_frame_equal(answers[0], other)
@@ -184,15 +257,23 @@ def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: P
     served = read_model(saved)
     (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbflovely tea\n")
     (tmp_path / "latin.txt").write_bytes("un café\n".encode("latin-1"))
-    assert TextPipeline.predict_raw(served, tmp_path / "marked.txt")["text"].tolist() == ["lovely tea"]
+    assert TextPipeline.predict_raw(served, tmp_path / "marked.txt")["text"].tolist() == [
+        "lovely tea"
+    ]
     assert TextPipeline.predict_raw(served, tmp_path / "latin.txt")["text"].tolist() == ["un café"]
-    assert TextPipeline.predict_raw(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == ["lovely tea"]
+    assert TextPipeline.predict_raw(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == [
+        "lovely tea"
+    ]
 
 
 def test_every_line_has_an_answer_blank_ones_too(saved: Path, tmp_path: Path) -> None:
     served = read_model(saved)
     (tmp_path / "new.TXT").write_text("lovely tea\n\nawful soup\n\n")
-    assert TextPipeline.predict_raw(served, tmp_path / "new.TXT")["text"].tolist() == ["lovely tea", "", "awful soup"]
+    assert TextPipeline.predict_raw(served, tmp_path / "new.TXT")["text"].tolist() == [
+        "lovely tea",
+        "",
+        "awful soup",
+    ]
 
 
 def test_a_first_text_is_not_taken_for_the_name_of_a_column(saved: Path, tmp_path: Path) -> None:
@@ -207,18 +288,27 @@ def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a
     width = 300
     words = "".join(f"{word} {' '.join(['0.12345'] * width)}\n" for word in splits.vocabulary)
     (tmp_path / "vectors.txt").write_text(words)
-    network = pipeline.build(replace(TextSpec(), {**SMALL, "embedding.vectors": str(tmp_path / "vectors.txt")}), splits)
+    network = pipeline.build(
+        replace(TextSpec(), {**SMALL, "embedding.vectors": str(tmp_path / "vectors.txt")}), splits
+    )
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert archive.getinfo("config.json").file_size < len(words) / 2
-    first = read_model(tmp_path / "model.keras").model.get_layer("network").get_layer("embedding").get_weights()[0][2]
+    first = (
+        read_model(tmp_path / "model.keras")
+        .model.get_layer("network")
+        .get_layer("embedding")
+        .get_weights()[0][2]
+    )
     assert np.allclose(first, 0.12345)
 
 
 def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_closed_form(
     pipeline: TextPipeline, splits: TextSplits, saved: Path, tmp_path: Path
 ) -> None:
-    """Not by those of the data that it is scored on: with all labels exchanged, what was right is wrong."""
+    """Not by those of the data that it is scored on: with all labels exchanged, what was right is
+    wrong.
+    """
     table = pd.read_csv(pipeline.data)
     table["label"] = table["label"].map({"good": "bad", "bad": "good"})
     table["text"] = "and now " + table["text"]
@@ -228,9 +318,15 @@ def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_closed_form(
     assert there.vocabulary != splits.vocabulary
     served = read_model(saved)
     chances = exchanged.predict(exchanged.restore_network(served, there), there, "test")
-    assert np.allclose(chances, TextPipeline.predict_raw(served, there.texts("test"))[["p(bad)", "p(good)"]], atol=1e-5)
+    assert np.allclose(
+        chances,
+        TextPipeline.predict_raw(served, there.texts("test"))[["p(bad)", "p(good)"]],
+        atol=1e-5,
+    )
     right = [
-        one.score(one.predict(one.restore_network(served, its), its, "test"), its, "test")["accuracy"]
+        one.score(one.predict(one.restore_network(served, its), its, "test"), its, "test")[
+            "accuracy"
+        ]
         for one, its in ((pipeline, splits), (exchanged, there))
     ]
     assert right[0] > 0.7
@@ -265,8 +361,15 @@ def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
     network = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
     pipeline.calibrate(network, splits)
     predictions = pipeline.predict(network, splits, "test")
-    assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(1 - pipeline.score(predictions, splits, "test")["accuracy"])
-    assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {"f1_by_class", "accuracy_by_length"}
+    assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(
+        1 - pipeline.score(predictions, splits, "test")["accuracy"]
+    )
+    assert {name for name, _ in pipeline.plots(predictions, splits, "test")} == {
+        "f1_by_class",
+        "accuracy_by_length",
+    }
     write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
-    answers = TextPipeline.predict_raw(read_model(tmp_path / "model.keras"), np.asarray(["the tea was lovely and perfect"]))
+    answers = TextPipeline.predict_raw(
+        read_model(tmp_path / "model.keras"), np.asarray(["the tea was lovely and perfect"])
+    )
     assert list(answers.columns) == ["text", "labels", "probability", "p(bad)", "p(good)", "p(tea)"]

@@ -17,29 +17,42 @@ def test_an_empty_file_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
-    assert "texts.csv: holds no rows. Expected a header and at least one row" in refused(write("text,label\n", tmp_path))
+    assert "texts.csv: holds no rows. Expected a header and at least one row" in refused(
+        write("text,label\n", tmp_path)
+    )
 
 
 def test_an_unclosed_quote_is_refused(tmp_path: Path) -> None:
-    text = "text,label\n" + "good,pos\nbad,neg\n" * 9 + '"an unclosed quote,pos\n' + "good,pos\nbad,neg\n" * 9
+    text = (
+        "text,label\n"
+        + "good,pos\nbad,neg\n" * 9
+        + '"an unclosed quote,pos\n'
+        + "good,pos\nbad,neg\n" * 9
+    )
     message = refused(write(text, tmp_path))
     assert "texts.csv: cannot be read as a table" in message
     assert "EOF inside string starting at row 19" in message
 
 
 def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: Path) -> None:
-    text = "text\tlabel\n" + "\n".join('"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20))
+    text = "text\tlabel\n" + "\n".join(
+        '"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)
+    )
     splits = load(text, tmp_path, "texts.tsv")
     assert noted(splits, "texts.tsv: 1 texts hold tabs and line breaks (line 5 ...)")
     assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
 
 
-def test_rows_that_a_stray_quote_swallows_are_noted_and_texts_of_several_lines_are_not(tmp_path: Path) -> None:
+def test_rows_that_a_stray_quote_swallows_are_noted_and_texts_of_several_lines_are_not(
+    tmp_path: Path,
+) -> None:
     rows = ['"' * (n in (3, 8)) + f"film {n},{'ab'[n % 2]}" for n in range(20)]
     splits = load("text,label\n" + "\n".join(rows), tmp_path)
     assert total(splits) == 15
     assert noted(splits, "texts.csv: 1 texts hold whole rows of the table (line 5 ...)")
-    several_lines = "text,label\n" + "\n".join(f'"film {n}, at last\nand, again, film",' + "ab"[n % 2] for n in range(20))
+    several_lines = "text,label\n" + "\n".join(
+        f'"film {n}, at last\nand, again, film",' + "ab"[n % 2] for n in range(20)
+    )
     assert not noted(load(several_lines, tmp_path), "whole rows")
 
 
@@ -54,8 +67,13 @@ def test_another_delimiter_is_refused_with_a_hint(between: str, tmp_path: Path) 
 def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
     text = "text,label\n" + "good, warm,pos\nbad, cold,neg\n" * 9
     message = refused(write(text, tmp_path))
-    assert "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. Is a quote missing?" in message
-    assert "texts.csv: cannot be read as a table" in refused(write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path))
+    assert (
+        "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. Is a quote missing?"
+        in message
+    )
+    assert "texts.csv: cannot be read as a table" in refused(
+        write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path)
+    )
 
 
 def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
@@ -71,7 +89,9 @@ def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
         (gzip.compress(b"text,label\ngood,a\n", mtime=0), "is compressed"),
     ],
 )
-def test_a_file_that_is_no_plain_text_is_named_for_what_it_is(content: bytes, expected: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_plain_text_is_named_for_what_it_is(
+    content: bytes, expected: str, tmp_path: Path
+) -> None:
     assert expected in refused(write(content, tmp_path))
 
 
@@ -83,7 +103,9 @@ def test_of_columns_alike_but_for_case_the_first_is_taken(tmp_path: Path) -> Non
 def test_an_empty_cell_of_the_split_column_is_named_with_its_line(tmp_path: Path) -> None:
     table = small().assign(split="train")
     table.loc[2, "split"] = ""
-    assert "line 4: column 'split' is empty. Expected train, val or test" in refused(write(table, tmp_path))
+    assert "line 4: column 'split' is empty. Expected train, val or test" in refused(
+        write(table, tmp_path)
+    )
 
 
 def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path: Path) -> None:
@@ -97,8 +119,15 @@ def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path
 
 def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
     text = b"\xef\xbb\xbf" + small().to_csv(index=False, lineterminator="\r\n").encode()
-    rows = b"\xef\xbb\xbf" + small().to_json(orient="records", lines=True).replace("\n", "\r\n").encode()
-    assert load(text, tmp_path).digest == load(rows, tmp_path, "a.jsonl").digest == load(small(), tmp_path, "same.csv").digest
+    rows = (
+        b"\xef\xbb\xbf"
+        + small().to_json(orient="records", lines=True).replace("\n", "\r\n").encode()
+    )
+    assert (
+        load(text, tmp_path).digest
+        == load(rows, tmp_path, "a.jsonl").digest
+        == load(small(), tmp_path, "same.csv").digest
+    )
 
 
 def test_rows_of_json_may_be_lists(tmp_path: Path) -> None:
@@ -108,7 +137,14 @@ def test_rows_of_json_may_be_lists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("texts.jsonl", '{"text": "a", "label"\n'), ("texts.parquet", "no parquet"), ("t.jsonl", "[1, 2")]
+    ("name", "text"),
+    [
+        ("texts.jsonl", '{"text": "a", "label"\n'),
+        ("texts.parquet", "no parquet"),
+        ("t.jsonl", "[1, 2"),
+    ],
 )
-def test_other_broken_tables_are_refused_by_their_name(name: str, text: str, tmp_path: Path) -> None:
+def test_other_broken_tables_are_refused_by_their_name(
+    name: str, text: str, tmp_path: Path
+) -> None:
     assert f"{name}: cannot be read as a table" in refused(write(text, tmp_path, name))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from pipelines.pipeline import PARTS
+from pipelines.splits import PARTS
 from pipelines.text import closed, tokens
 from pipelines.text.data import TextSplits
 from tests.texts import load, several, small
@@ -25,20 +25,36 @@ def _spelling_table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     stems = iter(["".join(rng.choice(list("bcdfglmnprstaeiou"), 6)) for _ in range(400)])
     return pd.DataFrame(
-        [(f"{next(stems)}{end} {next(stems)}{end}", end) for _ in range(80) for end in ("ing", "ous")], columns=["text", "label"]
+        [
+            (f"{next(stems)}{end} {next(stems)}{end}", end)
+            for _ in range(80)
+            for end in ("ing", "ous")
+        ],
+        columns=["text", "label"],
     )
 
 
 def _characters_table() -> pd.DataFrame:
     """DNA, half of it with a box TATAAA."""
     rng = np.random.default_rng(0)
-    rows = [("".join(rng.choice(list("ACGT"), 40)), label) for _ in range(100) for label in ("box", "none")]
-    return pd.DataFrame([(text[:20] + "TATAAA" * (label == "box") + text[20:], label) for text, label in rows], columns=["text", "label"])
+    rows = [
+        ("".join(rng.choice(list("ACGT"), 40)), label)
+        for _ in range(100)
+        for label in ("box", "none")
+    ]
+    return pd.DataFrame(
+        [(text[:20] + "TATAAA" * (label == "box") + text[20:], label) for text, label in rows],
+        columns=["text", "label"],
+    )
 
 
 @pytest.fixture(scope="module", params=["words", "words and spelling", "characters"])
 def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
-    table = {"words": _words_table, "words and spelling": _spelling_table, "characters": _characters_table}[request.param]()
+    table = {
+        "words": _words_table,
+        "words and spelling": _spelling_table,
+        "characters": _characters_table,
+    }[request.param]()
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "words":  # or it would be likelier with spelling
             patch.setattr(closed, "MOST_SPELLED", 0)
@@ -60,12 +76,16 @@ def by(layer: Any, texts: np.ndarray) -> np.ndarray:
 
 def test_the_layer_gives_the_logits_that_the_closed_form_has(fitted: TextSplits) -> None:
     assert fitted.closed.logits["test"].shape == (len(fitted.test.x), 2)
-    assert np.allclose(by(fitted.closed.layer(), fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
+    assert np.allclose(
+        by(fitted.closed.layer(), fitted.test.x), fitted.closed.logits["test"], atol=1e-4
+    )
 
 
 def test_logits_of_val_come_from_train_alone(fitted: TextSplits) -> None:
     """Settings are chosen on val; only then is it learned from."""
-    assert np.abs(by(fitted.closed.layer(), fitted.val.x) - fitted.closed.logits["val"]).max() > 1e-3
+    assert (
+        np.abs(by(fitted.closed.layer(), fitted.val.x) - fitted.closed.logits["val"]).max() > 1e-3
+    )
 
 
 def test_the_penalty_and_the_features_are_those_that_make_val_likeliest(fitted: TextSplits) -> None:
@@ -92,7 +112,9 @@ def test_the_closed_form_learns(fitted: TextSplits) -> None:
 
 
 def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
-    """Four of a hundred texts hold `rare`, all of one class; as many `common` without a difference."""
+    """Four of a hundred texts hold `rare`, all of one class; as many `common` without a
+    difference.
+    """
     from scipy.sparse import csr_array
 
     rare, common, rest = np.zeros(100), np.zeros(100), np.ones(100)
@@ -102,7 +124,9 @@ def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
     scale = closed._scale(rows, inside, 0.5)
     assert scale[0] > 1 > scale[1] >= 0.5
     assert (closed._scale(rows, inside, 0.0) == 1).all()
-    assert np.allclose(closed._scale(rows[:, [2]], inside, 0.5), 0.5), "nothing tells: all are alike"
+    assert np.allclose(closed._scale(rows[:, [2]], inside, 0.5), 0.5), (
+        "nothing tells: all are alike"
+    )
 
 
 def test_logits_of_train_are_held_out(fitted: TextSplits) -> None:
@@ -129,17 +153,28 @@ def test_both_layers_give_the_same_in_a_graph(fitted: TextSplits, network: keras
         logits = by(lambda batch, graph=graph: graph(batch)["logits"], odd(fitted))
         assert np.allclose(logits, by(fitted.closed.layer(), odd(fitted)), atol=1e-4)
         assert np.allclose(logits[:tested], fitted.closed.logits["test"], atol=1e-4)
-        assert np.array_equal(by(lambda batch, graph=graph: graph(batch)["ids"], fitted.test.x), fitted.ids["test"])
+        assert np.array_equal(
+            by(lambda batch, graph=graph: graph(batch)["ids"], fitted.test.x), fitted.ids["test"]
+        )
 
 
-def test_both_layers_give_the_same_after_save_and_load(fitted: TextSplits, network: keras.Model, tmp_path: Path) -> None:
+def test_both_layers_give_the_same_after_save_and_load(
+    fitted: TextSplits, network: keras.Model, tmp_path: Path
+) -> None:
     network.save(tmp_path / "network.keras")
     again = keras.saving.load_model(tmp_path / "network.keras")
     for name in ("ids", "logits"):
-        before, after = (by(lambda batch, model=model, name=name: model(batch)[name], odd(fitted)) for model in (network, again))
+        before, after = (
+            by(lambda batch, model=model, name=name: model(batch)[name], odd(fitted))
+            for model in (network, again)
+        )
         assert np.array_equal(before, after)
     assert np.array_equal(by(lambda batch: again(batch)["ids"], fitted.test.x), fitted.ids["test"])
-    assert np.allclose(by(lambda batch: again(batch)["logits"], fitted.test.x), fitted.closed.logits["test"], atol=1e-4)
+    assert np.allclose(
+        by(lambda batch: again(batch)["logits"], fitted.test.x),
+        fitted.closed.logits["test"],
+        atol=1e-4,
+    )
 
 
 def test_a_text_alone_has_the_logits_that_it_has_among_others(fitted: TextSplits) -> None:
@@ -149,15 +184,23 @@ def test_a_text_alone_has_the_logits_that_it_has_among_others(fitted: TextSplits
 
 
 def test_a_text_without_known_features_has_the_bias(fitted: TextSplits) -> None:
-    assert np.allclose(by(fitted.closed.layer(), np.asarray(["", "\x07"], dtype=object)), fitted.closed.bias, atol=1e-6)
+    assert np.allclose(
+        by(fitted.closed.layer(), np.asarray(["", "\x07"], dtype=object)),
+        fitted.closed.bias,
+        atol=1e-6,
+    )
 
 
 def test_several_labels_and_many_classes_have_a_closed_form(tmp_path: Path) -> None:
     splits = load(several("a", "b", "a|b", "c|b", each=10), tmp_path, multi_label=True)
     assert splits.closed.logits["test"].shape == (len(splits.test.x), 3)
-    assert np.allclose(by(splits.closed.layer(), splits.test.x), splits.closed.logits["test"], atol=1e-4)
+    assert np.allclose(
+        by(splits.closed.layer(), splits.test.x), splits.closed.logits["test"], atol=1e-4
+    )
 
 
-def test_large_data_are_not_tried_with_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_are_not_tried_with_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(closed, "MOST_SPELLED", 0)
     assert not load(_spelling_table(), tmp_path).closed.spelling

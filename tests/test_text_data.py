@@ -9,19 +9,33 @@ import pytest
 import tensorflow as tf
 
 from pipelines.errors import DataError
-from pipelines.io import tables
-from pipelines.pipeline import PARTS
+from pipelines.io.tfds import labelled_parts
+from pipelines.splits import PARTS
 from pipelines.text import tokens
 from pipelines.text.pipeline import TextPipeline
 from tests.texts import BAD, GOOD, every, load, noted, parted, refused, small, total, write
 
-# ------------------------------------------------------------------------------------------------- tables
+# ------------------------------------------------------------------------------------------- tables
 
 
-@pytest.mark.parametrize("name", ["texts.csv", "texts.tsv", "texts.txt", "texts.jsonl", "texts.parquet", "TEXTS.PARQUET", "Texts.JSONL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "texts.csv",
+        "texts.tsv",
+        "texts.txt",
+        "texts.jsonl",
+        "texts.parquet",
+        "TEXTS.PARQUET",
+        "Texts.JSONL",
+    ],
+)
 def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
     table = small()
-    table.loc[[3, 7], "text"] = ['"quoted", with a comma;\nand a second line', "tabs\tand | bars 🎬"]
+    table.loc[[3, 7], "text"] = [
+        '"quoted", with a comma;\nand a second line',
+        "tabs\tand | bars 🎬",
+    ]
     path = write(table, tmp_path, name.lower())
     same = load(table, tmp_path, "same.csv")
     splits = TextPipeline(data=str(path.rename(tmp_path / name))).load()
@@ -32,11 +46,18 @@ def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
 
 
 def test_repeated_reading_gives_the_same_digest_and_another_seed_another(tmp_path: Path) -> None:
-    assert load(small(), tmp_path).digest == load(small(), tmp_path).digest != load(small(), tmp_path, seed=1).digest
+    assert (
+        load(small(), tmp_path).digest
+        == load(small(), tmp_path).digest
+        != load(small(), tmp_path, seed=1).digest
+    )
 
 
 def test_another_length_or_token_is_another_digest(tmp_path: Path) -> None:
-    digests = {load(small(), tmp_path, **options).digest for options in ({}, {"length": 2}, {"tokens": "char"}, {"lower": False})}
+    digests = {
+        load(small(), tmp_path, **options).digest
+        for options in ({}, {"length": 2}, {"tokens": "char"}, {"lower": False})
+    }
     assert len(digests) == 4
 
 
@@ -47,7 +68,14 @@ def test_the_delimiter_is_found(delimiter: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "label"), [("sentence", "category"), ("review", "sentiment"), (" Content ", "CLASS"), ("query", "intent"), ("tweet", "target")]
+    ("text", "label"),
+    [
+        ("sentence", "category"),
+        ("review", "sentiment"),
+        (" Content ", "CLASS"),
+        ("query", "intent"),
+        ("tweet", "target"),
+    ],
 )
 def test_columns_are_known_by_their_usual_names(text: str, label: str, tmp_path: Path) -> None:
     table = small().set_axis([text, label], axis=1).assign(length=3)
@@ -68,7 +96,9 @@ def test_a_given_column_goes_before_a_usual_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["text", "label"])
-def test_a_column_that_is_not_there_is_refused_with_its_flag_and_the_nearest(role: str, tmp_path: Path) -> None:
+def test_a_column_that_is_not_there_is_refused_with_its_flag_and_the_nearest(
+    role: str, tmp_path: Path
+) -> None:
     message = refused(write(small(), tmp_path), **{f"{role}_column": f"{role}s"})
     assert f"texts.csv: has no column '{role}s' for the {role}. Did you mean '{role}'?" in message
     assert "Its columns: text, label." in message
@@ -76,7 +106,9 @@ def test_a_column_that_is_not_there_is_refused_with_its_flag_and_the_nearest(rol
 
 
 @pytest.mark.parametrize("role", ["text", "label"])
-def test_a_table_without_a_usual_name_is_refused_with_its_columns_and_the_flag(role: str, tmp_path: Path) -> None:
+def test_a_table_without_a_usual_name_is_refused_with_its_columns_and_the_flag(
+    role: str, tmp_path: Path
+) -> None:
     message = refused(write(small().rename(columns={role: "other"}), tmp_path))
     assert f"texts.csv: has no column of {role}s. Expected one called {role}, " in message
     assert f"--{role}-column NAME. Its columns: " in message
@@ -89,7 +121,11 @@ def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
 
 
 def test_a_split_column_is_honoured(tmp_path: Path) -> None:
-    table = parted(train=["a one", "b two", "a three", "b four"], Validation=["a five", "b six"], TEST=["a seven", "b eight"])
+    table = parted(
+        train=["a one", "b two", "a three", "b four"],
+        Validation=["a five", "b six"],
+        TEST=["a seven", "b eight"],
+    )
     splits = load(table, tmp_path)
     assert {part: list(splits.texts(part)) for part in PARTS} == {
         "train": ["a one", "b two", "a three", "b four"],
@@ -107,20 +143,27 @@ def test_val_comes_from_train_where_a_split_column_has_none(tmp_path: Path) -> N
 
 def test_an_unknown_word_in_the_split_column_is_refused_with_its_line(tmp_path: Path) -> None:
     path = write(small().assign(split=["train"] * 18 + ["tset", "test"]), tmp_path)
-    assert "texts.csv: line 20: unknown split 'tset'. Did you mean 'test'? Expected train, val or test" in refused(path)
+    assert (
+        "texts.csv: line 20: unknown split 'tset'. Did you mean 'test'? Expected train, val or test"
+        in refused(path)
+    )
 
 
 def test_a_split_column_without_train_is_refused(tmp_path: Path) -> None:
-    assert "texts.csv: the column 'split' names no row for train" in refused(write(small().assign(split="test"), tmp_path))
+    assert "texts.csv: the column 'split' names no row for train" in refused(
+        write(small().assign(split="test"), tmp_path)
+    )
 
 
 def test_a_class_that_only_test_holds_is_refused(tmp_path: Path) -> None:
     table = small().assign(split=["train"] * 16 + ["test"] * 4)
     table.loc[19, "label"] = "strange"
-    assert "texts.csv: test holds classes that train lacks: strange" in refused(write(table, tmp_path))
+    assert "texts.csv: test holds classes that train lacks: strange" in refused(
+        write(table, tmp_path)
+    )
 
 
-# ------------------------------------------------------------------------------------------------- folders
+# ------------------------------------------------------------------------------------------ folders
 
 
 def folder(root: Path, per_class: int = 5, start: int = 0) -> Path:
@@ -151,19 +194,32 @@ def test_folders_of_train_and_test_are_kept(tmp_path: Path) -> None:
         folder(tmp_path / "films" / part, count, start=10 * number)
     splits = TextPipeline(data=str(tmp_path / "films")).load()
     assert splits.sizes() == {"train": 12, "val": 4, "test": 6}
-    assert set(splits.texts("val")) == {"bad film 10", "dull film 11", "good film 10", "fine film 11"}
+    assert set(splits.texts("val")) == {
+        "bad film 10",
+        "dull film 11",
+        "good film 10",
+        "fine film 11",
+    }
 
 
 def test_val_comes_from_train_where_folders_have_none(tmp_path: Path) -> None:
     for number, (part, count) in enumerate((("train", 10), ("test", 3))):
         folder(tmp_path / "films" / part, count, start=10 * number)
-    assert TextPipeline(data=str(tmp_path / "films")).load().sizes() == {"train": 16, "val": 4, "test": 6}
+    assert TextPipeline(data=str(tmp_path / "films")).load().sizes() == {
+        "train": 16,
+        "val": 4,
+        "test": 6,
+    }
 
 
 def test_a_folder_holds_the_same_as_a_table(tmp_path: Path) -> None:
     splits = TextPipeline(data=str(folder(tmp_path / "films", 10))).load()
     table = pd.DataFrame(
-        [(path.read_text(), path.parent.name) for name in ("neg", "pos") for path in sorted((tmp_path / "films" / name).glob("*.txt"))],
+        [
+            (path.read_text(), path.parent.name)
+            for name in ("neg", "pos")
+            for path in sorted((tmp_path / "films" / name).glob("*.txt"))
+        ],
         columns=["text", "label"],
     )
     assert load(table, tmp_path).digest == splits.digest
@@ -201,7 +257,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert "found 1 folders and 1 files" in message
 
 
-# ------------------------------------------------------------------------------------------------- other sources
+# ------------------------------------------------------------------------------------ other sources
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -213,7 +269,10 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     message = refused(write("x", tmp_path, "texts.docx"))
-    assert "texts.docx: expected a folder of .txt files by class, or a table (.csv, .tsv, .txt, .jsonl, .parquet)" in message
+    assert (
+        "texts.docx: expected a folder of .txt files by class, or a table (.csv, .tsv, .txt, .jsonl, .parquet)"
+        in message
+    )
     assert "Received: '.docx'" in message
 
 
@@ -227,9 +286,15 @@ def test_the_reviews_are_read_with_their_official_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "classes"), [("imdb_reviews", ("neg", "pos")), ("ag_news_subset", ("World", "Sports", "Business", "Sci/Tech"))]
+    ("name", "classes"),
+    [
+        ("imdb_reviews", ("neg", "pos")),
+        ("ag_news_subset", ("World", "Sports", "Business", "Sci/Tech")),
+    ],
 )
-def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(name: str, classes: tuple[str, ...]) -> None:
+def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(
+    name: str, classes: tuple[str, ...]
+) -> None:
     import tensorflow_datasets as tfds
 
     with tfds.testing.mock_data(num_examples=100):
@@ -241,14 +306,20 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(name: str, classe
 
 
 def test_a_part_whose_labels_are_hidden_is_left_out_with_a_note() -> None:
-    """The test parts of GLUE have -1 for all labels, which as a place in a list is the last class."""
-    shown, notes = tables.labelled_parts({"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2")
+    """The test parts of GLUE have -1 for all labels, which as a place in a list is the last
+    class.
+    """
+    shown, notes = labelled_parts(
+        {"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2"
+    )
     assert shown == ("train", "val")
-    assert notes == ("tfds:glue/sst2: the labels of test are hidden (-1); it is divided from train instead",)
+    assert notes == (
+        "tfds:glue/sst2: the labels of test are hidden (-1); it is divided from train instead",
+    )
     with pytest.raises(DataError, match="1 of 2 labels of val are hidden"):
-        tables.labelled_parts({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
+        labelled_parts({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
     with pytest.raises(DataError, match="2 of 2 labels of train are hidden"):
-        tables.labelled_parts({"train": [-1, -1]}, "tfds:hidden")
+        labelled_parts({"train": [-1, -1]}, "tfds:hidden")
 
 
 def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:
@@ -271,7 +342,7 @@ def test_a_limit_keeps_every_class(tmp_path: Path) -> None:
     assert len(splits.ids["train"]) == 8
 
 
-# ------------------------------------------------------------------------------------------------- texts
+# -------------------------------------------------------------------------------------------- texts
 
 
 def test_rows_without_text_are_left_out_and_counted_with_their_lines(tmp_path: Path) -> None:
@@ -291,7 +362,10 @@ def test_control_characters_are_no_text(tmp_path: Path) -> None:
 def test_of_many_lines_the_first_five_are_named(tmp_path: Path) -> None:
     table = small()
     table.loc[range(7), "text"] = ""
-    assert noted(load(table, tmp_path), "7 rows without text are left out (line 2, line 3, line 4, line 5, line 6 ...)")
+    assert noted(
+        load(table, tmp_path),
+        "7 rows without text are left out (line 2, line 3, line 4, line 5, line 6 ...)",
+    )
 
 
 @pytest.mark.parametrize("name", ["texts.jsonl", "texts.parquet"])
@@ -300,7 +374,9 @@ def test_files_without_a_header_count_lines_from_the_first_row(name: str, tmp_pa
     table.loc[1, "text"] = None
     assert noted(load(table, tmp_path, name), "1 rows without text are left out (line 2)")
     table.loc[4, "split"] = "tarin"
-    assert "line 5: unknown split 'tarin'. Did you mean 'train'?" in refused(write(table, tmp_path, name))
+    assert "line 5: unknown split 'tarin'. Did you mean 'train'?" in refused(
+        write(table, tmp_path, name)
+    )
     table.loc[3, "label"] = None
     assert "line 4: no label in column 'label'" in refused(write(table, tmp_path, name))
 
@@ -313,15 +389,24 @@ def test_lines_are_counted_where_texts_have_several(tmp_path: Path) -> None:
 
 
 def test_a_part_without_any_text_is_refused(tmp_path: Path) -> None:
-    path = write(parted(train=["a b", "b c", "c d", "d e"], test=["", " "]).replace("b", "b|a"), tmp_path)
+    path = write(
+        parted(train=["a b", "b c", "c d", "d e"], test=["", " "]).replace("b", "b|a"), tmp_path
+    )
     for multi_label in (False, True):
-        assert "texts.csv: no row of the part test holds a text" in refused(path, multi_label=multi_label)
-    assert "no row of the part train holds a text" in refused(write(parted(train=[" ", "\t"], test=["a", "b"]), tmp_path))
+        assert "texts.csv: no row of the part test holds a text" in refused(
+            path, multi_label=multi_label
+        )
+    assert "no row of the part train holds a text" in refused(
+        write(parted(train=[" ", "\t"], test=["a", "b"]), tmp_path)
+    )
 
 
 def test_a_column_without_any_text_is_refused_with_the_flag(tmp_path: Path) -> None:
     message = refused(write(small().assign(text=None, title="something"), tmp_path))
-    assert "texts.csv: the column 'text' is empty in all 20 rows. Choose another: --text-column NAME" in message
+    assert (
+        "texts.csv: the column 'text' is empty in all 20 rows. Choose another: --text-column NAME"
+        in message
+    )
 
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
@@ -340,7 +425,10 @@ def test_columns_of_numbers_as_texts_keep_their_zeros(tmp_path: Path) -> None:
 
 def test_rows_of_train_repeated_in_val_and_test_are_counted(tmp_path: Path) -> None:
     train = ["a film", "a book", "a song", "a play"]
-    splits = load(parted(train=train, val=["a film", "new"], test=["a book", "a play", "newer", "newest"]), tmp_path)
+    splits = load(
+        parted(train=train, val=["a film", "new"], test=["a book", "a play", "newer", "newest"]),
+        tmp_path,
+    )
     assert noted(splits, "1 of 2 val texts also stand in train")
     assert noted(splits, "2 of 4 test texts also stand in train")
 
@@ -348,7 +436,11 @@ def test_rows_of_train_repeated_in_val_and_test_are_counted(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl"])
 def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_path: Path) -> None:
     long = "ab " * 3_400_000 + "behind"
-    path = write(parted(train=[long, "cd ef", "gh ij", "kl mn"], val=["ab", "cd"], test=["ab", "cd"]), tmp_path, name)
+    path = write(
+        parted(train=[long, "cd ef", "gh ij", "kl mn"], val=["ab", "cd"], test=["ab", "cd"]),
+        tmp_path,
+        name,
+    )
     begin = time.monotonic()
     splits = TextPipeline(data=str(path)).load()
     found = tokens.features(tf.constant([long, long[:20_000]]), "word", True, spelling=True)
@@ -356,5 +448,7 @@ def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_
     assert "ab" in splits.vocabulary
     assert "behind" not in splits.vocabulary
     assert splits.length == 400
-    assert noted(splits, "the longest text has 10,200,006 characters; the first 20,000 of each are read")
+    assert noted(
+        splits, "the longest text has 10,200,006 characters; the first 20,000 of each are read"
+    )
     assert np.array_equal(found[0], found[1])

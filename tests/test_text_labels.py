@@ -7,17 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.pipeline import PARTS
+from pipelines.splits import PARTS
 from pipelines.text.pipeline import TextPipeline
 from tests.texts import load, noted, refused, several, small, total, write
 
-# ------------------------------------------------------------------------------------------------- labels
+# ------------------------------------------------------------------------------------------- labels
 
 
 def test_a_missing_label_is_refused_with_its_line(tmp_path: Path) -> None:
     table = small()
     table.loc[[6, 9], "label"] = None
-    assert "texts.csv: line 8: no label in column 'label' (2 such rows)" in refused(write(table, tmp_path))
+    assert "texts.csv: line 8: no label in column 'label' (2 such rows)" in refused(
+        write(table, tmp_path)
+    )
 
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
@@ -25,29 +27,44 @@ def test_a_label_of_spaces_is_a_missing_label(name: str, tmp_path: Path) -> None
     table = small()
     table.loc[[6, 9], "label"] = ["", "  "]
     line = 8 if name == "texts.csv" else 7
-    assert f"{name}: line {line}: no label in column 'label' (2 such rows)" in refused(write(table, tmp_path, name))
+    assert f"{name}: line {line}: no label in column 'label' (2 such rows)" in refused(
+        write(table, tmp_path, name)
+    )
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
-    assert "texts.csv: classification needs at least 2 classes. Found 1 (pos: 20)" in refused(write(small().assign(label="pos"), tmp_path))
+    assert "texts.csv: classification needs at least 2 classes. Found 1 (pos: 20)" in refused(
+        write(small().assign(label="pos"), tmp_path)
+    )
 
 
 def test_a_class_with_one_row_is_refused(tmp_path: Path) -> None:
     table = small()
     table.loc[4, "label"] = "odd"
     message = refused(write(table, tmp_path))
-    assert "texts.csv: each class needs at least 3 examples, one for each of train, val and test. 'odd' has 1. All: " in message
+    assert (
+        "texts.csv: each class needs at least 3 examples, one for each of train, val and test. 'odd' has 1. All: "
+        in message
+    )
 
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
 def test_whole_numbers_with_a_point_are_called_by_the_number(name: str, tmp_path: Path) -> None:
     splits = load(small().assign(label=[1.0, 0.0] * 10), tmp_path, name)
     assert splits.classes == ("0", "1")
-    assert splits.digest == load(small().assign(label=[1, 0] * 10), tmp_path, f"same{Path(name).suffix}").digest
+    assert (
+        splits.digest
+        == load(small().assign(label=[1, 0] * 10), tmp_path, f"same{Path(name).suffix}").digest
+    )
 
 
 def test_numbers_are_in_their_order_and_written_as_they_stand(tmp_path: Path) -> None:
-    assert load(small().assign(label=["10", "9", "-1", "2"] * 5), tmp_path).classes == ("-1", "2", "9", "10")
+    assert load(small().assign(label=["10", "9", "-1", "2"] * 5), tmp_path).classes == (
+        "-1",
+        "2",
+        "9",
+        "10",
+    )
     assert load(small().assign(label=["0.5", "1.5"] * 10), tmp_path).classes == ("0.5", "1.5")
     assert load(small().assign(label=["007", "7"] * 10), tmp_path).classes == ("007", "7")
     assert load(small().assign(label=["²", "--1"] * 10), tmp_path).classes == ("--1", "²")
@@ -60,12 +77,18 @@ def test_labels_are_stripped_and_words_for_gaps_are_labels(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl", "texts.parquet"])
 def test_true_and_false_are_labels(name: str, tmp_path: Path) -> None:
-    assert load(small().assign(label=[True, False] * 10), tmp_path, name).classes == ("False", "True")
+    assert load(small().assign(label=[True, False] * 10), tmp_path, name).classes == (
+        "False",
+        "True",
+    )
 
 
 def test_a_categorical_column_is_read(tmp_path: Path) -> None:
     table = small()
-    assert load(table.astype({"label": "category"}), tmp_path, "a.parquet").digest == load(table, tmp_path).digest
+    assert (
+        load(table.astype({"label": "category"}), tmp_path, "a.parquet").digest
+        == load(table, tmp_path).digest
+    )
 
 
 def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> None:
@@ -74,17 +97,23 @@ def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> No
     assert "--label-column NAME" in message
 
 
-# ------------------------------------------------------------------------------------------------- several labels
+# ----------------------------------------------------------------------------------- several labels
 
 
 @pytest.mark.parametrize("separator", ["|", ";", ","])
 def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path) -> None:
-    splits = load(several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True)
+    splits = load(
+        several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True
+    )
     assert splits.classes == ("a", "b", "c")
     assert not splits.exclusive
     assert noted(splits, f"texts.csv: labels are separated by {separator!r}: 3 classes")
     assert total(splits) == 20
-    hot = {text: row.tolist() for part in PARTS for text, row in zip(splits.texts(part), splits.hot(part), strict=True)}
+    hot = {
+        text: row.tolist()
+        for part in PARTS
+        for text, row in zip(splits.texts(part), splits.hot(part), strict=True)
+    }
     assert hot[f"text 0 of a{separator} b"] == [1, 1, 0]
     assert hot[f"text 4 of c{separator}a"] == [1, 0, 1]
     assert all(splits.hot(part).any(axis=0).all() for part in PARTS)
@@ -97,11 +126,16 @@ def test_another_separator_is_given(tmp_path: Path) -> None:
 
 def test_labels_without_a_separator_are_refused_with_the_flag(tmp_path: Path) -> None:
     message = refused(write(several("a", "b", "a/b"), tmp_path), multi_label=True)
-    assert "texts.csv: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT" in message
+    assert (
+        "texts.csv: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT"
+        in message
+    )
 
 
 def test_a_given_separator_that_no_label_holds_is_refused(tmp_path: Path) -> None:
-    message = refused(write(several("a", "b", "a|b"), tmp_path), multi_label=True, label_separator="/")
+    message = refused(
+        write(several("a", "b", "a|b"), tmp_path), multi_label=True, label_separator="/"
+    )
     assert "texts.csv: --label-separator '/': no label holds it" in message
 
 
@@ -115,9 +149,15 @@ def test_several_labels_are_limited_with_their_texts(tmp_path: Path) -> None:
 
 def test_lists_of_labels_are_refused_with_the_form_expected(tmp_path: Path) -> None:
     rows = [{"text": f"text {n}", "label": [["a"], ["b"], ["a", "b"]][n % 3]} for n in range(15)]
-    for path in (write("\n".join(map(json.dumps, rows)), tmp_path, "texts.jsonl"), write(pd.DataFrame(rows), tmp_path, "texts.parquet")):
+    for path in (
+        write("\n".join(map(json.dumps, rows)), tmp_path, "texts.jsonl"),
+        write(pd.DataFrame(rows), tmp_path, "texts.parquet"),
+    ):
         message = refused(path, multi_label=True)
-        assert f"{path.name}: line 1: the label is a list or an object. Expected one value in a cell, several labels as a|b." in message
+        assert (
+            f"{path.name}: line 1: the label is a list or an object. Expected one value in a cell, several labels as a|b."
+            in message
+        )
         assert "Received: ['a']" in message
 
 
@@ -125,7 +165,9 @@ def test_lists_of_labels_are_refused_with_the_form_expected(tmp_path: Path) -> N
 def test_labels_that_look_like_several_are_noted(joined: str, tmp_path: Path) -> None:
     splits = load(several("a", "b", joined), tmp_path)
     assert splits.exclusive
-    assert noted(splits, f"texts.csv: labels such as {joined!r} look like several in one: add --multi-label")
+    assert noted(
+        splits, f"texts.csv: labels such as {joined!r} look like several in one: add --multi-label"
+    )
 
 
 def test_labels_that_only_hold_a_comma_are_not_suspicious(tmp_path: Path) -> None:

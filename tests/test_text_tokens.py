@@ -14,15 +14,19 @@ from tests.texts import load, parted, small
 
 
 def words(text: str, unit: tokens.Unit = "word", lower: bool = True) -> list[str]:
-    return [token.decode() for token in tokens.split(tf.constant([text]), unit, lower)[0].numpy().tolist()]
+    return [
+        token.decode()
+        for token in tokens.split(tf.constant([text]), unit, lower)[0].numpy().tolist()
+    ]
 
 
-# ------------------------------------------------------------------------------------------------- tokens
+# ------------------------------------------------------------------------------------------- tokens
 
 
 def test_a_linear_model_hears_where_a_text_begins_and_ends() -> None:
     first, last, alone = (
-        set(tokens.features(tf.constant([text]), "word", True, spelling=False)[0].numpy()) for text in ("what a", "a what", "what")
+        set(tokens.features(tf.constant([text]), "word", True, spelling=False)[0].numpy())
+        for text in ("what a", "a what", "what")
     )
     assert len(first & last) == 2, "the words, and neither what stands at an end nor their order"
     assert len(alone & first) == 2, "the word, and that it begins the text"
@@ -64,9 +68,18 @@ def test_characters_are_tokens_of_their_own() -> None:
     ("texts", "unit"),
     [
         (["a good film of the year", "a bad book about nothing"], "word"),
-        (["sehr ordentliche Donaudampfschifffahrtsgesellschaft", "ein schlechtes Rechtsschutzversicherungsunternehmen"], "word"),
         (
-            ["无论如何这部电影都非常值得一看,演员的表演也十分出色,强烈推荐", "这本书的内容十分无聊,我看了十分钟就睡着了,完全不推荐给大家"],
+            [
+                "sehr ordentliche Donaudampfschifffahrtsgesellschaft",
+                "ein schlechtes Rechtsschutzversicherungsunternehmen",
+            ],
+            "word",
+        ),
+        (
+            [
+                "无论如何这部电影都非常值得一看,演员的表演也十分出色,强烈推荐",
+                "这本书的内容十分无聊,我看了十分钟就睡着了,完全不推荐给大家",
+            ],
             "char",
         ),
         (["很好看", "不好看"], "char"),
@@ -77,17 +90,37 @@ def test_characters_are_tokens_of_their_own() -> None:
         (["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ", "GSHMASMTGGQQMGRGSEFELRRQACGRMKWVQ"], "char"),
         (["😀 good", "😡 bad"], "word"),
     ],
-    ids=["English", "German", "Chinese", "short Chinese", "Japanese", "Thai", "Korean", "DNA", "protein", "emoji"],
+    ids=[
+        "English",
+        "German",
+        "Chinese",
+        "short Chinese",
+        "Japanese",
+        "Thai",
+        "Korean",
+        "DNA",
+        "protein",
+        "emoji",
+    ],
 )
-def test_tokens_are_characters_where_texts_lack_spaces(texts: list[str], unit: str, tmp_path: Path) -> None:
-    splits = load(parted(train=[text + " " * n for n in range(3) for text in texts], val=texts, test=texts), tmp_path)
+def test_tokens_are_characters_where_texts_lack_spaces(
+    texts: list[str], unit: str, tmp_path: Path
+) -> None:
+    splits = load(
+        parted(train=[text + " " * n for n in range(3) for text in texts], val=texts, test=texts),
+        tmp_path,
+    )
     assert splits.unit == unit
     assert splits.describe()["tokens"].startswith("words" if unit == "word" else "characters")
 
 
 def test_the_kind_of_token_can_be_given(tmp_path: Path) -> None:
     assert set("goodfilm") <= set(load(small(), tmp_path, tokens="char").vocabulary)
-    splits = load(parted(train=["很好看", "不好看"] * 2, val=["很好看", "不"], test=["好", "不"]), tmp_path, tokens="word")
+    splits = load(
+        parted(train=["很好看", "不好看"] * 2, val=["很好看", "不"], test=["好", "不"]),
+        tmp_path,
+        tokens="word",
+    )
     assert set(splits.vocabulary) == {"很好看", "不好看"}
 
 
@@ -95,7 +128,9 @@ def test_unicode_is_kept_from_the_file_to_the_ids(tmp_path: Path) -> None:
     texts = ["naïve café ☕️", "Ünïcödé 👩‍🚀 wins", "Привет мир", "مرحبا بالعالم"]
     splits = load(parted(train=texts, val=texts[:2], test=texts[2:]), tmp_path)
     assert list(splits.train.x) == texts
-    assert {"naïve", "café", "☕", "ünïcödé", "👩", "🚀", "привет", "мир", "مرحبا"} <= set(splits.vocabulary)
+    assert {"naïve", "café", "☕", "ünïcödé", "👩", "🚀", "привет", "мир", "مرحبا"} <= set(
+        splits.vocabulary
+    )
     assert (splits.ids["test"] != tokens.UNKNOWN).all()
 
 
@@ -106,14 +141,16 @@ def test_half_of_a_surrogate_pair_is_read(tmp_path: Path) -> None:
     assert "odd" in splits.vocabulary
 
 
-# ------------------------------------------------------------------------------------------------- ids
+# ---------------------------------------------------------------------------------------------- ids
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> TextSplits:
     """Splits whose test holds a token and a length that train lacks."""
     table = parted(
-        train=["a good film", "a bad film", "a good book", "a bad"], val=["a warm film", "bad"], test=["good unseen film and so on", "bad"]
+        train=["a good film", "a bad film", "a good book", "a bad"],
+        val=["a warm film", "bad"],
+        test=["good unseen film and so on", "bad"],
     )
     return load(table, tmp_path_factory.mktemp("known"))
 
@@ -140,9 +177,17 @@ def test_a_vocabulary_and_a_length_can_be_given(tmp_path: Path) -> None:
 def test_the_order_of_rows_does_not_decide_the_vocabulary(tmp_path: Path) -> None:
     train = ["b a", "a b", "d c", "c d"]
     given: dict[str, Any] = {"val": ["a", "b"], "test": ["c", "d"]}
-    assert load(parted(train=train, **given), tmp_path).vocabulary == load(parted(train=train[::-1], **given), tmp_path).vocabulary
+    assert (
+        load(parted(train=train, **given), tmp_path).vocabulary
+        == load(parted(train=train[::-1], **given), tmp_path).vocabulary
+    )
 
 
 def test_an_automatic_length_is_no_longer_than_400(tmp_path: Path) -> None:
-    splits = load(parted(train=["word " * 900, "word " * 1000] * 2, val=["word", "other"], test=["word", "other"]), tmp_path)
+    splits = load(
+        parted(
+            train=["word " * 900, "word " * 1000] * 2, val=["word", "other"], test=["word", "other"]
+        ),
+        tmp_path,
+    )
     assert splits.length == 400

@@ -51,12 +51,16 @@ def test_word_vectors_are_the_same_each_time(tmp_path: Path) -> None:
 
 def test_tokens_with_spaces_in_word_vectors_are_passed_over(tmp_path: Path) -> None:
     """GloVe 840B has such."""
-    table = vectors.table(vectors_file(tmp_path, LINES + ". . . 1 1 1\ngood name@mail.com 1 1 1\n"), VOCABULARY)
+    table = vectors.table(
+        vectors_file(tmp_path, LINES + ". . . 1 1 1\ngood name@mail.com 1 1 1\n"), VOCABULARY
+    )
     assert table[[2, 5]].tolist() == [[1, 2, 3], [7, 8, 9.5]]
 
 
 @pytest.mark.parametrize("line", ["good 1 2", "good 1 2 3 4", "good 1 x 3", "good", "good 1 nan 3"])
-def test_a_broken_line_of_word_vectors_is_refused_with_its_number(line: str, tmp_path: Path) -> None:
+def test_a_broken_line_of_word_vectors_is_refused_with_its_number(
+    line: str, tmp_path: Path
+) -> None:
     message = vectors_refused(vectors_file(tmp_path, f"the 9 9 9\na 8 8 8\n{line}\n"))
     assert f"vectors.txt: line 3: expected a token and 3 numbers. Received: '{line}" in message
 

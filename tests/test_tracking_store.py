@@ -1,4 +1,6 @@
-"""Where MLflow keeps things, without MLflow: which store is meant, and a local one that is made, moved or refused."""
+"""Where MLflow keeps things, without MLflow: which store is meant, and a local one that is made,
+moved or refused.
+"""
 
 import sqlite3
 import time
@@ -13,7 +15,10 @@ from tuning.tracking.local_store import Store, find_store, prepare, repair_artif
 
 def create(uri: str, artifacts: str) -> None:
     """Stand in for MLflow: make the tables that hold absolute paths."""
-    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection, connection as database:
+    with (
+        closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection,
+        connection as database,
+    ):
         database.execute("CREATE TABLE experiments (artifact_location TEXT)")
         database.execute("CREATE TABLE runs (artifact_uri TEXT)")
         database.execute("CREATE TABLE logged_models (artifact_location TEXT)")
@@ -27,19 +32,25 @@ def locations(root: Path) -> list[str]:
         return [row[0] for row in database.execute("SELECT artifact_location FROM experiments")]
 
 
-def test_the_local_store_is_an_absolute_sqlite_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_local_store_is_an_absolute_sqlite_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_store().uri == f"sqlite:///{tmp_path.resolve()}/mlruns/mlflow.db"
 
 
-def test_the_flag_wins_over_the_environment_and_that_over_the_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_flag_wins_over_the_environment_and_that_over_the_local_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example/")
     assert find_store("http://other.example", tmp_path).uri == "http://other.example"
     assert find_store("", tmp_path).uri == "http://mlflow.example"
 
 
 @pytest.mark.parametrize("form", ["{root}", "file://{root}", "sqlite:///{root}/mlflow.db"])
-def test_a_path_a_file_address_and_a_sqlite_address_mean_the_same_local_store(form: str, tmp_path: Path) -> None:
+def test_a_path_a_file_address_and_a_sqlite_address_mean_the_same_local_store(
+    form: str, tmp_path: Path
+) -> None:
     assert find_store(form.format(root=tmp_path)) == find_store(root=tmp_path)
 
 
@@ -74,7 +85,11 @@ def test_a_new_store_is_made_once_in_wal_mode_and_leaves_nothing_aside(tmp_path:
     assert len(made) == 1
     with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert {path.name for path in (tmp_path / "mlruns").iterdir()} <= {"mlflow.db", "mlflow.lock", "mlflow.location"}
+    assert {path.name for path in (tmp_path / "mlruns").iterdir()} <= {
+        "mlflow.db",
+        "mlflow.lock",
+        "mlflow.location",
+    }
 
 
 def test_a_creation_that_fails_leaves_no_half_made_database(tmp_path: Path) -> None:
@@ -97,10 +112,15 @@ def test_a_moved_store_points_at_its_artifacts_where_they_are_now(tmp_path: Path
     prepare(find_store(root=tmp_path / "before"), create)
     (tmp_path / "before").rename(tmp_path / "after")
     prepare(find_store(root=tmp_path / "after"), create)
-    assert locations(tmp_path / "after") == [(tmp_path / "after/artifacts/digits").as_uri(), "s3://bucket/elsewhere"]
+    assert locations(tmp_path / "after") == [
+        (tmp_path / "after/artifacts/digits").as_uri(),
+        "s3://bucket/elsewhere",
+    ]
 
 
-def test_repairing_says_how_many_paths_it_changed_and_finds_nothing_the_second_time(tmp_path: Path) -> None:
+def test_repairing_says_how_many_paths_it_changed_and_finds_nothing_the_second_time(
+    tmp_path: Path,
+) -> None:
     prepare(find_store(root=tmp_path / "before"), create)
     (tmp_path / "before").rename(tmp_path / "after")
     assert [repair_artifact_paths(tmp_path / "after" / "mlflow.db") for _ in range(2)] == [1, 0]
@@ -108,6 +128,9 @@ def test_repairing_says_how_many_paths_it_changed_and_finds_nothing_the_second_t
 
 def test_a_dead_server_is_told_within_five_seconds_with_its_name_and_a_way_out() -> None:
     began = time.monotonic()
-    with pytest.raises(ApplineError, match=r"http://127\.0\.0\.1:9 does not answer(.|\n)*mlflow server(.|\n)*--tracking-uri mlruns"):
+    with pytest.raises(
+        ApplineError,
+        match=r"http://127\.0\.0\.1:9 does not answer(.|\n)*mlflow server(.|\n)*--tracking-uri mlruns",
+    ):
         prepare(find_store("http://127.0.0.1:9"), create)
     assert time.monotonic() - began < 5

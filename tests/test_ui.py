@@ -23,7 +23,13 @@ from tuning.tracking.mlflow_tracker import MlflowTracker, Record, download, find
 from tuning.tracking.saved_views import SweepCharts, page
 
 ROOT = Path(__file__).parent.parent
-CHARTS = SweepCharts(sweep="s1", name="Sweep", objective="val_accuracy", direction="max", searched=["conv.kernel_size"])
+CHARTS = SweepCharts(
+    sweep="s1",
+    name="Sweep",
+    objective="val_accuracy",
+    direction="max",
+    searched=["conv.kernel_size"],
+)
 
 
 def free_port() -> int:
@@ -64,19 +70,28 @@ def fake_mlflow() -> Iterator[int]:
         thread.join()
 
 
-def test_for_a_server_only_the_link_of_the_newest_view_is_printed(fake_mlflow: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_a_server_only_the_link_of_the_newest_view_is_printed(
+    fake_mlflow: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     serve_ui(f"http://127.0.0.1:{fake_mlflow}")
     assert capsys.readouterr().out == f"http://127.0.0.1:{fake_mlflow}{page('3', 'v1', 'CHART')}\n"
 
 
-def test_a_page_that_is_asked_for_is_the_one_whose_link_is_printed(fake_mlflow: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_that_is_asked_for_is_the_one_whose_link_is_printed(
+    fake_mlflow: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     serve_ui(f"http://127.0.0.1:{fake_mlflow}", open_at="/#/experiments/7")
     assert capsys.readouterr().out == f"http://127.0.0.1:{fake_mlflow}/#/experiments/7\n"
 
 
-def test_a_taken_port_names_who_has_it_and_the_next_free_one(fake_mlflow: int, tmp_path: Path) -> None:
+def test_a_taken_port_names_who_has_it_and_the_next_free_one(
+    fake_mlflow: int, tmp_path: Path
+) -> None:
     (tmp_path / "mlflow.db").touch()
-    with pytest.raises(ApplineError, match=rf"Port {fake_mlflow} .* an MLflow 3\.17\.2 answers (.|\n)*appline ui --port \d+") as told:
+    with pytest.raises(
+        ApplineError,
+        match=rf"Port {fake_mlflow} .* an MLflow 3\.17\.2 answers (.|\n)*appline ui --port \d+",
+    ) as told:
         serve_ui(str(tmp_path), port=fake_mlflow)
     suggested = int(str(told.value).rpartition(" ")[2])
     with socket.socket() as probe:
@@ -94,12 +109,14 @@ def test_a_server_that_is_down_is_told() -> None:
         serve_ui("http://127.0.0.1:9")
 
 
-# ---------------------------------------------------------------------------------------------------- the real server
+# ---------------------------------------------------------------------------------- the real server
 
 
 @dataclass(frozen=True)
 class ServingModel:
-    """A running `serve_ui`: its process, the link that it printed, and the address before the link's `/#`."""
+    """A running `serve_ui`: its process, the link that it printed, and the address before the
+    link's `/#`.
+    """
 
     process: "subprocess.Popen[str]"
     link: str
@@ -120,7 +137,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
 def serve(tracker: MlflowTracker) -> ServingModel:
     assert tracker.store.database
     program = f"from apps.ui import serve_ui; serve_ui({str(tracker.store.database.parent)!r}, {free_port()})"
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     assert process.stdout
     return ServingModel(process, process.stdout.readline().strip())
 
@@ -140,7 +159,9 @@ def get(url: str) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_link_leads_to_the_view_that_was_saved_last(served: ServingModel, local: MlflowTracker) -> None:
+def test_the_link_leads_to_the_view_that_was_saved_last(
+    served: ServingModel, local: MlflowTracker
+) -> None:
     assert served.link == served.base + local.sweep_view(CHARTS)
     assert b"<title>MLflow</title>" in get(served.base)
 
@@ -150,7 +171,10 @@ def test_the_server_is_two_processes_that_listen_on_this_machine_only(served: Se
     children = psutil.Process(served.process.pid).children(recursive=True)
     assert len(children) == 2
     addresses = {
-        connection.laddr.ip for child in children for connection in child.net_connections("inet") if connection.status == psutil.CONN_LISTEN
+        connection.laddr.ip
+        for child in children
+        for connection in child.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
     }
     assert addresses == {"127.0.0.1"}
 
@@ -178,13 +202,21 @@ def test_a_tracker_writes_and_reads_through_the_server_without_a_word(
     sweep.finish()
     assert find_run(trial[:10], served.base).metrics == {"loss": 0.5}
     assert download(sweep.id, "card.md", tmp_path / "back", uri=served.base).read_text() == "a text"
-    assert download(sweep.id, "model/model.keras", tmp_path / "back", uri=served.base).read_bytes() == b"the network"
-    assert tracker.url(trial) == f"{served.base}/#/experiments/{tracker.experiment}/runs/{trial}?workflowType=machine_learning"
+    assert (
+        download(sweep.id, "model/model.keras", tmp_path / "back", uri=served.base).read_bytes()
+        == b"the network"
+    )
+    assert (
+        tracker.url(trial)
+        == f"{served.base}/#/experiments/{tracker.experiment}/runs/{trial}?workflowType=machine_learning"
+    )
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.slow
-def test_artifacts_of_the_local_store_are_shown_by_the_server(served: ServingModel, local: MlflowTracker) -> None:
+def test_artifacts_of_the_local_store_are_shown_by_the_server(
+    served: ServingModel, local: MlflowTracker
+) -> None:
     run = local.start("a run", role="train")
     run.text("a text", "card.md")
     run.finish()

@@ -24,7 +24,14 @@ SEARCHED = ["conv.pooling", "conv.kernel_size", "conv.filters", "train.learning_
 
 
 def charts(**changes: Any) -> SweepCharts:
-    given = {"sweep": "s1", "name": "Sweep s1", "objective": "val_accuracy", "direction": "max", "searched": SEARCHED, **changes}
+    given = {
+        "sweep": "s1",
+        "name": "Sweep s1",
+        "objective": "val_accuracy",
+        "direction": "max",
+        "searched": SEARCHED,
+        **changes,
+    }
     return SweepCharts(**given)
 
 
@@ -59,16 +66,30 @@ def test_parallel_coordinates_end_in_the_objective() -> None:
 
 def test_kernel_size_and_learning_rate_get_a_chart_of_their_own() -> None:
     keys = [card["xaxis"]["key"] for card in cards(sweep_views(charts())[0], "SCATTER")]
-    assert keys == ["conv.kernel_size", "conv.filters", "train.learning_rate", "conv.pooling", "cost/params"]
+    assert keys == [
+        "conv.kernel_size",
+        "conv.filters",
+        "train.learning_rate",
+        "conv.pooling",
+        "cost/params",
+    ]
 
 
 def test_the_objective_and_the_loss_are_drawn_by_epoch() -> None:
-    assert [card["metricKey"] for card in cards(sweep_views(charts())[0], "LINE")] == ["val_accuracy", "val_loss"]
-    assert [card["metricKey"] for card in cards(sweep_views(charts(objective="val_loss"))[0], "LINE")] == ["val_loss"]
+    assert [card["metricKey"] for card in cards(sweep_views(charts())[0], "LINE")] == [
+        "val_accuracy",
+        "val_loss",
+    ]
+    assert [
+        card["metricKey"] for card in cards(sweep_views(charts(objective="val_loss"))[0], "LINE")
+    ] == ["val_loss"]
 
 
 def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
-    for view in (*sweep_views(charts()), leaderboard_view(Leaderboard(headline="accuracy", direction="max"))):
+    for view in (
+        *sweep_views(charts()),
+        leaderboard_view(Leaderboard(headline="accuracy", direction="max")),
+    ):
         state = decoded(view)
         sections = {section["uuid"] for section in state["compareRunSections"]}
         uuids = [card["uuid"] for card in state["compareRunCharts"]]
@@ -76,23 +97,38 @@ def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
         assert len(set(uuids)) == len(uuids)
 
 
-def test_the_table_of_a_sweep_begins_with_role_and_scores_and_holds_the_searched_parameters() -> None:
+def test_the_table_of_a_sweep_begins_with_role_and_scores_and_holds_the_searched_parameters() -> (
+    None
+):
     state = decoded(sweep_views(charts(test=["test/accuracy"]))[1])
-    assert state["columnOrder"][:4] == ["attributes.`Run Name`", "tags.`role`", "metrics.`best/val_accuracy`", "metrics.`test/accuracy`"]
+    assert state["columnOrder"][:4] == [
+        "attributes.`Run Name`",
+        "tags.`role`",
+        "metrics.`best/val_accuracy`",
+        "metrics.`test/accuracy`",
+    ]
     assert {f"params.`{key}`" for key in SEARCHED} <= set(state["selectedColumns"])
     assert state["searchFilter"] == "tags.sweep = 's1' AND tags.role != 'sweep'"
 
 
 def test_the_leaderboard_puts_score_baseline_and_lift_side_by_side_without_trials() -> None:
-    state = decoded(leaderboard_view(Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])))
+    state = decoded(
+        leaderboard_view(
+            Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])
+        )
+    )
     assert state["columnOrder"][2:6] == [
-        f"metrics.`{key}`" for key in ("test/accuracy", "baseline/accuracy", "lift/accuracy", "test/f1_macro")
+        f"metrics.`{key}`"
+        for key in ("test/accuracy", "baseline/accuracy", "lift/accuracy", "test/f1_macro")
     ]
     assert "tags.role != 'trial'" in state["searchFilter"]
 
 
 def test_a_sweep_of_fifty_hyperparameters_fits_an_experiment_tag() -> None:
-    wide = charts(searched=[f"block_{number}.kernel_size" for number in range(50)], test=[f"test/metric_{number}" for number in range(20)])
+    wide = charts(
+        searched=[f"block_{number}.kernel_size" for number in range(50)],
+        test=[f"test/metric_{number}" for number in range(20)],
+    )
     assert all(len(view.value()) <= LONGEST_VALUE for view in sweep_views(wide))
 
 
@@ -103,19 +139,29 @@ def test_a_view_that_does_not_fit_is_refused() -> None:
 
 
 def test_saving_a_sweeps_views_again_replaces_them() -> None:
-    assert [view.tag for view in sweep_views(charts())] == [view.tag for view in sweep_views(charts(name="renamed"))]
-    assert len({view.tag for view in (*sweep_views(charts()), *sweep_views(charts(sweep="s2")))}) == 4
+    assert [view.tag for view in sweep_views(charts())] == [
+        view.tag for view in sweep_views(charts(name="renamed"))
+    ]
+    assert (
+        len({view.tag for view in (*sweep_views(charts()), *sweep_views(charts(sweep="s2")))}) == 4
+    )
 
 
 def test_links_lead_to_the_side_for_model_training() -> None:
-    assert page("7", "v1", "TABLE") == "/#/experiments/7/runs?viewStateShareKey=v1&compareRunsMode=TABLE&workflowType=machine_learning"
+    assert (
+        page("7", "v1", "TABLE")
+        == "/#/experiments/7/runs?viewStateShareKey=v1&compareRunsMode=TABLE&workflowType=machine_learning"
+    )
     assert run_page("7", "r1") == "/#/experiments/7/runs/r1?workflowType=machine_learning"
 
 
 def test_the_newest_view_of_all_experiments_is_found() -> None:
     def experiment(number: str, view: str, created: int, mode: str) -> dict[str, Any]:
         value = json.dumps({"name": "n", "createdAt": created, "mode": mode, "state": "deflate;"})
-        tags = [{"key": "other", "value": "no JSON"}, {"key": f"mlflow.sharedViewState.{view}", "value": value}]
+        tags = [
+            {"key": "other", "value": "no JSON"},
+            {"key": f"mlflow.sharedViewState.{view}", "value": value},
+        ]
         return {"experiment_id": number, "tags": tags}
 
     found = [

@@ -1,4 +1,6 @@
-"""Images from anywhere: what is read, how it is split, and what is refused with which words and exit code."""
+"""Images from anywhere: what is read, how it is split, and what is refused with which words and
+exit code.
+"""
 
 import gzip
 from collections.abc import Callable
@@ -15,14 +17,18 @@ from pipelines.vision.pipeline import VisionPipeline
 RNG = np.random.default_rng(0)
 
 
-def picture(path: Path, size: tuple[int, int] = (12, 12), mode: str = "RGB", level: int = 128) -> Path:
+def picture(
+    path: Path, size: tuple[int, int] = (12, 12), mode: str = "RGB", level: int = 128
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
     Image.fromarray(RNG.integers(0, level, shape, dtype="uint8")).convert(mode).save(path)
     return path
 
 
-def folder(root: Path, per_class: int = 5, classes: tuple[str, ...] = ("cat", "dog"), **more: object) -> Path:
+def folder(
+    root: Path, per_class: int = 5, classes: tuple[str, ...] = ("cat", "dog"), **more: object
+) -> Path:
     for name in classes:
         for number in range(per_class):
             picture(root / name / f"{number}.png", **more)  # type: ignore[arg-type]
@@ -49,7 +55,11 @@ def test_digits_are_split_64_16_20_each_class_in_its_share() -> None:
 
 
 def test_the_same_seed_gives_the_same_digest_and_another_seed_another() -> None:
-    assert VisionPipeline(seed=1).load().digest == VisionPipeline(seed=1).load().digest != VisionPipeline(seed=2).load().digest
+    assert (
+        VisionPipeline(seed=1).load().digest
+        == VisionPipeline(seed=1).load().digest
+        != VisionPipeline(seed=2).load().digest
+    )
 
 
 def test_a_folder_of_classes_is_read_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
@@ -66,7 +76,11 @@ def test_a_folder_of_classes_is_read_and_hidden_files_are_passed_over(tmp_path: 
 def test_given_parts_are_kept(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("valid", 2), ("test", 3)):
         folder(tmp_path / "pets" / part, count)
-    assert VisionPipeline(data=str(tmp_path / "pets")).load().sizes() == {"train": 12, "val": 4, "test": 6}
+    assert VisionPipeline(data=str(tmp_path / "pets")).load().sizes() == {
+        "train": 12,
+        "val": 4,
+        "test": 6,
+    }
 
 
 def test_mixed_sizes_and_channels_are_brought_together_and_noted(tmp_path: Path) -> None:
@@ -88,15 +102,30 @@ def test_a_transparent_image_is_laid_on_white_and_16_bits_are_not_clipped(tmp_pa
 
 def test_a_table_of_paths_with_a_split_column_is_read(tmp_path: Path) -> None:
     folder(tmp_path / "images", 4)
-    rows = [f"images/{name}/{n}.png,{name},{'test' if n == 3 else 'train'}" for name in ("cat", "dog") for n in range(4)]
+    rows = [
+        f"images/{name}/{n}.png,{name},{'test' if n == 3 else 'train'}"
+        for name in ("cat", "dog")
+        for n in range(4)
+    ]
     (tmp_path / "table.csv").write_text("path,label,split\n" + "\n".join(rows))
-    assert VisionPipeline(data=str(tmp_path / "table.csv")).load().sizes() == {"train": 4, "val": 2, "test": 2}
+    assert VisionPipeline(data=str(tmp_path / "table.csv")).load().sizes() == {
+        "train": 4,
+        "val": 2,
+        "test": 2,
+    }
 
 
 def test_an_npz_with_named_parts_and_classes_is_read(tmp_path: Path) -> None:
     x = RNG.integers(0, 255, (30, 6, 6), dtype="uint8")
     y = np.arange(30) % 3
-    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9], class_names=["a", "b", "c"])
+    np.savez(
+        tmp_path / "a.npz",
+        x_train=x,
+        y_train=y,
+        x_test=x[:9],
+        y_test=y[:9],
+        class_names=["a", "b", "c"],
+    )
     splits = VisionPipeline(data=str(tmp_path / "a.npz")).load()
     assert splits.classes == ("a", "b", "c")
     assert splits.sizes()["test"] == 9
@@ -109,11 +138,15 @@ def test_a_folder_of_idx_files_is_read(tmp_path: Path) -> None:
         head = b"\0\0\x08\x03" + b"".join(int(n).to_bytes(4, "big") for n in x.shape)
         (tmp_path / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + x.tobytes()))
         y = (np.arange(count) % 2).astype("uint8")
-        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count.to_bytes(4, "big") + y.tobytes())
+        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(
+            b"\0\0\x08\x01" + count.to_bytes(4, "big") + y.tobytes()
+        )
     assert VisionPipeline(data=str(tmp_path)).load().sizes() == {"train": 32, "val": 8, "test": 10}
 
 
-def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import tensorflow_datasets as tfds
 
     with tfds.testing.mock_data(num_examples=60):
@@ -132,7 +165,9 @@ def test_mirroring_is_judged_safe_for_symmetric_things_and_not_for_digits() -> N
     assert not VisionPipeline().load().mirrored
 
 
-def test_many_images_are_decoded_into_a_mapped_file_and_give_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_decoded_into_a_mapped_file_and_give_the_same_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = VisionPipeline(data=str(folder(tmp_path / "pets")))
     spec = pipeline.spec_type()
     before = next(iter(pipeline.batches(pipeline.load(), "train", spec, training=False)))
@@ -156,7 +191,9 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
-    assert "at least 2 classes. Found 1 (cat: 5)" in refused(folder(tmp_path / "one", classes=("cat",)))
+    assert "at least 2 classes. Found 1 (cat: 5)" in refused(
+        folder(tmp_path / "one", classes=("cat",))
+    )
 
 
 def test_a_class_with_one_image_is_refused(tmp_path: Path) -> None:
@@ -167,9 +204,13 @@ def test_a_class_with_one_image_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda p: p.write_bytes(b"no image"), lambda p: p.write_bytes(p.read_bytes()[:150])], ids=["no image", "truncated"]
+    "spoil",
+    [lambda p: p.write_bytes(b"no image"), lambda p: p.write_bytes(p.read_bytes()[:150])],
+    ids=["no image", "truncated"],
 )
-def test_an_unreadable_image_is_named_and_left_out_only_on_request(tmp_path: Path, spoil: Callable[[Path], int]) -> None:
+def test_an_unreadable_image_is_named_and_left_out_only_on_request(
+    tmp_path: Path, spoil: Callable[[Path], int]
+) -> None:
     folder(tmp_path / "pets", 5, size=(30, 30))
     spoil(tmp_path / "pets/cat/3.png")
     message = refused(tmp_path / "pets")
@@ -194,31 +235,44 @@ def test_paths_that_do_not_exist_are_named_with_their_line(tmp_path: Path) -> No
 
 
 def test_a_path_out_of_its_folder_is_refused(tmp_path: Path) -> None:
-    assert "line 2: the path '../../etc/passwd.png' leads out of" in refused(table(tmp_path, "../../etc/passwd.png,cat"))
+    assert "line 2: the path '../../etc/passwd.png' leads out of" in refused(
+        table(tmp_path, "../../etc/passwd.png,cat")
+    )
 
 
 def test_a_missing_label_is_named_with_its_line(tmp_path: Path) -> None:
-    assert "line 3: no label in column 'label'" in refused(table(tmp_path, "images/cat/0.png,cat", "images/cat/1.png,"))
+    assert "line 3: no label in column 'label'" in refused(
+        table(tmp_path, "images/cat/0.png,cat", "images/cat/1.png,")
+    )
 
 
 def test_columns_of_other_names_are_chosen(tmp_path: Path) -> None:
     rows = [f"images/{kind}/{number}.png,{kind}" for kind in ("cat", "dog") for number in range(4)]
-    splits = VisionPipeline(data=str(table(tmp_path, *rows, header="where,animal")), path_column="where", label_column="animal").load()
+    splits = VisionPipeline(
+        data=str(table(tmp_path, *rows, header="where,animal")),
+        path_column="where",
+        label_column="animal",
+    ).load()
     assert splits.classes == ("cat", "dog")
     assert sum(splits.sizes().values()) == 8
     with pytest.raises(DataError, match="Did you mean 'animal'"):
-        VisionPipeline(data=str(tmp_path / "table.csv"), path_column="where", label_column="animel").load()
+        VisionPipeline(
+            data=str(tmp_path / "table.csv"), path_column="where", label_column="animel"
+        ).load()
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    assert "has no column label. Expected path,label[,split]. Its columns: path, kind. Choose one: --label-column NAME" in refused(
-        table(tmp_path, "a,b", header="path,kind")
+    assert (
+        "has no column label. Expected path,label[,split]. Its columns: path, kind. Choose one: --label-column NAME"
+        in refused(table(tmp_path, "a,b", header="path,kind"))
     )
 
 
 def test_an_unknown_word_in_the_split_column_is_refused(tmp_path: Path) -> None:
     rows = ("images/cat/0.png,cat,train", "images/cat/1.png,cat,tset")
-    assert "line 3: unknown split 'tset'. Did you mean 'test'?" in refused(table(tmp_path, *rows, header="path,label,split"))
+    assert "line 3: unknown split 'tset'. Did you mean 'test'?" in refused(
+        table(tmp_path, *rows, header="path,label,split")
+    )
 
 
 def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
@@ -237,20 +291,37 @@ X = RNG.integers(0, 255, (20, 6, 6), dtype="uint8")
     ("arrays", "message"),
     [
         ({"x": X, "y": np.asarray([{"no": 1}] * 20, dtype=object)}, "holds pickled objects"),
-        ({"x": X, "y": np.where(np.arange(20) == 7, np.nan, 1.0)}, "label 7 is NaN (1 such labels)"),
-        ({"x": X, "y": np.full(20, 0.5)}, "expected classes, as whole numbers or names. Received: 0.5"),
+        (
+            {"x": X, "y": np.where(np.arange(20) == 7, np.nan, 1.0)},
+            "label 7 is NaN (1 such labels)",
+        ),
+        (
+            {"x": X, "y": np.full(20, 0.5)},
+            "expected classes, as whole numbers or names. Received: 0.5",
+        ),
         ({"x": X, "y": np.arange(19)}, "expected one label an image, shape (20,). Received: (19,)"),
         ({"x": X[:, 0], "y": np.arange(20)}, "expected (images, height, width)"),
         ({"x": np.zeros((20, 3, 6, 6)), "y": np.arange(20)}, "channels stand first?"),
-        ({"x": np.full((20, 6, 6), np.nan), "y": np.arange(20) % 2}, "image 0 holds NaN or infinity (20 such images)"),
+        (
+            {"x": np.full((20, 6, 6), np.nan), "y": np.arange(20) % 2},
+            "image 0 holds NaN or infinity (20 such images)",
+        ),
         ({"x": X}, "has x but no y"),
-        ({"images": X, "labels": np.arange(20)}, "expected the arrays x and y, or x_train and y_train. Found: images, labels"),
+        (
+            {"images": X, "labels": np.arange(20)},
+            "expected the arrays x and y, or x_train and y_train. Found: images, labels",
+        ),
         ({"x": X, "y": np.arange(20) % 3, "class_names": ["a", "b"]}, "class_names has 2 names"),
-        ({"x_train": X, "y_train": np.arange(20) % 2, "x_test": X, "y_test": np.arange(20) % 3}, "test holds classes that train lacks: 2"),
+        (
+            {"x_train": X, "y_train": np.arange(20) % 2, "x_test": X, "y_test": np.arange(20) % 3},
+            "test holds classes that train lacks: 2",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, arrays: dict[str, object], message: str) -> None:
+def test_arrays_that_cannot_be_used_are_refused(
+    tmp_path: Path, arrays: dict[str, object], message: str
+) -> None:
     assert message in refused(npz(tmp_path, **arrays))
 
 
@@ -262,7 +333,9 @@ def test_a_truncated_idx_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("x")
-    assert "expected a folder of images, a table of paths or an NPZ file" in refused(tmp_path / "a.docx")
+    assert "expected a folder of images, a table of paths or an NPZ file" in refused(
+        tmp_path / "a.docx"
+    )
 
 
 def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:

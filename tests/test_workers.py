@@ -1,4 +1,6 @@
-"""Trials in real processes: killed, out of memory, hanging, recycled; and a sweep that is killed whole and taken up again."""
+"""Trials in real processes: killed, out of memory, hanging, recycled; and a sweep that is killed
+whole and taken up again.
+"""
 
 import os
 import signal
@@ -13,7 +15,7 @@ import pytest
 
 from pipelines.errors import UsageError
 from tests.killed import assert_the_same, killed_and_undisturbed
-from tests.tiny import WORK, Listener, line_task
+from tests.line_trials import WORK, Listener, line_task
 from tuning.execution.local_workers import LocalWorkers, count_workers
 from tuning.execution.trial import Task
 
@@ -34,7 +36,10 @@ def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: Loca
     InProcess().run(WORK, here)
     for number in (1, 2):
         assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
-        assert there.outcomes[number].costs["cost/params"] == here.outcomes[number].costs["cost/params"]
+        assert (
+            there.outcomes[number].costs["cost/params"]
+            == here.outcomes[number].costs["cost/params"]
+        )
     assert there.epochs == here.epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
@@ -103,7 +108,7 @@ def test_other_workers_are_refused(asked: str) -> None:
 @pytest.mark.slow
 def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> None:
     program = """
-from tests.tiny import WORK, Listener, line_task
+from tests.line_trials import WORK, Listener, line_task
 from tuning.execution.local_workers import LocalWorkers
 
 class Tells(Listener):
@@ -118,7 +123,9 @@ if __name__ == "__main__":
     script = tmp_path / "killed.py"
     script.write_text(program)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
         assert parent.stdout
         folder = Path(parent.stdout.readline().strip())
         assert (folder / "work-1.joblib").is_file()
@@ -129,11 +136,20 @@ if __name__ == "__main__":
     assert not folder.exists()
 
 
-def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     program = "import os, signal; from tuning.execution.local_workers import LocalWorkers; kept = LocalWorkers(0); os.kill(os.getpid(), signal.SIGKILL)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
-    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == -signal.SIGKILL
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "TMPDIR": str(tmp_path),
+    }
+    assert (
+        subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode
+        == -signal.SIGKILL
+    )
     assert len(list(tmp_path.iterdir())) == 1
     living = LocalWorkers(0)
     assert [path.name for path in tmp_path.iterdir()] == [Path(living._folder.name).name]
@@ -145,6 +161,8 @@ def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tuner", "workers"), [("tpe", 1), ("random", 2)])
-def test_a_sweep_killed_with_its_workers_resumes_to_what_an_undisturbed_one_finds(tmp_path: Path, tuner: str, workers: int) -> None:
+def test_a_sweep_killed_with_its_workers_resumes_to_what_an_undisturbed_one_finds(
+    tmp_path: Path, tuner: str, workers: int
+) -> None:
     resumed, undisturbed = killed_and_undisturbed(tmp_path, tuner, f"LocalWorkers({workers})")
     assert_the_same(resumed, undisturbed)

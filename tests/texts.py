@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.pipeline import PARTS
+from pipelines.splits import PARTS
 from pipelines.text.data import TextSplits
 from pipelines.text.pipeline import TextPipeline
 from tests.samples import written
@@ -19,25 +19,36 @@ GOOD, BAD = ("good", "fine", "lovely", "warm", "bright"), ("bad", "dull", "awful
 def small(each: int = 10) -> pd.DataFrame:
     """Texts of two classes, no two of them the same."""
     pairs = (("pos", GOOD), ("neg", BAD))
-    rows = [(f"{words[n % 5]} {words[3 * n % 5]} film number {n}", label) for n in range(each) for label, words in pairs]
+    rows = [
+        (f"{words[n % 5]} {words[3 * n % 5]} film number {n}", label)
+        for n in range(each)
+        for label, words in pairs
+    ]
     return pd.DataFrame(rows, columns=["text", "label"])
 
 
 def parted(**parts: Sequence[str]) -> pd.DataFrame:
     """Texts for each part, labelled a, b, a, b ..."""
-    rows = [(text, "ab"[n % 2], part) for part, texts in parts.items() for n, text in enumerate(texts)]
+    rows = [
+        (text, "ab"[n % 2], part) for part, texts in parts.items() for n, text in enumerate(texts)
+    ]
     return pd.DataFrame(rows, columns=["text", "label", "split"])
 
 
 def several(*labels: str, each: int = 5) -> pd.DataFrame:
-    return pd.DataFrame([(f"text {n} of {label}", label) for n in range(each) for label in labels], columns=["text", "label"])
+    return pd.DataFrame(
+        [(f"text {n} of {label}", label) for n in range(each) for label in labels],
+        columns=["text", "label"],
+    )
 
 
 def write(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv") -> Path:
     return written(table, folder / name)
 
 
-def load(table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any) -> TextSplits:
+def load(
+    table: pd.DataFrame | str | bytes, folder: Path, name: str = "texts.csv", **options: Any
+) -> TextSplits:
     return TextPipeline(data=str(write(table, folder, name)), **options).load()
 
 
@@ -58,4 +69,8 @@ def total(splits: TextSplits) -> int:
 
 def every(splits: TextSplits) -> dict[str, str]:
     """Each text's label."""
-    return {text: splits.classes[y] for part in PARTS for text, y in zip(splits.texts(part), splits.labels(part), strict=True)}
+    return {
+        text: splits.classes[y]
+        for part in PARTS
+        for text, y in zip(splits.texts(part), splits.labels(part), strict=True)
+    }

@@ -1,4 +1,4 @@
-"""A pipeline's options, a spec and a search as one YAML file: what `--config` reads and what every run keeps.
+"""Options, a spec and a search as one YAML file: what `--config` reads and what every run keeps.
 
 data: digits
 seed: 42
@@ -8,16 +8,17 @@ search:
   conv.filters: 16,32,64
 """
 
-import dataclasses
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.config.options import Options
 from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparameters
 from pipelines.errors import UsageError, suggest
-from pipelines.pipeline import Pipeline
+
+SEARCH = "search"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +31,50 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """What a file says: options of the pipeline or the command, hyperparameters by dotted key, and what to search."""
+class ConfigFile:
+    """What a file says: options of the domain or the command, hyperparameters by dotted key, and
+    what to search.
+    """
 
     options: Mapping[str, Setting]
     hyperparameters: Mapping[str, Setting]
     search: Mapping[str, Setting]
 
 
-def read(path: Path, pipeline: type[Pipeline[Any, Any]], options: set[str]) -> Config:
+def read_config(path: Path, options_type: type[Options], option_names: set[str]) -> ConfigFile:
     """Read a YAML file; 1.2, so that `1e-4` is a number and `no` is a text.
 
+    Args:
+        path: the file.
+        options_type: of the domain.
+        option_names: every option that the command takes, the domain's own included.
+
     Raises:
-        UsageError: no such file, no YAML, or a key that nobody knows; the message names the line and the nearest key.
+        UsageError: no such file, no YAML, or an unknown key; the message names the line and the
+            nearest key.
     """
+    known = hyperparameters(options_type.spec_type)
+    options: dict[str, Setting] = {}
+    values: dict[str, Setting] = {}
+    search: dict[str, Setting] = {}
+    for setting in _settings(path):
+        if setting.key.startswith(f"{SEARCH}."):
+            key = setting.key.removeprefix(f"{SEARCH}.")
+            if key not in known:
+                hint = suggest(key, known)
+                raise UsageError(f"{setting.where}: there is no hyperparameter {key!r}.{hint}")
+            search[key] = Setting(key=key, value=setting.value, where=setting.where)
+        elif setting.key in option_names:
+            options[setting.key] = setting
+        elif setting.key in known:
+            values[setting.key] = setting
+        else:
+            hint = suggest(setting.key, [*option_names, *known, SEARCH])
+            raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{hint}")
+    return ConfigFile(options=options, hyperparameters=values, search=search)
+
+
+def _settings(path: Path) -> list[Setting]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
 
@@ -55,61 +86,44 @@ def read(path: Path, pipeline: type[Pipeline[Any, Any]], options: set[str]) -> C
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UsageError(f"{path}: line {line}: {error.problem or error.context}") from None
     if loaded is None:
-        return Config(options={}, hyperparameters={}, search={})
+        return []
     if not isinstance(loaded, Mapping):
         raise UsageError(f"{path}: expected keys with values. Received: a {type(loaded).__name__}")
-    known = hyperparameters(pipeline.spec_type)
-    search = {setting.key: setting for setting in (_leaves(loaded["search"], path) if loaded.get("search") else ())}
-    rest = [setting for setting in _leaves(loaded, path) if not setting.key.startswith("search.")]
-    for setting in rest:
-        if setting.key not in known and setting.key not in options:
-            hint = suggest(setting.key, [*options, *known, "search"])
-            raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{hint}")
-    for setting in search.values():
-        if setting.key not in known:
-            raise UsageError(f"{setting.where}: no hyperparameter is called {setting.key!r}.{suggest(setting.key, known)}")
-    return Config(
-        options={setting.key: setting for setting in rest if setting.key in options},
-        hyperparameters={setting.key: setting for setting in rest if setting.key in known},
-        search=search,
-    )
+    return list(_leaves(loaded, path))
 
 
 def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:
     """Yield every value of a mapping that ruamel.yaml read, under its dotted key, with its line."""
     for key, value in node.items():
         dotted = f"{prefix}{key}"
-        line = node.lc.key(key)[0] + 1
         if isinstance(value, Mapping):
             yield from _leaves(value, path, prefix=f"{dotted}.")
-        else:
-            plain = ",".join(map(str, value)) if isinstance(value, list) else value
-            yield Setting(key=dotted, value=plain, where=f"{path}: line {line}")
+            continue
+        line = node.lc.key(key)[0] + 1
+        plain = ",".join(map(str, value)) if isinstance(value, list) else value
+        yield Setting(key=dotted, value=plain, where=f"{path}: line {line}")
 
 
-def options_of(pipeline: Pipeline[Any, Any]) -> dict[str, Scalar]:
-    """Return a pipeline's options by name: parameters of every run."""
-    return {field.name: getattr(pipeline, field.name) for field in dataclasses.fields(pipeline)}
-
-
-def params(pipeline: Pipeline[Any, Any], spec: object) -> dict[str, Scalar]:
+def run_params(options: Options, spec: object) -> dict[str, Scalar]:
     """Return what MLflow shows as parameters: every option and every hyperparameter."""
-    return {**options_of(pipeline), **flatten(spec)}
+    return {**options.as_params(), **flatten(spec)}
 
 
-def write(pipeline: Pipeline[Any, Any], spec: object, search: Mapping[str, Dimension] | None = None) -> str:
-    """Return the YAML text that `read` takes back: the same pipeline, spec and search."""
+def write_config(
+    options: Options, spec: object, search: Mapping[str, Dimension] | None = None
+) -> str:
+    """Return the YAML text that `read_config` takes back: the same options, spec and search."""
     from ruamel.yaml import YAML
 
-    nested: dict[str, Any] = dict(options_of(pipeline))
+    nested: dict[str, Any] = dict(options.as_params())
     for key, value in flatten(spec).items():
-        place = nested
         *groups, name = key.split(".")
+        place = nested
         for group in groups:
             place = place.setdefault(group, {})
         place[name] = value
     if search:
-        nested["search"] = {key: str(domain) for key, domain in search.items()}
+        nested[SEARCH] = {key: str(dimension) for key, dimension in search.items()}
     stream = io.StringIO()
     YAML().dump(nested, stream)
-    return f"# appline {pipeline.domain} train --config THIS\n{stream.getvalue()}"
+    return f"# appline {options.domain} train --config THIS\n{stream.getvalue()}"

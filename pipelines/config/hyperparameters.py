@@ -1,7 +1,8 @@
-"""The hyperparameters that domains share: one name everywhere, so that runs of different domains compare.
+"""The hyperparameters that domains share: one name everywhere, so that runs of different domains
+compare.
 
-A domain composes these into its own spec beside its architecture choice. No Keras here: the command line reads
-these classes for `--help`.
+A domain composes these into its own spec beside its choice of architecture. No Keras here: the
+command line reads these classes for `--help`.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ Norm: TypeAlias = Literal["batch", "layer", "none"]
 Optimizer: TypeAlias = Literal["adamw", "adam", "sgd", "rmsprop"]
 
 Count: TypeAlias = Annotated[int, Ge(1)]
+CountOrAuto: TypeAlias = Annotated[
+    int, Ge(0)
+]  # 0: chosen automatically, or none; the help says which
 Rate: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 Penalty: TypeAlias = Annotated[float, Ge(0)]
 
@@ -31,7 +35,9 @@ class ConvSpec:
     kernel_size: Count = hyper(3, "extent of each convolution's kernel")
     stride: Count = hyper(1, "stride of the first convolution of each block")
     blocks: Count = hyper(3, "number of blocks: the depth")
-    padding: Padding = hyper("same", "same, valid (shrinks), or causal (sees only what came before)")
+    padding: Padding = hyper(
+        "same", "same, valid (shrinks), or causal (sees only what came before)"
+    )
     dilation: Count = hyper(1, "distance between the kernel's taps")
     activation: Activation = hyper("relu", "activation after each convolution")
     pooling: Pooling = hyper("max", "pooling between blocks")
@@ -53,42 +59,66 @@ class RecurrentSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttentionSpec:
+    """Layers of attention, each with two dense layers behind it."""
+
+    layers: Count = hyper(2, "number of attention layers: the depth")
+    heads: Count = hyper(4, "attention heads, which share the channels")
+    activation: Activation = hyper("relu", "activation between the two dense layers")
+    dropout: Rate = hyper(0.0, "dropout of the attention weights")
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadSpec:
     """What turns features into an answer."""
 
     pooling: GlobalPooling = hyper("max", "how the last feature maps become one vector")
-    units: Annotated[int, Ge(0)] = hyper(0, "units of a hidden dense layer; 0 leaves it out")
+    units: CountOrAuto = hyper(0, "units of a hidden dense layer; 0 leaves it out")
+    activation: Activation = hyper("relu", "activation of that layer")
     dropout: Rate = hyper(0.1, "dropout before the output layer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochBudget:
-    """How many epochs a training has when nobody says: so many that `examples` are seen, within `fewest` and `most`."""
+    """How many epochs a training has unless told: enough to see `examples`, from `fewest` to
+    `most`.
+    """
 
     examples: int
     fewest: int
     most: int
 
-    def of(self, num_examples: int) -> int:
+    def epochs_for(self, num_examples: int) -> int:
         """Return the epochs for so many training examples."""
-        return min(max(round(self.examples / max(1, num_examples)), self.fewest), self.most)
+        epochs = round(self.examples / max(1, num_examples))
+        return min(max(epochs, self.fewest), self.most)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
 
-    epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=550_000, fewest=7, most=40)  # 10 epochs of 55,000 images
-    patience_share: ClassVar[float] = 0.5  # automatic patience, as a share of the epochs
+    # Ten epochs of 55,000 images.
+    epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=550_000, fewest=7, most=40)
+    # The automatic patience, as a share of the epochs.
+    patience_share: ClassVar[float] = 0.5
 
-    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 7 to 40, fewer the more examples there are)")
+    epochs: CountOrAuto = hyper(
+        0, "epochs of the training (0: 7 to 40, fewer the more examples there are)"
+    )
     batch_size: Count = hyper(128, "examples per step")
     learning_rate: Annotated[float, Gt(0), Le(10)] = hyper(4e-3, "peak learning rate")
     optimizer: Optimizer = hyper("adamw", "optimizer")
     weight_decay: Penalty = hyper(0.02, "decoupled weight decay (adamw)")
     warmup: Rate = hyper(0.25, "share of the steps in which the learning rate rises")
-    patience: Annotated[int, Ge(0)] = hyper(0, "stop after so many epochs without a better validation score; 0: half of the epochs")
-    refit: bool = hyper(
-        False, "text, recommend: train again on train and val together for the epochs chosen on val; that is tested and served"
+    patience: CountOrAuto = hyper(
+        0, "epochs without a better validation score after which to stop (0: half of the epochs)"
     )
-    ema: Rate = hyper(0.0, "momentum of the weights' moving average that is validated and kept; 0: none")
+    refit: bool = hyper(
+        False,
+        "text, recommend: retrain on train + validation, for the epochs chosen on validation, "
+        "and test and serve that network",
+    )
+    ema: Rate = hyper(
+        0.0, "momentum of the weights' moving average that is validated and kept; 0: none"
+    )

@@ -1,7 +1,8 @@
 """Hyperparameters as data: a spec holds one value for each, a space holds several for some.
 
-A spec is a frozen dataclass whose fields are scalars or further specs (`conv: ConvSpec`). Its dotted keys
-(`conv.kernel_size`) are the names that `--set`, `--search`, config files, KerasTuner and MLflow's columns share.
+A spec is a frozen dataclass whose fields are scalars or further specs (`conv: ConvSpec`). Its
+dotted keys (`conv.kernel_size`) are the names that `--set`, `--search`, config files, KerasTuner
+and MLflow's columns share.
 """
 
 import dataclasses
@@ -22,10 +23,37 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = bool | int | float | str
 S = TypeVar("S")
 
+# When a key matters: for each other key that it depends on, the values of that key under which it
+# does.
+Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...]]]
+RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and three between
+
 
 def hyper(default: Any, help: str) -> Any:
-    """Declare one hyperparameter of a spec: its default, and the sentence that `--help` shows for it."""
+    """Declare one hyperparameter of a spec: its default, and the sentence that `--help` shows for
+    it.
+    """
     return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotates a text field that takes one of `names`, for names that are known only when the
+    program runs.
+
+    `architecture: Annotated[str, OneOf(REGISTRY)]` takes the names in the registry, also those
+    registered later.
+    """
+
+    names: Mapping[str, object]
+
+    def __hash__(self) -> int:
+        return id(self.names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.literal_schema(list(self.names))
 
 
 @dataclass(frozen=True)
@@ -44,22 +72,29 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """A hyperparameter between `low` and `high`, both included; whole when both ends are whole; `log` spreads it evenly by factor."""
+    """A hyperparameter from `low` to `high`, both included; whole numbers when both ends are whole.
+
+    With `log`, values are spread evenly by factor, not by difference.
+    """
 
     low: float
     high: float
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not self.low < self.high or (self.log and self.low <= 0):
-            raise UsageError(f"A range runs from low to high{', above 0 when it is logarithmic' if self.log else ''}. Received: {self}")
+        if self.log and self.low <= 0:
+            raise UsageError(f"A logarithmic range lies above 0. Received: {self}")
+        if not self.low < self.high:
+            raise UsageError(f"A range runs from low to high. Received: {self}")
 
     @property
     def whole(self) -> bool:
+        """Whether it holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def __str__(self) -> str:
-        return f"{self.low}..{self.high}" + (":log" if self.log else "")
+        suffix = ":log" if self.log else ""
+        return f"{self.low}..{self.high}{suffix}"
 
 
 Dimension: TypeAlias = Choice | Range
@@ -88,11 +123,24 @@ class Hyperparameter:
             return typing.cast(Scalar, TypeAdapter(self.type).validate_python(value))
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Input should be ")
-            hint = suggest(str(value), map(str, typing.get_args(self.type)))
-            raise UsageError(f"{self.key}: expected {reason}. Received: {value!r}.{hint}") from None
+            hint = suggest(str(value), map(str, self.choices))
+            message = f"{self.key}: expected {reason}. Received: {value!r}.{hint}"
+            raise UsageError(message) from None
+
+    @property
+    def choices(self) -> tuple[Scalar, ...]:
+        """The values that it can take where these are listed (`Literal`, `OneOf`), else nothing."""
+        if typing.get_origin(self.type) is typing.Literal:
+            return typing.get_args(self.type)
+        if typing.get_origin(self.type) is typing.Annotated:
+            for annotation in typing.get_args(self.type)[1:]:
+                if isinstance(annotation, OneOf):
+                    return tuple(annotation.names)
+        return ()
 
     @property
     def expected(self) -> str:
+        """The type's name, for messages."""
         return " or ".join(kind.__name__ for kind in _plain_types(self.type))
 
 
@@ -105,26 +153,33 @@ def _plain_types(annotation: Any) -> tuple[type, ...]:
 
 
 def hyperparameters(spec_type: type) -> Mapping[str, Hyperparameter]:
-    """Return every scalar field of `spec_type`, nested ones under dotted keys, in order of declaration."""
+    """Return every scalar field of `spec_type`, nested ones under dotted keys, in order of
+    declaration.
+    """
     return _hyperparameters(typing.cast(Hashable, spec_type))
 
 
 @cache
 def _hyperparameters(spec: Hashable) -> Mapping[str, Hyperparameter]:
     spec_type = typing.cast(Any, spec)
-    found = {}
+    declared = {}
     hints = typing.get_type_hints(spec_type, include_extras=True)
     for field in dataclasses.fields(spec_type):
-        if dataclasses.is_dataclass(hints[field.name]):
-            nested = flatten(field.default)
-            for key, inner in hyperparameters(hints[field.name]).items():
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            nested_defaults = flatten(field.default)
+            for key, inner in hyperparameters(typing.cast(type, hint)).items():
                 full = f"{field.name}.{key}"
-                found[full] = dataclasses.replace(inner, key=full, default=nested[key])
+                default = nested_defaults[key]
+                declared[full] = dataclasses.replace(inner, key=full, default=default)
         else:
-            found[field.name] = Hyperparameter(
-                key=field.name, type=hints[field.name], default=typing.cast(Scalar, field.default), help=field.metadata["help"]
+            declared[field.name] = Hyperparameter(
+                key=field.name,
+                type=hint,
+                default=typing.cast(Scalar, field.default),
+                help=field.metadata["help"],
             )
-    return MappingProxyType(found)
+    return MappingProxyType(declared)
 
 
 def flatten(spec: object) -> dict[str, Scalar]:
@@ -133,7 +188,8 @@ def flatten(spec: object) -> dict[str, Scalar]:
     for field in dataclasses.fields(typing.cast(Any, spec)):
         value = getattr(spec, field.name)
         if dataclasses.is_dataclass(value):
-            flat.update({f"{field.name}.{key}": inner for key, inner in flatten(value).items()})
+            for key, inner in flatten(value).items():
+                flat[f"{field.name}.{key}"] = inner
         else:
             flat[field.name] = value
     return flat
@@ -146,127 +202,174 @@ def replace(spec: S, values: Mapping[str, object]) -> S:
         UsageError: a key does not exist (the nearest one is named) or a value does not fit.
     """
     known = hyperparameters(type(spec))
+    replaced: dict[str, object] = {}
     nested: dict[str, dict[str, object]] = {}
-    own: dict[str, object] = {}
     for key, value in values.items():
-        own_or_nested(key, find(known, key).parse(value), own, nested)
-    for name, inner in nested.items():
-        own[name] = replace(getattr(spec, name), inner)
-    return typing.cast(S, dataclasses.replace(typing.cast(Any, spec), **own))
-
-
-def own_or_nested(key: str, value: object, own: dict[str, object], nested: dict[str, dict[str, object]]) -> None:
-    """Sort one dotted key: `conv.filters` goes to `nested["conv"]["filters"]`, `architecture` to `own`."""
-    name, _, rest = key.partition(".")
-    if rest:
-        nested.setdefault(name, {})[rest] = value
-    else:
-        own[name] = value
+        parsed = find(known, key).parse(value)
+        group, _, rest = key.partition(".")
+        if rest:
+            nested.setdefault(group, {})[rest] = parsed
+        else:
+            replaced[key] = parsed
+    for group, inner in nested.items():
+        replaced[group] = replace(getattr(spec, group), inner)
+    return typing.cast(S, dataclasses.replace(typing.cast(Any, spec), **replaced))
 
 
 def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
-    """Return the hyperparameter called `key`; raise `UsageError` with the nearest name when there is none."""
+    """Return the hyperparameter called `key`; raise `UsageError` with the nearest name when there
+    is none.
+    """
     if key in known:
         return known[key]
-    ending = [name for name in known if name.endswith(f".{key}")]
-    hint = f" Did you mean {ending[0]!r}?" if ending else suggest(key, known)
-    raise UsageError(f"No hyperparameter is called {key!r}.{hint} All of them: appline <domain> train --help-set")
+    same_ending = [name for name in known if name.endswith(f".{key}")]
+    if same_ending:
+        hint = f" Did you mean {same_ending[0]!r}?"
+    else:
+        hint = suggest(key, known)
+    raise UsageError(
+        f"There is no hyperparameter {key!r}.{hint} "
+        "List them all: appline <domain> train --help-set"
+    )
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
-    """Read what `--search key=...` gives: `3,5,7`, or `1e-4..1e-2` with `:log` behind it for an even spread by factor."""
+    """Read what `--search key=...` gives: `3,5,7`, or `1e-4..1e-2`, with `:log` for an even spread
+    by factor.
+    """
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
-    if dots:
-        if suffix not in ("", "log"):
-            raise UsageError(f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}")
-        ends = hyperparameter.parse(low), hyperparameter.parse(high)
-        if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-            raise UsageError(f"{hyperparameter.key}: takes names, so list them with commas. Received: {text!r}")
-        return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
-    return Choice(tuple(hyperparameter.parse(value.strip()) for value in text.split(",")))
+    if not dots:
+        return Choice(tuple(hyperparameter.parse(value.strip()) for value in text.split(",")))
+    if suffix not in ("", "log"):
+        raise UsageError(
+            f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
+        )
+    ends = hyperparameter.parse(low), hyperparameter.parse(high)
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+        raise UsageError(
+            f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
+        )
+    return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space(Generic[S]):
     """A spec with several values in some places.
 
-    `base` holds the values of everything that is not searched. `dimensions` holds what is, by dotted key.
-    `conditions` says when a key matters at all: `{"transfer.backbone": ("architecture", ("transfer",))}`.
+    `base` holds the values of everything that is not searched, `dimensions` what is searched, by
+    dotted key. `conditions` says when a key matters at all, by the key or by its group (`transfer`
+    for `transfer.backbone`): `{"transfer.backbone": {"architecture": ("transfer",)}}`.
     """
 
     base: S
     dimensions: Mapping[str, Dimension]
-    conditions: Mapping[str, tuple[str, tuple[Scalar, ...]]] = dataclasses.field(default_factory=dict)
+    conditions: Conditions = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = hyperparameters(type(self.base))
-        for key, domain in self.dimensions.items():
-            ends = domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
-            for value in ends:
+        for key, dimension in self.dimensions.items():
+            for value in _ends(dimension):
                 find(known, key).parse(value)
 
     def defaults(self) -> dict[str, Scalar]:
-        """Return the base's own values of what is searched; where a domain does not hold it, the domain's first."""
+        """Return the base's own values of what is searched; where a dimension lacks it, the
+        dimension's first.
+        """
         flat = flatten(self.base)
-        return {key: flat[key] if self.holds(key, flat[key]) else _values(domain)[0] for key, domain in self.dimensions.items()}
+        values = {}
+        for key, dimension in self.dimensions.items():
+            if self.holds(key, flat[key]):
+                values[key] = flat[key]
+            else:
+                values[key] = _grid_values(dimension)[0]
+        return values
 
     def holds(self, key: str, value: Scalar) -> bool:
         """Whether `key` is searched and may have this value."""
-        domain = self.dimensions.get(key)
-        if isinstance(domain, Range):
-            return isinstance(value, int | float) and domain.low <= value <= domain.high
-        return domain is not None and value in domain.values
+        dimension = self.dimensions.get(key)
+        if dimension is None:
+            return False
+        if isinstance(dimension, Choice):
+            return value in dimension.values
+        return isinstance(value, int | float) and dimension.low <= value <= dimension.high
 
     def spec(self, values: Mapping[str, Scalar]) -> S:
         """Return the point of this space that has `values` for its searched keys."""
         return replace(self.base, {key: values[key] for key in self.dimensions})
 
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
-        """Return what tells this point from others: searched keys that do not matter here are left out."""
+        """Return what tells this point from others: searched keys that do not matter here are left
+        out.
+        """
         flat = {**flatten(self.base), **values}
         return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
 
+    def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
+        """Whether `key` has any effect on the network at this point."""
+        return self._matters(key, {**flatten(self.base), **values})
+
     def _matters(self, key: str, flat: Mapping[str, Scalar]) -> bool:
-        prefix = key.partition(".")[0]
-        condition = self.conditions.get(key) or self.conditions.get(prefix)
-        return condition is None or flat[condition[0]] in condition[1]
+        group = key.partition(".")[0]
+        for name in (key, group):
+            for other, allowed in self.conditions.get(name, {}).items():
+                if flat[other] not in allowed:
+                    return False
+        return True
 
     def count(self) -> int | None:
-        """Return how many points the space has, equal and impossible ones included; None when a range makes it endless."""
-        if any(isinstance(domain, Range) and not domain.whole for domain in self.dimensions.values()):
-            return None
-        return math.prod(len(_values(domain)) for domain in self.dimensions.values())
+        """Return how many points the space has, equal and impossible ones included; None when it is
+        infinite.
+        """
+        total = 1
+        for dimension in self.dimensions.values():
+            if isinstance(dimension, Range) and not dimension.whole:
+                return None
+            total *= len(_grid_values(dimension))
+        return total
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
-        """Yield every point in order, the last key changing fastest; a continuous range gives five points."""
-        for values in itertools.product(*(_values(domain) for domain in self.dimensions.values())):
-            yield dict(zip(self.dimensions, values, strict=True))
+        """Yield every point in order, the last key changing fastest; a continuous range gives five
+        points.
+        """
+        values = [_grid_values(dimension) for dimension in self.dimensions.values()]
+        for combination in itertools.product(*values):
+            yield dict(zip(self.dimensions, combination, strict=True))
 
     def draw(self, rng: "np.random.Generator") -> dict[str, Scalar]:
         """Return one point at random."""
-        return {key: _drawn(domain, rng) for key, domain in self.dimensions.items()}
+        return {key: _draw(dimension, rng) for key, dimension in self.dimensions.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the space as plain data: what a sweep's fingerprint and a resolved config hold."""
-        return {"base": flatten(self.base), "search": {key: str(domain) for key, domain in self.dimensions.items()}}
+        search = {key: str(dimension) for key, dimension in self.dimensions.items()}
+        return {"base": flatten(self.base), "search": search}
 
 
-def _drawn(domain: Dimension, rng: "np.random.Generator") -> Scalar:
-    if isinstance(domain, Choice):
-        return domain.values[rng.integers(len(domain.values))]
-    if domain.log:
-        value = math.exp(rng.uniform(math.log(domain.low), math.log(domain.high)))
-        return round(value) if domain.whole else value
-    return int(rng.integers(int(domain.low), int(domain.high) + 1)) if domain.whole else float(rng.uniform(domain.low, domain.high))
+def _ends(dimension: Dimension) -> tuple[Scalar, ...]:
+    if isinstance(dimension, Choice):
+        return dimension.values
+    return (dimension.low, dimension.high)
 
 
-def _values(domain: Dimension) -> tuple[Scalar, ...]:
-    if isinstance(domain, Choice):
-        return domain.values
-    if domain.whole:
-        return tuple(range(int(domain.low), int(domain.high) + 1))
-    steps = [step / 4 for step in range(5)]
-    if domain.log:
-        return tuple(domain.low * (domain.high / domain.low) ** step for step in steps)
-    return tuple(domain.low + (domain.high - domain.low) * step for step in steps)
+def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
+    if isinstance(dimension, Choice):
+        return dimension.values[rng.integers(len(dimension.values))]
+    if dimension.log:
+        value = math.exp(rng.uniform(math.log(dimension.low), math.log(dimension.high)))
+        return round(value) if dimension.whole else value
+    if dimension.whole:
+        return int(rng.integers(int(dimension.low), int(dimension.high) + 1))
+    return float(rng.uniform(dimension.low, dimension.high))
+
+
+def _grid_values(dimension: Dimension) -> tuple[Scalar, ...]:
+    if isinstance(dimension, Choice):
+        return dimension.values
+    low, high = dimension.low, dimension.high
+    if dimension.whole:
+        return tuple(range(int(low), int(high) + 1))
+    shares = [step / RANGE_STEPS for step in range(RANGE_STEPS + 1)]
+    if dimension.log:
+        return tuple(low * (high / low) ** share for share in shares)
+    return tuple(low + (high - low) * share for share in shares)

@@ -12,14 +12,16 @@ from pipelines.forecast import calibration
 from pipelines.forecast.calendar import cycle_features
 from pipelines.forecast.frequency import Step
 from pipelines.forecast.readers import Columns, Panel, read_with_future
-from pipelines.io import tables
+from pipelines.io.tables import read_table
 from pipelines.pipeline import ServingModel
 
 BATCH = 256
 RECENT = 1_000  # windows of the given history are enough to calibrate on
 
 
-def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(
+    served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
+) -> pd.DataFrame:
     """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
 
     Covariates known in advance stand in rows behind that value, their target left empty. A history that is longer than
@@ -41,26 +43,49 @@ def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.nd
     return _rows(output, panel, ahead, facts)
 
 
-def _rows(output: np.ndarray, panel: Panel, ahead: np.ndarray, facts: Mapping[str, Any]) -> pd.DataFrame:
-    named = {f"q{level:g}": output[..., 1 + position].ravel() for position, level in enumerate(facts["levels"])}
+def _rows(
+    output: np.ndarray, panel: Panel, ahead: np.ndarray, facts: Mapping[str, Any]
+) -> pd.DataFrame:
+    named = {
+        f"q{level:g}": output[..., 1 + position].ravel()
+        for position, level in enumerate(facts["levels"])
+    }
     times = panel.step.times(ahead.ravel())
-    return pd.DataFrame({"unique_id": np.repeat(panel.names, ahead.shape[1]), "ds": times, "mean": output[..., 0].ravel(), **named})
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat(panel.names, ahead.shape[1]),
+            "ds": times,
+            "mean": output[..., 0].ravel(),
+            **named,
+        }
+    )
 
 
 def _forecast(
-    served: ServingModel, panel: Panel, starts: np.ndarray, series: np.ndarray, known: np.ndarray, ahead: np.ndarray
+    served: ServingModel,
+    panel: Panel,
+    starts: np.ndarray,
+    series: np.ndarray,
+    known: np.ndarray,
+    ahead: np.ndarray,
 ) -> np.ndarray:
     """Return forecasts (windows, horizon, 1 + levels) after the rows before `starts`, given what is `known` of the steps `ahead`."""
     facts = served.facts
     rows = starts[:, None] + np.arange(-facts["lookback"], 0)
-    history = [panel.target[rows][..., None], panel.covariates[rows], _calendar(panel.step, panel.number[rows], facts)]
+    history = [
+        panel.target[rows][..., None],
+        panel.covariates[rows],
+        _calendar(panel.step, panel.number[rows], facts),
+    ]
     position = {name: place for place, name in enumerate(facts["series"], start=1)}
     inputs = {
         "history": np.concatenate(history, axis=-1).astype(np.float32),
         "series": np.array([position.get(panel.names[index], 0) for index in series], np.int32),
     }
     if facts["known_future"] or facts["calendar"]:
-        inputs["future"] = np.concatenate([known, _calendar(panel.step, ahead, facts)], axis=-1).astype(np.float32)
+        inputs["future"] = np.concatenate(
+            [known, _calendar(panel.step, ahead, facts)], axis=-1
+        ).astype(np.float32)
     outputs = served.model.predict(inputs, batch_size=BATCH, verbose=0)
     return np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
 
@@ -106,12 +131,16 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[pd.DataFra
         return source, "table", 1
     if isinstance(source, np.ndarray):
         if source.ndim != 1:
-            raise DataError(f"An array of history has one dimension, its values. Received: shape {source.shape}. Give a table for more")
+            raise DataError(
+                f"An array of history has one dimension, its values. Received: shape {source.shape}. Give a table for more"
+            )
         return pd.DataFrame({"y": source}), "array", 1
     path = Path(source)
     if not path.exists():
-        raise DataError(f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet")
-    return tables.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
+        raise DataError(
+            f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
+        )
+    return read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
 
 
 def _columns(facts: Mapping[str, Any], table: pd.DataFrame) -> Columns:
@@ -135,7 +164,9 @@ def _calendar(step: Step, number: np.ndarray, facts: Mapping[str, Any]) -> np.nd
     return features.reshape(*number.shape, -1)
 
 
-def _told(panel: Panel, future: Panel, ahead: np.ndarray, facts: Mapping[str, Any], where: str) -> np.ndarray:
+def _told(
+    panel: Panel, future: Panel, ahead: np.ndarray, facts: Mapping[str, Any], where: str
+) -> np.ndarray:
     """Return the covariates known in advance (series, horizon, known) from the rows behind each series."""
     known = facts["known_future"]
     if not known:
@@ -143,10 +174,17 @@ def _told(panel: Panel, future: Panel, ahead: np.ndarray, facts: Mapping[str, An
     channels = _known_channels(panel, facts)
     told = {
         (future.names[series], int(number)): values
-        for series, number, values in zip(future.series, future.number, future.covariates[:, channels], strict=True)
+        for series, number, values in zip(
+            future.series, future.number, future.covariates[:, channels], strict=True
+        )
     }
     empty = np.full(len(known), np.nan)
-    found = np.array([[told.get((name, int(number)), empty) for number in row] for name, row in zip(panel.names, ahead, strict=True)])
+    found = np.array(
+        [
+            [told.get((name, int(number)), empty) for number in row]
+            for name, row in zip(panel.names, ahead, strict=True)
+        ]
+    )
     if np.isnan(found).any():
         series, step, column = np.argwhere(np.isnan(found))[0]
         raise DataError(

@@ -9,7 +9,8 @@ import numpy as np
 
 from pipelines.forecast import calibration
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.pipeline import Baseline, Part
+from pipelines.pipeline import Baseline
+from pipelines.splits import Part
 
 LAMBDAS = tuple(float(value) for value in np.logspace(-2, 6, 17))
 
@@ -37,10 +38,16 @@ def fit_ridge(splits: ForecastSplits) -> Ridge:
     Only X'X and X'Y are kept, summed chunk by chunk; they tell the squared error of every choice on val too.
     """
     train, val = _moments(splits, "train"), _moments(splits, "val")
-    found = [_path(train, val, size) for size in (splits.lookback, splits.lookback + 1)]  # the last row of X is ones
+    found = [
+        _path(train, val, size) for size in (splits.lookback, splits.lookback + 1)
+    ]  # the last row of X is ones
     _, penalty, weights = min(found, key=lambda candidate: candidate[0])
     bias = weights[splits.lookback] if len(weights) > splits.lookback else np.zeros(splits.horizon)
-    return Ridge(weights=weights[: splits.lookback].astype(np.float32), bias=bias.astype(np.float32), penalty=penalty)
+    return Ridge(
+        weights=weights[: splits.lookback].astype(np.float32),
+        bias=bias.astype(np.float32),
+        penalty=penalty,
+    )
 
 
 def _path(train: "Moments", val: "Moments", size: int) -> tuple[float, float, np.ndarray]:
@@ -50,7 +57,11 @@ def _path(train: "Moments", val: "Moments", size: int) -> tuple[float, float, np
     candidates = []
     for penalty in LAMBDAS:
         weights = vectors @ (rotated / (np.maximum(values, 0) + penalty)[:, None])
-        error = val[2] - 2 * np.sum(weights * val[1][:size]) + np.sum(weights * (val[0][:size, :size] @ weights))
+        error = (
+            val[2]
+            - 2 * np.sum(weights * val[1][:size])
+            + np.sum(weights * (val[0][:size, :size] @ weights))
+        )
         candidates.append((float(error), penalty, weights))
     return min(candidates, key=lambda candidate: candidate[0])
 
@@ -92,7 +103,9 @@ def baselines(splits: ForecastSplits) -> Iterator[Baseline]:
     yield _rival("ridge", lambda: (splits.ridge, {"lambda": splits.ridge.penalty}), splits)
 
 
-def _best_season(splits: ForecastSplits) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, int]]:
+def _best_season(
+    splits: ForecastSplits,
+) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, int]]:
     """Return the better one on val of a season and seven (a day and a week of hours)."""
     seasons = [season for season in (splits.season, 7 * splits.season) if season <= splits.lookback]
     errors = {season: _error(seasonal_naive(splits, season), splits) for season in seasons}
@@ -101,7 +114,9 @@ def _best_season(splits: ForecastSplits) -> tuple[Callable[[np.ndarray], np.ndar
 
 
 def _error(rule: Callable[[np.ndarray], np.ndarray], splits: ForecastSplits) -> float:
-    return float(sum(np.abs(truth - rule(history)).sum() for _, history, truth in splits.chunks("val")))
+    return float(
+        sum(np.abs(truth - rule(history)).sum() for _, history, truth in splits.chunks("val"))
+    )
 
 
 def _rival(
@@ -111,12 +126,16 @@ def _rival(
 ) -> Baseline:
     started = time.perf_counter()
     rule, params = fit()
-    errors = np.concatenate([np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")])
+    errors = np.concatenate(
+        [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
+    )
     spread = half_widths(errors)
     parts: tuple[Part, Part] = ("val", "test")
     predictions = {part: _with_quantiles(rule, splits, part, spread) for part in parts}
     calibration.rolling(predictions["val"], predictions["test"], splits)
-    return Baseline(name=name, predictions=predictions, seconds=time.perf_counter() - started, params=params)
+    return Baseline(
+        name=name, predictions=predictions, seconds=time.perf_counter() - started, params=params
+    )
 
 
 def half_widths(errors: np.ndarray) -> np.ndarray:
@@ -126,10 +145,14 @@ def half_widths(errors: np.ndarray) -> np.ndarray:
     makes it (split conformal prediction, Lei et al. 2018).
     """
     shares = np.abs(2 * np.array(LEVELS) - 1)
-    return np.asarray(np.quantile(errors, shares, axis=0).T * np.sign(np.array(LEVELS) - 0.5), dtype=np.float32)
+    return np.asarray(
+        np.quantile(errors, shares, axis=0).T * np.sign(np.array(LEVELS) - 0.5), dtype=np.float32
+    )
 
 
-def _with_quantiles(rule: Callable[[np.ndarray], np.ndarray], splits: ForecastSplits, part: Part, spread: np.ndarray) -> np.ndarray:
+def _with_quantiles(
+    rule: Callable[[np.ndarray], np.ndarray], splits: ForecastSplits, part: Part, spread: np.ndarray
+) -> np.ndarray:
     """Return the rule's forecasts with its quantiles, in the target's units: (windows, horizon, 1 + levels)."""
     predictions = np.empty((len(splits.starts[part]), splits.horizon, 1 + len(LEVELS)), np.float32)
     done = 0

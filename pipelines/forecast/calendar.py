@@ -7,13 +7,20 @@ from pipelines.forecast.frequency import DAY, Step
 HARMONICS = 2  # a second harmonic lets two evenings of a week, or two hours of a day, differ from their opposites
 
 
-def calendar_features(step: Step, number: np.ndarray, train_steps: int | None) -> tuple[tuple[str, ...], np.ndarray]:
+def calendar_features(
+    step: Step, number: np.ndarray, train_steps: int | None
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and values (rows, features) of the cycles that steps of this size run through.
 
     The year is used only where train holds two of them: what was seen once cannot be told from a trend. None: no features.
     """
     cycles = _cycles(step, train_steps) if train_steps is not None else []
-    names = [f"{cycle}_{wave}{harmonic}" for cycle in cycles for harmonic in range(1, HARMONICS + 1) for wave in ("sin", "cos")]
+    names = [
+        f"{cycle}_{wave}{harmonic}"
+        for cycle in cycles
+        for harmonic in range(1, HARMONICS + 1)
+        for wave in ("sin", "cos")
+    ]
     return tuple(names), cycle_features(step, number, cycles)
 
 
@@ -22,7 +29,11 @@ def cycle_features(step: Step, number: np.ndarray, cycles: list[str]) -> np.ndar
     columns: list[np.ndarray] = []
     for cycle in cycles:
         angle = 2 * np.pi * _phase(step, number, cycle)
-        columns += [wave(harmonic * angle) for harmonic in range(1, HARMONICS + 1) for wave in (np.sin, np.cos)]
+        columns += [
+            wave(harmonic * angle)
+            for harmonic in range(1, HARMONICS + 1)
+            for wave in (np.sin, np.cos)
+        ]
     return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0))
 
 
@@ -50,4 +61,6 @@ def _phase(step: Step, number: np.ndarray, cycle: str) -> np.ndarray:
         return np.asarray((days.astype(np.int64) - 4) % 7 / 7)  # 1970-01-05 was a Monday
     if step.kind == "months":
         return np.asarray(times.astype("datetime64[M]").astype(np.int64) % 12 / 12)
-    return np.asarray((days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) / 366)
+    return np.asarray(
+        (days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) / 366
+    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
-from pipelines.pipeline import PARTS
+from pipelines.splits import PARTS
 
 if TYPE_CHECKING:
     import keras
@@ -32,8 +32,12 @@ def trusted(model: "keras.Model", splits: ForecastSplits) -> tuple[np.ndarray, n
     found = {part: windows.predict(model, splits, part) for part in PARTS[1:]}
     output, level = found["val"]
     correction = (output[..., 0] - level).ravel()
-    error = (splits.windows(splits.rows[:, 0], splits.starts["val"], 0, splits.horizon) - level).ravel()
-    share = float(np.clip(np.dot(correction, error) / max(float(np.dot(correction, correction)), 1e-12), 0, 1))
+    error = (
+        splits.windows(splits.rows[:, 0], splits.starts["val"], 0, splits.horizon) - level
+    ).ravel()
+    share = float(
+        np.clip(np.dot(correction, error) / max(float(np.dot(correction, correction)), 1e-12), 0, 1)
+    )
     for output, level in found.values():
         output -= (1 - share) * (output[..., :1] - level[..., None])
     val, test = (splits.unscale(output, splits.starts[part]) for part, (output, _) in found.items())
@@ -54,11 +58,15 @@ def rolling(val: np.ndarray, test: np.ndarray, splits: ForecastSplits) -> None:
     original = test.copy()  # stretched forecasts would be stretched again
     for now in range(int(origin.min()), int(origin.max()) + 1, splits.horizon):
         ahead = (now <= origin) & (origin < now + splits.horizon)
-        known = np.flatnonzero((number + splits.horizon <= now) & (number + splits.horizon > now - reach))
+        known = np.flatnonzero(
+            (number + splits.horizon <= now) & (number + splits.horizon > now - reach)
+        )
         if not ahead.any() or not len(known):
             continue
         known = known[:: -(-len(known) // SAMPLED)]
-        quantiles = np.concatenate([val[known[known < len(val)]], original[known[known >= len(val)] - len(val)]])
+        quantiles = np.concatenate(
+            [val[known[known < len(val)]], original[known[known >= len(val)] - len(val)]]
+        )
         test[ahead] = stretched(original[ahead], factors(truth[known], quantiles))
 
 
@@ -88,7 +96,9 @@ def factors(truth: np.ndarray, output: np.ndarray) -> np.ndarray:
         high = len(LEVELS) - 1 - low
         width = np.where(deviation < 0, median - quantiles[..., low], quantiles[..., high] - median)
         share = min((LEVELS[high] - LEVELS[low]) * (1 + 1 / count), 1.0)
-        found[:, [low, high]] = np.quantile(np.abs(deviation) / np.maximum(width, 1e-9), share, axis=0)[:, None]
+        found[:, [low, high]] = np.quantile(
+            np.abs(deviation) / np.maximum(width, 1e-9), share, axis=0
+        )[:, None]
     return found
 
 

@@ -9,7 +9,8 @@ from pipelines.forecast.frequency import DAY, Step
 from pipelines.forecast.readers import Columns, read_panel
 from pipelines.forecast.samples import SAMPLES, Sample
 from pipelines.forecast.splits import ForecastSplits, Protocol, split
-from pipelines.io import tables
+from pipelines.io.paths import require_path
+from pipelines.io.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,10 @@ def load(pipeline: "ForecastPipeline") -> ForecastSplits:
     if panel.step.kind == "integer" and not (sample or pipeline.season):
         panel = replace(
             panel,
-            notes=(*panel.notes, "Steps without a calendar have no known season; MASE is scaled by the last value. Set it: --season N"),
+            notes=(
+                *panel.notes,
+                "Steps without a calendar have no known season; MASE is scaled by the last value. Set it: --season N",
+            ),
         )
     dataset = pipeline.data if sample else Path(pipeline.data).stem
     return split(panel, protocol(pipeline, sample, panel.step), dataset, columns)
@@ -43,8 +47,8 @@ def _table(data: str, sample: Sample | None) -> tuple["pd.DataFrame", str, int]:
     """Return the table, its name, and the line that its first row stands on."""
     if sample:
         return sample.read(), data, 1
-    path = tables.require_path(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
-    return tables.read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
+    path = require_path(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
+    return read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
 
 
 def _columns(pipeline: "ForecastPipeline", sample: Sample | None) -> Columns:
@@ -77,7 +81,9 @@ def usual(step: Step) -> Usual:
         return Usual(horizon=10, lookback=60)
     if step.size < DAY:
         day = max(DAY // step.size, 1)
-        return Usual(horizon=min(day, 96), lookback=min(7 * day, 336) if day <= 48 else 4 * min(day, 96))
+        return Usual(
+            horizon=min(day, 96), lookback=min(7 * day, 336) if day <= 48 else 4 * min(day, 96)
+        )
     return Usual(horizon=14, lookback=56) if step.size == DAY else Usual(horizon=8, lookback=52)
 
 
@@ -87,7 +93,9 @@ def protocol(pipeline: "ForecastPipeline", sample: Sample | None, step: Step) ->
     season = pipeline.season or (sample.season if sample else step.season)
     horizon = pipeline.horizon or (sample.horizon if sample else default.horizon)
     # A season that is longer than the history cannot be seen in it.
-    lookback = pipeline.lookback or (sample.lookback if sample else max(default.lookback, 2 * season, horizon))
+    lookback = pipeline.lookback or (
+        sample.lookback if sample else max(default.lookback, 2 * season, horizon)
+    )
     counts, shares = _division(pipeline.split)
     return Protocol(
         horizon=horizon,
@@ -108,7 +116,9 @@ def _division(text: str) -> tuple[tuple[int, int, int] | None, tuple[float, floa
     try:
         train, val, test = (float(part) for part in text.split("/"))
     except ValueError:
-        raise UsageError(f"--split is train/val/test, e.g. 8640/2880/2880 or 0.7/0.1/0.2. Received: {text!r}") from None
+        raise UsageError(
+            f"--split is train/val/test, e.g. 8640/2880/2880 or 0.7/0.1/0.2. Received: {text!r}"
+        ) from None
     if min(train, val, test) <= 0:
         raise UsageError(f"--split: every part needs steps. Received: {text!r}")
     if abs(train + val + test - 1) < 1e-6:

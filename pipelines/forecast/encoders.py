@@ -6,9 +6,9 @@ from typing import Any
 import keras
 
 from pipelines.forecast import plans
+from pipelines.forecast.layers import Interpolate
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.networks import blocks
-from pipelines.networks.custom_layers import Interpolate
+from pipelines.networks.plan import apply
 
 KerasTensor = Any
 
@@ -21,15 +21,19 @@ def encode(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
         case "linear":
             x = _decomposed(spec, x[:, :, :1])  # covariates reach the decoder by themselves
         case "conv" | "patch_transformer" | "lstm" | "gru":
-            x = blocks.apply(plans.encoder(spec), x, "encoder")
-    x = blocks.apply(plans.bridge(spec, horizon), x, "bridge")
+            x = apply(plans.encoder(spec), x, "encoder")
+    x = apply(plans.bridge(spec, horizon), x, "bridge")
     return keras.layers.Reshape((horizon, spec.width), name="context")(x)
 
 
 def _decomposed(spec: ForecastSpec, x: KerasTensor) -> KerasTensor:
     """Return trend and remainder side by side (DLinear, Zeng et al. 2023): the trend is a moving average over the kernel."""
-    trend = keras.layers.AveragePooling1D(spec.conv.kernel_size, strides=1, padding="same", name="trend")(x)
-    return keras.layers.Flatten(name="decomposed")(keras.layers.Concatenate(name="parts")([trend, x - trend]))
+    trend = keras.layers.AveragePooling1D(
+        spec.conv.kernel_size, strides=1, padding="same", name="trend"
+    )(x)
+    return keras.layers.Flatten(name="decomposed")(
+        keras.layers.Concatenate(name="parts")([trend, x - trend])
+    )
 
 
 def _nhits(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
@@ -42,12 +46,22 @@ def _nhits(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
     forecasts = []
     for block, size in enumerate(plans.pools(spec)):
         pooled = keras.layers.MaxPooling1D(size, padding="same", name=f"nhits_{block}_pool")(x)
-        code = blocks.apply(plans.code(spec), keras.layers.Flatten(name=f"nhits_{block}_flat")(pooled), f"nhits_{block}")
-        forecasts.append(_knots(code, math.ceil(horizon / size), horizon, spec.width, f"nhits_{block}_forecast"))
-        x = x - _knots(code, math.ceil(lookback / size), lookback, channels, f"nhits_{block}_backcast")
+        code = apply(
+            plans.code(spec),
+            keras.layers.Flatten(name=f"nhits_{block}_flat")(pooled),
+            f"nhits_{block}",
+        )
+        forecasts.append(
+            _knots(code, math.ceil(horizon / size), horizon, spec.width, f"nhits_{block}_forecast")
+        )
+        x = x - _knots(
+            code, math.ceil(lookback / size), lookback, channels, f"nhits_{block}_backcast"
+        )
     return keras.layers.Add(name="context")(forecasts) if len(forecasts) > 1 else forecasts[0]
 
 
 def _knots(code: KerasTensor, knots: int, steps: int, channels: int, name: str) -> KerasTensor:
     x = keras.layers.Dense(knots * channels, name=f"{name}_knots")(code)
-    return Interpolate(steps, name=name)(keras.layers.Reshape((knots, channels), name=f"{name}_shape")(x))
+    return Interpolate(steps, name=name)(
+        keras.layers.Reshape((knots, channels), name=f"{name}_shape")(x)
+    )

@@ -37,7 +37,11 @@ class Step:
         if self.kind == "integer":
             return str(self.size)
         if self.kind == "months":
-            unit, months = next((alias[0], months) for alias, months in reversed(MONTHS.items()) if self.size % months == 0)
+            unit, months = next(
+                (alias[0], months)
+                for alias, months in reversed(MONTHS.items())
+                if self.size % months == 0
+            )
             count = "" if self.size == months else self.size // months
             return f"{count}{unit}{'E' if self.month_end else 'S'}"
         if self.kind == "business":
@@ -72,9 +76,14 @@ class Step:
             steps = stamps.astype("int64") - self.anchor
             return steps // self.size, steps % self.size == 0
         if self.kind == "business":
-            days, first = stamps.astype("datetime64[D]"), np.datetime64(self.anchor, "ns").astype("datetime64[D]")
+            days, first = (
+                stamps.astype("datetime64[D]"),
+                np.datetime64(self.anchor, "ns").astype("datetime64[D]"),
+            )
             return np.busday_count(first, days), np.is_busday(days)
-        months = stamps.astype("datetime64[M]").astype("int64") - np.datetime64(self.anchor, "ns").astype("datetime64[M]").astype("int64")
+        months = stamps.astype("datetime64[M]").astype("int64") - np.datetime64(
+            self.anchor, "ns"
+        ).astype("datetime64[M]").astype("int64")
         return months // self.size, months % self.size == 0
 
     def times(self, numbers: np.ndarray) -> np.ndarray:
@@ -85,13 +94,20 @@ class Step:
             return np.asarray(self.anchor + numbers * self.size).astype("datetime64[ns]")
         anchor = np.datetime64(self.anchor, "ns")
         if self.kind == "business":
-            days = np.busday_offset(anchor.astype("datetime64[D]"), numbers, roll="forward").astype("datetime64[ns]")
+            days = np.busday_offset(anchor.astype("datetime64[D]"), numbers, roll="forward").astype(
+                "datetime64[ns]"
+            )
             return np.asarray(days + (anchor - anchor.astype("datetime64[D]")))
         first = anchor.astype("datetime64[M]")
         months = first + numbers * self.size
         if self.month_end:
-            return np.asarray((months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")).astype("datetime64[ns]")
-        return np.asarray(months.astype("datetime64[D]").astype("datetime64[ns]") + (anchor - first.astype("datetime64[ns]")))
+            return np.asarray((months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")).astype(
+                "datetime64[ns]"
+            )
+        return np.asarray(
+            months.astype("datetime64[D]").astype("datetime64[ns]")
+            + (anchor - first.astype("datetime64[ns]"))
+        )
 
     def describe(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -106,15 +122,31 @@ def infer(times: "pd.Series", series: "pd.Series") -> Step:
     gaps = (times.diff()[same]).dropna()
     gaps = gaps[gaps > (0 if integer else pd.Timedelta(0))]
     if gaps.empty:
-        return Step(kind="integer", anchor=int(times.iloc[0])) if integer else Step(kind="fixed", size=DAY, anchor=_nanoseconds(times))
+        return (
+            Step(kind="integer", anchor=int(times.iloc[0]))
+            if integer
+            else Step(kind="fixed", size=DAY, anchor=_nanoseconds(times))
+        )
     if integer:
         return Step(kind="integer", size=int(gaps.mode().iloc[0]), anchor=int(times.min()))
     size = int(gaps.mode().iloc[0] / pd.Timedelta(1, unit="ns"))
-    months = next((count for count, low, high in ((1, 28, 31), (3, 90, 92), (12, 365, 366)) if low * DAY <= size <= high * DAY), 0)
+    months = next(
+        (
+            count
+            for count, low, high in ((1, 28, 31), (3, 90, 92), (12, 365, 366))
+            if low * DAY <= size <= high * DAY
+        ),
+        0,
+    )
     if months and times.dt.day.nunique() > 3 and not times.dt.is_month_end.all():
         months = 0  # every 30 days, say
     if months:
-        return Step(kind="months", size=months, anchor=_nanoseconds(times), month_end=bool(times.dt.is_month_end.all()))
+        return Step(
+            kind="months",
+            size=months,
+            anchor=_nanoseconds(times),
+            month_end=bool(times.dt.is_month_end.all()),
+        )
     if size == DAY and len(times) > 10 and times.dt.day_of_week.max() < 5:
         return Step(kind="business", anchor=_nanoseconds(times))
     return Step(kind="fixed", size=size, anchor=_nanoseconds(times))
@@ -133,10 +165,17 @@ def parse(text: str, times: "pd.Series") -> Step:
     except ValueError:
         offset = None
     if offset is None:
-        raise UsageError(f"--freq {text}: no such frequency. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS")
+        raise UsageError(
+            f"--freq {text}: no such frequency. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS"
+        )
     name = offset.rule_code.split("-")[0]
     if name in MONTHS:
-        return Step(kind="months", size=MONTHS[name] * offset.n, anchor=_nanoseconds(times), month_end=name.endswith("E"))
+        return Step(
+            kind="months",
+            size=MONTHS[name] * offset.n,
+            anchor=_nanoseconds(times),
+            month_end=name.endswith("E"),
+        )
     if name == "B":
         return Step(kind="business", anchor=_nanoseconds(times))
     if name == "W":
@@ -144,7 +183,9 @@ def parse(text: str, times: "pd.Series") -> Step:
     try:
         return Step(kind="fixed", size=pd.Timedelta(offset).value, anchor=_nanoseconds(times))
     except ValueError:
-        raise UsageError(f"--freq {text}: is not a step that forecasts support. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS") from None
+        raise UsageError(
+            f"--freq {text}: is not a step that forecasts support. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS"
+        ) from None
 
 
 def _nanoseconds(times: "pd.Series") -> int:

@@ -27,7 +27,9 @@ def pinball(truth: Array, quantile: Array, level: float) -> float:
 
 def wql(truth: Array, quantiles: Array, levels: Sequence[float]) -> float:
     """Return the weighted quantile loss: twice the pinball losses by the mean absolute truth, mean over levels (as GluonTS has it)."""
-    losses = [pinball(truth, quantiles[..., position], level) for position, level in enumerate(levels)]
+    losses = [
+        pinball(truth, quantiles[..., position], level) for position, level in enumerate(levels)
+    ]
     return float(2 * np.mean(losses) / np.mean(np.abs(truth)))
 
 
@@ -44,4 +46,7 @@ def wape(truth: Array, point: Array) -> float:
 def smape(truth: Array, point: Array) -> float:
     """Return the symmetric mean absolute percentage error, 0 to 200 (Makridakis 1993); 0 where both values are 0."""
     size = np.abs(truth) + np.abs(point)
-    return float(200 * np.mean(np.divide(np.abs(truth - point), size, out=np.zeros_like(size), where=size > 0)))
+    return float(
+        200
+        * np.mean(np.divide(np.abs(truth - point), size, out=np.zeros_like(size), where=size > 0))
+    )

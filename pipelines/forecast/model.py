@@ -12,10 +12,10 @@ import numpy as np
 
 from pipelines.forecast import plans
 from pipelines.forecast.encoders import encode
+from pipelines.forecast.layers import QuantileSpread, WindowScale
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.networks import blocks
-from pipelines.networks.custom_layers import QuantileSpread, WindowScale
+from pipelines.networks.plan import apply
 
 KerasTensor = Any
 SAMPLED = 2_000  # windows whose errors say how wide the quantiles begin
@@ -24,7 +24,11 @@ SAMPLED = 2_000  # windows whose errors say how wide the quantiles begin
 def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
     """Return the network. With `start_from=ridge` its mean and median equal the ridge regression before training."""
     history = keras.Input((splits.lookback, splits.num_channels), name="history")
-    future = keras.Input((splits.horizon, splits.num_future), name="future") if splits.num_future else None
+    future = (
+        keras.Input((splits.horizon, splits.num_future), name="future")
+        if splits.num_future
+        else None
+    )
 
     target = history[:, :, :1]
     last = target[:, -1:, :]
@@ -35,7 +39,7 @@ def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
     context = encode(spec, seen, splits.horizon)
     known = [tensor for tensor in (context, _echo(seen, splits), future) if tensor is not None]
     ahead = keras.layers.Concatenate(name="steps")(known) if len(known) > 1 else context
-    raw = blocks.apply(plans.head(), blocks.apply(plans.decoder(spec), ahead, "decoder"), "head")
+    raw = apply(plans.head(), apply(plans.decoder(spec), ahead, "decoder"), "head")
 
     spread = QuantileSpread(name="quantiles")
     shape = spread(raw)
@@ -46,20 +50,28 @@ def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
     return model
 
 
-def _level(steps: KerasTensor, last: KerasTensor, spec: ForecastSpec, splits: ForecastSplits) -> KerasTensor:
+def _level(
+    steps: KerasTensor, last: KerasTensor, spec: ForecastSpec, splits: ForecastSplits
+) -> KerasTensor:
     """Return what the network corrects (batch, horizon, 1): the ridge regression, or the last value."""
     if spec.start_from == "none":
         return last
     # The regression is a layer that is not trained, so that a saved model is complete.
     ridge = keras.layers.Dense(splits.horizon, trainable=False, name="ridge")
-    return keras.layers.Reshape((splits.horizon, 1), name="ridge_steps")(ridge(steps[:, :, 0])) + last
+    return (
+        keras.layers.Reshape((splits.horizon, 1), name="ridge_steps")(ridge(steps[:, :, 0])) + last
+    )
 
 
 def _normalised(history: KerasTensor, last: KerasTensor, scale: KerasTensor | None) -> KerasTensor:
     """Return the history with its target as differences to the last value, in units of the window's own spread."""
     steps = history[:, :, :1] - last
     target = steps / scale if scale is not None else steps
-    return keras.layers.Concatenate(name="normalised")([target, history[:, :, 1:]]) if history.shape[-1] > 1 else target
+    return (
+        keras.layers.Concatenate(name="normalised")([target, history[:, :, 1:]])
+        if history.shape[-1] > 1
+        else target
+    )
 
 
 def _echo(seen: KerasTensor, splits: ForecastSplits) -> KerasTensor | None:
@@ -68,12 +80,20 @@ def _echo(seen: KerasTensor, splits: ForecastSplits) -> KerasTensor | None:
     So the decoder can tell a working day that follows a holiday from one that follows its like.
     """
     ahead = np.arange(splits.horizon)
-    back = [splits.lookback + ahead - season * (ahead // season + 1) for season in plans.seasons(splits)]
+    back = [
+        splits.lookback + ahead - season * (ahead // season + 1) for season in plans.seasons(splits)
+    ]
     rows = [keras.ops.take(seen, one, axis=1) for one in back]
-    return keras.layers.Concatenate(name="echo")(rows) if len(rows) > 1 else (rows[0] if rows else None)
+    return (
+        keras.layers.Concatenate(name="echo")(rows)
+        if len(rows) > 1
+        else (rows[0] if rows else None)
+    )
 
 
-def _start(model: keras.Model, spread: QuantileSpread, spec: ForecastSpec, splits: ForecastSplits) -> None:
+def _start(
+    model: keras.Model, spread: QuantileSpread, spec: ForecastSpec, splits: ForecastSplits
+) -> None:
     """Set the ridge layer, and quantiles as far apart as those of the errors that the start makes on train."""
     from pipelines.forecast.baselines import naive
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.config.options import Objective, option
 from pipelines.config.search_space import Choice, Dimension, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.pipeline import Baseline, Objective, Part, Pipeline, ServingModel, option
+from pipelines.pipeline import Baseline, Pipeline, ServingModel
+from pipelines.splits import Part
 
 if TYPE_CHECKING:
     import keras
@@ -30,22 +32,38 @@ CONVOLVED: tuple[Scalar, ...] = ("conv", "lstm", "gru", "patch_transformer")
 class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
     """Time series in tables, long or wide; every forecast with its quantiles."""
 
-    data: str = option("elecdemand", "a name (appline forecast datasets), or a CSV, TSV, JSONL or Parquet file")
-    target: str = option("", "column to forecast; several with commas, '*' for all columns of numbers")
+    data: str = option(
+        "elecdemand", "a name (appline forecast datasets), or a CSV, TSV, JSONL or Parquet file"
+    )
+    target: str = option(
+        "", "column to forecast; several with commas, '*' for all columns of numbers"
+    )
     id_column: str = option("", "column that tells series apart")
     time_column: str = option("", "column of timestamps or step numbers")
-    known_future: str = option("", "covariates that are known in advance, with commas; all others are known only afterwards")
-    horizon: int | None = option(None, "steps to forecast (default: the sample's, else by the frequency)")
-    lookback: int | None = option(None, "steps of history that the model sees (default: the sample's, else by the frequency)")
-    season: int | None = option(None, "steps of a season (default: the sample's, else by the frequency)")
+    known_future: str = option(
+        "",
+        "covariates that are known in advance, with commas; all others are known only afterwards",
+    )
+    horizon: int | None = option(
+        None, "steps to forecast (default: the sample's, else by the frequency)"
+    )
+    lookback: int | None = option(
+        None, "steps of history that the model sees (default: the sample's, else by the frequency)"
+    )
+    season: int | None = option(
+        None, "steps of a season (default: the sample's, else by the frequency)"
+    )
     freq: str = option("", "distance of two steps, e.g. 30min, h, D, B, MS (default: inferred)")
     fill: Literal["none", "ffill", "interpolate", "zero"] = option(
         "none", "what stands for missing steps and empty cells; none: refuse them"
     )
     split: str = option(
-        "", "steps of train/val/test, e.g. 8640/2880/2880, or shares, e.g. 0.7/0.1/0.2 (default: the sample's, else the latter)"
+        "",
+        "steps of train/val/test, e.g. 8640/2880/2880, or shares, e.g. 0.7/0.1/0.2 (default: the sample's, else the latter)",
     )
-    point: Literal["median", "mean"] = option("median", "which forecast point scores (MASE, MAE, MSE ...) are computed from")
+    point: Literal["median", "mean"] = option(
+        "median", "which forecast point scores (MASE, MAE, MSE ...) are computed from"
+    )
     log1p: bool = option(False, "forecast log(1 + y): for skewed values of 0 and more")
     calendar: bool = option(True, "tell the model the time of day, day of week and time of year")
 
@@ -72,7 +90,10 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         "train.learning_rate": Range(3e-4, 3e-3, log=True),
         "train.batch_size": Choice((128, 256)),
     }
-    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "nhits"}, {"architecture": "linear"})
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = (
+        {"architecture": "nhits"},
+        {"architecture": "linear"},
+    )
     conditions: ClassVar[Mapping[str, tuple[str, tuple[Scalar, ...]]]] = {
         "conv.filters": ("architecture", CONVOLVED),
         "conv.stride": ("architecture", CONVOLVED),
@@ -93,7 +114,9 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         for flag in ("horizon", "lookback", "season"):
             value = getattr(self, flag)
             if value is not None and value < 1:
-                raise UsageError(f"--{flag} is a number of steps, 1 or more. Received: {value}. Leave it out for the automatic choice")
+                raise UsageError(
+                    f"--{flag} is a number of steps, 1 or more. Received: {value}. Leave it out for the automatic choice"
+                )
 
     def load(self) -> "ForecastSplits":
         from pipelines.forecast import data
@@ -115,16 +138,27 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
 
         from pipelines.forecast import model
 
-        functions = {"pinball": model.pinball, "mae": model.absolute_error, "mse": model.squared_error}
+        functions = {
+            "pinball": model.pinball,
+            "mae": model.absolute_error,
+            "mse": model.squared_error,
+        }
         return {
             "loss": model.loss,
-            "metrics": [keras.metrics.MeanMetricWrapper(function, name=name) for name, function in functions.items()],
+            "metrics": [
+                keras.metrics.MeanMetricWrapper(function, name=name)
+                for name, function in functions.items()
+            ],
         }
 
-    def batches(self, splits: "ForecastSplits", part: Part, spec: ForecastSpec, *, training: bool) -> "tf.data.Dataset":
+    def batches(
+        self, splits: "ForecastSplits", part: Part, spec: ForecastSpec, *, training: bool
+    ) -> "tf.data.Dataset":
         from pipelines.forecast import windows
 
-        return windows.batches(splits, part, spec.train.batch_size, seed=self.seed if training else None)
+        return windows.batches(
+            splits, part, spec.train.batch_size, seed=self.seed if training else None
+        )
 
     def predict(self, model: "keras.Model", splits: "ForecastSplits", part: Part) -> "np.ndarray":
         """Return mean and quantiles in the target's own units: (windows, horizon, 1 + levels).
@@ -139,12 +173,16 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         calibration.rolling(val, test, splits)
         return test
 
-    def score(self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part) -> dict[str, float]:
+    def score(
+        self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part
+    ) -> dict[str, float]:
         from pipelines.forecast import scoring
 
         return scoring.score(predictions, splits, part, self.point)
 
-    def losses(self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part) -> "np.ndarray":
+    def losses(
+        self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part
+    ) -> "np.ndarray":
         """Return MASE of each independent unit (see `scoring.units`), weighted so that their plain mean is the headline."""
         from pipelines.forecast import scoring
 
@@ -155,12 +193,16 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
 
         return baselines.baselines(splits)
 
-    def table(self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part) -> "pd.DataFrame":
+    def table(
+        self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part
+    ) -> "pd.DataFrame":
         from pipelines.forecast import plots
 
         return plots.table(predictions, splits, part)
 
-    def plots(self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part) -> "Iterator[tuple[str, Figure]]":
+    def plots(
+        self, predictions: "np.ndarray", splits: "ForecastSplits", part: Part
+    ) -> "Iterator[tuple[str, Figure]]":
         from pipelines.forecast import plots
 
         return plots.plots(predictions, splits, part, self.point)
@@ -176,7 +218,9 @@ class ForecastPipeline(Pipeline[ForecastSpec, "ForecastSplits"]):
         return serve.restore_network(served, splits)
 
     @classmethod
-    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(
+        cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
+    ) -> "pd.DataFrame":
         from pipelines.forecast import answers
 
         return answers.predict_raw(served, source)

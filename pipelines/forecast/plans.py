@@ -7,22 +7,9 @@ from collections.abc import Iterator
 from pipelines.errors import ImpossibleSpec
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.networks.plan import (
-    Attention,
-    Cost,
-    Dense,
-    Dropout,
-    GlobalPool,
-    Layer,
-    LayerNorm,
-    Plan,
-    Positions,
-    Recurrent,
-    Residual,
-    conv,
-    measure,
-    pool,
-)
+from pipelines.networks.layers import Dense, Dropout, GlobalPool, LayerNorm, Residual, conv, pool
+from pipelines.networks.plan import Cost, Layer, Plan, measure
+from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 
 BODY_KERNEL = 3  # of the residual blocks behind the patches; `conv.kernel_size` is the patch itself
 
@@ -41,29 +28,47 @@ def cost(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         case "linear":
             context = measure(bridge(spec, horizon), (2 * lookback,))
         case _:
-            context = measure((*encoder(spec), *bridge(spec, horizon)), (lookback, splits.num_channels))
+            context = measure(
+                (*encoder(spec), *bridge(spec, horizon)), (lookback, splits.num_channels)
+            )
     known = spec.width + len(seasons(splits)) * splits.num_channels + splits.num_future
     ahead = measure((*decoder(spec), *head()), (horizon, known))
-    spread = Cost(shape=ahead.shape, params=horizon * (len(LEVELS) - 1))  # between neighbouring quantiles
+    spread = Cost(
+        shape=ahead.shape, params=horizon * (len(LEVELS) - 1)
+    )  # between neighbouring quantiles
     ridge = [measure((Dense(units=horizon),), (lookback,))] if spec.start_from == "ridge" else []
     return ahead.beside(context, spread, *ridge)
 
 
 def _check(spec: ForecastSpec, lookback: int) -> None:
     if spec.conv.kernel_size > lookback:
-        raise ImpossibleSpec(f"conv.kernel_size={spec.conv.kernel_size} is longer than the history of {lookback} steps (--lookback)")
+        raise ImpossibleSpec(
+            f"conv.kernel_size={spec.conv.kernel_size} is longer than the history of {lookback} steps (--lookback)"
+        )
     if spec.architecture == "patch_transformer" and spec.conv.filters % spec.heads:
-        raise ImpossibleSpec(f"conv.filters must be a multiple of heads. Received: conv.filters={spec.conv.filters}, heads={spec.heads}")
+        raise ImpossibleSpec(
+            f"conv.filters must be a multiple of heads. Received: conv.filters={spec.conv.filters}, heads={spec.heads}"
+        )
     if spec.architecture == "conv" and spec.conv.padding == "valid":
-        raise ImpossibleSpec("The residual blocks of architecture=conv keep extents: conv.padding is same or causal. Received: valid")
+        raise ImpossibleSpec(
+            "The residual blocks of architecture=conv keep extents: conv.padding is same or causal. Received: valid"
+        )
 
 
 def encoder(spec: ForecastSpec) -> Plan:
     """Return the plan of a convolutional, attending or recurrent encoder: patches, then what makes one vector of them."""
     patches = conv(spec.conv, stride=spec.conv.stride)
     if spec.architecture == "patch_transformer":  # PatchTST, Nie et al. 2023
-        seen = Attention(heads=spec.heads, activation=spec.conv.activation, dropout=spec.head.dropout)
-        return (patches, Positions(), *[seen] * spec.conv.blocks, LayerNorm(), GlobalPool(kind="flatten"))
+        seen = Attention(
+            heads=spec.heads, activation=spec.conv.activation, dropout=spec.head.dropout
+        )
+        return (
+            patches,
+            Positions(),
+            *[seen] * spec.conv.blocks,
+            LayerNorm(),
+            GlobalPool(kind="flatten"),
+        )
     if spec.architecture == "conv":
         between = pool(spec.conv)
         body: list[Layer] = [_dilated(spec, 0)]
@@ -77,7 +82,12 @@ def encoder(spec: ForecastSpec) -> Plan:
             stack.append(Dropout(rate=spec.recurrent.dropout))
         last = layer == spec.recurrent.layers - 1
         stack.append(
-            Recurrent(cell=cell, units=spec.recurrent.units, bidirectional=spec.recurrent.bidirectional, sequences=not last)  # type: ignore[arg-type]
+            Recurrent(
+                cell=cell,
+                units=spec.recurrent.units,
+                bidirectional=spec.recurrent.bidirectional,
+                sequences=not last,
+            )  # type: ignore[arg-type]
         )
     return (patches, *stack)
 
@@ -93,14 +103,21 @@ def bridge(spec: ForecastSpec, horizon: int) -> Plan:
     out = Dense(units=horizon * spec.width)
     if spec.architecture == "linear" or not spec.head.units:
         return (Dropout(rate=spec.head.dropout), out)
-    return (Dropout(rate=spec.head.dropout), Dense(units=spec.head.units, activation=spec.conv.activation), out)
+    return (
+        Dropout(rate=spec.head.dropout),
+        Dense(units=spec.head.units, activation=spec.conv.activation),
+        out,
+    )
 
 
 def decoder(spec: ForecastSpec) -> Plan:
     """Return the layers that mix what is known of each step ahead."""
     if spec.architecture == "linear" or not spec.head.units:
         return ()
-    return (Dense(units=spec.head.units, activation=spec.conv.activation), Dropout(rate=spec.head.dropout))
+    return (
+        Dense(units=spec.head.units, activation=spec.conv.activation),
+        Dropout(rate=spec.head.dropout),
+    )
 
 
 def head() -> Plan:
@@ -110,12 +127,17 @@ def head() -> Plan:
 
 def seasons(splits: ForecastSplits) -> list[int]:
     """Return how far back the decoder looks for each step ahead: one season and seven, where that is in sight."""
-    return [season for season in (splits.season, 7 * splits.season) if 1 < season <= splits.lookback]
+    return [
+        season for season in (splits.season, 7 * splits.season) if 1 < season <= splits.lookback
+    ]
 
 
 def code(spec: ForecastSpec) -> Plan:
     """Return the dense layers of one block of `nhits`."""
-    return (Dense(units=spec.head.units or 64, activation=spec.conv.activation), Dropout(rate=spec.head.dropout))
+    return (
+        Dense(units=spec.head.units or 64, activation=spec.conv.activation),
+        Dropout(rate=spec.head.dropout),
+    )
 
 
 def pools(spec: ForecastSpec) -> Iterator[int]:
@@ -130,5 +152,7 @@ def _nhits(spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         hidden = measure(code(spec), (math.ceil(lookback / size) * channels,))
         knots = [math.ceil(horizon / size) * spec.width]
         knots += [math.ceil(lookback / size) * channels] if block < len(sizes) - 1 else []
-        total = total.beside(hidden, *(measure((Dense(units=units),), hidden.shape) for units in knots))
+        total = total.beside(
+            hidden, *(measure((Dense(units=units),), hidden.shape) for units in knots)
+        )
     return total

@@ -8,8 +8,15 @@ import numpy as np
 
 from pipelines.errors import DataError, suggest
 from pipelines.forecast.frequency import Step, infer, parse
-from pipelines.forecast.grid import Fill, complete, refuse_duplicates, refuse_infinite, refuse_off_grid, without_empty_ends
-from pipelines.io import tables
+from pipelines.forecast.grid import (
+    Fill,
+    complete,
+    refuse_duplicates,
+    refuse_infinite,
+    refuse_off_grid,
+    without_empty_ends,
+)
+from pipelines.io.tables import find_column, raise_for_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +36,9 @@ class Columns:
     known: tuple[str, ...] = ()
     freq: str = ""
     fill: Fill = "none"
-    covariates: tuple[str, ...] | None = None  # the further columns a saved model needs; None: all that hold numbers
+    covariates: tuple[str, ...] | None = (
+        None  # the further columns a saved model needs; None: all that hold numbers
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +88,9 @@ def read_panel(table: "pd.DataFrame", columns: Columns, where: str, first_line: 
     return read_with_future(table, columns, where, first_line)[0]
 
 
-def read_with_future(table: "pd.DataFrame", columns: Columns, where: str, first_line: int) -> tuple[Panel, Panel]:
+def read_with_future(
+    table: "pd.DataFrame", columns: Columns, where: str, first_line: int
+) -> tuple[Panel, Panel]:
     """Return what `read_panel` does, and the rows behind each series' last value: what is known in advance of the future."""
     notes: list[str] = []
     rows = _long(table, columns, where, first_line, notes)
@@ -87,7 +98,11 @@ def read_with_future(table: "pd.DataFrame", columns: Columns, where: str, first_
     if not _sorted_within(rows):
         notes.append(f"{where}: rows were not in the order of time; they were sorted")
     rows = rows.sort_values(["_series", "_time"], kind="stable")
-    step = parse(columns.freq, rows["_time"]) if columns.freq and not integer else infer(rows["_time"], rows["_series"])
+    step = (
+        parse(columns.freq, rows["_time"])
+        if columns.freq and not integer
+        else infer(rows["_time"], rows["_series"])
+    )
     number, on_grid = step.numbers(rows["_time"])
     rows = rows.assign(_number=number)
     refuse_off_grid(rows, on_grid, step, where)
@@ -96,10 +111,18 @@ def read_with_future(table: "pd.DataFrame", columns: Columns, where: str, first_
     refuse_infinite(rows, ("_target", *covariates), where)
     rows, future = without_empty_ends(rows, where, notes)
     rows = complete(rows, ("_target", *covariates), step, columns.fill, where, notes)
-    return _panel(rows, covariates, columns.known, step, notes), _panel(future, covariates, columns.known, step, [])
+    return _panel(rows, covariates, columns.known, step, notes), _panel(
+        future, covariates, columns.known, step, []
+    )
 
 
-def _panel(rows: "pd.DataFrame", covariates: tuple[str, ...], known: tuple[str, ...], step: Step, notes: list[str]) -> Panel:
+def _panel(
+    rows: "pd.DataFrame",
+    covariates: tuple[str, ...],
+    known: tuple[str, ...],
+    step: Step,
+    notes: list[str],
+) -> Panel:
     names, series = np.unique(rows["_series"].to_numpy(dtype=str), return_inverse=True)
     return Panel(
         names=tuple(map(str, names)),
@@ -115,43 +138,76 @@ def _panel(rows: "pd.DataFrame", covariates: tuple[str, ...], known: tuple[str, 
 
 
 def _sorted_within(rows: "pd.DataFrame") -> bool:
-    return bool(rows.groupby("_series", sort=False)["_time"].apply(lambda times: times.is_monotonic_increasing).all())
+    return bool(
+        rows.groupby("_series", sort=False)["_time"]
+        .apply(lambda times: times.is_monotonic_increasing)
+        .all()
+    )
 
 
-def _long(table: "pd.DataFrame", columns: Columns, where: str, first_line: int, notes: list[str]) -> "pd.DataFrame":
+def _long(
+    table: "pd.DataFrame", columns: Columns, where: str, first_line: int, notes: list[str]
+) -> "pd.DataFrame":
     """Return one row for each series and time: `_line`, `_series`, `_time`, `_target` and the covariates."""
     import pandas as pd
 
-    time = tables.find_column(table, columns.time, TIMES, role="time", flag="--time-column", where=where)
-    identity = tables.find_column(table, columns.id, IDS, role="series", flag="--id-column", where=where)
+    time = find_column(table, columns.time, TIMES, role="time", flag="--time-column", where=where)
+    identity = find_column(table, columns.id, IDS, role="series", flag="--id-column", where=where)
     targets = _targets(table, columns.target, [name for name in (time, identity) if name], where)
     others = _covariates(table, {*targets, time, identity}, columns, where, notes)
-    base = pd.DataFrame({"_line": np.arange(first_line, first_line + len(table))}, index=table.index)
+    base = pd.DataFrame(
+        {"_line": np.arange(first_line, first_line + len(table))}, index=table.index
+    )
     base["_time"] = table[time] if time else np.arange(len(table))
     if time is None:
-        notes.append(f"{where}: has no column of times, so its rows are taken as one step each. Name it: --time-column NAME")
+        notes.append(
+            f"{where}: has no column of times, so its rows are taken as one step each. Name it: --time-column NAME"
+        )
     names = table[identity] if identity else pd.Series("", index=table.index)
     if identity and names.isna().any():
-        tables.raise_for_lines(where, base.loc[names.isna(), "_line"], f"column {identity!r} is empty", "Expected the name of the series")
+        raise_for_lines(
+            where,
+            base.loc[names.isna(), "_line"],
+            f"column {identity!r} is empty",
+            "Expected the name of the series",
+        )
     parts = []
     for target in targets:
-        label = f"{target}" if not identity else names.astype(str) + (f"/{target}" if len(targets) > 1 else "")
+        label = (
+            f"{target}"
+            if not identity
+            else names.astype(str) + (f"/{target}" if len(targets) > 1 else "")
+        )
         values = _numeric(table[target], base["_line"], where)
-        parts.append(base.assign(_series=label, _target=values, **{name: _numeric(table[name], base["_line"], where) for name in others}))
+        parts.append(
+            base.assign(
+                _series=label,
+                _target=values,
+                **{name: _numeric(table[name], base["_line"], where) for name in others},
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def _targets(table: "pd.DataFrame", given: str, taken: list[str], where: str) -> list[str]:
     import pandas as pd
 
-    numeric = [str(name) for name in table.columns if pd.api.types.is_numeric_dtype(table[name]) and name not in taken]
+    numeric = [
+        str(name)
+        for name in table.columns
+        if pd.api.types.is_numeric_dtype(table[name]) and name not in taken
+    ]
     if given == "*":
         return numeric
     if given:
         return [
-            cast(str, tables.find_column(table, name.strip(), (), role="target", flag="--target", where=where)) for name in given.split(",")
+            cast(
+                str,
+                find_column(table, name.strip(), (), role="target", flag="--target", where=where),
+            )
+            for name in given.split(",")
         ]
-    found = tables.find_column(table, "", TARGETS, role="target", flag="--target", where=where)
+    found = find_column(table, "", TARGETS, role="target", flag="--target", where=where)
     if found:
         return [found]
     if len(numeric) == 1:
@@ -163,7 +219,9 @@ def _targets(table: "pd.DataFrame", given: str, taken: list[str], where: str) ->
     )
 
 
-def _covariates(table: "pd.DataFrame", taken: set[str | None], columns: Columns, where: str, notes: list[str]) -> list[str]:
+def _covariates(
+    table: "pd.DataFrame", taken: set[str | None], columns: Columns, where: str, notes: list[str]
+) -> list[str]:
     """Return the further columns of numbers, those not known in advance first."""
     import pandas as pd
 
@@ -182,7 +240,11 @@ def _covariates(table: "pd.DataFrame", taken: set[str | None], columns: Columns,
                 f"{where}: has no covariate {name!r} to be known in the future.{suggest(name, rest)} "
                 f"Its covariates: {', '.join(rest) or 'none'}. Choose: --known-future NAME[,NAME]"
             )
-    texts = [name for name in rest if not pd.api.types.is_numeric_dtype(table[name]) and name not in known]
+    texts = [
+        name
+        for name in rest
+        if not pd.api.types.is_numeric_dtype(table[name]) and name not in known
+    ]
     if texts:
         notes.append(f"{where}: columns that hold no numbers are left out: {', '.join(texts)}")
     return [name for name in rest if name not in known and name not in texts] + list(known)
@@ -195,8 +257,11 @@ def _numeric(column: "pd.Series", lines: "pd.Series", where: str) -> "pd.Series"
     wrong = numbers.isna() & column.notna()
     if wrong.any():
         value = column[wrong].iloc[0]
-        tables.raise_for_lines(
-            where, lines[wrong], f"column {column.name!r} holds no number. Received: {value!r}", "Mend it, or leave the cell empty"
+        raise_for_lines(
+            where,
+            lines[wrong],
+            f"column {column.name!r} holds no number. Received: {value!r}",
+            "Mend it, or leave the cell empty",
         )
     return numbers
 
@@ -207,7 +272,12 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if times.isna().any():
-        tables.raise_for_lines(where, rows.loc[times.isna(), "_line"], "the time is empty", "Expected a timestamp on every line")
+        raise_for_lines(
+            where,
+            rows.loc[times.isna(), "_line"],
+            "the time is empty",
+            "Expected a timestamp on every line",
+        )
     if pd.api.types.is_numeric_dtype(times):
         return _parse_numbers(rows, where)
     try:
@@ -215,16 +285,20 @@ def _parse_times(rows: "pd.DataFrame", where: str) -> bool:
         if parsed.isna().any():
             parsed = pd.to_datetime(times, errors="coerce")
     except ValueError as error:  # pandas 3: "Mixed timezones detected"
-        raise DataError(f"{where}: its times are in several time zones. Expected one: write them in UTC ({error})") from error
+        raise DataError(
+            f"{where}: its times are in several time zones. Expected one: write them in UTC ({error})"
+        ) from error
     if parsed.isna().any():
         wrong = parsed.isna()
-        tables.raise_for_lines(
+        raise_for_lines(
             where,
             rows.loc[wrong, "_line"],
             f"is no time. Received: {times[wrong].iloc[0]!r}",
             "Expected e.g. 2024-01-31 or 2024-01-31 18:30:00, the same form on all lines",
         )
-    rows["_time"] = parsed.dt.tz_convert("UTC").dt.tz_localize(None) if parsed.dt.tz is not None else parsed
+    rows["_time"] = (
+        parsed.dt.tz_convert("UTC").dt.tz_localize(None) if parsed.dt.tz is not None else parsed
+    )
     return False
 
 
@@ -234,7 +308,7 @@ def _parse_numbers(rows: "pd.DataFrame", where: str) -> bool:
 
     times = rows["_time"]
     if (broken := times % 1 != 0).any():
-        tables.raise_for_lines(
+        raise_for_lines(
             where,
             rows.loc[broken, "_line"],
             f"is no time. Received: {times[broken].iloc[0]}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.forecast.readers import Columns
-from pipelines.io import tables
+from pipelines.io.samples import embedded_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ class Sample:
     prepare: Callable[["pd.DataFrame"], "pd.DataFrame"]
 
     def read(self) -> "pd.DataFrame":
-        return self.prepare(tables.sample(self.package, self.item))
+        return self.prepare(embedded_table(self.package, self.item))
 
 
 def _elecdemand(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -40,7 +40,9 @@ def _us_employment(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep the 145 series that are complete from 1990 on."""
     import pandas as pd
 
-    table = table.assign(ds=pd.to_datetime(table["Month"], format="%Y %b")).query("ds >= '1990-01-01'")
+    table = table.assign(ds=pd.to_datetime(table["Month"], format="%Y %b")).query(
+        "ds >= '1990-01-01'"
+    )
     complete = table.groupby("Series_ID")["Employed"].transform(lambda values: values.notna().all())
     return table.loc[complete, ["Series_ID", "ds", "Employed"]]
 

@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.forecast import metrics
 from pipelines.forecast.calibration import COVERAGES, interval
 from pipelines.forecast.splits import LEVELS, MEDIAN, ForecastSplits
-from pipelines.pipeline import Part
+from pipelines.splits import Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,9 @@ def point_of(predictions: np.ndarray, point: str) -> np.ndarray:
     return np.asarray(predictions[..., 0 if point == "mean" else 1 + MEDIAN])
 
 
-def score(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str) -> dict[str, float]:
+def score(
+    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str
+) -> dict[str, float]:
     """Return all scores; `mse` and `mae` are of values in units of each series' standard deviation on train, so are widths."""
     truth = splits.truth(part)
     forecast = point_of(predictions, point)
@@ -30,7 +32,9 @@ def score(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: st
     error = (truth - forecast) / std
     found = {
         "mase": metrics.mase(truth, forecast, splits.mase_scale[series]),
-        "wql": metrics.wql(truth, predictions[..., 1:][..., DECILES], [LEVELS[position] for position in DECILES]),
+        "wql": metrics.wql(
+            truth, predictions[..., 1:][..., DECILES], [LEVELS[position] for position in DECILES]
+        ),
         "mse": float(np.mean(error**2)),
         "mae": float(np.mean(np.abs(error))),
         "wape": metrics.wape(truth, forecast),
@@ -43,7 +47,9 @@ def score(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: st
     return found
 
 
-def window_mase(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str) -> np.ndarray:
+def window_mase(
+    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str
+) -> np.ndarray:
     """Return the MASE of each window: (windows,), NaN where the series has no scale."""
     series = splits.series[splits.starts[part]]
     errors = np.abs(splits.truth(part) - point_of(predictions, point)).mean(axis=1)
@@ -73,7 +79,9 @@ def losses(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: s
     return np.asarray(sums * len(sums) / scored.sum())
 
 
-def backtest(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str, folds: int) -> "pd.DataFrame":
+def backtest(
+    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str, folds: int
+) -> "pd.DataFrame":
     """Return scores of consecutive stretches of origins: one row for each of `folds`, its first and last origin in front.
 
     The spread over rows is how much the scores depend on when one happens to look; `se` is the standard error of
@@ -92,5 +100,12 @@ def backtest(predictions: np.ndarray, splits: ForecastSplits, part: Part, point:
         each = losses(predictions[inside], fold, part, point)
         origins = splits.step.times(np.array([number[inside].min(), number[inside].max()]))
         error = float(each.std(ddof=1) / len(each) ** 0.5) if len(each) > 1 else float("nan")
-        rows.append({"first": origins[0], "last": origins[1], **score(predictions[inside], fold, part, point), "se": error})
+        rows.append(
+            {
+                "first": origins[0],
+                "last": origins[1],
+                **score(predictions[inside], fold, part, point),
+                "se": error,
+            }
+        )
     return pd.DataFrame(rows)

@@ -12,8 +12,8 @@ from pipelines.errors import DataError, UsageError
 from pipelines.forecast.calendar import calendar_features
 from pipelines.forecast.frequency import Step
 from pipelines.forecast.readers import Columns, Panel
-from pipelines.io import tables
-from pipelines.pipeline import PARTS, Part, Splits
+from pipelines.io.digest import data_digest
+from pipelines.splits import PARTS, Part, Splits
 
 if TYPE_CHECKING:
     from pipelines.forecast.baselines import Ridge
@@ -74,14 +74,24 @@ class ForecastSplits(Splits):
         return {part: len(self.starts[part]) for part in PARTS}
 
     def describe(self) -> dict[str, str]:
-        times = {part: self.step.times(np.array([self.borders[i], self.borders[i + 1] - 1])) for i, part in enumerate(PARTS)}
+        times = {
+            part: self.step.times(np.array([self.borders[i], self.borders[i + 1] - 1]))
+            for i, part in enumerate(PARTS)
+        }
         return {
             "series": f"{len(self.names):,} ({', '.join(self.names[:3])}{', ...' if len(self.names) > 3 else ''})",
             "rows": f"{len(self.raw):,}, one each {self.step.label}",
-            **{part: f"{len(self.starts[part]):,} windows, {_time(span[0])} to {_time(span[1])}" for part, span in times.items()},
+            **{
+                part: f"{len(self.starts[part]):,} windows, {_time(span[0])} to {_time(span[1])}"
+                for part, span in times.items()
+            },
             "protocol": f"{self.horizon} steps ahead from {self.lookback} steps of history, season {self.season}",
-            "known afterwards": ", ".join(self.columns[: len(self.columns) - len(self.known)]) or "nothing else",
-            "known in advance": ", ".join((*self.known, *dict.fromkeys(name.split("_")[0] for name in self.calendar))) or "nothing",
+            "known afterwards": ", ".join(self.columns[: len(self.columns) - len(self.known)])
+            or "nothing else",
+            "known in advance": ", ".join(
+                (*self.known, *dict.fromkeys(name.split("_")[0] for name in self.calendar))
+            )
+            or "nothing",
         }
 
     @property
@@ -111,16 +121,25 @@ class ForecastSplits(Splits):
         """Return `values` from `begin` to `end` steps after each start: (windows, end - begin, ...)."""
         return np.asarray(values[starts[:, None] + np.arange(begin, end)])
 
-    def chunks(self, part: Part, size: int = 4096) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def chunks(
+        self, part: Part, size: int = 4096
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (starts, scaled history, scaled truth) of so many windows at a time."""
         for first in range(0, len(self.starts[part]), size):
             starts = self.starts[part][first : first + size]
-            yield starts, self.windows(self.rows[:, 0], starts, -self.lookback, 0), self.windows(self.rows[:, 0], starts, 0, self.horizon)
+            yield (
+                starts,
+                self.windows(self.rows[:, 0], starts, -self.lookback, 0),
+                self.windows(self.rows[:, 0], starts, 0, self.horizon),
+            )
 
     def unscale(self, scaled: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Return scaled forecasts (windows, ...) of the target in its own units."""
         shape = (-1,) + (1,) * (scaled.ndim - 1)
-        mean, std = (fact[self.series[starts]].reshape(shape).astype(scaled.dtype) for fact in (self.mean, self.std))
+        mean, std = (
+            fact[self.series[starts]].reshape(shape).astype(scaled.dtype)
+            for fact in (self.mean, self.std)
+        )
         values = scaled * std + mean
         return np.asarray(np.expm1(values) if self.log1p else values)
 
@@ -129,7 +148,9 @@ def _time(value: "np.datetime64 | np.int64") -> str:
     return str(value)[:16].replace("T", " ").removesuffix(" 00:00")
 
 
-def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None = None) -> ForecastSplits:
+def split(
+    panel: Panel, protocol: Protocol, dataset: str, source: Columns | None = None
+) -> ForecastSplits:
     """Return `panel` divided by time and scaled by what train holds.
 
     Raises:
@@ -139,22 +160,32 @@ def split(panel: Panel, protocol: Protocol, dataset: str, source: Columns | None
     borders = _borders(panel, protocol, notes)
     panel = _with_train_rows(panel, borders, notes)
     if protocol.log1p and (panel.target <= -1).any():
-        raise UsageError(f"--log1p needs values above -1. The smallest is {panel.target.min():g}. Leave the flag out")
+        raise UsageError(
+            f"--log1p needs values above -1. The smallest is {panel.target.min():g}. Leave the flag out"
+        )
     values = np.log1p(panel.target) if protocol.log1p else panel.target
     train = panel.number < borders[1]
     mean, std = _scaler(values, panel.series, train, len(panel.names))
     covariates = panel.covariates[train]
     covariate_mean = covariates.mean(axis=0)
     covariate_std = np.where((spread := covariates.std(axis=0)) > 0, spread, 1.0)
-    calendar, features = calendar_features(panel.step, panel.number, borders[1] - borders[0] if protocol.calendar else None)
-    scaled = [((values - mean[panel.series]) / std[panel.series])[:, None], (panel.covariates - covariate_mean) / covariate_std]
+    calendar, features = calendar_features(
+        panel.step, panel.number, borders[1] - borders[0] if protocol.calendar else None
+    )
+    scaled = [
+        ((values - mean[panel.series]) / std[panel.series])[:, None],
+        (panel.covariates - covariate_mean) / covariate_std,
+    ]
     rows = np.hstack([*scaled, features]).astype(np.float32)
     mase_scale = _mase_scale(panel, train, protocol.season, notes)
-    starts = {part: _starts(panel, protocol, borders[i], borders[i + 1], part) for i, part in enumerate(PARTS)}
+    starts = {
+        part: _starts(panel, protocol, borders[i], borders[i + 1], part)
+        for i, part in enumerate(PARTS)
+    }
     _note_unscored(panel, starts["test"], notes)
     return ForecastSplits(
         dataset=dataset,
-        digest=tables.digest(rows, panel.target, panel.number, *starts.values()),
+        digest=data_digest(rows, panel.target, panel.number, *starts.values()),
         notes=tuple(notes),
         names=panel.names,
         step=panel.step,
@@ -190,9 +221,13 @@ def _borders(panel: Panel, protocol: Protocol, notes: list[str]) -> tuple[int, i
         return first, end - test - val, end - test, end
     wanted = sum(protocol.counts)
     if wanted > total:
-        raise DataError(f"--split {'/'.join(map(str, protocol.counts))} asks for {wanted:,} steps. The data has {total:,}")
+        raise DataError(
+            f"--split {'/'.join(map(str, protocol.counts))} asks for {wanted:,} steps. The data has {total:,}"
+        )
     if wanted < total:
-        notes.append(f"The last {total - wanted:,} steps are not used: --split asks for {wanted:,} of {total:,}")
+        notes.append(
+            f"The last {total - wanted:,} steps are not used: --split asks for {wanted:,} of {total:,}"
+        )
     train, val, test = protocol.counts
     return first, first + train, first + train + val, first + wanted
 
@@ -205,12 +240,18 @@ def _with_train_rows(panel: Panel, borders: tuple[int, int, int, int], notes: li
         return panel
     late = [name for name, count in zip(panel.names, counts, strict=True) if count < 2]
     if len(late) == len(panel.names):
-        raise DataError("No series has two rows in the training part. Give it more steps: --split TRAIN/VAL/TEST")
-    notes.append(f"{len(late)} series begin after the training part and are left out: {', '.join(late[:5])}")
+        raise DataError(
+            "No series has two rows in the training part. Give it more steps: --split TRAIN/VAL/TEST"
+        )
+    notes.append(
+        f"{len(late)} series begin after the training part and are left out: {', '.join(late[:5])}"
+    )
     return panel.select(counts >= 2)
 
 
-def _scaler(values: np.ndarray, series: np.ndarray, train: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _scaler(
+    values: np.ndarray, series: np.ndarray, train: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and population standard deviation of each series on train; a constant series gets 1."""
     size = np.bincount(series[train], minlength=count)
     mean = np.bincount(series[train], values[train], count) / size
@@ -233,7 +274,9 @@ def _mase_scale(panel: Panel, train: np.ndarray, season: int, notes: list[str]) 
         )
     if np.isnan(scale).any():
         flat = [name for name, value in zip(panel.names, scale, strict=True) if np.isnan(value)]
-        notes.append(f"{len(flat)} series are constant, or shorter than a season, in train; MASE leaves them out: {', '.join(flat[:5])}")
+        notes.append(
+            f"{len(flat)} series are constant, or shorter than a season, in train; MASE leaves them out: {', '.join(flat[:5])}"
+        )
     return scale
 
 
@@ -251,7 +294,11 @@ def _starts(panel: Panel, protocol: Protocol, begin: int, end: int, part: Part) 
         )
     if protocol.limit and len(starts) > protocol.limit:
         latest = np.argsort(panel.number[starts], kind="stable")
-        keep = latest[-protocol.limit :] if part == "train" else latest[np.linspace(0, len(starts) - 1, protocol.limit).astype(int)]
+        keep = (
+            latest[-protocol.limit :]
+            if part == "train"
+            else latest[np.linspace(0, len(starts) - 1, protocol.limit).astype(int)]
+        )
         starts = starts[np.sort(keep)]
     return starts
 
@@ -260,7 +307,9 @@ def _note_unscored(panel: Panel, starts: np.ndarray, notes: list[str]) -> None:
     unscored = np.setdiff1d(np.arange(len(panel.names)), panel.series[starts])
     if len(unscored):
         shown = ", ".join(panel.names[position] for position in unscored[:5])
-        notes.append(f"{len(unscored)} series are too short for a window in the test part and are not scored: {shown}")
+        notes.append(
+            f"{len(unscored)} series are too short for a window in the test part and are not scored: {shown}"
+        )
 
 
 def _longest(panel: Panel) -> str:

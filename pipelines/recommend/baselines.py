@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipelines.pipeline import Baseline, Part
+from pipelines.pipeline import Baseline
 from pipelines.recommend import scoring
 from pipelines.recommend.closed import (
     MOST_EASE_ITEMS,
@@ -25,6 +25,7 @@ from pipelines.recommend.closed import (
     scores_of,
 )
 from pipelines.recommend.splits import RecommendSplits
+from pipelines.splits import Part
 
 Ranker: TypeAlias = Popularity | ItemKNN | Markov | Ease
 Rater: TypeAlias = Mean | Biases
@@ -32,19 +33,27 @@ Rater: TypeAlias = Mean | Biases
 SCORED: tuple[Part, Part] = ("val", "test")
 MANY_ITEMS = 5_000  # one EASE takes seconds up to here, and two minutes of one core at 12,000
 
-KNN = tuple(ItemKNN(neighbours=neighbours, shrink=shrink) for neighbours, shrink in product((20, 100, 300), (0.0, 5.0, 20.0)))
+KNN = tuple(
+    ItemKNN(neighbours=neighbours, shrink=shrink)
+    for neighbours, shrink in product((20, 100, 300), (0.0, 5.0, 20.0))
+)
 RECENT_KNN = tuple(
     ItemKNN(neighbours=neighbours, shrink=shrink, recency=recency)
     for neighbours, shrink, recency in product((50, 200), (0.0, 5.0), (0.5, 1.0, 1.5))
 )
 MARKOV = tuple(
     Markov(window=window, decay=decay, row_power=row, column_power=column)
-    for window, decay, (row, column) in product((8, 16), (0.25, 0.5, 0.75, 1.0), ((0.5, 0.0), (0.5, 0.25), (0.75, 0.25)))
+    for window, decay, (row, column) in product(
+        (8, 16), (0.25, 0.5, 0.75, 1.0), ((0.5, 0.0), (0.5, 0.25), (0.75, 0.25))
+    )
 )
 EASE = tuple(Ease(penalty=penalty) for penalty in (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0))
 KEPT = 250  # of each item's weights in an EASE that is saved: all 3,500 of MovieLens made a file of 105 MB
 FEW_EASE = (Ease(penalty=50.0), Ease(penalty=300.0))
-BIASES = tuple(Biases(user_penalty=user, item_penalty=item) for user, item in product((1.0, 3.0, 5.0, 10.0, 20.0), repeat=2))
+BIASES = tuple(
+    Biases(user_penalty=user, item_penalty=item)
+    for user, item in product((1.0, 3.0, 5.0, 10.0, 20.0), repeat=2)
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,9 +69,17 @@ def baselines(splits: RecommendSplits) -> Iterator[Baseline]:
     """Yield the baselines, fitted to what may be known of each part, their settings chosen on val."""
     for name, chosen in splits.baselines.items():
         begin = time.perf_counter()
-        predictions = {part: predict(chosen.settings.fit(splits, splits.known(part)), splits, part) for part in SCORED}
+        predictions = {
+            part: predict(chosen.settings.fit(splits, splits.known(part)), splits, part)
+            for part in SCORED
+        }
         seconds = chosen.seconds + time.perf_counter() - begin
-        yield Baseline(name=name, predictions=predictions, seconds=seconds, params=dataclasses.asdict(chosen.settings))
+        yield Baseline(
+            name=name,
+            predictions=predictions,
+            seconds=seconds,
+            params=dataclasses.asdict(chosen.settings),
+        )
 
 
 def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
@@ -115,7 +132,10 @@ def _choose(candidates: Sequence[Ranker | Rater], splits: RecommendSplits) -> Ch
     """Return the candidate that is best on val, by NDCG@10 or by the squared error of ratings, fitted to train."""
     begin = time.perf_counter()
     some, known = splits.judged, splits.known("val")
-    losses = [float(scoring.losses(predict(one.fit(some, known), some, "val"), some, "val").mean()) for one in candidates]
+    losses = [
+        float(scoring.losses(predict(one.fit(some, known), some, "val"), some, "val").mean())
+        for one in candidates
+    ]
     best = int(np.argmin(losses))
     return Chosen(settings=candidates[best], loss=losses[best], seconds=time.perf_counter() - begin)
 

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.io import tables
-from pipelines.networks import blocks
-from pipelines.pipeline import Part
+from pipelines.evaluation.splitting import sample_indices
+from pipelines.networks.models import predict_in_batches
 from pipelines.recommend import baselines, scoring, stack
 from pipelines.recommend.closed import TIE, Linear, scores_of
 from pipelines.recommend.model import START, Start, asked
 from pipelines.recommend.splits import RecommendSplits
+from pipelines.splits import Part
 
 KerasTensor = Any
 
@@ -28,7 +28,9 @@ def start_of(network: keras.Model) -> Start:
     return layers[0] if layers else Start()
 
 
-def calibrate(network: keras.Model, splits: RecommendSplits, like: keras.Model | None = None) -> None:
+def calibrate(
+    network: keras.Model, splits: RecommendSplits, like: keras.Model | None = None
+) -> None:
     """Choose on val how much the network and each closed form count, or take the choice of `like`."""
     start = start_of(network)
     if start not in network.layers:
@@ -47,22 +49,42 @@ def _best(network: keras.Model, splits: RecommendSplits) -> dict[str, Any]:
     # As many cases as fit in memory, with the scores of all; those whose target nobody can know tell nothing.
     rows = np.flatnonzero(target > 0)
     rows = rows[
-        tables.sample_indices(len(rows), max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))), splits.seed)
+        sample_indices(
+            len(rows),
+            max(1, scoring.IN_MEMORY // (4 * (len(settings) + 1) * (splits.num_items + 1))),
+            splits.seed,
+        )
     ]
     if not len(rows):
         return Start().choice()
     some = some.only("val", np.isin(np.arange(len(target)), rows))
     target, everything = target[rows], slice(0, len(rows))
-    closed = [stack.compressed(scores_of(baselines.fitted(one, splits, "val"), some, "val", everything)) for one in settings.values()]
-    scores = np.stack([stack.standard(each) for each in (network_scores(network, some, "val")(everything), *closed)], axis=-1)
+    closed = [
+        stack.compressed(scores_of(baselines.fitted(one, splits, "val"), some, "val", everything))
+        for one in settings.values()
+    ]
+    scores = np.stack(
+        [
+            stack.standard(each)
+            for each in (network_scores(network, some, "val")(everything), *closed)
+        ],
+        axis=-1,
+    )
     seen = some.seen("val").toarray() > 0
     seen[:, 0] = True
     seen[np.arange(len(rows)), target] = False
 
     def worth(weights: np.ndarray) -> float:
-        return float(scoring.gain(scoring.ranks(scores @ weights.astype(np.float32), some, "val", everything), 10).mean())
+        return float(
+            scoring.gain(
+                scoring.ranks(scores @ weights.astype(np.float32), some, "val", everything), 10
+            ).mean()
+        )
 
-    together, without = stack.weights(scores, target, seen), np.concatenate([[0], stack.weights(scores[:, :, 1:], target, seen)])
+    together, without = (
+        stack.weights(scores, target, seen),
+        np.concatenate([[0], stack.weights(scores[:, :, 1:], target, seen)]),
+    )
     return {
         "network": float(together[0]),
         "closed": {
@@ -86,17 +108,27 @@ def blended(network: np.ndarray, closed: Mapping[str, np.ndarray], start: Start)
 
 def closed_of(start: Start, splits: RecommendSplits, part: Part) -> dict[str, Linear]:
     """Return the closed forms of a settled start, fitted to what may be known when `part` is answered."""
-    return {name: baselines.fitted(baselines.ranker(one["settings"]), splits, part) for name, one in start.closed.items()}
+    return {
+        name: baselines.fitted(baselines.ranker(one["settings"]), splits, part)
+        for name, one in start.closed.items()
+    }
 
 
 def describe(start: Start) -> str:
     """Return in a sentence what the answers are made of."""
     if not start.closed:
         return "the answers are the network's alone"
-    parts = {**({"the network": start.network} if start.network else {}), **{name: one["weight"] for name, one in start.closed.items()}}
+    parts = {
+        **({"the network": start.network} if start.network else {}),
+        **{name: one["weight"] for name, one in start.closed.items()},
+    }
     whole = sum(parts.values())
     shares = ", ".join(f"{name} {100 * weight / whole:.0f} %" for name, weight in parts.items())
-    alone = "" if start.network else " (no share of the network's scores made the targets of val likelier)"
+    alone = (
+        ""
+        if start.network
+        else " (no share of the network's scores made the targets of val likelier)"
+    )
     return f"the answers weigh the scores of {shares}{alone}: {start.evidence}"
 
 
@@ -105,13 +137,17 @@ def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nda
     if splits.task == "rate":
         names, length = names_and_length(network)
         known = splits.rating[splits.known("val")]
-        ratings = blocks.in_batches(network, asked(names, splits, part, length), 4096)
+        ratings = predict_in_batches(network, asked(names, splits, part, length), 4096)
         return np.asarray(np.clip(ratings, known.min(), known.max()))
     scores, start = network_scores(network, splits, part), start_of(network)
     closed = closed_of(start, splits, part)
 
     def both(rows: slice) -> np.ndarray:
-        return blended(scores(rows), {name: scores_of(one, splits, part, rows) for name, one in closed.items()}, start)
+        return blended(
+            scores(rows),
+            {name: scores_of(one, splits, part, rows) for name, one in closed.items()},
+            start,
+        )
 
     return scoring.ranked(both, splits, part)
 
@@ -122,11 +158,15 @@ def names_and_length(network: keras.Model) -> tuple[set[str], int]:
     return {tensor.name for tensor in network.inputs}, lengths[0] if lengths else 1
 
 
-def network_scores(network: keras.Model, splits: RecommendSplits, part: Part) -> Callable[[slice], np.ndarray]:
+def network_scores(
+    network: keras.Model, splits: RecommendSplits, part: Part
+) -> Callable[[slice], np.ndarray]:
     """Return what gives the network's scores (cases, items + 1) of some cases of `part`."""
     names, length = names_and_length(network)
     found = asked(names, splits, part, length)
-    return lambda rows: blocks.in_batches(network, {name: values[rows] for name, values in found.items()}, 512)
+    return lambda rows: predict_in_batches(
+        network, {name: values[rows] for name, values in found.items()}, 512
+    )
 
 
 @keras.saving.register_keras_serializable("appline")
@@ -155,7 +195,15 @@ class ClosedScores(keras.layers.Layer):
         rows = sparse.csr_matrix(closed.matrix)
         weights = closed.weights if closed.weights is not None else np.zeros(0, np.float32)
         layer = cls(len(closed.popularity), rows.nnz, len(weights), name=name)
-        layer.set_weights([rows.data, rows.indices, rows.indptr, weights if len(weights) else np.zeros(1), closed.popularity])
+        layer.set_weights(
+            [
+                rows.data,
+                rows.indices,
+                rows.indptr,
+                weights if len(weights) else np.zeros(1),
+                closed.popularity,
+            ]
+        )
         return layer
 
     def call(self, history: KerasTensor) -> KerasTensor:
@@ -176,7 +224,9 @@ class ClosedScores(keras.layers.Layer):
             back = tf.shape(history, out_type=tf.int64)[1] - 1 - owner[:, 1]
             value *= tf.gather(tf.convert_to_tensor(self.weights_of), back)
         column = tf.cast(tf.gather(tf.convert_to_tensor(self.places), spans.flat_values), tf.int64)
-        shape = tf.stack([tf.shape(history, out_type=tf.int64)[0], tf.constant(self.count, tf.int64)])
+        shape = tf.stack(
+            [tf.shape(history, out_type=tf.int64)[0], tf.constant(self.count, tf.int64)]
+        )
         total = tf.scatter_nd(tf.stack([owner[:, 0], column], axis=1), value, shape)
         best = tf.reduce_max(total, axis=1, keepdims=True)
         return total + TIE * tf.where(best > 0, best, 1.0) * self.popularity
@@ -185,7 +235,12 @@ class ClosedScores(keras.layers.Layer):
         return keras.KerasTensor((history.shape[0], self.count), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count, "stored": self.stored, "length": self.length}
+        return {
+            **super().get_config(),
+            "count": self.count,
+            "stored": self.stored,
+            "length": self.length,
+        }
 
 
 @keras.saving.register_keras_serializable("appline")
@@ -197,12 +252,17 @@ class WeightedScores(keras.layers.Layer):
         self.weights_of = [float(weight) for weight in weights]
 
     def call(self, scores: Sequence[KerasTensor]) -> KerasTensor:
-        return sum(weight * self._standard(each) for weight, each in zip(self.weights_of, scores, strict=True))
+        return sum(
+            weight * self._standard(each)
+            for weight, each in zip(self.weights_of, scores, strict=True)
+        )
 
     def _standard(self, scores: KerasTensor) -> KerasTensor:
         own = scores[:, 1:]
         spread = keras.ops.std(own, axis=1, keepdims=True)
-        return (scores - keras.ops.mean(own, axis=1, keepdims=True)) / keras.ops.where(spread > 0, spread, 1.0)
+        return (scores - keras.ops.mean(own, axis=1, keepdims=True)) / keras.ops.where(
+            spread > 0, spread, 1.0
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": self.weights_of}

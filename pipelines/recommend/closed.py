@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from pipelines.pipeline import Part
 from pipelines.recommend.splits import RecommendSplits
+from pipelines.splits import Part
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -58,9 +58,13 @@ class Linear:
         weight = np.ones(len(row), np.float32)
         if self.weights is not None:
             weight = self.weights[histories.shape[1] - 1 - column]
-        history = sparse.csr_matrix((weight, (row, histories[row, column])), shape=(len(histories), len(self.popularity)))
+        history = sparse.csr_matrix(
+            (weight, (row, histories[row, column])), shape=(len(histories), len(self.popularity))
+        )
         product = history @ self.matrix
-        found = np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=np.float32)
+        found = np.asarray(
+            product.toarray() if sparse.issparse(product) else product, dtype=np.float32
+        )
         best = found.max(axis=1, keepdims=True)
         found += TIE * np.where(best > 0, best, 1) * self.popularity
         return found
@@ -118,11 +122,15 @@ class ItemKNN:
     def fit(self, splits: RecommendSplits, known: np.ndarray) -> Linear:
         matrix = _nearest(interactions(splits, known), self.neighbours, self.shrink)
         longest = int(np.bincount(splits.person).max())
-        weights = np.arange(1, longest + 1, dtype=np.float32) ** -self.recency if self.recency else None
+        weights = (
+            np.arange(1, longest + 1, dtype=np.float32) ** -self.recency if self.recency else None
+        )
         return Linear(matrix=matrix, weights=weights, popularity=popularity(splits, known))
 
 
-def _nearest(users: "sparse.csr_matrix", neighbours: int, shrink: float = 0.0, block: int = 2048) -> "sparse.csr_matrix":
+def _nearest(
+    users: "sparse.csr_matrix", neighbours: int, shrink: float = 0.0, block: int = 2048
+) -> "sparse.csr_matrix":
     """Return each item's cosines to its nearest items, in its column, 0 to itself: (items + 1, items + 1).
 
     `users` is (people, items + 1). Blocks of items bound the memory.
@@ -148,12 +156,18 @@ def _largest(cosines: "sparse.csr_matrix", itself: np.ndarray, count: int) -> "s
     for row, own in enumerate(itself):
         begin, end = cosines.indptr[row], cosines.indptr[row + 1]
         values = np.where(cosines.indices[begin:end] == own, -1, cosines.data[begin:end])
-        best = np.argpartition(-values, count)[:count] if len(values) > count else np.arange(len(values))
+        best = (
+            np.argpartition(-values, count)[:count]
+            if len(values) > count
+            else np.arange(len(values))
+        )
         chosen.append(begin + best[values[best] > 0])
     sizes = np.array([len(places) for places in chosen])
     places = np.concatenate(chosen)
     bounds = np.concatenate([[0], np.cumsum(sizes)])
-    return sparse.csr_matrix((cosines.data[places], cosines.indices[places], bounds), shape=cosines.shape)
+    return sparse.csr_matrix(
+        (cosines.data[places], cosines.indices[places], bounds), shape=cosines.shape
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,15 +193,24 @@ class Markov:
         matrix = transitions(splits, known, self.weights())
         rows = _power(np.asarray(matrix.sum(axis=1)).ravel(), -self.row_power)
         columns = _power(np.asarray(matrix.sum(axis=0)).ravel(), -self.column_power)
-        scaled = sparse.csr_matrix(sparse.diags(rows) @ matrix @ sparse.diags(columns), dtype=np.float32)
-        return Linear(matrix=scaled, weights=self.weights(), popularity=popularity(splits, known), length=self.window)
+        scaled = sparse.csr_matrix(
+            sparse.diags(rows) @ matrix @ sparse.diags(columns), dtype=np.float32
+        )
+        return Linear(
+            matrix=scaled,
+            weights=self.weights(),
+            popularity=popularity(splits, known),
+            length=self.window,
+        )
 
 
 def _power(totals: np.ndarray, power: float) -> np.ndarray:
     return np.asarray(np.power(totals, power, out=np.zeros_like(totals), where=totals > 0))
 
 
-def transitions(splits: RecommendSplits, known: np.ndarray, weights: np.ndarray) -> "sparse.csr_matrix":
+def transitions(
+    splits: RecommendSplits, known: np.ndarray, weights: np.ndarray
+) -> "sparse.csr_matrix":
     """Return how often column item came 1, 2, ... places after row item in the known rows, times `weights` (window,)."""
     from scipy import sparse
 
@@ -198,7 +221,9 @@ def transitions(splits: RecommendSplits, known: np.ndarray, weights: np.ndarray)
     def counts(distance: int, weight: float) -> "sparse.csr_matrix":
         same = person[distance:] == person[:-distance]
         pair = item[:-distance][same], item[distance:][same]
-        return sparse.csr_matrix((np.full(len(pair[0]), weight, np.float32), pair), shape=(side, side))
+        return sparse.csr_matrix(
+            (np.full(len(pair[0]), weight, np.float32), pair), shape=(side, side)
+        )
 
     total = counts(1, weights[0])
     for distance, weight in enumerate(weights[1:], start=2):
@@ -224,13 +249,17 @@ class Ease:
         gram = np.asfortranarray((users.T @ users).toarray().T)
         gram[np.diag_indices_from(gram)] += self.penalty
         factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
-        assert failed == 0, failed  # a Gram matrix with a positive diagonal added is positive definite
+        assert failed == 0, (
+            failed
+        )  # a Gram matrix with a positive diagonal added is positive definite
         inverse, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
         assert failed == 0, failed
         _mirror(inverse)
         inverse /= -np.diagonal(inverse).copy()
         np.fill_diagonal(inverse, 0)
-        matrix = _strongest(inverse, self.kept) if 0 < self.kept < len(inverse) else np.asarray(inverse)
+        matrix = (
+            _strongest(inverse, self.kept) if 0 < self.kept < len(inverse) else np.asarray(inverse)
+        )
         return Linear(matrix=matrix, weights=None, popularity=popularity(splits, known))
 
 
@@ -244,7 +273,9 @@ def _strongest(matrix: np.ndarray, count: int, block: int = 1024) -> "sparse.csr
         rows = np.argpartition(-np.abs(columns), count, axis=0)[:count]
         values = np.take_along_axis(columns, rows, axis=0)
         bounds = np.arange(columns.shape[1] + 1) * count
-        parts.append(sparse.csc_matrix((values.T.ravel(), rows.T.ravel(), bounds), shape=columns.shape))
+        parts.append(
+            sparse.csc_matrix((values.T.ravel(), rows.T.ravel(), bounds), shape=columns.shape)
+        )
     return sparse.csr_matrix(sparse.hstack(parts), dtype=np.float32)
 
 
@@ -264,7 +295,9 @@ class Mean:
 
     def fit(self, splits: RecommendSplits, known: np.ndarray) -> "FittedBiases":
         mean = float(splits.rating[known].mean(dtype=np.float64))
-        return FittedBiases(mean=mean, users=np.zeros(splits.num_users + 1), items=np.zeros(splits.num_items + 1))
+        return FittedBiases(
+            mean=mean, users=np.zeros(splits.num_users + 1), items=np.zeros(splits.num_items + 1)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +311,11 @@ class Biases:
     item_penalty: float
 
     def fit(self, splits: RecommendSplits, known: np.ndarray) -> "FittedBiases":
-        user, item, rating = splits.user[known], splits.item[known], splits.rating[known].astype(np.float64)
+        user, item, rating = (
+            splits.user[known],
+            splits.item[known],
+            splits.rating[known].astype(np.float64),
+        )
         mean = rating.mean()
         of_user, of_item = np.zeros(splits.num_users + 1), np.zeros(splits.num_items + 1)
         for _ in range(100):

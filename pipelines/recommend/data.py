@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import numpy as np
 
 from pipelines.errors import DataError, UsageError, suggest
-from pipelines.io import tables
-from pipelines.pipeline import PARTS, Part
+from pipelines.io.digest import data_digest
 from pipelines.recommend import readers
 from pipelines.recommend.log import Log, coded, filtered, limited, without_copies, without_repeats
 from pipelines.recommend.readers import Columns, Read
 from pipelines.recommend.splits import Method, RecommendSplits, Task
+from pipelines.splits import PARTS, Part
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -67,7 +67,9 @@ def _require_options(options: "RecommendPipeline") -> None:
         ("--split", options.split, ("auto", "leave-last", "time", "random")),
     ):
         if given not in known:
-            raise UsageError(f"{flag} is one of {', '.join(known)}.{suggest(given, known)} Received: {given!r}")
+            raise UsageError(
+                f"{flag} is one of {', '.join(known)}.{suggest(given, known)} Received: {given!r}"
+            )
     for flag, number in (("--holdout", options.holdout), ("--min-count", options.min_count)):
         if number < 1:
             raise UsageError(f"{flag} is a number of interactions, 1 or more. Received: {number}")
@@ -88,7 +90,9 @@ def _method(options: "RecommendPipeline", read: Read, task: Task, notes: list[st
     """Return how to divide; note what makes scores look better than they are."""
     if read.part is not None:
         if options.split != "auto":
-            raise UsageError(f"{read.where}: has a column split, which is kept. Leave out --split {options.split}, or rename the column")
+            raise UsageError(
+                f"{read.where}: has a column split, which is kept. Leave out --split {options.split}, or rename the column"
+            )
         return "column"
     method = options.split
     if method == "auto":
@@ -100,19 +104,35 @@ def _method(options: "RecommendPipeline", read: Read, task: Task, notes: list[st
                 "which looks better than the future will be: --split random"
             )
     if method == "time" and read.time is None:
-        raise DataError(f"{read.where}: --split time needs a column of times, and there is none. Name it: --time-column NAME")
-    if method in ("time", "leave-last") and read.time is not None and (read.time == read.time[0]).all():
+        raise DataError(
+            f"{read.where}: --split time needs a column of times, and there is none. Name it: --time-column NAME"
+        )
+    if (
+        method in ("time", "leave-last")
+        and read.time is not None
+        and (read.time == read.time[0]).all()
+    ):
         if method == "time":
-            raise DataError(f"{read.where}: --split time: all times are the same. Another split: --split leave-last")
-        notes.append(f"{read.where}: all times are the same; the order of the rows is taken as the order of time")
+            raise DataError(
+                f"{read.where}: --split time: all times are the same. Another split: --split leave-last"
+            )
+        notes.append(
+            f"{read.where}: all times are the same; the order of the rows is taken as the order of time"
+        )
     if method == "random":
-        notes.append("the split is random: a model may learn from what came after the cases it is asked; scores are optimistic")
+        notes.append(
+            "the split is random: a model may learn from what came after the cases it is asked; scores are optimistic"
+        )
     if method == "leave-last" and read.time is None:
-        notes.append(f"{read.where}: without times, the order of the rows is taken as the order of time")
+        notes.append(
+            f"{read.where}: without times, the order of the rows is taken as the order of time"
+        )
     return cast(Method, method)
 
 
-def _parts(log: Log, task: Task, method: Method, options: "RecommendPipeline", where: str, notes: list[str]) -> np.ndarray:
+def _parts(
+    log: Log, task: Task, method: Method, options: "RecommendPipeline", where: str, notes: list[str]
+) -> np.ndarray:
     """Return 0, 1 or 2 (train, val, test) for each row of a log in the order of users and times: (rows,) int8."""
     rows = len(log.item)
     if method == "column":
@@ -123,7 +143,9 @@ def _parts(log: Log, task: Task, method: Method, options: "RecommendPipeline", w
         return np.asarray((log.time >= borders[0]).astype(np.int8) + (log.time >= borders[1]))
     if task == "rate" and method == "random":
         part = np.empty(rows, np.int8)
-        part[np.random.default_rng(options.seed).permutation(rows)] = np.searchsorted(SHARES, np.arange(rows) / rows, side="right")
+        part[np.random.default_rng(options.seed).permutation(rows)] = np.searchsorted(
+            SHARES, np.arange(rows) / rows, side="right"
+        )
         return part
     count = np.bincount(log.person, minlength=len(log.users))
     behind = np.cumsum(count)[log.person] - 1 - np.arange(rows)  # how many of the same user follow
@@ -132,17 +154,26 @@ def _parts(log: Log, task: Task, method: Method, options: "RecommendPipeline", w
     few = int(((count > 0) & (count < least)).sum())
     if not enough.any():
         sizes, users = np.unique(count[count > 0], return_counts=True)
-        shown = ", ".join(f"{number:,} users have {size}" for size, number in list(zip(sizes, users, strict=True))[:5])
+        shown = ", ".join(
+            f"{number:,} users have {size}"
+            for size, number in list(zip(sizes, users, strict=True))[:5]
+        )
         raise DataError(
             f"{where}: no user has the {least} interactions that leaving out the last {options.holdout} for test and for val takes "
             f"({shown}). Expected more history: a smaller --holdout, or divide all users at a point in time: --split time"
         )
     if few:
-        notes.append(f"{few:,} users with fewer than {least} interactions stay whole in train; nothing is asked of them")
-    return np.where(enough & (behind < 2 * options.holdout), np.where(behind < options.holdout, 2, 1), 0).astype(np.int8)
+        notes.append(
+            f"{few:,} users with fewer than {least} interactions stay whole in train; nothing is asked of them"
+        )
+    return np.where(
+        enough & (behind < 2 * options.holdout), np.where(behind < options.holdout, 2, 1), 0
+    ).astype(np.int8)
 
 
-def _numbered(log: Log, read: Read, task: Task, method: Method, rolling: bool, seed: int) -> RecommendSplits:
+def _numbered(
+    log: Log, read: Read, task: Task, method: Method, rolling: bool, seed: int
+) -> RecommendSplits:
     train = log.part == 0
     people, person, num_users = _renumbered(log.person, train)
     stock, item, num_items = _renumbered(log.item, train)
@@ -151,11 +182,14 @@ def _numbered(log: Log, read: Read, task: Task, method: Method, rolling: bool, s
     items = tuple(map(str, log.items[stock[:num_items]]))
     features, feature_names, left_out = _features(items, read.features)
     item = np.where(item <= num_items, item, 0).astype(np.int32)
-    asked: dict[Part, np.ndarray] = {"val": _asked(log, person, 1, task, method), "test": _asked(log, person, 2, task, method)}
+    asked: dict[Part, np.ndarray] = {
+        "val": _asked(log, person, 1, task, method),
+        "test": _asked(log, person, 2, task, method),
+    }
     ids = [log.users[people], log.items[stock[:num_items]]]
     return RecommendSplits(
         dataset=read.name,
-        digest=tables.digest(person, item, log.rating, log.time, log.part, *asked.values(), *ids),
+        digest=data_digest(person, item, log.rating, log.time, log.part, *asked.values(), *ids),
         task=task,
         method=method,
         users=tuple(map(str, log.users[people[:num_users]])),
@@ -195,7 +229,11 @@ def _features(
     counts = Counter(name for item in items for name in dict.fromkeys(features.get(item, ())))
     names = tuple(sorted(name for name, count in counts.items() if count > 1))
     lonely = len(counts) - len(names)
-    notes = (f"{lonely:,} of {len(counts):,} features belong to one item alone; they are left out",) if lonely else ()
+    notes = (
+        (f"{lonely:,} of {len(counts):,} features belong to one item alone; they are left out",)
+        if lonely
+        else ()
+    )
     if not names:
         return None, (), notes
     place = {name: at for at, name in enumerate(names)}
@@ -206,13 +244,23 @@ def _features(
         if name in place
     ]
     rows, columns = np.array(pairs).T
-    return sparse.csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=(len(items) + 1, len(names))), names, notes
+    return (
+        sparse.csr_matrix(
+            (np.ones(len(pairs), np.float32), (rows, columns)), shape=(len(items) + 1, len(names))
+        ),
+        names,
+        notes,
+    )
 
 
 def _asked(log: Log, person: np.ndarray, part: int, task: Task, method: Method) -> np.ndarray:
     """Return the rows that are asked: all of the part, but to rank by time each user's first one there."""
     rows = np.flatnonzero(log.part == part)
-    return rows[np.unique(person[rows], return_index=True)[1]] if task == "rank" and method == "time" else rows
+    return (
+        rows[np.unique(person[rows], return_index=True)[1]]
+        if task == "rank" and method == "time"
+        else rows
+    )
 
 
 def _require_cases(splits: RecommendSplits, where: str) -> None:
@@ -237,11 +285,20 @@ def _cold(splits: RecommendSplits) -> list[str]:
     for part in PARTS[1:]:
         cases = splits.cases(part)
         if cold := int((cases.target == 0).sum()):
-            cost = "a miss for every model" if splits.task == "rank" else "rated like an average item"
-            notes.append(f"{cold:,} of {len(cases):,} {part} cases ask for an item that train does not hold: {cost}")
+            cost = (
+                "a miss for every model" if splits.task == "rank" else "rated like an average item"
+            )
+            notes.append(
+                f"{cold:,} of {len(cases):,} {part} cases ask for an item that train does not hold: {cost}"
+            )
         if strangers := len(np.unique(cases.person[cases.user == 0])):
-            notes.append(f"{strangers:,} of {len(np.unique(cases.person)):,} {part} users do not stand in train: {_STRANGERS[splits.task]}")
+            notes.append(
+                f"{strangers:,} of {len(np.unique(cases.person)):,} {part} users do not stand in train: {_STRANGERS[splits.task]}"
+            )
     return notes
 
 
-_STRANGERS: Mapping[Task, str] = {"rank": "popular items are all they can be given", "rate": "they rate like an average user"}
+_STRANGERS: Mapping[Task, str] = {
+    "rank": "popular items are all they can be given",
+    "rate": "they rate like an average user",
+}

@@ -8,16 +8,18 @@ from typing import Any
 
 import keras
 
-from pipelines.networks import blocks
-from pipelines.networks.custom_layers import RunningMean
+from pipelines.networks.plan import apply
 from pipelines.recommend import plans
+from pipelines.recommend.layers import RunningMean
 from pipelines.recommend.plans import PLACES, WINDOW
 from pipelines.recommend.spec import RecommendSpec
 
 KerasTensor = Any
 
 
-def encode(spec: RecommendSpec, x: KerasTensor | None, user: KerasTensor | None, real: KerasTensor | None) -> KerasTensor:
+def encode(
+    spec: RecommendSpec, x: KerasTensor | None, user: KerasTensor | None, real: KerasTensor | None
+) -> KerasTensor:
     """Return what `spec.architecture` makes of the items' vectors `x` and the user's vector (batch, width), each None where unused.
 
     `real` (batch, history) is false where a history is padded.
@@ -32,16 +34,18 @@ def encode(spec: RecommendSpec, x: KerasTensor | None, user: KerasTensor | None,
         case "caser":
             return _caser(spec, x, user)
         case "gru4rec":
-            return blocks.apply(plans.recurrent(spec), x, "gru")
+            return apply(plans.recurrent(spec), x, "gru")
         case "sasrec":
-            return blocks.apply(plans.attended(spec), x, "attention", seen=real)
+            return apply(plans.attended(spec), x, "attention", seen=real)
 
 
-def _tower(spec: RecommendSpec, x: KerasTensor, user: KerasTensor, real: KerasTensor) -> KerasTensor:
+def _tower(
+    spec: RecommendSpec, x: KerasTensor, user: KerasTensor, real: KerasTensor
+) -> KerasTensor:
     """Return the user's vector and the mean of the items so far, through two dense layers (Covington et al. 2016)."""
     mean = RunningMean(name="running_mean")(x, real)
     both = keras.layers.Concatenate(name="tower")([mean, _everywhere(user, x)])
-    return blocks.apply(plans.tower(spec), both, "tower")
+    return apply(plans.tower(spec), both, "tower")
 
 
 def _dilated(spec: RecommendSpec, x: KerasTensor) -> KerasTensor:
@@ -50,9 +54,11 @@ def _dilated(spec: RecommendSpec, x: KerasTensor) -> KerasTensor:
     With a stride, a coarser view is added first: one strided convolution, each of its steps repeated until the next.
     """
     if coarse := plans.coarse(spec):
-        repeated = keras.layers.UpSampling1D(spec.conv.stride, name="coarse_repeated")(blocks.apply(coarse, x, "coarse"))
+        repeated = keras.layers.UpSampling1D(spec.conv.stride, name="coarse_repeated")(
+            apply(coarse, x, "coarse")
+        )
         x = x + repeated[:, : x.shape[1]]
-    return blocks.apply(plans.dilated(spec), x, "body")
+    return apply(plans.dilated(spec), x, "body")
 
 
 def _caser(spec: RecommendSpec, x: KerasTensor, user: KerasTensor) -> KerasTensor:
@@ -62,11 +68,15 @@ def _caser(spec: RecommendSpec, x: KerasTensor, user: KerasTensor) -> KerasTenso
     """
     seen = []
     for number, one in enumerate(plans.runs(spec), start=1):
-        found = keras.layers.ZeroPadding1D((WINDOW - 1, 0), name=f"run_{number}_pad")(blocks.apply((one,), x, f"run_{number}"))
+        found = keras.layers.ZeroPadding1D((WINDOW - 1, 0), name=f"run_{number}_pad")(
+            apply((one,), x, f"run_{number}")
+        )
         seen.append(keras.layers.MaxPooling1D(WINDOW, strides=1, name=f"run_{number}_max")(found))
     padded = keras.layers.ZeroPadding1D((WINDOW - 1, 0), name="places_pad")(x)
-    seen.append(keras.layers.DepthwiseConv1D(WINDOW, depth_multiplier=PLACES, name="places")(padded))
-    mixed = blocks.apply(plans.mix(spec), keras.layers.Concatenate(name="views")(seen), "mix")
+    seen.append(
+        keras.layers.DepthwiseConv1D(WINDOW, depth_multiplier=PLACES, name="places")(padded)
+    )
+    mixed = apply(plans.mix(spec), keras.layers.Concatenate(name="views")(seen), "mix")
     return mixed + _everywhere(user, x)
 
 

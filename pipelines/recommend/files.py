@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataError
-from pipelines.io import tables
+from pipelines.io.tables import read_table
+from pipelines.io.text_files import read_text
+from pipelines.io.tfds import tfds_builder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +39,28 @@ def read_file(path: Path) -> Table:
         DataError: the file is no such table; the message names the line.
     """
     if path.is_dir():
-        raise DataError(f"{path}: is a folder. Expected a file with the columns user,item[,rating][,timestamp]")
+        raise DataError(
+            f"{path}: is a folder. Expected a file with the columns user,item[,rating][,timestamp]"
+        )
     if path.name == "movies.dat":
         return _headless(path, ("item", "title", "genres"), "")
     if path.suffix in HEADLESS:
-        return _headless(path, NAMES, f"{path.name}: has no header; its columns are taken as user, item, rating, timestamp")
+        return _headless(
+            path,
+            NAMES,
+            f"{path.name}: has no header; its columns are taken as user, item, rating, timestamp",
+        )
     plain = path.suffix not in (".parquet", ".jsonl")
     if plain and _looks_headless(path):
         note = f"{path.name}: its first line is no header, so its columns are taken as user, item, rating, timestamp"
         return _headless(path, NAMES, note)
-    frame = tables.read_table(path, as_texts=True)
-    return Table(frame=frame, where=path.name, first_line=2 if plain else 1, notes=_swallowed(path, len(frame)) if plain else ())
+    frame = read_table(path, as_texts=True)
+    return Table(
+        frame=frame,
+        where=path.name,
+        first_line=2 if plain else 1,
+        notes=_swallowed(path, len(frame)) if plain else (),
+    )
 
 
 def _swallowed(path: Path, rows: int) -> tuple[str, ...]:
@@ -56,7 +69,9 @@ def _swallowed(path: Path, rows: int) -> tuple[str, ...]:
         inside = sum(1 for line in file if line.strip()) - 1 - rows
     if inside <= 0:
         return ()
-    return (f"{path.name}: {inside:,} lines stand between quotes, as parts of a cell: are the quotes meant as such?",)
+    return (
+        f"{path.name}: {inside:,} lines stand between quotes, as parts of a cell: are the quotes meant as such?",
+    )
 
 
 def _delimiter(line: str) -> str:
@@ -68,15 +83,19 @@ def _looks_headless(path: Path) -> bool:
     with path.open("rb") as file:
         line = file.readline().decode("latin-1").strip()
     cells = line.split(_delimiter(line))
-    return 2 <= len(cells) <= 4 and all(re.fullmatch(r"-?\d+(\.\d*)?", cell.strip()) for cell in (cells[2:] or cells))
+    return 2 <= len(cells) <= 4 and all(
+        re.fullmatch(r"-?\d+(\.\d*)?", cell.strip()) for cell in (cells[2:] or cells)
+    )
 
 
 def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
     """Return a table without a header whose columns, so many as there are, have these names; ids stay as written."""
     import pandas as pd
 
-    text = tables.decode(path)
-    lines = [line.rstrip("\r") for line in text.split("\n")]  # not splitlines, which ends a line at the NEL of Latin-1 too
+    text = read_text(path)
+    lines = [
+        line.rstrip("\r") for line in text.split("\n")
+    ]  # not splitlines, which ends a line at the NEL of Latin-1 too
     if not any(line.strip() for line in lines):
         raise DataError(f"{path.name}: is empty. Expected lines of {'::'.join(names)}")
     delimiter = _delimiter(lines[0])
@@ -84,7 +103,9 @@ def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
     for number, line in enumerate(lines, start=1):
         if (line.strip() and len(line.split(delimiter)) != width) or not 2 <= width <= len(names):
             expected = delimiter.join(names)
-            raise DataError(f"{path.name}: line {number}: expected {width} values, as in {expected}. Received: {line[:80]!r}")
+            raise DataError(
+                f"{path.name}: line {number}: expected {width} values, as in {expected}. Received: {line[:80]!r}"
+            )
     frame = pd.read_csv(
         io.StringIO(text.replace("::", "\t") if delimiter == "::" else text),
         sep="\t" if delimiter == "::" else delimiter,
@@ -96,8 +117,16 @@ def _headless(path: Path, names: tuple[str, ...], note: str) -> Table:
         quoting=csv.QUOTE_NONE,
     )
     beside = path.with_name("movies.dat")
-    items = read_file(beside) if path.suffix == ".dat" and path != beside and beside.exists() else None
-    return Table(frame=frame, where=path.name, first_line=1, items=items, notes=(note,) if note and path.suffix not in HEADLESS else ())
+    items = (
+        read_file(beside) if path.suffix == ".dat" and path != beside and beside.exists() else None
+    )
+    return Table(
+        frame=frame,
+        where=path.name,
+        first_line=1,
+        items=items,
+        notes=(note,) if note and path.suffix not in HEADLESS else (),
+    )
 
 
 def read_tfds(data: str) -> Table:
@@ -108,14 +137,16 @@ def read_tfds(data: str) -> Table:
     """
     import pandas as pd
 
-    builder = tables.tfds_builder(data)
+    builder = tfds_builder(data)
     features = builder.info.features
     found = [column for column in TFDS_COLUMNS if column in features]
     if not {"user_id", "movie_id"} <= set(found):
         raise DataError(
             f"{data}: expected the features user_id and movie_id, as movielens/100k-ratings has them. Found: {', '.join(features)}"
         )
-    dataset = builder.as_dataset(split="train").map(lambda row: {column: row[column] for column in found})
+    dataset = builder.as_dataset(split="train").map(
+        lambda row: {column: row[column] for column in found}
+    )
     columns: dict[str, list[object]] = {column: [] for column in found}
     for batch in dataset.ragged_batch(8192):
         for column in found:

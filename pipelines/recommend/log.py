@@ -39,7 +39,9 @@ def coded(read: Read) -> Log:
         codes, names = pd.factorize(ids)
         texts = np.asarray(names, dtype=object)
         numeric = all(text.isdecimal() for text in texts)
-        order = sorted(range(len(texts)), key=lambda at: (int(texts[at]), texts[at]) if numeric else texts[at])
+        order = sorted(
+            range(len(texts)), key=lambda at: (int(texts[at]), texts[at]) if numeric else texts[at]
+        )
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         columns[name] = (texts[order], place[codes])
@@ -67,10 +69,18 @@ def without_copies(log: Log, notes: list[str]) -> Log:
     """Return rows that agree in everything only once."""
     import pandas as pd
 
-    columns = {"person": log.person, "item": log.item, "rating": log.rating, "part": log.part, "time": log.time}
+    columns = {
+        "person": log.person,
+        "item": log.item,
+        "rating": log.rating,
+        "part": log.part,
+        "time": log.time,
+    }
     copies = pd.DataFrame(columns).duplicated().to_numpy()
     if copies.any():
-        notes.append(f"{int(copies.sum()):,} rows say again exactly what a row before them says; they were dropped")
+        notes.append(
+            f"{int(copies.sum()):,} rows say again exactly what a row before them says; they were dropped"
+        )
     return log.take(~copies)
 
 
@@ -78,10 +88,20 @@ def without_repeats(log: Log, task: Task, notes: list[str]) -> Log:
     """Return one row for each user and item: to rank, the first one (what is recommended is new); to rate, the last."""
     import pandas as pd
 
-    repeats = pd.DataFrame({"person": log.person, "item": log.item}).duplicated(keep="first" if task == "rank" else "last").to_numpy()
+    repeats = (
+        pd.DataFrame({"person": log.person, "item": log.item})
+        .duplicated(keep="first" if task == "rank" else "last")
+        .to_numpy()
+    )
     if repeats.any():
-        kept = "the first is kept, as what is recommended is new" if task == "rank" else "the last rating is kept"
-        notes.append(f"{int(repeats.sum()):,} rows are of a user and an item that another row holds too; {kept}")
+        kept = (
+            "the first is kept, as what is recommended is new"
+            if task == "rank"
+            else "the last rating is kept"
+        )
+        notes.append(
+            f"{int(repeats.sum()):,} rows are of a user and an item that another row holds too; {kept}"
+        )
     return log.take(~repeats)
 
 
@@ -96,7 +116,12 @@ def filtered(log: Log, least: int, where: str, notes: list[str]) -> Log:
         if keep.sum() == before:
             break
     if not keep.any():
-        raise DataError(f"{where}: train holds no interaction" + (f" with --min-count {least}. Choose a smaller one" if least > 1 else ""))
+        raise DataError(
+            f"{where}: train holds no interaction"
+            + (f" with --min-count {least}. Choose a smaller one" if least > 1 else "")
+        )
     if dropped := int(train.sum() - keep.sum()):
-        notes.append(f"{dropped:,} interactions of users or items with fewer than {least} in train were left out of it (--min-count)")
+        notes.append(
+            f"{dropped:,} interactions of users or items with fewer than {least} in train were left out of it (--min-count)"
+        )
     return log.take(keep | ~train)

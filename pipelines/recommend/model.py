@@ -10,17 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipelines.networks import blocks
-from pipelines.networks.custom_layers import ItemTable
-from pipelines.pipeline import Part
+from pipelines.networks.models import embedding_layer
 from pipelines.recommend import encoders, plans
 from pipelines.recommend.closed import Biases
+from pipelines.recommend.layers import ItemTable
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import EVERYTHING, RecommendSplits
+from pipelines.splits import Part
 
 KerasTensor = Any
 START = "start"
-DAMPED = Biases(user_penalty=5.0, item_penalty=3.0)  # what a rating network starts from and corrects
+DAMPED = Biases(
+    user_penalty=5.0, item_penalty=3.0
+)  # what a rating network starts from and corrects
 
 
 def build(spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
@@ -63,13 +65,23 @@ class Start(keras.layers.Layer):
     """
 
     def __init__(
-        self, network: float = 1.0, closed: Mapping[str, Mapping[str, Any]] | None = None, evidence: str = "", **kwargs: Any
+        self,
+        network: float = 1.0,
+        closed: Mapping[str, Mapping[str, Any]] | None = None,
+        evidence: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.calibrate(network, closed or {}, evidence)
 
-    def calibrate(self, network: float, closed: Mapping[str, Mapping[str, Any]], evidence: str = "") -> None:
-        self.network, self.closed, self.evidence = float(network), {name: dict(one) for name, one in closed.items()}, evidence
+    def calibrate(
+        self, network: float, closed: Mapping[str, Mapping[str, Any]], evidence: str = ""
+    ) -> None:
+        self.network, self.closed, self.evidence = (
+            float(network),
+            {name: dict(one) for name, one in closed.items()},
+            evidence,
+        )
 
     def choice(self) -> dict[str, Any]:
         return {"network": self.network, "closed": self.closed, "evidence": self.evidence}
@@ -81,7 +93,9 @@ class Start(keras.layers.Layer):
         return {**super().get_config(), **self.choice()}
 
 
-def asked(names: set[str], splits: RecommendSplits, part: Part, length: int, rows: slice = EVERYTHING) -> dict[str, np.ndarray]:
+def asked(
+    names: set[str], splits: RecommendSplits, part: Part, length: int, rows: slice = EVERYTHING
+) -> dict[str, np.ndarray]:
     """Return what a network with inputs of these `names` is asked, one row for each of those cases of `part`."""
     cases = splits.cases(part)
     found: dict[str, np.ndarray] = {}
@@ -96,7 +110,11 @@ def asked(names: set[str], splits: RecommendSplits, part: Part, length: int, row
 
 def _table(spec: RecommendSpec, splits: RecommendSplits) -> ItemTable:
     """Return the items' vectors and biases; scores begin at the logarithm of popularity."""
-    features = splits.features.toarray() if spec.architecture == "two_tower" and splits.features is not None else None
+    features = (
+        splits.features.toarray()
+        if spec.architecture == "two_tower" and splits.features is not None
+        else None
+    )
     table = ItemTable(
         splits.num_items + 1,
         spec.conv.filters,
@@ -105,21 +123,27 @@ def _table(spec: RecommendSpec, splits: RecommendSplits) -> ItemTable:
         name="items",
     )
     table.build(None)
-    counts = np.bincount(splits.item[splits.part == 0], minlength=splits.num_items + 1).astype(np.float32)
+    counts = np.bincount(splits.item[splits.part == 0], minlength=splits.num_items + 1).astype(
+        np.float32
+    )
     table.start(np.log(np.maximum(counts, 0.5) / counts.mean()), features)
     return table
 
 
 def _vectors(count: int, width: int, name: str) -> keras.layers.Embedding:
-    return keras.layers.Embedding(count, width, embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05), name=name)
+    return keras.layers.Embedding(
+        count, width, embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05), name=name
+    )
 
 
-def _rating(table: ItemTable, state: KerasTensor, inputs: dict[str, KerasTensor], splits: RecommendSplits) -> KerasTensor:
+def _rating(
+    table: ItemTable, state: KerasTensor, inputs: dict[str, KerasTensor], splits: RecommendSplits
+) -> KerasTensor:
     """Return mean + user's and item's difference + the product of their vectors; the differences begin as the closed form has them."""
     closed = DAMPED.fit(splits, splits.known("val"))
     parts = []
     for name, values in (("user", closed.users), ("item", closed.items)):
-        parts.append(blocks.embedding_of(values[:, None], f"{name}_difference")(inputs[name]))
+        parts.append(embedding_layer(values[:, None], f"{name}_difference")(inputs[name]))
     # 1 / width: products of small vectors begin near zero whatever the width.
     product = keras.layers.Dot(axes=-1, name="product")([state, table(inputs["item"])])
     return keras.layers.Add(name="rating")([*parts, product]) + closed.mean

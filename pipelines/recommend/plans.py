@@ -6,7 +6,9 @@ Plans stand over histories (history, width) of items' vectors; `width` is `conv.
 import dataclasses
 
 from pipelines.errors import ImpossibleSpec
-from pipelines.networks.plan import Attention, Conv, Cost, Dense, LayerNorm, Plan, Positions, Recurrent, Residual, conv, measure
+from pipelines.networks.layers import Conv, Dense, LayerNorm, Residual, conv
+from pipelines.networks.plan import Cost, Plan, measure
+from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.recommend.splits import RecommendSplits
 
@@ -25,18 +27,30 @@ def cost(spec: RecommendSpec, splits: RecommendSplits) -> Cost:
         ImpossibleSpec: no network can have this spec.
     """
     if spec.conv.padding != "causal":
-        raise ImpossibleSpec(f"A recommender must not look ahead: conv.padding is causal. Received: {spec.conv.padding}")
+        raise ImpossibleSpec(
+            f"A recommender must not look ahead: conv.padding is causal. Received: {spec.conv.padding}"
+        )
     if spec.architecture == "sasrec" and spec.conv.filters % spec.heads:
-        raise ImpossibleSpec(f"conv.filters must be a multiple of heads. Received: conv.filters={spec.conv.filters}, heads={spec.heads}")
+        raise ImpossibleSpec(
+            f"conv.filters must be a multiple of heads. Received: conv.filters={spec.conv.filters}, heads={spec.heads}"
+        )
     width, users, items = spec.conv.filters, splits.num_users + 1, splits.num_items + 1
     encoder = _encoder(spec)
-    features = splits.features.shape[1] if spec.architecture == "two_tower" and splits.features is not None else 0
+    features = (
+        splits.features.shape[1]
+        if spec.architecture == "two_tower" and splits.features is not None
+        else 0
+    )
     params = encoder.params + items * (width + 1) + features * (items + width)
     params += users * width if spec.architecture in BY_USER else 0
     mixed = features * width * spec.history
     if splits.task == "rank":
         return Cost(shape=(items,), params=params, macs=encoder.macs + mixed + width * items)
-    return Cost(shape=(1,), params=params + users + items, macs=encoder.macs + mixed + features * width + width)
+    return Cost(
+        shape=(1,),
+        params=params + users + items,
+        macs=encoder.macs + mixed + features * width + width,
+    )
 
 
 def _encoder(spec: RecommendSpec) -> Cost:
@@ -51,7 +65,13 @@ def _encoder(spec: RecommendSpec) -> Cost:
         case "caser":
             views = [measure((run,), shape) for run in runs(spec)]
             places = PLACES * spec.conv.filters
-            views.append(Cost(shape=(spec.history, places), params=(WINDOW + 1) * places, macs=WINDOW * places * spec.history))
+            views.append(
+                Cost(
+                    shape=(spec.history, places),
+                    params=(WINDOW + 1) * places,
+                    macs=WINDOW * places * spec.history,
+                )
+            )
             mixed = measure(mix(spec), (spec.history, sum(view.shape[-1] for view in views)))
             return mixed.beside(*views)
         case "gru4rec":
@@ -83,7 +103,10 @@ def dilated(spec: RecommendSpec) -> Plan:
 
 def runs(spec: RecommendSpec) -> tuple[Conv, ...]:
     """Return the convolutions of `caser` over runs of 2 items, 3 items, ..."""
-    return tuple(conv(spec.conv, filters=max(8, spec.conv.filters // 4), kernel_size=size) for size in range(2, 2 + spec.conv.kernel_size))
+    return tuple(
+        conv(spec.conv, filters=max(8, spec.conv.filters // 4), kernel_size=size)
+        for size in range(2, 2 + spec.conv.kernel_size)
+    )
 
 
 def mix(spec: RecommendSpec) -> Plan:
@@ -93,10 +116,16 @@ def mix(spec: RecommendSpec) -> Plan:
 
 def recurrent(spec: RecommendSpec) -> Plan:
     """Return the recurrent layers of `gru4rec`."""
-    return (*[Recurrent(cell="gru", units=spec.recurrent.units, sequences=True)] * spec.recurrent.layers, Dense(units=spec.conv.filters))
+    return (
+        *[Recurrent(cell="gru", units=spec.recurrent.units, sequences=True)]
+        * spec.recurrent.layers,
+        Dense(units=spec.conv.filters),
+    )
 
 
 def attended(spec: RecommendSpec) -> Plan:
     """Return the layers of `sasrec` in which each item sees those before it (Kang & McAuley 2018)."""
-    seen = Attention(heads=spec.heads, activation=spec.conv.activation, dropout=spec.dropout, causal=True)
+    seen = Attention(
+        heads=spec.heads, activation=spec.conv.activation, dropout=spec.dropout, causal=True
+    )
     return (Positions(), *[seen] * spec.conv.blocks, LayerNorm())

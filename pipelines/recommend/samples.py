@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.io import tables
+from pipelines.io.samples import embedded_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,17 +22,21 @@ class Sample:
     prepare: Callable[["pd.DataFrame"], "pd.DataFrame"]
 
     def read(self) -> "pd.DataFrame":
-        return self.prepare(tables.sample(self.package, self.item))
+        return self.prepare(embedded_table(self.package, self.item))
 
 
 def _movielens(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep films with at least 5 ratings; ratings of the same second stand in the order of the films' numbers."""
     kept = table[table.groupby("movieId")["movieId"].transform("size") >= FEWEST_RATINGS]
-    return kept.rename(columns={"userId": "user", "movieId": "item"}).sort_values(["timestamp", "item"], kind="stable", ignore_index=True)
+    return kept.rename(columns={"userId": "user", "movieId": "item"}).sort_values(
+        ["timestamp", "item"], kind="stable", ignore_index=True
+    )
 
 
 def _insteval(table: "pd.DataFrame") -> "pd.DataFrame":
-    return table.rename(columns={"s": "user", "d": "item", "y": "rating"})[["user", "item", "rating"]]
+    return table.rename(columns={"s": "user", "d": "item", "y": "rating"})[
+        ["user", "item", "rating"]
+    ]
 
 
 SAMPLES: Mapping[str, Sample] = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from pipelines.pipeline import Part
 from pipelines.recommend.splits import RecommendSplits
+from pipelines.splits import Part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,9 @@ def ranked(scores_of: Scores, splits: RecommendSplits, part: Part, chunk: int = 
     predictions = np.empty((len(cases), 1 + TOP), np.float32)
     for begin in range(0, len(cases), chunk):
         rows = slice(begin, min(begin + chunk, len(cases)))
-        scores = np.array(scores_of(rows), dtype=np.float32)  # a copy: what must not be recommended is struck out of it
+        scores = np.array(
+            scores_of(rows), dtype=np.float32
+        )  # a copy: what must not be recommended is struck out of it
         predictions[rows, 0] = ranks(scores, splits, part, rows)
         predictions[rows, 1:] = _top(scores)
     return predictions
@@ -127,12 +129,26 @@ def table(predictions: np.ndarray, splits: RecommendSplits, part: Part) -> "pd.D
 
     cases = splits.cases(part)
     unknown = "(not in train)"
-    ids, titles = (np.array([none, *names], dtype=object) for none, names in ((unknown, splits.items), (unknown, splits.titles)))
+    ids, titles = (
+        np.array([none, *names], dtype=object)
+        for none, names in ((unknown, splits.items), (unknown, splits.titles))
+    )
     people = np.array(splits.people, dtype=object)
-    frame = pd.DataFrame({"user": people[cases.person - 1], "target": ids[cases.target], "title": titles[cases.target]})
+    frame = pd.DataFrame(
+        {
+            "user": people[cases.person - 1],
+            "target": ids[cases.target],
+            "title": titles[cases.target],
+        }
+    )
     if splits.task == "rate":
         prediction = predictions[:, 0].round(3)
-        return frame.assign(rating=cases.rating, prediction=prediction, error=(prediction - cases.rating).round(3))
+        return frame.assign(
+            rating=cases.rating, prediction=prediction, error=(prediction - cases.rating).round(3)
+        )
     titles[0] = ""  # there are no more unseen items
     best = predictions[:, 1 : 1 + LIST].astype(np.int64)
-    return frame.assign(rank=predictions[:, 0], **{f"top {place + 1}": titles[best[:, place]] for place in range(LIST)})
+    return frame.assign(
+        rank=predictions[:, 0],
+        **{f"top {place + 1}": titles[best[:, place]] for place in range(LIST)},
+    )

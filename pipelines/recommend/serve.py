@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.io import tables
+from pipelines.io.tables import cell_text, find_column, read_table
+from pipelines.io.text_files import read_lines
 from pipelines.pipeline import ServingModel
 from pipelines.recommend import blend
 from pipelines.recommend.readers import ITEMS, USERS
@@ -25,7 +26,9 @@ SEPARATOR = "|"  # between the items of a history
 ANSWERED = 256  # users at a time
 
 
-def served(network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = "") -> ServingModel:
+def served(
+    network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = ""
+) -> ServingModel:
     """Return the network, and to rank the closed forms beside it, over numbers of users and items; the facts hold their ids.
 
     To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and the answer is
@@ -38,7 +41,9 @@ def served(network: keras.Model, splits: RecommendSplits, user_column: str = "",
     if splits.task == "rate":
         inputs["item"] = keras.Input((), dtype="int32", name="item")
     # Its own last items, padded where there are fewer.
-    padded = keras.layers.ZeroPadding1D((length, 0), name="pad")(inputs["history"][:, :, None])[:, -length:, 0]
+    padded = keras.layers.ZeroPadding1D((length, 0), name="pad")(inputs["history"][:, :, None])[
+        :, -length:, 0
+    ]
     shown = {**inputs, "history": padded}
     answer = network({name: shown[name] for name in names})
     notes: tuple[str, ...] = ()
@@ -47,9 +52,14 @@ def served(network: keras.Model, splits: RecommendSplits, user_column: str = "",
         scores = answer
         closed = blend.closed_of(start, splits, "test")
         if closed:
-            layers = [blend.ClosedScores.of(one, f"closed_{number}") for number, one in enumerate(closed.values(), start=1)]
+            layers = [
+                blend.ClosedScores.of(one, f"closed_{number}")
+                for number, one in enumerate(closed.values(), start=1)
+            ]
             weights = [start.network, *(one["weight"] for one in start.closed.values())]
-            scores = blend.WeightedScores(weights, name="weighted")([answer, *(layer(inputs["history"]) for layer in layers)])
+            scores = blend.WeightedScores(weights, name="weighted")(
+                [answer, *(layer(inputs["history"]) for layer in layers)]
+            )
         answers = {"scores": scores}
         notes = (blend.describe(start),)
     else:
@@ -75,7 +85,9 @@ def _histories(splits: RecommendSplits) -> list[list[int]]:
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
 
-def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(
+    served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
+) -> pd.DataFrame:
     """Return the ten best new items for each row of `source`, or a rating for each.
 
     `source` is a table with a column of users, of histories (ids of items with | between them) or both, a .txt file
@@ -95,31 +107,46 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
         return pd.DataFrame({"user": [str(user) for user in source.ravel()]})
     path = Path(source)
     if not path.is_file():
-        raise DataError(f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line")
+        raise DataError(
+            f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line"
+        )
     if path.suffix.lower() == ".txt":
-        return pd.DataFrame({"user": [line.strip() for line in tables.lines_of(path) if line.strip()]})
-    return tables.read_table(path, as_texts=True)
+        return pd.DataFrame({"user": [line.strip() for line in read_lines(path) if line.strip()]})
+    return read_table(path, as_texts=True)
 
 
-def _column(table: pd.DataFrame, own: str, names: Sequence[str], role: str) -> "NDArray[np.object_] | None":
+def _column(
+    table: pd.DataFrame, own: str, names: Sequence[str], role: str
+) -> "NDArray[np.object_] | None":
     """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
-    name = own if own in table else tables.find_column(table, "", names, role=role, flag="", where="the input")
-    return None if name is None else np.asarray([_text(value) for value in table[name]], dtype=object)
+    name = (
+        own
+        if own in table
+        else find_column(table, "", names, role=role, flag="", where="the input")
+    )
+    return (
+        None if name is None else np.asarray([_text(value) for value in table[name]], dtype=object)
+    )
 
 
 def _text(value: object) -> str:
     """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a history."""
     if isinstance(value, list | tuple | np.ndarray):
-        return SEPARATOR.join(tables.cell_text(one) for one in value)
-    return tables.cell_text(value)
+        return SEPARATOR.join(cell_text(one) for one in value)
+    return cell_text(value)
 
 
 def _best(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
     facts = served.facts
-    users, given = _column(table, facts["columns"]["user"], USERS, "user"), _column(table, "", HISTORIES, "history")
+    users, given = (
+        _column(table, facts["columns"]["user"], USERS, "user"),
+        _column(table, "", HISTORIES, "history"),
+    )
     if users is None and given is None:
         columns = ", ".join(map(str, table.columns))
-        raise DataError(f"The input has neither a column of users nor one of histories. Expected user or history. Its columns: {columns}")
+        raise DataError(
+            f"The input has neither a column of users nor one of histories. Expected user or history. Its columns: {columns}"
+        )
     numbers = _numbers(facts["users"])
     items = _numbers(facts["items"])
     rows = []
@@ -128,12 +155,28 @@ def _best(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
         asked = _items_of(given[at], items) if given is not None else []
         known = [items[one] for one in asked if one in items]
         history = known or (facts["histories"][number - 1] if number else [])
-        rows.append((number, history, _note(users is not None and not number and not asked, len(asked) - len(known), bool(history))))
+        rows.append(
+            (
+                number,
+                history,
+                _note(
+                    users is not None and not number and not asked,
+                    len(asked) - len(known),
+                    bool(history),
+                ),
+            )
+        )
     popularity = None if all(history for _, history, _ in rows) else _popularity(facts)
-    parts = [_top(served, rows[begin : begin + ANSWERED], popularity) for begin in range(0, len(rows), ANSWERED)]
+    parts = [
+        _top(served, rows[begin : begin + ANSWERED], popularity)
+        for begin in range(0, len(rows), ANSWERED)
+    ]
     best, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
     count = best.shape[1]
-    ids, titles = np.asarray(facts["items"], dtype=object), np.asarray(facts["titles"], dtype=object)
+    ids, titles = (
+        np.asarray(facts["items"], dtype=object),
+        np.asarray(facts["titles"], dtype=object),
+    )
     frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
     frame["user"] = np.repeat(users if users is not None else np.full(len(table), ""), count)
     frame["place"] = np.tile(np.arange(1, count + 1), len(table))
@@ -178,11 +221,16 @@ def _padded(histories: Sequence[Sequence[int]]) -> np.ndarray:
 
 def _popularity(facts: Mapping[str, Any]) -> np.ndarray:
     """Return the share of the known users who have each item: (items + 1,)."""
-    counts = np.bincount(np.fromiter(chain.from_iterable(facts["histories"]), np.int64), minlength=len(facts["items"]) + 1)
+    counts = np.bincount(
+        np.fromiter(chain.from_iterable(facts["histories"]), np.int64),
+        minlength=len(facts["items"]) + 1,
+    )
     return counts / max(1, len(facts["users"]))
 
 
-def _top(served: ServingModel, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _top(
+    served: ServingModel, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers and scores of the best items that are not in the history, (rows, TOP) each: what is popular without one."""
     history = _padded([items for _, items, _ in rows])
     users = np.asarray([number for number, _, _ in rows], np.int32)
@@ -202,22 +250,37 @@ def _ratings(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
         _column(table, facts["columns"]["item"], ITEMS, "item"),
     )
     if users is None or asked is None:
-        raise DataError(f"To rate, the input needs columns user and item. Its columns: {', '.join(map(str, table.columns))}")
+        raise DataError(
+            f"To rate, the input needs columns user and item. Its columns: {', '.join(map(str, table.columns))}"
+        )
     numbers, items = _numbers(facts["users"]), _numbers(facts["items"])
     user = np.asarray([numbers.get(one, 0) for one in users], np.int32)
     item = np.asarray([items.get(one, 0) for one in asked], np.int32)
     parts = []
     for begin in range(0, len(user), ANSWERED):
         rows = slice(begin, begin + ANSWERED)
-        history = _padded([facts["histories"][number - 1] if number else [] for number in user[rows]])
-        answers = served.model({"user": user[rows], "history": history, "item": item[rows]}, training=False)
+        history = _padded(
+            [facts["histories"][number - 1] if number else [] for number in user[rows]]
+        )
+        answers = served.model(
+            {"user": user[rows], "history": history, "item": item[rows]}, training=False
+        )
         parts.append(np.asarray(answers["rating"])[:, 0])
     low, high = facts["ratings"]
     notes = [
-        "; ".join(text for text, missing in (("unknown user", not u), ("unknown item", not i)) if missing)
+        "; ".join(
+            text for text, missing in (("unknown user", not u), ("unknown item", not i)) if missing
+        )
         for u, i in zip(user, item, strict=True)
     ]
-    return pd.DataFrame({"user": users, "item": asked, "rating": np.concatenate(parts).clip(low, high).round(3), "note": notes})
+    return pd.DataFrame(
+        {
+            "user": users,
+            "item": asked,
+            "rating": np.concatenate(parts).clip(low, high).round(3),
+            "note": notes,
+        }
+    )
 
 
 def restore_network(served: ServingModel, splits: RecommendSplits) -> keras.Model:
@@ -231,7 +294,12 @@ def restore_network(served: ServingModel, splits: RecommendSplits) -> keras.Mode
         raise DataError(
             f"{splits.dataset}: the model knows how to {facts['task']}. This data is split to {splits.task}: --task {facts['task']}"
         )
-    for what, its, here in (("users", facts["users"], list(splits.users)), ("items", facts["items"], list(splits.items))):
+    for what, its, here in (
+        ("users", facts["users"], list(splits.users)),
+        ("items", facts["items"], list(splits.items)),
+    ):
         if its != here:
-            raise DataError(f"{splits.dataset}: the model knows {len(its):,} {what}. This data has {len(here):,}, or others")
+            raise DataError(
+                f"{splits.dataset}: the model knows {len(its):,} {what}. This data has {len(here):,}, or others"
+            )
     return served.model.get_layer("network")

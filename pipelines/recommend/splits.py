@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pipelines.io import tables
-from pipelines.pipeline import PARTS, Part, Splits
+from pipelines.evaluation.splitting import sample_indices
+from pipelines.splits import PARTS, Part, Splits
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -98,7 +98,11 @@ class RecommendSplits(Splits):
 
     def sizes(self) -> dict[Part, int]:
         """Return the interactions of train, and how many cases val and test ask."""
-        return {"train": int((self.part == 0).sum()), "val": len(self.cases("val")), "test": len(self.cases("test"))}
+        return {
+            "train": int((self.part == 0).sum()),
+            "val": len(self.cases("val")),
+            "test": len(self.cases("test")),
+        }
 
     def describe(self) -> dict[str, str]:
         each = np.bincount(self.person)[1:]
@@ -110,15 +114,24 @@ class RecommendSplits(Splits):
             "of one user": f"{np.median(each):g} in the median, {each.min():,} to {each.max():,}",
         }
         if self.rated:
-            facts["ratings"] = f"{self.rating.min():g} to {self.rating.max():g}, mean {self.rating.mean():.3g}"
+            facts["ratings"] = (
+                f"{self.rating.min():g} to {self.rating.max():g}, mean {self.rating.mean():.3g}"
+            )
         if self.timed and self.time.min() >= FIRST_DATE:
-            first, last = np.array([self.time.min(), self.time.max()]).astype("datetime64[s]").astype("datetime64[D]")
+            first, last = (
+                np.array([self.time.min(), self.time.max()])
+                .astype("datetime64[s]")
+                .astype("datetime64[D]")
+            )
             facts["dates"] = f"{first} to {last}"
         if self.feature_names:
             facts["features"] = (
                 f"{len(self.feature_names):,} ({', '.join(self.feature_names[:5])}{', ...' if len(self.feature_names) > 5 else ''})"
             )
-        ask = {"rank": "which item comes next, among all that the user has not had", "rate": "how a user rates an item"}
+        ask = {
+            "rank": "which item comes next, among all that the user has not had",
+            "rate": "how a user rates an item",
+        }
         return {**facts, "task": f"{self.task}: {ask[self.task]}", "split": _SPLITS[self.method]}
 
     def cases(self, part: Part) -> Cases:
@@ -131,7 +144,10 @@ class RecommendSplits(Splits):
 
     def _cases_of(self, part: Part) -> Cases:
         if part == "train":
-            rows = np.flatnonzero((self.part == 0) & ((self.task == "rate") | (self._first < np.arange(len(self.item)))))
+            rows = np.flatnonzero(
+                (self.part == 0)
+                & ((self.task == "rate") | (self._first < np.arange(len(self.item))))
+            )
         else:
             rows = self.asked[part]
         end = rows
@@ -162,7 +178,9 @@ class RecommendSplits(Splits):
         cases, before = self.cases(part), self._packed[1]
         return before[cases.start[rows]], before[cases.end[rows]]
 
-    def histories(self, part: Part, length: int = 0, rows: slice | np.ndarray = EVERYTHING) -> np.ndarray:
+    def histories(
+        self, part: Part, length: int = 0, rows: slice | np.ndarray = EVERYTHING
+    ) -> np.ndarray:
         """Return the last `length` items before each target (0: all), left-padded with 0: (cases, length) int32.
 
         `rows` chooses among the cases. Items that train does not hold are passed over.
@@ -191,7 +209,7 @@ class RecommendSplits(Splits):
     def judged(self) -> "RecommendSplits":
         """These splits with so many cases of val as settings are chosen on; more would only take longer."""
         keep = np.zeros(len(self.cases("val")), bool)
-        keep[tables.sample_indices(len(keep), MOST_JUDGED, self.seed)] = True
+        keep[sample_indices(len(keep), MOST_JUDGED, self.seed)] = True
         return self.only("val", keep)
 
     @cached_property

@@ -39,14 +39,23 @@ def weights(scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> np.ndar
     while True:
         chosen = np.ascontiguousarray(scores[:, :, kept])
         start = np.full(len(kept), 1 / len(kept))
-        found = minimize(_loss, start, args=(chosen, target, seen), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(kept)).x
+        found = minimize(
+            _loss,
+            start,
+            args=(chosen, target, seen),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * len(kept),
+        ).x
         enough = found >= LEAST * found.sum()
         if enough.all():
             return np.asarray(np.bincount(kept, found, minlength=scores.shape[2]))
         kept = kept[enough]
 
 
-def _loss(weights: np.ndarray, scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> tuple[float, np.ndarray]:
+def _loss(
+    weights: np.ndarray, scores: np.ndarray, target: np.ndarray, seen: np.ndarray
+) -> tuple[float, np.ndarray]:
     """Return the mean negative logarithm of the posterior (up to a constant) and its gradient (scorers,)."""
     cases = np.arange(len(target))
     logits = scores @ weights.astype(np.float32)

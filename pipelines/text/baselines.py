@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.config.search_space import Scalar
-from pipelines.pipeline import Baseline, Part
+from pipelines.pipeline import Baseline
+from pipelines.splits import Part
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -23,6 +24,13 @@ def baselines(splits: "TextSplits") -> Iterator[Baseline]:
     yield Baseline(name="most frequent", predictions=same, seconds=0.0)
 
     form = splits.closed
-    predictions = {part: closed.probabilities(form.logits[part], exclusive=splits.exclusive) for part in SCORED}
+    predictions = {
+        part: closed.probabilities(form.logits[part], exclusive=splits.exclusive) for part in SCORED
+    }
     params: dict[str, Scalar] = {"setting": form.setting, "features": len(form.keys)}
-    yield Baseline(name="TF-IDF and logistic regression", predictions=predictions, seconds=form.seconds, params=params)
+    yield Baseline(
+        name="TF-IDF and logistic regression",
+        predictions=predictions,
+        seconds=form.seconds,
+        params=params,
+    )

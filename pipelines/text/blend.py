@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from pipelines.networks.custom_layers import ResidualLogits
 from pipelines.text import closed, model
+from pipelines.text.layers import ResidualLogits
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -39,7 +39,9 @@ def describe(network: keras.Model) -> tuple[str, ...]:
     if layer is None:
         return ()
     start, own = np.asarray(layer.shares) * (float(layer.factor), 1)
-    return (f"the answers add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's: the weights that make val likeliest",)
+    return (
+        f"the answers add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's: the weights that make val likeliest",
+    )
 
 
 def _likeliest(network: keras.Model, layer: ResidualLogits, splits: "TextSplits") -> np.ndarray:
@@ -60,4 +62,6 @@ def _likeliest(network: keras.Model, layer: ResidualLogits, splits: "TextSplits"
         value = closed.log_loss(both, hot, exclusive=splits.exclusive) + far @ (weights - 1) / 2
         return value, np.einsum("nc,ncs->s", off, logits) / len(hot) + far
 
-    return np.asarray(minimize(loss, np.ones(2), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2).x)
+    return np.asarray(
+        minimize(loss, np.ones(2), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2).x
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.pipeline import PARTS, Part
+from pipelines.splits import PARTS, Part
 from pipelines.text.tokens import TfidfLogits, Unit, features, in_batches
 
 if TYPE_CHECKING:
@@ -53,12 +53,22 @@ class Closed:
 
     def layer(self) -> TfidfLogits:
         """Return the layer that gives the same logits for raw texts."""
-        layer = TfidfLogits(len(self.kernel), len(self.bias), self.unit, self.lower, self.spelling, name="tfidf")
+        layer = TfidfLogits(
+            len(self.kernel), len(self.bias), self.unit, self.lower, self.spelling, name="tfidf"
+        )
         layer.set_weights([self.keys, self.idf, self.kernel, self.bias])
         return layer
 
 
-def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exclusive: bool, unit: Unit, lower: bool, seed: int) -> Closed:
+def fit(
+    texts: Mapping[Part, np.ndarray],
+    hot: Mapping[Part, np.ndarray],
+    *,
+    exclusive: bool,
+    unit: Unit,
+    lower: bool,
+    seed: int,
+) -> Closed:
     """Fit to train, choose features and penalty on val.
 
     Args:
@@ -73,13 +83,20 @@ def fit(texts: Mapping[Part, np.ndarray], hot: Mapping[Part, np.ndarray], *, exc
 
     began = time.perf_counter()
     many = hot["train"].size > MANY_ANSWERS
-    spellings = (False, True) if sum(map(len, texts["train"])) <= MOST_SPELLED and not many else (False,)
+    spellings = (
+        (False, True) if sum(map(len, texts["train"])) <= MOST_SPELLED and not many else (False,)
+    )
     found = {spelling: Features.fit(texts, unit, lower, spelling) for spelling in spellings}
     tried = []
-    for setting in starmap(_Setting, product(spellings, STRENGTHS[1:] if many else STRENGTHS, TELLING[:1] if many else TELLING)):
+    for setting in starmap(
+        _Setting,
+        product(spellings, STRENGTHS[1:] if many else STRENGTHS, TELLING[:1] if many else TELLING),
+    ):
         rows = found[setting.spelling].rows
         linear = _Linear.fit(rows["train"], hot["train"], setting)
-        tried.append((log_loss(linear(rows["val"]), hot["val"], exclusive=exclusive), setting, linear))
+        tried.append(
+            (log_loss(linear(rows["val"]), hot["val"], exclusive=exclusive), setting, linear)
+        )
     # Not by accuracy, which tells less: on halves of val that had no say, the likeliest was right for .874 of trec, the one that
     # was right most often for .864; on reviews, sst2 and sms_spam the difference was below .003.
     _, setting, linear = min(tried, key=lambda one: one[0])
@@ -108,7 +125,11 @@ def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
     """Return probabilities `(n, classes)`: they sum to 1 where classes exclude each other."""
     from scipy.special import expit, softmax
 
-    return np.asarray(softmax(logits.astype(np.float64), axis=1) if exclusive else expit(logits.astype(np.float64)))
+    return np.asarray(
+        softmax(logits.astype(np.float64), axis=1)
+        if exclusive
+        else expit(logits.astype(np.float64))
+    )
 
 
 def log_loss(logits: np.ndarray, hot: np.ndarray, *, exclusive: bool) -> float:
@@ -125,7 +146,9 @@ class _Setting:
     telling: float
 
     def describe(self, unit: Unit) -> str:
-        features = "characters" if unit == "char" else "words and spelling" if self.spelling else "words"
+        features = (
+            "characters" if unit == "char" else "words and spelling" if self.spelling else "words"
+        )
         return f"{features}, C={self.strength:g}{', by log-count ratio' if self.telling else ''}"
 
 
@@ -138,7 +161,9 @@ class Features:
     rows: Mapping[Part, "csr_array"]
 
     @classmethod
-    def fit(cls, texts: Mapping[Part, np.ndarray], unit: Unit, lower: bool, spelling: bool) -> "Features":
+    def fit(
+        cls, texts: Mapping[Part, np.ndarray], unit: Unit, lower: bool, spelling: bool
+    ) -> "Features":
         """Count features; those of one training text alone are left out where there are many texts."""
         from scipy.sparse import csr_array
 
@@ -146,7 +171,9 @@ class Features:
         train = counted["train"]
         keys, place = np.unique(train.key, return_inverse=True)
         # A text's repeated feature counts once here.
-        frequency = np.bincount(np.unique(train.row * len(keys) + place) % max(1, len(keys)), minlength=len(keys))
+        frequency = np.bincount(
+            np.unique(train.row * len(keys) + place) % max(1, len(keys)), minlength=len(keys)
+        )
         least = 2 if len(texts["train"]) >= 1000 else 1
         kept = np.flatnonzero(frequency >= least)
         if len(kept) > MOST_FEATURES:
@@ -154,14 +181,19 @@ class Features:
         if not len(kept):
             kept = np.arange(len(keys))
         keys, frequency = keys[kept], frequency[kept]
-        idf = np.log((1 + len(texts["train"])) / (1 + frequency)).astype(np.float32) + 1  # smooth, as scikit-learn's
+        idf = (
+            np.log((1 + len(texts["train"])) / (1 + frequency)).astype(np.float32) + 1
+        )  # smooth, as scikit-learn's
 
         def matrix(part: Part) -> "csr_array":
             one = counted[part]
             place = np.minimum(np.searchsorted(keys, one.key), len(keys) - 1)
             known = keys[place] == one.key
             shape = (len(texts[part]), len(keys))
-            at = (one.row[known].astype(np.int32), place[known].astype(np.int32))  # liblinear takes no wider ones
+            at = (
+                one.row[known].astype(np.int32),
+                place[known].astype(np.int32),
+            )  # liblinear takes no wider ones
             rows = csr_array((np.ones(known.sum(), np.float32), at), shape=shape)
             rows.sum_duplicates()
             rows.data = (1 + np.log(rows.data)) * idf[rows.indices]
@@ -201,11 +233,17 @@ class _Linear:
     def fit(cls, rows: "csr_array", hot: np.ndarray, setting: _Setting) -> "_Linear":
         """Fit one class after another: for two exclusive ones once, the other's weights being their negatives."""
         exclusive_pair = hot.shape[1] == 2 and bool((hot.sum(axis=1) == 1).all())
-        fitted = [_logistic(rows, hot[:, number], setting) for number in ((1,) if exclusive_pair else range(hot.shape[1]))]
+        fitted = [
+            _logistic(rows, hot[:, number], setting)
+            for number in ((1,) if exclusive_pair else range(hot.shape[1]))
+        ]
         kernel = np.stack([weights for weights, _ in fitted], axis=1)
         bias = np.asarray([constant for _, constant in fitted])
         if exclusive_pair:
-            kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.concatenate([-bias, bias]) / 2
+            kernel, bias = (
+                np.concatenate([-kernel, kernel], axis=1) / 2,
+                np.concatenate([-bias, bias]) / 2,
+            )
         return cls(kernel=kernel.astype(np.float32), bias=bias.astype(np.float32))
 
 
@@ -217,7 +255,9 @@ def _logistic(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.n
     if len(np.unique(y)) < 2:  # a fold may lack a rare class
         return np.zeros(rows.shape[1], np.float32), 10.0 if y.all() else -10.0
     scale = _scale(rows, y > 0, setting.telling)
-    scaled = csr_matrix((rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
+    scaled = csr_matrix(
+        (rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150 classes together.
@@ -229,7 +269,9 @@ def _logistic(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.n
 def _scale(rows: "csr_array", inside: np.ndarray, telling: float) -> np.ndarray:
     """Return the scale of each feature `(features,)`: above 1 where texts `inside` `(n,)` a class hold it much more or less often."""
     own = np.repeat(inside, np.diff(rows.indptr))
-    counts = [1.0 + np.bincount(rows.indices[mask], minlength=rows.shape[1]) for mask in (own, ~own)]
+    counts = [
+        1.0 + np.bincount(rows.indices[mask], minlength=rows.shape[1]) for mask in (own, ~own)
+    ]
     shares = [np.log(count / count.sum()) for count in counts]
     ratio = np.abs(shares[0] - shares[1])
     usual = np.sqrt(np.mean(ratio**2))

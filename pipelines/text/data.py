@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.evaluation import classification
-from pipelines.io import tables
-from pipelines.pipeline import PARTS, Part, Splits
+from pipelines.evaluation.splitting import (
+    class_names,
+    class_numbers,
+    require_classes,
+    require_known,
+    split_parts,
+    subsample,
+)
+from pipelines.io.digest import data_digest
+from pipelines.splits import PARTS, Part, Splits
 from pipelines.text import readers
 from pipelines.text.readers import Texts
 
@@ -27,7 +34,9 @@ COVERED = 98  # per cent of training texts that an automatic length holds whole
 SHOWN_CLASSES = 20
 FEWEST_ALIKE = 5  # texts with the same rarest class that are divided by their shares
 # Letters of scripts that put no space between words: Thai and its neighbours, kana, Chinese characters.
-UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
 UNITS = {"word": "words", "char": "characters"}
 
 
@@ -67,14 +76,21 @@ class TextSplits(Splits):
     def hot(self, part: Part) -> np.ndarray:
         """Return the classes of each text as zeros and ones `(n, classes)`."""
         y = self.y[part]
-        return np.eye(len(self.classes), dtype=np.float32)[y] if self.exclusive else y.astype(np.float32)
+        return (
+            np.eye(len(self.classes), dtype=np.float32)[y]
+            if self.exclusive
+            else y.astype(np.float32)
+        )
 
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.y[part]) for part in PARTS}
 
     def describe(self) -> dict[str, str]:
         counts = sum(self.hot(part).sum(axis=0) for part in PARTS)
-        shown = [f"{name} {int(count)}" for name, count in zip(self.classes, np.atleast_1d(counts), strict=True)]
+        shown = [
+            f"{name} {int(count)}"
+            for name, count in zip(self.classes, np.atleast_1d(counts), strict=True)
+        ]
         more = f" and {len(shown) - SHOWN_CLASSES} more" if len(shown) > SHOWN_CLASSES else ""
         from pipelines.text.tokens import UNKNOWN
 
@@ -92,7 +108,9 @@ class TextSplits(Splits):
 
         texts = {part: self.texts(part) for part in PARTS}
         hot = {part: self.hot(part) for part in PARTS}
-        return closed.fit(texts, hot, exclusive=self.exclusive, unit=self.unit, lower=self.lower, seed=self.seed)
+        return closed.fit(
+            texts, hot, exclusive=self.exclusive, unit=self.unit, lower=self.lower, seed=self.seed
+        )
 
     def start(self, part: Part) -> np.ndarray:
         """Return the logits `(n, classes)` that a network corrects: none comes from a model that has seen the text."""
@@ -106,7 +124,9 @@ class TextSplits(Splits):
 
         return replace(
             self,
-            train=Texts(x=both(self.texts), labels=np.concatenate([self.train.labels, self.val.labels])),
+            train=Texts(
+                x=both(self.texts), labels=np.concatenate([self.train.labels, self.val.labels])
+            ),
             y={**self.y, "train": both(self.labels)},
             ids={**self.ids, "train": both(lambda part: self.ids[part])},
             starts={**self.closed.logits, "train": both(self.start)},
@@ -122,28 +142,40 @@ def load(options: "TextPipeline") -> TextSplits:
     from pipelines.text.tokens import TokenIds, in_batches
 
     read = readers.read(options)
-    labelled = _multi_labelled(read, options) if options.multi_label else _labelled(read, options.seed)
+    labelled = (
+        _multi_labelled(read, options) if options.multi_label else _labelled(read, options.seed)
+    )
     parts, y, classes, notes = labelled.parts, labelled.y, labelled.classes, labelled.notes
     if options.limit:
-        chosen = {part: classification.subsample(_first_classes(y[part]), options.limit, options.seed) for part in parts}
+        chosen = {
+            part: subsample(_first_classes(y[part]), options.limit, options.seed) for part in parts
+        }
         parts = {part: texts.take(chosen[part]) for part, texts in parts.items()}
         y = {part: y[part][chosen[part]] for part in y}
         if not options.multi_label:
-            classification.require_known(y, classes, read.where)
+            require_known(y, classes, read.where)
 
     train = parts["train"].x
-    unit: Unit = options.tokens if options.tokens != "auto" else ("word" if _has_words(train) else "char")
+    unit: Unit = (
+        options.tokens if options.tokens != "auto" else ("word" if _has_words(train) else "char")
+    )
     vocabulary, lengths = _vocabulary(train, unit, options.lower, options.vocabulary)
     length = options.length or int(np.clip(np.percentile(lengths, COVERED), 1, LONGEST))
     numbered = TokenIds(list(vocabulary), length, unit, options.lower)
     splits = TextSplits(
         dataset=read.name,
-        digest=tables.digest(*(array for part in PARTS for array in (parts[part].x, y[part])), np.asarray([unit, options.lower, length])),
+        digest=data_digest(
+            *(array for part in PARTS for array in (parts[part].x, y[part])),
+            np.asarray([unit, options.lower, length]),
+        ),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
         y=y,
-        ids={part: np.concatenate(in_batches(lambda batch: numbered(batch).numpy(), parts[part].x)) for part in PARTS},
+        ids={
+            part: np.concatenate(in_batches(lambda batch: numbered(batch).numpy(), parts[part].x))
+            for part in PARTS
+        },
         classes=classes,
         vocabulary=vocabulary,
         length=length,
@@ -174,7 +206,10 @@ class _Labelled:
     ) -> "_Labelled":
         """Return the parts that `rows` makes of the given ones: where each comes from, and the positions there."""
         return cls(
-            parts={part: read.parts[source].take(positions) for part, (source, positions) in rows.items()},
+            parts={
+                part: read.parts[source].take(positions)
+                for part, (source, positions) in rows.items()
+            },
             y={part: given[source][positions] for part, (source, positions) in rows.items()},
             classes=classes,
             notes=notes,
@@ -183,24 +218,39 @@ class _Labelled:
 
 def _labelled(read: readers.Read, seed: int) -> _Labelled:
     """Divide texts that have one class each."""
-    classes = read.classes or classification.class_names({label for texts in read.parts.values() for label in texts.labels})
-    given = {part: classification.class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
+    classes = read.classes or class_names(
+        {label for texts in read.parts.values() for label in texts.labels}
+    )
+    given = {part: class_numbers(list(texts.labels), classes) for part, texts in read.parts.items()}
     notes = _suspicion(classes, read)
-    found = _Labelled.of(read, classification.split_parts(given, classes, read.where, seed), given, classes, notes)
-    classification.require_known(found.y, classes, read.where)
+    found = _Labelled.of(read, split_parts(given, classes, read.where, seed), given, classes, notes)
+    require_known(found.y, classes, read.where)
     return found
 
 
 def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
     """Divide texts that have any number of classes, by the rarest one of each."""
     separator = _separator(read, options.label_separator)
-    several = {part: [_apart(label, separator) for label in texts.labels] for part, texts in read.parts.items()}
-    classes = classification.class_names({name for rows in several.values() for names in rows for name in names})
-    given = {part: np.asarray([[name in names for name in classes] for names in rows], np.int8) for part, rows in several.items()}
+    several = {
+        part: [_apart(label, separator) for label in texts.labels]
+        for part, texts in read.parts.items()
+    }
+    classes = class_names({name for rows in several.values() for names in rows for name in names})
+    given = {
+        part: np.asarray([[name in names for name in classes] for names in rows], np.int8)
+        for part, rows in several.items()
+    }
     missing = [part for part in PARTS if part not in given]
-    classification.require_classes(dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)), read.where, least=1 + len(missing))
+    require_classes(
+        dict(zip(classes, given["train"].sum(axis=0).tolist(), strict=True)),
+        read.where,
+        least=1 + len(missing),
+    )
     keys = {part: _rarest(hot, given["train"]) for part, hot in given.items()}
-    rows = _none_lacking(classification.split_parts(keys, ("other", *classes), read.where, options.seed, checked=True), given["train"])
+    rows = _none_lacking(
+        split_parts(keys, ("other", *classes), read.where, options.seed, checked=True),
+        given["train"],
+    )
     notes = (f"{read.where}: labels are separated by {separator!r}: {len(classes)} classes",)
     found = _Labelled.of(read, rows, given, classes, notes)
     for part in PARTS[1:]:
@@ -208,20 +258,30 @@ def _multi_labelled(read: readers.Read, options: "TextPipeline") -> _Labelled:
             raise DataError(
                 f"{read.where}: no text is left for {part}: each has a class that train would lack. Expected more texts of a class"
             )
-    lacking = [name for name, count in zip(classes, found.y["train"].sum(axis=0), strict=True) if not count]
+    lacking = [
+        name for name, count in zip(classes, found.y["train"].sum(axis=0), strict=True) if not count
+    ]
     if lacking and not options.limit:
-        raise DataError(f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}")
+        raise DataError(
+            f"{read.where}: val or test hold classes that train lacks: {', '.join(lacking[:10])}"
+        )
     return found
 
 
-def _none_lacking(rows: Mapping[Part, tuple[Part, np.ndarray]], hot: np.ndarray) -> dict[Part, tuple[Part, np.ndarray]]:
+def _none_lacking(
+    rows: Mapping[Part, tuple[Part, np.ndarray]], hot: np.ndarray
+) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return a division in which train has every class that the rows divided from it have: those of a lacking one come back."""
     train = rows["train"][1]
     lacking = hot[train].sum(axis=0) == 0
     found: dict[Part, tuple[Part, np.ndarray]] = {"train": rows["train"]}
     for part in PARTS[1:]:
         source, positions = rows[part]
-        back = hot[positions][:, lacking].any(axis=1) if source == "train" else np.zeros(len(positions), bool)
+        back = (
+            hot[positions][:, lacking].any(axis=1)
+            if source == "train"
+            else np.zeros(len(positions), bool)
+        )
         train = np.concatenate([train, positions[back]])
         found[part] = (source, positions[~back])
     found["train"] = ("train", np.sort(train))
@@ -233,12 +293,16 @@ def _rarest(hot: np.ndarray, train: np.ndarray) -> np.ndarray:
     order = np.argsort(np.argsort(train.sum(axis=0), kind="stable"))
 
     def keys(rows: np.ndarray) -> np.ndarray:
-        return np.where(rows.any(axis=1), 1 + np.where(rows > 0, order, rows.shape[1]).argmin(axis=1), 0)
+        return np.where(
+            rows.any(axis=1), 1 + np.where(rows > 0, order, rows.shape[1]).argmin(axis=1), 0
+        )
 
     counts = np.bincount(keys(train), minlength=train.shape[1] + 1)
     found = keys(hot)
     found[counts[found] < FEWEST_ALIKE] = 0
-    if 0 < (counts[counts < FEWEST_ALIKE].sum() + counts[0]) < FEWEST_ALIKE:  # too few others: they go with the most frequent
+    if (
+        0 < (counts[counts < FEWEST_ALIKE].sum() + counts[0]) < FEWEST_ALIKE
+    ):  # too few others: they go with the most frequent
         found[found == 0] = counts.argmax()
     return found
 
@@ -252,8 +316,12 @@ def _suspicion(classes: tuple[str, ...], read: readers.Read) -> tuple[str, ...]:
     for separator in "|;,":
         joined = [name for name in classes if separator in name]
         alone = {name for name in classes if separator not in name}
-        if joined and all(part.strip() in alone for name in joined for part in name.split(separator)):
-            return (f"{read.where}: labels such as {joined[0]!r} look like several in one: add --multi-label",)
+        if joined and all(
+            part.strip() in alone for name in joined for part in name.split(separator)
+        ):
+            return (
+                f"{read.where}: labels such as {joined[0]!r} look like several in one: add --multi-label",
+            )
     return ()
 
 
@@ -262,8 +330,12 @@ def _separator(read: readers.Read, given: str) -> str:
         if any(separator in label for label in read.parts["train"].labels):
             return separator
     if given:
-        raise DataError(f"{read.where}: --label-separator {given!r}: no label holds it, such as {read.parts['train'].labels[0]!r}")
-    raise DataError(f"{read.where}: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT")
+        raise DataError(
+            f"{read.where}: --label-separator {given!r}: no label holds it, such as {read.parts['train'].labels[0]!r}"
+        )
+    raise DataError(
+        f"{read.where}: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT"
+    )
 
 
 def _apart(label: str, separator: str) -> set[str]:
@@ -279,7 +351,9 @@ def _has_words(texts: np.ndarray) -> bool:
     return len(UNSPACED.findall(some)) <= sum(map(str.isalpha, some)) / 2
 
 
-def _vocabulary(texts: np.ndarray, unit: "Unit", lower: bool, most: int) -> tuple[tuple[str, ...], np.ndarray]:
+def _vocabulary(
+    texts: np.ndarray, unit: "Unit", lower: bool, most: int
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the known tokens, the most frequent first, and how many tokens each text has `(n,)`."""
     from pipelines.text import tokens
 
@@ -291,7 +365,9 @@ def _vocabulary(texts: np.ndarray, unit: "Unit", lower: bool, most: int) -> tupl
     least = 1 if most or len(counts) < 1000 else 2
     # Ties in the order of the alphabet: the order in a file must not decide.
     ordered = sorted((-count, token) for token, count in counts.items() if count >= least)
-    return tuple(token.decode("utf-8", "replace") for _, token in ordered[: most or MOST_TOKENS]), np.concatenate(lengths)
+    return tuple(
+        token.decode("utf-8", "replace") for _, token in ordered[: most or MOST_TOKENS]
+    ), np.concatenate(lengths)
 
 
 def _notes(splits: TextSplits) -> tuple[str, ...]:
@@ -307,5 +383,7 @@ def _notes(splits: TextSplits) -> tuple[str, ...]:
 
     longest = max(map(len, splits.train.x))
     if longest > MOST_CHARACTERS:
-        notes.append(f"the longest text has {longest:,} characters; the first {MOST_CHARACTERS:,} of each are read")
+        notes.append(
+            f"the longest text has {longest:,} characters; the first {MOST_CHARACTERS:,} of each are read"
+        )
     return tuple(notes)

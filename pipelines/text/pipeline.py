@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pipelines.config.options import Objective, option
 from pipelines.config.search_space import Choice, Dimension, Range, Scalar
-from pipelines.pipeline import Baseline, Objective, Part, Pipeline, ServingModel, option
+from pipelines.evaluation.plots import classification_plots
+from pipelines.pipeline import Baseline, Pipeline, ServingModel
+from pipelines.splits import Part
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -30,15 +33,31 @@ RECURRENT: tuple[Scalar, ...] = ("cnn_rnn", "lstm", "gru")
 class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
     """Texts with labels in tables, folders or TFDS."""
 
-    data: str = option("reviews", "a name (appline text datasets), tfds:NAME, a folder of .txt files by class, or a table of texts")
-    text_column: str = option("", "column of the texts (default: one called text, sentence, review, ...)")
-    label_column: str = option("", "column of the labels (default: one called label, class, category, ...)")
-    tokens: Literal["auto", "word", "char"] = option("auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)")
-    vocabulary: int = option(0, "most tokens that get a vector (0: those seen twice in train, 30,000 at most)")
-    length: int = option(0, "tokens of a text that a network sees (0: enough for 98 of 100 training texts, 400 at most)")
+    data: str = option(
+        "reviews",
+        "a name (appline text datasets), tfds:NAME, a folder of .txt files by class, or a table of texts",
+    )
+    text_column: str = option(
+        "", "column of the texts (default: one called text, sentence, review, ...)"
+    )
+    label_column: str = option(
+        "", "column of the labels (default: one called label, class, category, ...)"
+    )
+    tokens: Literal["auto", "word", "char"] = option(
+        "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"
+    )
+    vocabulary: int = option(
+        0, "most tokens that get a vector (0: those seen twice in train, 30,000 at most)"
+    )
+    length: int = option(
+        0,
+        "tokens of a text that a network sees (0: enough for 98 of 100 training texts, 400 at most)",
+    )
     lower: bool = option(True, "ignore case")
     multi_label: bool = option(False, "a label cell may hold several labels")
-    label_separator: str = option("", "what stands between several labels (default: the first of | ; , that occurs)")
+    label_separator: str = option(
+        "", "what stands between several labels (default: the first of | ; , that occurs)"
+    )
 
     domain: ClassVar[str] = "text"
     spec_type: ClassVar[type[Any]] = TextSpec
@@ -100,12 +119,16 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
 
         return model.compile_arguments(spec, self.multi_label)
 
-    def batches(self, splits: "TextSplits", part: Part, spec: TextSpec, *, training: bool) -> "tf.data.Dataset":
+    def batches(
+        self, splits: "TextSplits", part: Part, spec: TextSpec, *, training: bool
+    ) -> "tf.data.Dataset":
         from pipelines.text import model
 
         return model.batches(splits, part, spec, self.seed if training else None)
 
-    def calibrate(self, model: "keras.Model", splits: "TextSplits", like: "keras.Model | None" = None) -> None:
+    def calibrate(
+        self, model: "keras.Model", splits: "TextSplits", like: "keras.Model | None" = None
+    ) -> None:
         from pipelines.text import blend
 
         blend.calibrate(model, splits, like)
@@ -118,7 +141,9 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
 
         return network.probabilities(model, splits, part)
 
-    def score(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> dict[str, float]:
+    def score(
+        self, predictions: "np.ndarray", splits: "TextSplits", part: Part
+    ) -> dict[str, float]:
         from pipelines.evaluation import classification
 
         return classification.scores(splits.labels(part), predictions)
@@ -140,11 +165,12 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         table.insert(1, "text", [text[:300] for text in splits.texts(part)])
         return table
 
-    def plots(self, predictions: "np.ndarray", splits: "TextSplits", part: Part) -> Iterator[tuple[str, "Figure"]]:
-        from pipelines.evaluation import classification
+    def plots(
+        self, predictions: "np.ndarray", splits: "TextSplits", part: Part
+    ) -> Iterator[tuple[str, "Figure"]]:
         from pipelines.text import plots
 
-        yield from classification.plots(splits.labels(part), predictions, splits.classes)
+        yield from classification_plots(splits.labels(part), predictions, splits.classes)
         yield "accuracy_by_length", plots.accuracy_by_length(predictions, splits, part)
 
     def serve(self, model: "keras.Model", splits: "TextSplits") -> ServingModel:
@@ -158,7 +184,9 @@ class TextPipeline(Pipeline[TextSpec, "TextSplits"]):
         return serve.restore_network(served, splits)
 
     @classmethod
-    def predict_raw(cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> "pd.DataFrame":
+    def predict_raw(
+        cls, served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
+    ) -> "pd.DataFrame":
         from pipelines.text import serve
 
         return serve.predict_raw(served, source)

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.io import tables
-from pipelines.networks import blocks
+from pipelines.io.paths import is_hidden
+from pipelines.io.tables import find_column, read_table
+from pipelines.io.text_files import read_lines, read_text
+from pipelines.networks.models import class_answers
 from pipelines.pipeline import ServingModel
 from pipelines.text import blend, model
 from pipelines.text.readers import TEXTS
@@ -26,13 +28,21 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
     `probabilities` `(batch, classes)`. `column` is the one that the training texts were read from, empty where it was guessed.
     """
     text = keras.Input((), dtype="string", name="text")
-    inputs = {"tokens": TokenIds(list(splits.vocabulary), splits.length, splits.unit, splits.lower, name="ids")(text)}
+    inputs = {
+        "tokens": TokenIds(
+            list(splits.vocabulary), splits.length, splits.unit, splits.lower, name="ids"
+        )(text)
+    }
     if "start" in {tensor.name for tensor in network.inputs}:
         inputs["start"] = splits.closed.layer()(text)
-    activation = keras.layers.Softmax(name="softmax") if splits.exclusive else keras.layers.Activation("sigmoid", name="sigmoid")
+    activation = (
+        keras.layers.Softmax(name="softmax")
+        if splits.exclusive
+        else keras.layers.Activation("sigmoid", name="sigmoid")
+    )
     probabilities = activation(network(inputs))
     return ServingModel(
-        model=keras.Model(text, blocks.labelled(probabilities, splits.classes), name=model.SERVED),
+        model=keras.Model(text, class_answers(probabilities, splits.classes), name=model.SERVED),
         facts={
             "domain": "text",
             "classes": list(splits.classes),
@@ -43,7 +53,9 @@ def served(network: keras.Model, splits: "TextSplits", column: str = "") -> Serv
     )
 
 
-def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def predict_raw(
+    served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
+) -> pd.DataFrame:
     """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`, then each class' probability.
 
     `source` is a table with a column of texts, a .txt file with a text on each line, a folder of .txt files with a text
@@ -58,7 +70,10 @@ def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.nd
     if served.facts["exclusive"]:
         table["label"] = np.asarray(classes, dtype=object)[chances.argmax(axis=1)]
     else:
-        table["labels"] = ["|".join(name for name, chance in zip(classes, row, strict=True) if chance > 0.5) for row in chances]
+        table["labels"] = [
+            "|".join(name for name, chance in zip(classes, row, strict=True) if chance > 0.5)
+            for row in chances
+        ]
     table["probability"] = chances.max(axis=1).round(5)
     return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in classes]))
 
@@ -70,17 +85,19 @@ def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.nda
         return _column(source.rename(columns=str), own, "the table")
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*.txt") if not tables.hidden(file, path))
-        return np.asarray([tables.decode(file) for file in files], dtype=object)
+        files = sorted(file for file in path.rglob("*.txt") if not is_hidden(file, path))
+        return np.asarray([read_text(file) for file in files], dtype=object)
     if not path.is_file():
-        raise DataError(f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files")
+        raise DataError(
+            f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files"
+        )
     if path.suffix.lower() == ".txt":
-        return np.asarray(tables.lines_of(path), dtype=object)
-    return _column(tables.read_table(path, as_texts=True), own, str(path))
+        return np.asarray(read_lines(path), dtype=object)
+    return _column(read_table(path, as_texts=True), own, str(path))
 
 
 def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
-    name = own if own in table else tables.find_column(table, "", TEXTS, role="text", flag="", where=where)
+    name = own if own in table else find_column(table, "", TEXTS, role="text", flag="", where=where)
     if name is None and len(table.columns) == 1:
         name = table.columns[0]
         if " " in name.strip():

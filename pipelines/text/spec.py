@@ -5,7 +5,15 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Le
 
-from pipelines.config.hyperparameters import ConvSpec, Count, EpochBudget, HeadSpec, Rate, RecurrentSpec, TrainSpec
+from pipelines.config.hyperparameters import (
+    ConvSpec,
+    Count,
+    EpochBudget,
+    HeadSpec,
+    Rate,
+    RecurrentSpec,
+    TrainSpec,
+)
 from pipelines.config.search_space import hyper
 
 Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer"]
@@ -15,10 +23,17 @@ Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru
 class EmbeddingSpec:
     """Tokens as vectors."""
 
-    width: Count = hyper(64, "length of each token's vector (that of the file, where vectors come from one)")
+    width: Count = hyper(
+        64, "length of each token's vector (that of the file, where vectors come from one)"
+    )
     dropout: Rate = hyper(0.2, "share of the vectors' channels dropped, the same for a whole text")
-    ngrams: Annotated[int, Ge(1), Le(5)] = hyper(2, "fasttext: runs of up to so many tokens get a vector of their own")
-    vectors: str = hyper("", "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz), or glove-6b-50d")
+    ngrams: Annotated[int, Ge(1), Le(5)] = hyper(
+        2, "fasttext: runs of up to so many tokens get a vector of their own"
+    )
+    vectors: str = hyper(
+        "",
+        "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz), or glove-6b-50d",
+    )
     trainable: bool = hyper(True, "whether vectors from a file are trained further")
 
 
@@ -30,8 +45,12 @@ class TextTrainSpec(TrainSpec):
     epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=24_000, fewest=6, most=24)
     # Never: beside the closed form a network shows late what it has learned. Stopped after half of the epochs, reviews lost .6 per cent.
     patience_share: ClassVar[float] = 1.0
-    epochs: Annotated[int, Ge(0)] = hyper(0, "passes over the training data (0: 6 to 24, fewer the more texts there are)")
-    patience: Annotated[int, Ge(0)] = hyper(0, "stop after so many epochs without a better validation score; 0: never")
+    epochs: Annotated[int, Ge(0)] = hyper(
+        0, "passes over the training data (0: 6 to 24, fewer the more texts there are)"
+    )
+    patience: Annotated[int, Ge(0)] = hyper(
+        0, "stop after so many epochs without a better validation score; 0: never"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +61,10 @@ class TextSpec:
     start_from: Literal["baseline", "none"] = hyper(
         "baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression"
     )
-    start_dropout: Rate = hyper(0.8, "share of the training texts that hide those logits: the network learns to answer by itself too")
+    start_dropout: Rate = hyper(
+        0.8,
+        "share of the training texts that hide those logits: the network learns to answer by itself too",
+    )
     embedding: EmbeddingSpec = EmbeddingSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)

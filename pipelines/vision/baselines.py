@@ -1,86 +1,157 @@
-"""Simple baselines of an image network: logistic regression and nearest neighbours on the pixels."""
+"""Baselines of an image network: logistic regression and nearest neighbours on the pixels."""
 
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from pipelines.pipeline import PARTS, Baseline, Part
+from pipelines.config.search_space import Scalar
+from pipelines.pipeline import Baseline
+from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
-SCORED: tuple[Part, ...] = ("val", "test")
 MOST_VALUES = 8_000_000  # training values (images x pixels) that a baseline is fitted to
+FEWEST_IMAGES = 1_000
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
+FLATTENED_AT_ONCE = 2_000
+# Above so many training values, logistic regression is fitted once and stopped early.
+MANY_VALUES = 1_000_000
+
+# Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
+Predictor: TypeAlias = Callable[[Part], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pixels:
+    """What the baselines are fitted to: rows of values from 0 to 1, for train a sample of its
+    images.
+    """
+
+    rows: Mapping[Part, np.ndarray]
+    train_x: np.ndarray
+    train_y: np.ndarray
+    val_y: np.ndarray
+    num_classes: int
+
+    def facts(self) -> dict[str, Scalar]:
+        return {"train_images": len(self.train_x), "pixels": self.train_x.shape[1]}
 
 
 def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
-    """Yield logistic regression and k-nearest neighbours, their settings chosen on the validation part.
+    """Yield logistic regression and k-nearest neighbours, their settings chosen on the validation
+    part.
 
     Images are averaged down and, for large sets, sampled: the params say to what.
     """
+    pixels = _pixels(splits, seed)
+    began = time.perf_counter()
+    yield _best_on_val("logistic regression", began, pixels, _logistic_regressions(pixels))
+    began = time.perf_counter()
+    yield _best_on_val("k-nearest neighbours", began, pixels, _nearest_neighbours(pixels))
+
+
+def _pixels(splits: "VisionSplits", seed: int) -> _Pixels:
+    rows = {part: _flatten(splits.images(part).x, splits.scale) for part in PARTS}
+    train = rows["train"]
+    most = max(FEWEST_IMAGES, MOST_VALUES // train.shape[1])
+    chosen = np.random.default_rng(seed).permutation(len(train))[:most]
+    return _Pixels(
+        rows=rows,
+        train_x=train[chosen],
+        train_y=splits.train.y[chosen],
+        val_y=splits.val.y,
+        num_classes=len(splits.classes),
+    )
+
+
+def _best_on_val(
+    name: str, began: float, pixels: _Pixels, candidates: Mapping[str, Predictor]
+) -> Baseline:
+    accuracy = {}
+    for setting, predictor in candidates.items():
+        predicted = predictor("val").argmax(axis=1)
+        accuracy[setting] = np.mean(predicted == pixels.val_y)
+    best = max(accuracy, key=lambda setting: accuracy[setting])
+    predictions = {part: candidates[best](part) for part in SCORED_PARTS}
+    return Baseline(
+        name=name,
+        predictions=predictions,
+        seconds=time.perf_counter() - began,
+        params={**pixels.facts(), "setting": best},
+    )
+
+
+def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import NearestNeighbors
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pixels = {part: _flat(splits.images(part).x, splits.scale) for part in PARTS}
-    count = min(len(pixels["train"]), max(1000, MOST_VALUES // pixels["train"].shape[1]))
-    chosen = np.random.default_rng(seed).permutation(len(pixels["train"]))[:count]
-    x, y = pixels["train"][chosen], splits.train.y[chosen]
-    facts = {"train_images": len(x), "pixels": x.shape[1]}
-
-    def chosen_on_val(name: str, began: float, candidates: dict[str, Callable[[Part], np.ndarray]]) -> Baseline:
-        right = {label: np.mean(chances("val").argmax(axis=1) == splits.val.y) for label, chances in candidates.items()}
-        best = max(right, key=lambda label: right[label])
-        predictions: dict[Part, np.ndarray] = {part: candidates[best](part) for part in SCORED}
-        return Baseline(name=name, predictions=predictions, seconds=time.perf_counter() - began, params={**facts, "setting": best})
-
-    began = time.perf_counter()
-    grid = (0.01, 0.1, 1.0) if x.size < 1_000_000 else (0.01,)
-    steps = 1000 if x.size < 1_000_000 else 60
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop early; it is scored as it is
-        models = {f"C={c}": make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=steps, tol=1e-3)).fit(x, y) for c in grid}
-    yield chosen_on_val(
-        "logistic regression",
-        began,
-        {label: partial(_probabilities, model, pixels, len(splits.classes)) for label, model in models.items()},
-    )
-
-    began = time.perf_counter()
-    index = NearestNeighbors(n_neighbors=min(max(NEIGHBOURS), len(x))).fit(x)
-    # Found once for all numbers of neighbours: to find them is all the work.
-    nearest = {part: y[index.kneighbors(pixels[part], return_distance=False)] for part in SCORED}
-    hot = np.eye(len(splits.classes))
-    yield chosen_on_val("k-nearest neighbours", began, {f"k={k}": partial(_votes, hot, nearest, k) for k in NEIGHBOURS})
+    is_large = pixels.train_x.size >= MANY_VALUES
+    strengths = (0.01,) if is_large else (0.01, 0.1, 1.0)
+    steps = 60 if is_large else 1000
+    candidates: dict[str, Predictor] = {}
+    for strength in strengths:
+        regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
+        with warnings.catch_warnings():
+            # It may stop early; it is scored as it is.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = make_pipeline(StandardScaler(), regression).fit(pixels.train_x, pixels.train_y)
+        candidates[f"C={strength}"] = partial(_class_probabilities, fitted, pixels)
+    return candidates
 
 
-def _flat(x: np.ndarray, scale: float) -> np.ndarray:
-    """Return images as rows of values from 0 to 1, averaged over blocks where they are large."""
-    block = max(1, min(x.shape[1:3]) // SMALLEST_SIDE) if min(x.shape[1:3]) >= 2 * SMALLEST_SIDE else 1
-    height, width = (extent // block * block for extent in x.shape[1:3])
-    rows = []
-    for at in range(0, len(x), 2000):
-        part = x[at : at + 2000, :height, :width].astype("float32") / scale
-        rows.append(part.reshape(len(part), height // block, block, width // block, block, -1).mean(axis=(2, 4)).reshape(len(part), -1))
-    return np.concatenate(rows)
+def _class_probabilities(model: Any, pixels: _Pixels, part: Part) -> np.ndarray:
+    """Return probabilities with a column for every class, those that the sample of train lacked
+    included.
+    """
+    rows = pixels.rows[part]
+    probabilities = np.zeros((len(rows), pixels.num_classes))
+    probabilities[:, model.classes_] = model.predict_proba(rows)
+    return probabilities
 
 
-def _probabilities(model: Any, pixels: Mapping[Part, np.ndarray], classes: int, part: Part) -> np.ndarray:
-    """Return probabilities with a column for every class, those that the sample of train lacked included."""
-    found = np.zeros((len(pixels[part]), classes))
-    found[:, model.classes_] = model.predict_proba(pixels[part])
-    return found
+def _nearest_neighbours(pixels: _Pixels) -> dict[str, Predictor]:
+    from sklearn.neighbors import NearestNeighbors
+
+    most = min(max(NEIGHBOURS), len(pixels.train_x))
+    index = NearestNeighbors(n_neighbors=most).fit(pixels.train_x)
+    # Found once for all numbers of neighbours: finding them is all the work.
+    nearest: dict[Part, np.ndarray] = {}
+    for part in SCORED_PARTS:
+        positions = index.kneighbors(pixels.rows[part], return_distance=False)
+        nearest[part] = pixels.train_y[positions]
+    one_hot = np.eye(pixels.num_classes)
+    return {f"k={k}": partial(_votes, one_hot, nearest, k) for k in NEIGHBOURS}
 
 
-def _votes(hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part) -> np.ndarray:
-    """Return the share of each class among the labels of the k nearest; `nearest` (n, most) has them in order."""
+def _votes(
+    one_hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part
+) -> np.ndarray:
+    """Return the share of each class among the labels of the k nearest; `nearest` `(n, most)` has
+    them in order.
+    """
     columns = nearest[part].T[:k]
-    return np.asarray(sum(hot[column] for column in columns) / len(columns))
+    return np.asarray(sum(one_hot[column] for column in columns) / len(columns))
+
+
+def _flatten(x: np.ndarray, scale: float) -> np.ndarray:
+    """Return images as rows of values from 0 to 1, averaged over blocks where they are large."""
+    height, width = x.shape[1:3]
+    side = min(height, width)
+    block = side // SMALLEST_SIDE if side >= 2 * SMALLEST_SIDE else 1
+    rows, columns = height // block, width // block
+    flat = []
+    for start in range(0, len(x), FLATTENED_AT_ONCE):
+        images = x[start : start + FLATTENED_AT_ONCE, : rows * block, : columns * block]
+        unit = images.astype("float32") / scale
+        blocks = unit.reshape(len(images), rows, block, columns, block, -1)
+        flat.append(blocks.mean(axis=(2, 4)).reshape(len(images), -1))
+    return np.concatenate(flat)

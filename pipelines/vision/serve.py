@@ -1,159 +1,224 @@
 """A trained network for its user: images of any size and type in, labels with probabilities out."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.io import tables
-from pipelines.networks import blocks
-from pipelines.pipeline import ServingModel
-from pipelines.vision import model, readers
+from pipelines.evaluation.classification import DIGITS, probability_columns
+from pipelines.io.paths import is_hidden
+from pipelines.io.tables import TABLE_SUFFIXES, read_table
+from pipelines.io.text_files import read_lines
+from pipelines.networks.models import class_answers
+from pipelines.pipeline import RawInput, ServingFacts, ServingModel
+from pipelines.vision import predict, readers
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
-BATCH = 256
+BATCH_SIZE = 256
+BYTE_RANGE = 255
+NPZ_NAMES = ("x", "x_test", "x_train")
 
 
-def served(network: keras.Model, splits: "VisionSplits", path_column: str = "") -> ServingModel:
+@dataclass(frozen=True, kw_only=True)
+class VisionFacts(ServingFacts):
+    """What answering about images needs to know."""
+
+    classes: list[str]
+    height: int
+    width: int
+    channels: int
+    scale: float  # the largest value that a pixel can have
+    path_column: str
+
+
+def serving_model(
+    network: keras.Model, splits: "VisionSplits", path_column: str = ""
+) -> ServingModel:
     """Return the network behind resizing and in front of labels.
 
-    Its input is `(batch, any height, any width, channels)` in the training images' units; it answers with a dict of
-    `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities` `(batch, classes)`.
+    Its input is `(batch, any height, any width, channels)` in the training images' units; it
+    answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities`
+    `(batch, classes)`.
     """
     height, width, channels = splits.shape
     image = keras.Input((None, None, channels), name="image")
     x = keras.layers.Resizing(height, width, name="resize")(image)
-    # Says in the file what the largest pixel value is; whoever takes this network as a backbone reads it there.
-    x = keras.layers.Rescaling(splits.scale, name="scale")(keras.layers.Rescaling(1 / splits.scale, name="unit")(x))
+    # Says in the file what the largest pixel value is; a network that takes this one as a backbone
+    # reads it there.
+    x = keras.layers.Rescaling(1 / splits.scale, name="unit")(x)
+    x = keras.layers.Rescaling(splits.scale, name="scale")(x)
+    answers = class_answers(predict.probabilities(network, x), splits.classes)
     return ServingModel(
-        model=keras.Model(image, blocks.labelled(model.probabilities(network, x), splits.classes), name="served"),
-        facts={
-            "domain": "vision",
-            "classes": list(splits.classes),
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "scale": splits.scale,
-            "path_column": path_column,
-        },
+        model=keras.Model(image, answers, name="served"),
+        facts=VisionFacts(
+            domain="vision",
+            classes=list(splits.classes),
+            height=height,
+            width=width,
+            channels=channels,
+            scale=splits.scale,
+            path_column=path_column,
+        ),
     )
 
 
-def predict_raw(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:
+    """Return the network inside.
+
+    Raises:
+        DataError: the data has other classes, another size or other units.
+    """
+    facts: VisionFacts = serving.facts
+    model_size = [facts.height, facts.width, facts.channels]
+    _require_same(splits.dataset, "classes", facts.classes, list(splits.classes))
+    _require_same(splits.dataset, "image size", model_size, list(splits.shape))
+    _require_same(splits.dataset, "largest pixel value", facts.scale, splits.scale)
+    return serving.model.get_layer("network")
+
+
+def _require_same(dataset: str, what: str, of_model: Any, of_data: Any) -> None:
+    if of_model != of_data:
+        raise DataError(
+            f"{dataset}: the model was trained with {what} {of_model}. This data has {of_data}"
+        )
+
+
+def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
     """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
 
-    `source` is an image file, a folder of them, a .txt file of paths, another table with a column of paths, an NPZ file with
-    `x`, an array of one image or many, or a table whose first column holds paths. Floats from 0 to 1 are taken for bytes
-    divided by 255 where the model knows bytes.
+    `source` is an image file, a folder of them, a .txt file of paths, another table with a column
+    of paths, an NPZ file with `x`, an array of one image or many, or a table whose first column
+    holds paths. Floats from 0 to 1 are taken for bytes divided by 255 where the model was trained
+    on bytes.
     """
-    names, batches = _images(served, source)
-    table = pd.concat([_answers(served, pixels) for pixels in batches], ignore_index=True)
-    table.insert(0, "image", names)
-    return table
+    names, batches = _images(serving.facts, source)
+    answers = pd.concat([_answers(serving, pixels) for pixels in batches], ignore_index=True)
+    answers.insert(0, "image", names)
+    return answers
 
 
-def _answers(served: ServingModel, pixels: np.ndarray) -> pd.DataFrame:
-    output = served.model(pixels.astype("float32"), training=False)
-    chances = np.asarray(output["probabilities"])
+def _answers(serving: ServingModel, pixels: np.ndarray) -> pd.DataFrame:
+    output = serving.model(pixels.astype("float32"), training=False)
+    probabilities = np.asarray(output["probabilities"])
     labels = [label.decode() for label in np.asarray(output["label"]).tolist()]
-    table = pd.DataFrame({"label": labels, "probability": chances.max(axis=1).round(5)})
-    return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in served.facts["classes"]]))
+    confidence = probabilities.max(axis=1).round(DIGITS)
+    frame = pd.DataFrame({"label": labels, "probability": confidence})
+    return frame.join(probability_columns(probabilities, serving.facts.classes))
 
 
-def _images(served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray") -> tuple[list[str], Iterator[np.ndarray]]:
-    """Return the images' names and their pixels in batches; files are decoded to the model's own size, a batch at a time."""
+def _images(facts: VisionFacts, source: RawInput) -> tuple[list[str], Iterator[np.ndarray]]:
+    """Return the images' names and their pixels in batches."""
+    if isinstance(source, np.ndarray):
+        x = _as_images(facts, source)
+        return [str(number) for number in range(len(x))], _array_batches(x)
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
-    elif isinstance(source, np.ndarray):
-        x = _array(served, source)
-        return [str(number) for number in range(len(x))], (x[at : at + BATCH] for at in range(0, len(x), BATCH))
+    elif Path(source).suffix == ".npz":
+        return _images(facts, _from_npz(Path(source)))
     else:
-        path = Path(source)
-        if path.suffix == ".npz":
-            return _images(served, _from_npz(path))
-        paths = _files(path, served.facts.get("path_column", ""))
-    size = (served.facts["height"], served.facts["width"])
-    batches = (paths[at : at + BATCH] for at in range(0, len(paths), BATCH))
-    return [str(path) for path in paths], (np.stack([_decoded(served, path, size) for path in batch]) for batch in batches)
+        paths = _image_paths(Path(source), facts.path_column)
+    return [str(path) for path in paths], _decoded_batches(facts, paths)
 
 
-def _files(path: Path, own: str) -> list[Path]:
-    if path.is_file():
-        return _listed(path, own) if path.suffix.lower() in tables.TABLES else [path]
-    if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder. Expected an image, a folder of images, a table of paths, or an NPZ file with x")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES and not tables.hidden(file, path))
-    if not files:
-        raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
-    return files
+def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(x), BATCH_SIZE):
+        yield x[start : start + BATCH_SIZE]
 
 
-def _listed(path: Path, own: str) -> list[Path]:
-    if path.suffix.lower() == ".txt":
-        lines = [line.strip() for line in tables.decode(path).splitlines()]
-        return readers.paths_in([line for line in lines if line], path, first=1)
-    table = tables.read_table(path)
-    column = own if own in table else tables.find_column(table, "", readers.PATHS, role="path", flag="", where=str(path))
-    if column is None and len(table.columns) == 1:
-        column = str(table.columns[0])
-    if column is None:
-        known = ", ".join(map(str, table.columns))
-        raise DataError(f"{path}: has no column of paths. Expected one called {', '.join(readers.PATHS[:4])}. Its columns: {known}")
-    return readers.paths_in(table[column], path)
+def _decoded_batches(facts: VisionFacts, paths: list[Path]) -> Iterator[np.ndarray]:
+    """Yield files decoded to the model's own size, a batch at a time."""
+    for start in range(0, len(paths), BATCH_SIZE):
+        yield np.stack([_decoded(facts, path) for path in paths[start : start + BATCH_SIZE]])
 
 
-def _decoded(served: ServingModel, path: Path, size: tuple[int, int]) -> np.ndarray:
-    image = readers.decode(path, size, 1 if served.facts["channels"] == 1 else 3)
+def _decoded(facts: VisionFacts, path: Path) -> np.ndarray:
+    channels = 1 if facts.channels == 1 else 3
+    image = readers.decode(path, (facts.height, facts.width), channels)
     if image is None:
-        raise DataError(f"{path}: is no image that can be read ({' '.join(readers.SUFFIXES)}), or it is truncated")
-    return np.asarray(image.astype("float32") * (served.facts["scale"] / 255))
+        known = " ".join(readers.SUFFIXES)
+        raise DataError(f"{path}: is not an image that can be read ({known}), or it is truncated")
+    return np.asarray(image.astype("float32") * (facts.scale / BYTE_RANGE))
+
+
+def _image_paths(path: Path, path_column: str) -> list[Path]:
+    if path.is_file():
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return _listed_paths(path, path_column)
+        return [path]
+    if not path.is_dir():
+        raise DataError(
+            f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
+            "paths, or an NPZ file with x"
+        )
+    files = [file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES]
+    visible = sorted(file for file in files if not is_hidden(file, path))
+    if not visible:
+        raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
+    return visible
+
+
+def _listed_paths(path: Path, path_column: str) -> list[Path]:
+    if path.suffix.lower() == ".txt":
+        lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1)]
+        named = [(number, line) for number, line in lines if line]
+        return readers.existing_paths(
+            [line for _, line in named], [number for number, _ in named], path
+        )
+    table = read_table(path)
+    if path_column in table.columns:
+        column: str | None = path_column
+    else:
+        column = table.find_column("", readers.PATH_COLUMNS, role="path", flag="")
+    if column is None and len(table.columns) == 1:
+        column = table.columns[0]
+    if column is None:
+        expected = ", ".join(readers.PATH_COLUMNS[:4])
+        raise DataError(
+            f"{path}: has no column of paths. Expected one called {expected}. "
+            f"Its columns: {', '.join(table.columns)}"
+        )
+    return readers.existing_paths(table.frame[column], table.lines, path)
 
 
 def _from_npz(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            name = next((name for name in ("x", "x_test", "x_train") if name in archive.files), None)
-            if name is None:
+            names = [name for name in NPZ_NAMES if name in archive.files]
+            if not names:
                 raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
-            return np.asarray(archive[name])
+            return np.asarray(archive[names[0]])
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def _array(served: ServingModel, x: np.ndarray) -> np.ndarray:
-    """Return `(n, height, width, channels)` in the model's units for one image or many, of any numeric type."""
-    channels, scale = served.facts["channels"], served.facts["scale"]
+def _as_images(facts: VisionFacts, x: np.ndarray) -> np.ndarray:
+    """Return `(n, height, width, channels)` in the model's units for one image or many, of any
+    numeric type.
+    """
+    channels = facts.channels
     if x.dtype.kind not in "biuf":
         raise DataError(f"An image is an array of numbers. Received: dtype {x.dtype}")
-    if x.ndim == 2 or (x.ndim == 3 and x.shape[-1] == channels and channels > 1):
+    is_one_colour_image = x.ndim == 3 and x.shape[-1] == channels and channels > 1
+    if x.ndim == 2 or is_one_colour_image:
         x = x[None]
     if x.ndim == 3 and channels == 1:
         x = x[..., None]
     if x.ndim != 4 or x.shape[-1] != channels:
-        raise DataError(f"Expected images of shape (n, height, width, {channels}). Received: {x.shape}")
-    if x.dtype.kind == "f" and scale == 255 and x.size and float(x.max()) <= 1:
-        return np.asarray(x * 255)
-    if x.dtype == np.uint16 and scale == 255:
-        return np.asarray(x / 257)
+        raise DataError(
+            f"Expected images of shape (n, height, width, {channels}). Received: {x.shape}"
+        )
+    if facts.scale == BYTE_RANGE:
+        if x.dtype.kind == "f" and x.size and float(x.max()) <= 1:
+            return np.asarray(x * BYTE_RANGE)
+        if x.dtype == np.uint16:
+            return np.asarray(x / 257)  # 65535 becomes 255
     return x
-
-
-def restore_network(served: ServingModel, splits: "VisionSplits") -> keras.Model:
-    """Return the network inside; refuse data of other classes, sizes or units."""
-    facts = served.facts
-    for what, its, here in (
-        ("classes", facts["classes"], list(splits.classes)),
-        ("image size", [facts["height"], facts["width"], facts["channels"]], list(splits.shape)),
-        ("largest pixel value", facts["scale"], splits.scale),
-    ):
-        if its != here:
-            raise DataError(f"{splits.dataset}: the model knows {what} {its}. This data has {here}")
-    return served.model.get_layer("network")

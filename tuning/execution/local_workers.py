@@ -1,9 +1,11 @@
-"""Trials in processes of their own: a trial that dies, runs out of memory or hangs takes nothing else with it.
+"""Trials in processes of their own: a trial that dies, runs out of memory or hangs takes nothing
+else with it.
 
-Processes are spawned, never forked (a child forked after TensorFlow was used hangs), and replaced after some trials
-because each leaves a few megabytes behind. The data is written once and mapped into each. After each epoch a worker
-waits for the parent's word, so that a trial is stopped where it was decided. Nothing heavy is imported here: the
-parent need not know TensorFlow, and a worker sets its threads before it does.
+Processes are spawned, never forked (a child forked after TensorFlow was used hangs), and replaced
+after some trials because each leaves a few megabytes behind. The data is written once and mapped
+into each. After each epoch a worker waits for the parent's word, so that a trial is stopped where
+it was decided. Nothing heavy is imported here: the parent need not know TensorFlow, and a worker
+sets its threads before it does.
 """
 
 import contextlib
@@ -30,15 +32,20 @@ from tuning.execution.trial import Outcome, Task, Work
 
 PER_WORKER = 1.5 * 2**30  # bytes: TensorFlow, a small network and its batches
 ENDING = 5.0  # seconds
-PREFIX, HELD = "appline-", "held.lock"  # of a folder with a sweep's data, and of the file in it that is locked while the sweep lives
+PREFIX, HELD = (
+    "appline-",
+    "held.lock",
+)  # of a folder with a sweep's data, and of the file in it that is locked while the sweep lives
 LONGEST_WAIT = 3600.0
 
-# What a worker says. A trial's time begins with the first: a new process needs seconds to import TensorFlow.
+# What a worker says. A trial's time begins with the first: a new process needs seconds to import
+# TensorFlow.
 Said = Literal["begun", "epoch", "outcome"]
 
 
 def count_workers(asked: str) -> int:
-    """Return the processes that `--workers` asks for; `auto` is as many as there are cores and free memory for.
+    """Return the processes that `--workers` asks for; `auto` is as many as there are cores and free
+    memory for.
 
     Raises:
         UsageError: neither a whole number from 0 nor `auto`.
@@ -54,7 +61,9 @@ def count_workers(asked: str) -> int:
             ),
         )
     if not asked.isdecimal():
-        raise UsageError(f"--workers {asked}: expected a number of processes, 0 for none beside this one, or auto")
+        raise UsageError(
+            f"--workers {asked}: expected a number of processes, 0 for none beside this one, or auto"
+        )
     return int(asked)
 
 
@@ -64,10 +73,15 @@ def cores() -> int:
 
 
 def _remove_leftovers() -> None:
-    """Remove the data of sweeps that were killed together with all their workers: nobody else was left to do it."""
+    """Remove the data of sweeps that were killed together with all their workers: nobody else was
+    left to do it.
+    """
     for held in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{HELD}"):
         # Whoever holds the lock lives, whatever a clock or another container's process numbers say.
-        with contextlib.suppress(OSError), FileLock(held, timeout=0):  # a Timeout is an OSError, too
+        with (
+            contextlib.suppress(OSError),
+            FileLock(held, timeout=0),
+        ):  # a Timeout is an OSError, too
             shutil.rmtree(held.parent)
 
 
@@ -109,7 +123,7 @@ class LocalWorkers:
         """How many trials can run at a time."""
         return self.count
 
-    def run(self, work: Work, brain: TrialScheduler) -> None:
+    def run(self, work: Work, scheduler: TrialScheduler) -> None:
         import joblib
 
         self._runs += 1
@@ -117,11 +131,13 @@ class LocalWorkers:
         try:
             joblib.dump(work, self._work)
         except Exception as error:
-            raise UsageError(f"The pipeline cannot be sent to worker processes ({error}). Use --workers 0") from error
+            raise UsageError(
+                f"The pipeline cannot be sent to worker processes ({error}). Use --workers 0"
+            ) from error
         for worker in self._workers:
             self._send_work(worker)
         while True:
-            self._hand_out(brain)
+            self._hand_out(scheduler)
             busy = [worker for worker in self._workers if worker.task]
             if not busy:
                 return
@@ -130,9 +146,12 @@ class LocalWorkers:
                 by_handle[worker.pipe] = by_handle[worker.process.sentinel] = worker
             until = min(self._patience.until(worker.began, worker.since) for worker in busy)
             timeout = max(0.0, until - time.monotonic()) + 0.01
-            for worker in {by_handle[handle] for handle in wait(list(by_handle), timeout=min(timeout, LONGEST_WAIT))}:
-                self._hear(worker, brain)
-            self._end_hanging(brain)
+            for worker in {
+                by_handle[handle]
+                for handle in wait(list(by_handle), timeout=min(timeout, LONGEST_WAIT))
+            }:
+                self._hear(worker, scheduler)
+            self._end_hanging(scheduler)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -143,13 +162,13 @@ class LocalWorkers:
         self._held.release()
         self._folder.cleanup()
 
-    # ------------------------------------------------------------------------------------------------- tasks out
+    # ------------------------------------------------------------------------------------ tasks out
 
-    def _hand_out(self, brain: TrialScheduler) -> None:
+    def _hand_out(self, scheduler: TrialScheduler) -> None:
         for place, worker in enumerate(self._workers):
             if worker.task:
                 continue
-            task = brain.next_task()
+            task = scheduler.next_task()
             if task is None:
                 return
             if worker.trials >= self.recycled or not worker.process.is_alive():
@@ -168,7 +187,12 @@ class LocalWorkers:
         ours, its = context.Pipe()
         threads = max(1, cores() // max(1, self.count))
         home = (os.getpid(), self._folder.name)
-        process = context.Process(target=_serve, args=(its, threads, self.deterministic, home), name="appline-worker", daemon=True)
+        process = context.Process(
+            target=_serve,
+            args=(its, threads, self.deterministic, home),
+            name="appline-worker",
+            daemon=True,
+        )
         process.start()
         its.close()
         return _Worker(process=process, pipe=ours)
@@ -177,25 +201,31 @@ class LocalWorkers:
         with contextlib.suppress(OSError):
             worker.pipe.send(self._work)
 
-    # ------------------------------------------------------------------------------------------------ news back
+    # ------------------------------------------------------------------------------------ news back
 
-    def _hear(self, worker: _Worker, brain: TrialScheduler) -> None:
+    def _hear(self, worker: _Worker, scheduler: TrialScheduler) -> None:
         task = worker.task
         assert task
         said: tuple[Said, Any] | None = None
         with contextlib.suppress(EOFError, OSError):
             said = worker.pipe.recv() if worker.pipe.poll() else None
         if said:
-            self._heed(worker, task, *said, brain)
+            self._heed(worker, task, *said, scheduler)
             return
         worker.process.join(ENDING)
         code = worker.process.exitcode
-        by = f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
+        by = (
+            f"signal {-code} ({signal.Signals(-code).name})"
+            if code is not None and code < 0
+            else f"exit code {code}"
+        )
         memory = code == -signal.SIGKILL and _oom_kills() > worker.oom_kills
         why = f"its process ended with {by}" + (": the machine ran out of memory" if memory else "")
-        self._lost(worker, Outcome(reason=why, died=True, out_of_memory=memory), brain)
+        self._lost(worker, Outcome(reason=why, died=True, out_of_memory=memory), scheduler)
 
-    def _heed(self, worker: _Worker, task: Task, kind: Said, news: Any, brain: TrialScheduler) -> None:
+    def _heed(
+        self, worker: _Worker, task: Task, kind: Said, news: Any, scheduler: TrialScheduler
+    ) -> None:
         now = time.monotonic()
         match kind:
             case "begun":
@@ -204,29 +234,29 @@ class LocalWorkers:
                 epoch, values = news
                 self._patience.epoch(now - worker.since)
                 worker.since = now
-                answer = brain.reported(task, epoch, values)
+                answer = scheduler.reported(task, epoch, values)
                 with contextlib.suppress(OSError):
                     worker.pipe.send(answer)
             case "outcome":
                 worker.task = None
-                brain.ended(task, news)
+                scheduler.ended(task, news)
 
-    def _lost(self, worker: _Worker, outcome: Outcome, brain: TrialScheduler) -> None:
+    def _lost(self, worker: _Worker, outcome: Outcome, scheduler: TrialScheduler) -> None:
         task, worker.task = worker.task, None
         assert task
         self._end(worker)
         self._workers[self._workers.index(worker)] = replacement = self._start()
         self._send_work(replacement)
-        brain.ended(task, replace(outcome, start_time=worker.start_time, end_time=time.time()))
+        scheduler.ended(task, replace(outcome, start_time=worker.start_time, end_time=time.time()))
 
-    def _end_hanging(self, brain: TrialScheduler) -> None:
+    def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()
         for worker in [worker for worker in self._workers if worker.task]:
             if worker.pipe.poll():  # it waits to be heard: this process was busy
                 continue
             if reason := self._patience.over(worker.began, worker.since, now):
                 worker.process.kill()
-                self._lost(worker, Outcome(reason=reason), brain)
+                self._lost(worker, Outcome(reason=reason), scheduler)
 
     def _end(self, worker: _Worker) -> None:
         worker.process.join(ENDING)
@@ -238,7 +268,9 @@ class LocalWorkers:
 
 
 def _oom_kills() -> int:
-    """Return how many processes the kernel has killed for memory, on this machine and in this container; 0 where it does not tell."""
+    """Return how many processes the kernel has killed for memory, on this machine and in this
+    container; 0 where it does not tell.
+    """
     count = 0
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         with contextlib.suppress(OSError, ValueError):
@@ -251,9 +283,12 @@ def _oom_kills() -> int:
 def _serve(pipe: Connection, threads: int, deterministic: bool, home: tuple[int, str]) -> None:
     """Run trials for a parent until its end of the pipe is closed: a worker's whole life.
 
-    `home` is the parent and its folder with the data, which goes with the parent, also where that was killed.
+    `home` is the parent and its folder with the data, which goes with the parent, also where that
+    was killed.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent decides
     import gc
 
     import joblib
@@ -264,7 +299,8 @@ def _serve(pipe: Connection, threads: int, deterministic: bool, home: tuple[int,
     runtime.use_threads(threads)
     runtime.import_tensorflow(deterministic=deterministic)  # while the parent still prepares
     gc.collect()
-    gc.freeze()  # what was imported stays: collecting it again after each trial would cost half a second
+    # What was imported stays: collecting it again after each trial would cost half a second
+    gc.freeze()
 
     def report(epoch: int, values: Mapping[str, float]) -> str:
         pipe.send(("epoch", (epoch, dict(values))))

@@ -1,7 +1,9 @@
-"""Trials on the machines of a Ray cluster: the search's brain stays here, Ray carries tasks out and news back.
+"""Trials on the machines of a Ray cluster: the search's scheduler stays here, Ray carries tasks out
+and news back.
 
-Each trial runs in an actor that keeps its TensorFlow for the next one. The data travels once, into Ray's object store;
-runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as any other.
+Each trial runs in an actor that keeps its TensorFlow for the next one. The data travels once, into
+Ray's object store; runs are recorded by this process alone. Ray's own search and restore are not
+used: the sweep is resumed as any other.
 """
 
 import contextlib
@@ -21,8 +23,11 @@ from tuning.execution.trial import Outcome, Task, Work
 
 LOOK = 0.02  # seconds between looks at what has come back
 ANSWER = 10.0  # seconds for the cluster's address to answer
-STARTS = 5  # times that a trial is handed out before its actor is there: Ray may place it on a machine that has just died
-BEGUN = 0  # the epoch in whose place an actor says that a trial begins: its start and the data's way are over
+# Times that a trial is handed out before its actor is there: Ray may place it on a machine that has
+# just died
+STARTS = 5
+# The epoch in whose place an actor says that a trial begins: its start and the data's way are over
+BEGUN = 0
 
 
 @dataclass(eq=False)
@@ -45,7 +50,9 @@ class _Slot:
 
 @dataclass
 class RayCluster:
-    """An executor with a slot for each CPU of the Ray cluster at `address`, also of those that join later."""
+    """An executor with a slot for each CPU of the Ray cluster at `address`, also of those that join
+    later.
+    """
 
     address: str
     trial_seconds: float = math.inf
@@ -58,12 +65,21 @@ class RayCluster:
         try:
             import ray
         except ImportError as error:
-            raise UsageError('--cluster needs Ray: pip install ".[cluster]" in a checkout of appline') from error
+            raise UsageError(
+                '--cluster needs Ray: pip install ".[cluster]" in a checkout of appline'
+            ) from error
         try:
             _reach(self.address)
-            ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+            ray.init(
+                address=self.address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                ignore_reinit_error=True,
+            )
         except (OSError, RuntimeError, ValueError) as error:
-            raise ApplineError(f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head") from error
+            raise ApplineError(
+                f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head"
+            ) from error
         self._ray = ray
         self._patience = HangDetector(self.trial_seconds)
 
@@ -72,30 +88,33 @@ class RayCluster:
         """How many trials the cluster can run at a time."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def run(self, work: Work, brain: TrialScheduler) -> None:
+    def run(self, work: Work, scheduler: TrialScheduler) -> None:
         from ray.exceptions import RayError
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._starts.clear()
-        # As bytes: an actor can read them only when it knows where this process finds its modules. In a list: else Ray would
-        # bring them anew for every trial.
+        # As bytes: an actor can read them only when it knows where this process finds its modules.
+        # In a list: else Ray would bring them anew for every trial.
         data = [self._ray.put(pickle.dumps(work))]
-        # Here, where it lives as long as the brain does: on another machine it could be lost with that.
-        here = NodeAffinitySchedulingStrategy(node_id=self._ray.get_runtime_context().get_node_id(), soft=False)
+        # Here, where it lives as long as the scheduler does: on another machine it could be lost
+        # with that.
+        here = NodeAffinitySchedulingStrategy(
+            node_id=self._ray.get_runtime_context().get_node_id(), soft=False
+        )
         news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         try:
             while True:
-                self._hand_out(brain, data, news)
+                self._hand_out(scheduler, data, news)
                 busy = [slot for slot in self._slots if slot.task]
                 if not busy:
                     return
                 done, _ = self._ray.wait([slot.future for slot in busy], timeout=LOOK)
-                self._hear_epochs(news, brain)
+                self._hear_epochs(news, scheduler)
                 for slot in busy:
                     if slot.future in done:
-                        self._hear_end(slot, brain)
-                self._end_hanging(brain)
+                        self._hear_end(slot, scheduler)
+                self._end_hanging(scheduler)
         except RayError as error:
             raise ExternalFailure(
                 f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}"
@@ -110,12 +129,14 @@ class RayCluster:
         self._slots.clear()
         self._ray.shutdown()
 
-    def _hand_out(self, brain: TrialScheduler, data: Any, news: Any) -> None:
+    def _hand_out(self, scheduler: TrialScheduler, data: Any, news: Any) -> None:
         free = [slot for slot in self._slots if not slot.task]
-        while free and len(self._slots) > self.slots:  # a machine was lost: an idle actor must not hold the CPU that another waits for
+        while (
+            free and len(self._slots) > self.slots
+        ):  # a machine was lost: an idle actor must not hold the CPU that another waits for
             self._drop(free.pop())
         while free or len(self._slots) < self.slots:
-            task = self._not_begun.pop() if self._not_begun else brain.next_task()
+            task = self._not_begun.pop() if self._not_begun else scheduler.next_task()
             if task is None:
                 if any(slot.waits for slot in self._slots):  # for a CPU that an idle actor may hold
                     for slot in free:
@@ -136,10 +157,12 @@ class RayCluster:
         self._slots.append(slot)
         return slot
 
-    def _hear_epochs(self, news: Any, brain: TrialScheduler) -> None:
+    def _hear_epochs(self, news: Any, scheduler: TrialScheduler) -> None:
         while not news.empty():
             number, epoch, values = news.get()
-            slot = next((slot for slot in self._slots if slot.task and slot.task.number == number), None)
+            slot = next(
+                (slot for slot in self._slots if slot.task and slot.task.number == number), None
+            )
             if slot is None or slot.task is None:
                 continue  # of a trial that was given up
             now = time.monotonic()
@@ -148,9 +171,9 @@ class RayCluster:
                 continue
             self._patience.epoch(now - slot.since)
             slot.since = now
-            slot.actor.answer.remote(brain.reported(slot.task, epoch, values))
+            slot.actor.answer.remote(scheduler.reported(slot.task, epoch, values))
 
-    def _hear_end(self, slot: _Slot, brain: TrialScheduler) -> None:
+    def _hear_end(self, slot: _Slot, scheduler: TrialScheduler) -> None:
         from ray.exceptions import OutOfMemoryError, RayError
 
         never_begun = slot.waits
@@ -170,18 +193,25 @@ class RayCluster:
                 start_time=slot.start_time,
                 end_time=time.time(),
             )
-        brain.ended(task, outcome)
+        scheduler.ended(task, outcome)
 
-    def _end_hanging(self, brain: TrialScheduler) -> None:
+    def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()
         for slot in [slot for slot in self._slots if slot.task and not slot.waits]:
-            if self._ray.wait([slot.future], timeout=0)[0]:  # it waits to be heard: this process was busy
+            if self._ray.wait([slot.future], timeout=0)[
+                0
+            ]:  # it waits to be heard: this process was busy
                 continue
             if reason := self._patience.over(slot.began, slot.since, now):
                 task, slot.task = slot.task, None
                 assert task
                 self._drop(slot)
-                brain.ended(task, replace(Outcome(reason=reason), start_time=slot.start_time, end_time=time.time()))
+                scheduler.ended(
+                    task,
+                    replace(
+                        Outcome(reason=reason), start_time=slot.start_time, end_time=time.time()
+                    ),
+                )
 
     def _drop(self, slot: _Slot) -> None:
         self._ray.kill(slot.actor)
@@ -193,14 +223,18 @@ def _last_line(error: Exception) -> str:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the like are Ray's to find."""
+    """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the
+    like are Ray's to find.
+    """
     url = urlsplit(address if "://" in address else f"//{address}")
     if url.hostname and url.port:
         socket.create_connection((url.hostname, url.port), timeout=ANSWER).close()
 
 
 class _Actor:
-    """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another thread."""
+    """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another
+    thread.
+    """
 
     def __init__(self, paths: list[str], deterministic: bool) -> None:
         import queue

@@ -1,4 +1,6 @@
-"""One trial as a pure function: what it is given decides what it answers, in this process, in another, on another machine."""
+"""One trial as a pure function: what it is given decides what it answers, in this process, in
+another, on another machine.
+"""
 
 import dataclasses
 import time
@@ -6,30 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipelines.pipeline import Objective, Pipeline, Splits
+from pipelines.config.options import Objective
+from pipelines.pipeline import AnyPipeline
+from pipelines.splits import Splits
+from tuning.training.costs import LATENCY, latency_ms, megabytes
 
 if TYPE_CHECKING:
-    from tuning.training.fit import Fitted
-
-# What a trial is measured by beside its scores; each can be an objective (less is better) or be limited.
-COSTS: Mapping[str, str] = {
-    "cost/params": "weights",
-    "cost/mb": "megabytes of weights",
-    "cost/train_s": "seconds of the fit",
-    "cost/train_cpu_s": "CPU seconds of the fit",
-    "cost/latency_ms_p50": "milliseconds of one example through the network",
-}
-LATENCY = "cost/latency_ms_p50"
+    from tuning.training.fit import FitResult
 
 # What a trial tells after each epoch; a text that comes back is the reason to stop there.
-Report: TypeAlias = Callable[[int, Mapping[str, float]], str]
+EpochReport: TypeAlias = Callable[[int, Mapping[str, float]], str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What all trials of a sweep share. It is sent to each worker once."""
 
-    pipeline: Pipeline[Any, Any]
+    pipeline: AnyPipeline
     splits: Splits
     objective: Objective
     latency: bool = False  # whether the time of one answer is measured too
@@ -37,7 +32,9 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One trial to run: a spec with the epochs and the batch size that it is to have, and the seed of everything random."""
+    """One trial to run: a spec with the epochs and the batch size that it is to have, and the seed
+    of everything random.
+    """
 
     number: int
     spec: Any
@@ -48,7 +45,9 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a trial: its best score with curves and costs, or the reason why it has none."""
+    """What became of a trial: its best score with curves and costs, or the reason why it has
+    none.
+    """
 
     score: float | None = None
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -66,7 +65,7 @@ class Outcome:
         return len(self.history.get("loss", ()))
 
 
-def run_trial(work: Work, task: Task, report: Report | None = None) -> Outcome:
+def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outcome:
     """Fit the network of `task` and return how good it became.
 
     A failing trial is an answer too, with its reason: one bad point must not end a night's sweep.
@@ -74,16 +73,22 @@ def run_trial(work: Work, task: Task, report: Report | None = None) -> Outcome:
     Raises:
         KeyboardInterrupt: the trial was interrupted and has no outcome.
     """
-    from tuning.training.fit import Watch, fit
+    from tuning.training.fit import fit
+    from tuning.training.monitor import Watch
 
     start = time.time()
-    watch = Watch(objective=work.objective, deadline=time.monotonic() + task.seconds, on_epoch=report)
+    watch = Watch(
+        objective=work.objective, deadline=time.monotonic() + task.seconds, on_epoch=report
+    )
     try:
         fitted = fit(work.pipeline, task.spec, work.splits, seed=task.seed, watch=watch)
         costs = {} if fitted.interrupted else _costs(work, task, fitted)
     except Exception as error:
         return Outcome(
-            reason=f"{type(error).__name__}: {error}", out_of_memory=_is_out_of_memory(error), start_time=start, end_time=time.time()
+            reason=f"{type(error).__name__}: {error}",
+            out_of_memory=_is_out_of_memory(error),
+            start_time=start,
+            end_time=time.time(),
         )
     if fitted.interrupted:
         raise KeyboardInterrupt
@@ -99,25 +104,31 @@ def run_trial(work: Work, task: Task, report: Report | None = None) -> Outcome:
 
 
 def smaller(task: Task) -> Task | None:
-    """Return the task with half its batch, to be tried once when memory ran out; None when there is no half."""
+    """Return the task with half its batch, to be tried once when memory ran out; None when there is
+    no half.
+    """
     size = task.spec.train.batch_size
     if size < 2 or task.attempt > 1:
         return None
-    spec = dataclasses.replace(task.spec, train=dataclasses.replace(task.spec.train, batch_size=size // 2))
+    spec = dataclasses.replace(
+        task.spec, train=dataclasses.replace(task.spec.train, batch_size=size // 2)
+    )
     return dataclasses.replace(task, spec=spec, attempt=task.attempt + 1)
 
 
-def _costs(work: Work, task: Task, fitted: "Fitted") -> dict[str, float]:
-    from tuning.training.train import latency
-
+def _costs(work: Work, task: Task, fitted: "FitResult") -> dict[str, float]:
     params = fitted.model.count_params()
     costs = {
         "cost/params": params,
-        "cost/mb": params * 4 / 2**20,
+        "cost/mb": megabytes(params),
         "cost/train_s": fitted.seconds,
         "cost/train_cpu_s": fitted.cpu_seconds,
     }
-    return costs | ({LATENCY: latency(work.pipeline, task.spec, work.splits, fitted.model)} if work.latency else {})
+    return costs | (
+        {LATENCY: latency_ms(work.pipeline, task.spec, work.splits, fitted.model)}
+        if work.latency
+        else {}
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,7 +1,8 @@
-"""A search behind ask and tell: points that can be built and were not tried, from any of the oracles.
+"""A search behind ask and tell: points that can be built and were not tried, from any of the
+oracles.
 
-KerasTuner's `Tuner` loop is not used: it swallows exceptions, needs tensorboard, copies callbacks, writes a checkpoint
-at every improvement and trusts stale state.
+KerasTuner's `Tuner` loop is not used: it swallows exceptions, needs tensorboard, copies callbacks,
+writes a checkpoint at every improvement and trusts stale state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,18 +12,20 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 
+from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import UsageError
-from pipelines.pipeline import Objective
 from tuning.search.oracles import Feasible, TrialResult, oracle
 from tuning.search.tuners import SEVERAL, TUNERS, require
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """One trial to run: its number from 1, its values by dotted key, and the epochs it gets (0: the sweep's own).
+    """One trial to run: its number from 1, its values by dotted key, and the epochs it gets (0: the
+    sweep's own).
 
-    `known` is how many trials the searcher had been told of: with it a search is asked the same questions again.
+    `known` is how many trials the searcher had been told of: with it a search is asked the same
+    questions again.
     """
 
     number: int
@@ -34,7 +37,8 @@ class Proposal:
 class Searcher:
     """Asks an oracle for points and tells it how they did.
 
-    The same seed and the same answers in the same order give the same questions: that is what makes a sweep resumable by replay.
+    The same seed and the same answers in the same order give the same questions: that is what makes
+    a sweep resumable by replay.
     """
 
     def __init__(
@@ -48,20 +52,34 @@ class Searcher:
         feasible: Feasible,
         first: Sequence[Mapping[str, Scalar]] = (),
     ) -> None:
-        """`feasible` says by arithmetic whether a point can be built; `epochs` is the most that Hyperband gives a trial.
+        """`feasible` says by arithmetic whether a point can be built; `epochs` is the most that
+        Hyperband gives a trial.
 
         The defaults are tried first, then the points of `first`; by a grid, all in order.
 
         Raises:
-            UsageError: there is no such tuner, it takes one objective only, or there is nothing to search.
+            UsageError: there is no such tuner, it takes one objective only, or there is nothing to
+                search.
         """
         require("--tuner", tuner, TUNERS)
         if len(objectives) > 1 and tuner not in SEVERAL:
-            raise UsageError(f"--tuner {tuner}: takes one objective, not {len(objectives)}. For several: --tuner {' or '.join(SEVERAL)}")
+            raise UsageError(
+                f"--tuner {tuner}: takes one objective, not {len(objectives)}. For several: --tuner {' or '.join(SEVERAL)}"
+            )
         if not space.dimensions:
-            raise UsageError("There is nothing to search: every hyperparameter is fixed. Add --search conv.kernel_size=3,5,7, or use train")
+            raise UsageError(
+                "There is nothing to search: every hyperparameter is fixed. Add --search conv.kernel_size=3,5,7, or use train"
+            )
         self._keys = list(space.dimensions)
-        self._oracle = oracle(space, tuner, objectives, seed=seed, epochs=epochs, feasible=feasible, first=[space.defaults(), *first])
+        self._oracle = oracle(
+            space,
+            tuner,
+            objectives,
+            seed=seed,
+            epochs=epochs,
+            feasible=feasible,
+            first=[space.defaults(), *first],
+        )
         self._objectives = tuple(objectives)
         self._open: dict[int, kt.engine.trial.Trial] = {}
         self._asked = 0
@@ -69,7 +87,9 @@ class Searcher:
         self.exhausted = False
 
     def ask(self) -> Proposal | None:
-        """Return the next point; None when there is none until further trials have ended, or none at all (`exhausted`)."""
+        """Return the next point; None when there is none until further trials have ended, or none
+        at all (`exhausted`).
+        """
         trial = self._oracle.create_trial(f"trial-{self._asked + 1}")
         if trial.status != kt.engine.trial.TrialStatus.RUNNING:
             self.exhausted = trial.status == kt.engine.trial.TrialStatus.STOPPED
@@ -92,7 +112,9 @@ class Searcher:
         trial = self._open.pop(number)
         self._told += 1
         good = scores is not None and bool(np.isfinite(scores).all())
-        self._oracle.record_result(trial.trial_id, TrialResult(tuple(map(float, scores or ())) if good else (), stopped_at))
+        self._oracle.record_result(
+            trial.trial_id, TrialResult(tuple(map(float, scores or ())) if good else (), stopped_at)
+        )
         if scores is None or not good:
             trial.status = kt.engine.trial.TrialStatus.FAILED
         else:

@@ -1,4 +1,6 @@
-"""Which running trials are clearly losing, judged from the epochs that they and the others have reported."""
+"""Which running trials are clearly losing, judged from the epochs that they and the others have
+reported.
+"""
 
 import statistics
 from collections.abc import Mapping
@@ -6,14 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-from pipelines.pipeline import Objective
+from pipelines.config.options import Objective
 from tuning.search.tuners import STOPPERS, require
 
-# One-epoch ranks agree with those of whole trials at Spearman .71, three-epoch ranks at .92 (measured on Fashion-MNIST).
+# One-epoch ranks agree with those of whole trials at Spearman .71, three-epoch ranks at .92
+# (measured on Fashion-MNIST).
 FIRST_LOOK = 2
 REDUCTION = 3
-# Shares of the trials that go on after a look, of 20 that tpe proposed on four data sets (benchmarks/searchers.py): more than
-# the rules' own third and half, because what a searcher proposes later is better.
+# Shares of the trials that go on after a look, of 20 that tpe proposed on four data sets
+# (benchmarks/searchers.py): more than the rules' own third and half, because what a searcher
+# proposes later is better.
 ASHA_KEEPS, MEDIAN_KEEPS = 0.5, 0.8
 STARTUP = 4  # other trials that have come as far, before the median rule judges
 
@@ -22,7 +26,9 @@ class Stopper(Protocol):
     """Hears every epoch of every trial, in any order."""
 
     def reported(self, number: int, epoch: int, score: float) -> str:
-        """Return the reason to stop this trial now, or nothing. A trial's epochs come in order, from 1."""
+        """Return the reason to stop this trial now, or nothing. A trial's epochs come in order,
+        from 1.
+        """
 
     def forget(self, number: int) -> None:
         """Leave out a trial that has no score, or begins again: no other one is judged by it."""
@@ -45,7 +51,8 @@ class Never:
 
 
 class Asha:
-    """Asynchronous successive halving (Li et al. 2020), its stopping form: at epochs 2, 6, 18, ... the best third goes on.
+    """Asynchronous successive halving (Li et al. 2020), its stopping form: at epochs 2, 6, 18, ...
+    the best third goes on.
 
     Trials are compared with those that came so far before them, so nobody waits for anybody.
     """
@@ -85,7 +92,9 @@ def _is_rung(epoch: int) -> bool:
 
 
 class Median:
-    """The median rule (Golovin et al. 2017): worse than the median of the others' means up to the same epoch."""
+    """The median rule (Golovin et al. 2017): worse than the median of the others' means up to the
+    same epoch.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self._sign = 1 if objective.direction == "max" else -1
@@ -94,7 +103,11 @@ class Median:
     def reported(self, number: int, epoch: int, score: float) -> str:
         curve = self._curves.setdefault(number, [])
         curve.append(self._sign * score)
-        others = [statistics.fmean(one[:epoch]) for other, one in self._curves.items() if other != number and len(one) >= epoch]
+        others = [
+            statistics.fmean(one[:epoch])
+            for other, one in self._curves.items()
+            if other != number and len(one) >= epoch
+        ]
         if epoch < FIRST_LOOK or len(others) < STARTUP or max(curve) >= statistics.median(others):
             return ""
         return f"stopped early: its best is worse than the median of {len(others)} trials at epoch {epoch}"
@@ -103,7 +116,11 @@ class Median:
         self._curves.pop(number, None)
 
     def expected_share(self, epochs: int) -> float:
-        return (FIRST_LOOK + (epochs - FIRST_LOOK) * MEDIAN_KEEPS) / epochs if epochs > FIRST_LOOK else 1.0
+        return (
+            (FIRST_LOOK + (epochs - FIRST_LOOK) * MEDIAN_KEEPS) / epochs
+            if epochs > FIRST_LOOK
+            else 1.0
+        )
 
 
 def stopper(name: str, objective: Objective) -> Stopper:

@@ -1,22 +1,26 @@
-"""What a sweep would cost, measured before it is started: how many points there are, what corner models cost, how long all of it takes."""
+"""What a sweep would cost, measured before it is started: how many points there are, what corner
+models cost, how long all of it takes.
+"""
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import ImpossibleSpec
-from pipelines.pipeline import Pipeline, Splits
+from pipelines.pipeline import AnyPipeline
+from pipelines.splits import Splits
 from tuning.execution.interface import Executor
-from tuning.execution.trial import LATENCY, Outcome, Task, Work
+from tuning.execution.trial import Outcome, Task, Work
 from tuning.search import constraints
 from tuning.search.ask_tell import Searcher
 from tuning.search.early_stopping import stopper
 from tuning.search.sweep import Sweep, trial_epochs
+from tuning.training.costs import LATENCY
 from tuning.training.fit import num_epochs
 
 LISTED = 20_000  # points that are gone through one by one; of more, so many are drawn
@@ -26,8 +30,10 @@ LONGEST = 120.0  # seconds after which no further trial is measured
 
 
 @dataclass(frozen=True, kw_only=True)
-class Points:
-    """What is in a space; of an endless or very large one (`drawn`), the counts are of so many points drawn at random."""
+class SpaceCounts:
+    """What is in a space; of an endless or very large one (`drawn`), the counts are of so many
+    points drawn at random.
+    """
 
     total: int | None  # None: endless
     looked_at: int
@@ -40,7 +46,9 @@ class Points:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One network: its size, and the seconds of one epoch and of all that a trial does beside its epochs."""
+    """One network: its size, and the seconds of one epoch and of all that a trial does beside its
+    epochs.
+    """
 
     name: str
     values: Mapping[str, Scalar]
@@ -48,7 +56,7 @@ class Measured:
     macs: int | None
     epoch_s: float
     step_ms: float
-    beside_s: float
+    overhead_s: float
     reason: str = ""
 
 
@@ -56,7 +64,7 @@ class Measured:
 class Estimate:
     """What a sweep would cost."""
 
-    points: Points
+    space: SpaceCounts
     measured: Sequence[Measured]
     trials: int
     epochs: int
@@ -74,13 +82,21 @@ class Estimate:
         """Wall-clock seconds of the whole sweep, from the baselines to the tested winner."""
         return self.start_s + self.baselines_s + min(self.trials_s, self.max_seconds) + self.final_s
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        plain = asdict(self)
+        del plain["space"]["possible"]
+        return {**plain, "seconds": self.seconds}
+
     @property
     def trials_s(self) -> float:
         """Wall-clock seconds of the trials, if no budget of time ends them."""
         return max(self.trials / self.workers, min(1, self.trials)) * self.trial_s
 
 
-def points(pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, most: Mapping[str, float], seed: int) -> Points:
+def count_points(
+    pipeline: AnyPipeline, space: Space[Any], splits: Splits, most: Mapping[str, float], seed: int
+) -> SpaceCounts:
     """Count what is in a space, by arithmetic."""
     total = space.count()
     drawn = total is None or total > LISTED
@@ -104,42 +120,56 @@ def points(pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, most
         if identity not in seen:
             possible.append(values)
         seen.add(identity)
-    return Points(total=total, looked_at=len(some), impossible=impossible, over_limit=over, equal=equal, drawn=drawn, possible=possible)
+    return SpaceCounts(
+        total=total,
+        looked_at=len(some),
+        impossible=impossible,
+        over_limit=over,
+        equal=equal,
+        drawn=drawn,
+        possible=possible,
+    )
 
 
-def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, splits: Splits, executor: Executor) -> Estimate:
+def estimate(
+    pipeline: AnyPipeline, space: Space[Any], sweep: Sweep, splits: Splits, executor: Executor
+) -> Estimate:
     """Fit a few networks for two epochs each where the sweep would, and add up.
 
-    Measured are the defaults, the smallest and the largest network, and the first that the searcher would propose.
+    Measured are the defaults, the smallest and the largest network, and the first that the searcher
+    would propose.
     """
-    found = points(pipeline, space, splits, sweep.limits, pipeline.seed)
+    found = count_points(pipeline, space, splits, sweep.limits, pipeline.options.seed)
     epochs = trial_epochs(space, sweep, splits)
     searcher = Searcher(
         space,
         tuner=sweep.tuner,
         objectives=sweep.objectives,
-        seed=pipeline.seed,
+        seed=pipeline.options.seed,
         epochs=epochs,
         feasible=constraints.feasible(pipeline, space, splits, sweep.limits),
     )
     proposals = [proposal for _ in range(1 + MEASURED) if (proposal := searcher.ask())]
     proposed = [proposal.values for proposal in proposals]
     corners = _corners(pipeline, space, splits, found.possible)
-    brain = _Measuring(space, epochs, [*proposed, *corners.values()])
+    scheduler = _Measuring(space, epochs, [*proposed, *corners.values()])
     begun = time.monotonic()
     sum(1 for _ in pipeline.baselines(splits))
     baselines_s = time.monotonic() - begun
     begun = time.monotonic()
     latency = LATENCY in {one.name for one in sweep.objectives}
-    executor.run(Work(pipeline=pipeline, splits=splits, objective=sweep.objective, latency=latency), brain)
-    start_s = max(0.0, brain.first_word - begun)
+    executor.run(
+        Work(pipeline=pipeline, splits=splits, objective=sweep.objective, latency=latency),
+        scheduler,
+    )
+    start_s = max(0.0, scheduler.first_word - begun)
 
     batch = space.base.train.batch_size
     measured = []
     for name, values, (beside, epoch, reason) in zip(
         ["defaults", *[f"proposal {n}" for n in range(2, len(proposed) + 1)], *corners],
         [*proposed, *corners.values()],
-        brain.timings(),
+        scheduler.timings(),
         strict=False,
     ):
         spec = space.spec(values)
@@ -153,21 +183,31 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
                 macs=cost.macs if cost else None,
                 epoch_s=epoch,
                 step_ms=1000 * epoch / steps,
-                beside_s=beside,
+                overhead_s=beside,
                 reason=reason,
             )
         )
-    good = [(one, proposal.epochs or epochs) for one, proposal in zip(measured, proposals, strict=False) if not one.reason]
+    good = [
+        (one, proposal.epochs or epochs)
+        for one, proposal in zip(measured, proposals, strict=False)
+        if not one.reason
+    ]
     share = stopper(sweep.stopper, sweep.objective).expected_share(epochs)
     full = num_epochs(space.base.train, splits.sizes()["train"])
     count = min(sweep.trials, len(found.possible)) if not found.drawn else sweep.trials
     count = min(count, int(sweep.max_epochs // epochs)) if sweep.max_epochs < math.inf else count
-    trial_s = float(np.mean([one.beside_s + share * its * one.epoch_s for one, its in good])) if good else 0.0
+    trial_s = (
+        float(np.mean([one.overhead_s + share * its * one.epoch_s for one, its in good]))
+        if good
+        else 0.0
+    )
     # Who wins is not known: the mean of those that may.
     passes = full * (2 if space.base.train.refit else 1)
-    final = float(np.mean([one.beside_s + passes * one.epoch_s for one, _ in good])) if good else 0.0
+    final = (
+        float(np.mean([one.overhead_s + passes * one.epoch_s for one, _ in good])) if good else 0.0
+    )
     return Estimate(
-        points=found,
+        space=found,
         measured=measured,
         trials=count,
         epochs=epochs,
@@ -183,26 +223,45 @@ def estimate(pipeline: Pipeline[Any, Any], space: Space[Any], sweep: Sweep, spli
 
 
 def _corners(
-    pipeline: Pipeline[Any, Any], space: Space[Any], splits: Splits, possible: Sequence[Mapping[str, Scalar]]
+    pipeline: AnyPipeline,
+    space: Space[Any],
+    splits: Splits,
+    possible: Sequence[Mapping[str, Scalar]],
 ) -> dict[str, Mapping[str, Scalar]]:
-    """Return the smallest and the largest network, by arithmetic; none where a domain has no arithmetic of costs."""
-    costs = [(cost.params, at) for at, values in enumerate(possible) if (cost := pipeline.cost(space.spec(values), splits))]
-    return {"smallest": possible[min(costs)[1]], "largest": possible[max(costs)[1]]} if costs else {}
+    """Return the smallest and the largest network, by arithmetic; none where a domain has no
+    arithmetic of costs.
+    """
+    costs = [
+        (cost.params, at)
+        for at, values in enumerate(possible)
+        if (cost := pipeline.cost(space.spec(values), splits))
+    ]
+    return (
+        {"smallest": possible[min(costs)[1]], "largest": possible[max(costs)[1]]} if costs else {}
+    )
 
 
 class _Measuring:
-    """A brain that stops every trial after two epochs and keeps the times."""
+    """A scheduler that stops every trial after two epochs and keeps the times."""
 
-    def __init__(self, space: Space[Any], epochs: int, values: Sequence[Mapping[str, Scalar]]) -> None:
+    def __init__(
+        self, space: Space[Any], epochs: int, values: Sequence[Mapping[str, Scalar]]
+    ) -> None:
         self.first_word = 0.0
         self._began = time.monotonic()
-        self._tasks = [self._task(space.spec(one), number, epochs) for number, one in enumerate(values)]
+        self._tasks = [
+            self._task(space.spec(one), number, epochs) for number, one in enumerate(values)
+        ]
         self._ends: dict[int, list[float]] = {number: [] for number in range(len(values))}
         self._outcomes: dict[int, Outcome] = {}
         self._left = list(self._tasks)
 
     def _task(self, spec: Any, number: int, epochs: int) -> Task:
-        return Task(number=number, spec=replace(spec, train=replace(spec.train, epochs=max(EPOCHS, epochs))), seed=0)
+        return Task(
+            number=number,
+            spec=replace(spec, train=replace(spec.train, epochs=max(EPOCHS, epochs))),
+            seed=0,
+        )
 
     def next_task(self) -> Task | None:
         if not self._left or (self._outcomes and time.monotonic() - self._began > LONGEST):
@@ -214,11 +273,15 @@ class _Measuring:
         return "measured" if epoch >= EPOCHS else ""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        self.first_word = self.first_word or time.monotonic() - (outcome.end_time - outcome.start_time)
+        self.first_word = self.first_word or time.monotonic() - (
+            outcome.end_time - outcome.start_time
+        )
         self._outcomes[task.number] = outcome
 
     def timings(self) -> list[tuple[float, float, str]]:
-        """Return (seconds beside the epochs, seconds of an epoch, reason of failure) of the trials that were measured, in order."""
+        """Return (seconds beside the epochs, seconds of an epoch, reason of failure) of the trials
+        that were measured, in order.
+        """
         found = []
         for number in sorted(self._outcomes):
             outcome, ends = self._outcomes[number], self._ends[number]
@@ -226,5 +289,7 @@ class _Measuring:
                 found.append((0.0, 0.0, outcome.reason or "it ended before it was measured"))
                 continue
             epoch = ends[-1] - ends[-2]
-            found.append((max(0.0, outcome.end_time - outcome.start_time - EPOCHS * epoch), epoch, ""))
+            found.append(
+                (max(0.0, outcome.end_time - outcome.start_time - EPOCHS * epoch), epoch, "")
+            )
         return found

@@ -1,11 +1,13 @@
-"""Who is told how a sweep goes. `Progress` itself says nothing; `apps.progress_display` shows it to a person."""
+"""Who is told how a sweep goes. `Progress` itself says nothing; `apps.progress_display` shows it to
+a person.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tuning.results import Trial
     from tuning.search.ask_tell import Proposal
-    from tuning.search.scheduler import Trial
 
 
 class Progress:
@@ -23,7 +25,7 @@ class Progress:
     def ended(self, trial: "Trial", best: "Trial | None") -> None:
         """A trial is over; `best` is the best one so far."""
 
-    def said(self, text: str) -> None:
+    def noted(self, text: str) -> None:
         """Something that a person should know: a retried trial."""
 
     def searched(self) -> None:

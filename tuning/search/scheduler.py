@@ -1,8 +1,10 @@
-"""The search's brain: which trial is next, which one is stopped, what became of each, and how an ended sweep is taken up again.
+"""The search's brain: which trial is next, which one is stopped, what became of each, and how an
+ended sweep is taken up again.
 
-Everything that a resumed sweep needs is in MLflow: a trial's run says how many results were known when it was proposed
-(tag `known`) and that it was the n-th to be told (tag `told`); the sweep's own run lists the trials that are running
-(tag `running`). Asked and told in the same order, the same searcher proposes the same trials.
+Everything that a resumed sweep needs is in MLflow: a trial's run says how many results were known
+when it was proposed (tag `known`) and that it was the n-th to be told (tag `told`); the sweep's own
+run lists the trials that are running (tag `running`). Asked and told in the same order, the same
+searcher proposes the same trials.
 """
 
 import hashlib
@@ -13,49 +15,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipelines.config import files as config_files
-from pipelines.config.search_space import Scalar, Space, flatten
+from pipelines.config.files import run_params
+from pipelines.config.options import Objective
+from pipelines.config.search_space import Space, flatten
 from pipelines.errors import UsageError
-from pipelines.pipeline import Objective
-from tuning.execution.trial import COSTS, Outcome, Task, Work, smaller
+from tuning.execution.trial import Outcome, Task, Work, smaller
+from tuning.results import Trial
 from tuning.search.ask_tell import Proposal, Searcher
 from tuning.search.early_stopping import Stopper
 from tuning.search.progress import Progress
 from tuning.tracking.interface import Record, Row, Run, Tracker
+from tuning.training.costs import COST_METRICS
 
 TIME_IS_UP = "the time is up"
 CHANGED = ("train.epochs", "train.batch_size")  # by Hyperband, and where memory ran out
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """A finished trial: its values, and its score for each objective, or the reason why it has none.
-
-    `saved` are the seconds that stopping it early has spared.
-    """
-
-    number: int
-    values: Mapping[str, Scalar]
-    scores: tuple[float, ...] = ()
-    batch_size: int = 0  # half of the searched one where memory ran out; 0: not known
-    seconds: float
-    epochs: int
-    costs: Mapping[str, float] = field(default_factory=dict)
-    stopped: str = ""
-    saved: float = 0.0
-    reason: str = ""
-    run_id: str = ""
-    replayed: bool = False
-
-    @property
-    def score(self) -> float | None:
-        """The score for the first objective; None for a trial that failed."""
-        return self.scores[0] if self.scores else None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When no further trial is started: whichever is used up first. `deadline` is a time.monotonic()."""
+    """When no further trial is started: whichever is used up first. `deadline` is a
+    time.monotonic().
+    """
 
     trials: int
     deadline: float = math.inf
@@ -64,7 +44,9 @@ class Budget:
 
 @dataclass
 class SweepScheduler:
-    """A sweep under way; an executor asks it for tasks and tells it what became of them (`executors.TrialScheduler`)."""
+    """A sweep under way; an executor asks it for tasks and tells it what became of them
+    (`executors.TrialScheduler`).
+    """
 
     work: Work
     space: Space[Any]
@@ -81,9 +63,12 @@ class SweepScheduler:
     _asked: int = 0
     _running: dict[int, Proposal] = field(default_factory=dict)
     _waiting: list[tuple[Proposal, Task]] = field(default_factory=list)
-    _heard: dict[int, list[float]] = field(default_factory=dict)  # when each epoch of a running trial ended, time.monotonic()
+    _losing: set[int] = field(default_factory=set)  # that early stopping has ended
+    _heard: dict[int, list[float]] = field(
+        default_factory=dict
+    )  # when each epoch of a running trial ended, time.monotonic()
 
-    # --------------------------------------------------------------------------------------------- executors.TrialScheduler
+    # --------------------------------------------------------------------- executors.TrialScheduler
 
     def next_task(self) -> Task | None:
         if time.monotonic() > self.budget.deadline:
@@ -102,6 +87,8 @@ class SweepScheduler:
         if not math.isfinite(score):
             return ""  # the fit itself ends it
         reason = self.stopper.reported(task.number, epoch, score)
+        if reason:
+            self._losing.add(task.number)
         if epoch >= task.spec.train.epochs:
             return ""
         # Here too: a worker's own clock begins when it is there, which may be late.
@@ -115,7 +102,7 @@ class SweepScheduler:
         if again:
             self._waiting.insert(0, (proposal, again))
             return
-        stopped_early = outcome.stopped.startswith("stopped early")
+        stopped_early = task.number in self._losing and bool(outcome.stopped)
         left = task.spec.train.epochs - outcome.epochs
         epoch_seconds = (heard[-1] - heard[0]) / (len(heard) - 1) if len(heard) > 1 else 0.0
         trial = Trial(
@@ -127,6 +114,7 @@ class SweepScheduler:
             epochs=outcome.epochs,
             costs=outcome.costs,
             stopped=outcome.stopped,
+            stopped_early=stopped_early,
             saved=left * epoch_seconds if stopped_early else 0.0,
             reason=outcome.reason,
         )
@@ -134,10 +122,11 @@ class SweepScheduler:
         self._tell(trial)
         self.progress.ended(trial, best_of(self.trials, self.objectives[0]))
 
-    # ------------------------------------------------------------------------------------------------ taking it up
+    # --------------------------------------------------------------------------------- taking it up
 
     def replay(self, rows: Sequence[Row], running: Mapping[int, int]) -> None:
-        """Ask and tell as before: `rows` are the trials that have ended, `running` those that had not, with what was known.
+        """Ask and tell as before: `rows` are the trials that have ended, `running` those that had
+        not, with what was known.
 
         Raises:
             UsageError: the searcher proposes other trials now, as another version of a library may.
@@ -149,7 +138,9 @@ class SweepScheduler:
         for number in range(1, max(known, default=0) + 1):
             while len(self.trials) < known.get(number, 0):
                 if len(self.trials) == len(order):
-                    raise UsageError(f"--resume {self.run.id[:8]}: runs of its trials were deleted in MLflow. Restore them, or begin anew")
+                    raise UsageError(
+                        f"--resume {self.run.id[:8]}: runs of its trials were deleted in MLflow. Restore them, or begin anew"
+                    )
                 self._retell(proposals[order[len(self.trials)]], by_number[order[len(self.trials)]])
             proposal = self._ask()
             if proposal is None or not self._same(proposal, by_number.get(number)):
@@ -166,11 +157,19 @@ class SweepScheduler:
     def _same(self, proposal: Proposal, row: Row | None) -> bool:
         if row is None:
             return True
-        texts = {key: str(value) for key, value in flatten(self.space.spec(proposal.values)).items()}
-        return all(row.params.get(key, texts[key]) == texts[key] for key in proposal.values if key not in CHANGED)
+        texts = {
+            key: str(value) for key, value in flatten(self.space.spec(proposal.values)).items()
+        }
+        return all(
+            row.params.get(key, texts[key]) == texts[key]
+            for key in proposal.values
+            if key not in CHANGED
+        )
 
     def _retell(self, proposal: Proposal, row: Row) -> None:
-        names = [one.name if one.name in COSTS else f"best/{one.name}" for one in self.objectives]
+        names = [
+            one.name if one.name in COST_METRICS else f"best/{one.name}" for one in self.objectives
+        ]
         scored = row.status == "FINISHED" and all(name in row.metrics for name in names)
         stopped = row.tags.get("stopped", "")
         trial = Trial(
@@ -180,8 +179,9 @@ class SweepScheduler:
             batch_size=int(row.params["train.batch_size"]),
             seconds=(row.end_time or row.start_time) - row.start_time,
             epochs=int(row.metrics.get("epochs", 0)),
-            costs={name: value for name, value in row.metrics.items() if name in COSTS},
+            costs={name: value for name, value in row.metrics.items() if name in COST_METRICS},
             stopped=stopped,
+            stopped_early=row.tags.get("stopped_early") == "true",
             saved=float(row.metrics.get("cost/saved_s", 0.0)),
             reason=row.tags.get("reason", "") if not scored else "",
             run_id=row.id,
@@ -192,7 +192,7 @@ class SweepScheduler:
         self._tell(trial)
         self.progress.ended(trial, best_of(self.trials, self.objectives[0]))
 
-    # ------------------------------------------------------------------------------------------------------ parts
+    # ---------------------------------------------------------------------------------------- parts
 
     def _ask(self) -> Proposal | None:
         proposal = self.searcher.ask()
@@ -202,8 +202,12 @@ class SweepScheduler:
         return proposal
 
     def _epochs_left(self) -> bool:
-        """Whether the budget of epochs holds one more whole trial: a shorter one could not be compared."""
-        spent = sum(trial.epochs for trial in self.trials) + sum(one.epochs or self.epochs for one in self._running.values())
+        """Whether the budget of epochs holds one more whole trial: a shorter one could not be
+        compared.
+        """
+        spent = sum(trial.epochs for trial in self.trials) + sum(
+            one.epochs or self.epochs for one in self._running.values()
+        )
         return spent + self.epochs <= self.budget.epochs
 
     def _task(self, proposal: Proposal) -> Task:
@@ -213,48 +217,87 @@ class SweepScheduler:
 
     def _seed(self, number: int) -> int:
         """Return a trial's own seed: a killed and resumed sweep then equals an undisturbed one."""
-        return int.from_bytes(hashlib.sha256(f"{self.work.pipeline.seed}/{number}".encode()).digest()[:4], "big") % 2**31
+        return (
+            int.from_bytes(
+                hashlib.sha256(f"{self.work.pipeline.options.seed}/{number}".encode()).digest()[:4],
+                "big",
+            )
+            % 2**31
+        )
 
     def _start(self, proposal: Proposal, task: Task) -> Task:
         self._running[proposal.number] = proposal
         waiting = {one.number: one.known for one, _ in self._waiting}
-        self.run.tags({"running": json.dumps({**waiting, **{number: one.known for number, one in self._running.items()}})})
+        self.run.tags(
+            {
+                "running": json.dumps(
+                    {**waiting, **{number: one.known for number, one in self._running.items()}}
+                )
+            }
+        )
         self.progress.started(proposal, task.spec.train.epochs)
         return replace(task, seconds=self.budget.deadline - time.monotonic())
 
     def _again(self, task: Task, outcome: Outcome) -> Task | None:
-        """Return the task to try once more: with half the batch when memory ran out, as it was when its process was killed."""
+        """Return the task to try once more: with half the batch when memory ran out, as it was when
+        its process was killed.
+        """
         if outcome.out_of_memory and (half := smaller(task)):
-            self.progress.said(f"trial {task.number} ran out of memory: again with batches of {half.spec.train.batch_size}")
+            self.progress.noted(
+                f"trial {task.number} ran out of memory: again with batches of {half.spec.train.batch_size}"
+            )
             return half
         if outcome.died and task.attempt == 1:
-            self.progress.said(f"trial {task.number}: {outcome.reason}; again")
+            self.progress.noted(f"trial {task.number}: {outcome.reason}; again")
             return replace(task, attempt=2)
         return None
 
     def _scores(self, outcome: Outcome) -> tuple[float, ...]:
-        """Return the score for each objective, of the epoch whose weights are kept; none when one is missing."""
+        """Return the score for each objective, of the epoch whose weights are kept; none when one
+        is missing.
+        """
         if outcome.score is None:
             return ()
         names = [one.name for one in self.objectives]
-        kept = {name: outcome.history[name][outcome.best_epoch - 1] for name in names if name in outcome.history}
+        kept = {
+            name: outcome.history[name][outcome.best_epoch - 1]
+            for name in names
+            if name in outcome.history
+        }
         found = {**outcome.costs, **kept, names[0]: outcome.score}
         return tuple(found[name] for name in names) if all(name in found for name in names) else ()
 
     def _tell(self, trial: Trial) -> None:
-        stopped_early = trial.stopped.startswith("stopped early")
-        self.searcher.tell(trial.number, trial.scores or None, stopped_at=trial.epochs if stopped_early else 0)
+        self.searcher.tell(
+            trial.number,
+            trial.scores or None,
+            stopped_at=trial.epochs if trial.stopped_early else 0,
+        )
         self.trials.append(trial)
 
     def _record(self, proposal: Proposal, task: Task, outcome: Outcome, trial: Trial) -> str:
         metrics: dict[str, float] = {}
         if trial.scores:
-            best = {f"best/{one.name}": score for one, score in zip(self.objectives, trial.scores, strict=True) if one.name not in COSTS}
-            metrics = {**best, "best/epoch": outcome.best_epoch, "epochs": outcome.epochs, **outcome.costs}
+            best = {
+                f"best/{one.name}": score
+                for one, score in zip(self.objectives, trial.scores, strict=True)
+                if one.name not in COST_METRICS
+            }
+            metrics = {
+                **best,
+                "best/epoch": outcome.best_epoch,
+                "epochs": outcome.epochs,
+                **outcome.costs,
+            }
             metrics |= {"cost/saved_s": trial.saved} if trial.saved else {}
-        tags = {"known": str(proposal.known), "told": str(len(self.trials) + 1), "attempt": str(task.attempt)}
+        tags = {
+            "known": str(proposal.known),
+            "told": str(len(self.trials) + 1),
+            "attempt": str(task.attempt),
+        }
         tags |= {"reason": outcome.reason} if outcome.reason else {}
         tags |= {"stopped": outcome.stopped} if outcome.stopped else {}
+        tags |= {"stopped_early": "true"} if trial.stopped_early else {}
         return self.tracker.record(
             Record(
                 name=f"trial {task.number}",
@@ -267,7 +310,7 @@ class SweepScheduler:
                     "trial": str(task.number),
                     **tags,
                 },
-                params=config_files.params(self.work.pipeline, task.spec),
+                params=run_params(self.work.pipeline.options, task.spec),
                 history=outcome.history,
                 metrics=metrics,
                 status="FINISHED" if trial.scores else "FAILED",
@@ -278,9 +321,13 @@ class SweepScheduler:
 
 
 def best_of(trials: Sequence[Trial], objective: Objective) -> Trial | None:
-    """Return the finished trial with the best score, the earlier of equals; None when none finished."""
+    """Return the finished trial with the best score, the earlier of equals; None when none
+    finished.
+    """
     best: Trial | None = None
     for trial in trials:
-        if trial.score is not None and (best is None or best.score is None or objective.better(trial.score, best.score)):
+        if trial.score is not None and (
+            best is None or best.score is None or objective.better(trial.score, best.score)
+        ):
             best = trial
     return best

@@ -1,6 +1,7 @@
 """What a run is to the rest of the project, and the twins that record nothing.
 
-`tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` stands in for it where nothing should be kept (`--no-tracking`, tests).
+`tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` stands in for it where nothing
+should be kept (`--no-tracking`, tests).
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from pipelines.pipeline import Splits
+from pipelines.splits import Splits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,9 @@ class Run(Protocol):
         """Write tags, replacing those that were there."""
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
-        """Write metrics of one step; summaries belong to step 0. Numbers that are none (NaN, inf) are named in the tag `not_finite`."""
+        """Write metrics of one step; summaries belong to step 0. Numbers that are none (NaN, inf)
+        are named in the tag `not_finite`.
+        """
 
     def history(self, values: Mapping[str, Sequence[float]]) -> None:
         """Write curves, one value an epoch, from step 1."""
@@ -53,7 +56,9 @@ class Run(Protocol):
         """Keep a file that is on disk, in the artifact folder `folder`."""
 
     def model(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what `ServingModel.facts` will hold."""
+        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what
+        `ServingModel.facts` will hold.
+        """
 
     def describe(self, markdown: str) -> None:
         """Show `markdown` on the run's page."""
@@ -64,7 +69,9 @@ class Run(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A run that is already over, to be written at once. Times are seconds since 1970; curves run from step 1, metrics are summaries."""
+    """A run that is already over, to be written at once. Times are seconds since 1970; curves run
+    from step 1, metrics are summaries.
+    """
 
     name: str
     role: Role
@@ -80,7 +87,9 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A run that was read back. Times are seconds since 1970; a metric has its last value; `end_time` is None while it runs."""
+    """A run that was read back. Times are seconds since 1970; a metric has its last value;
+    `end_time` is None while it runs.
+    """
 
     id: str
     name: str
@@ -97,12 +106,20 @@ class Tracker(Protocol):
     """Where runs are kept: one experiment of one store."""
 
     def start(
-        self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        parent: str = "",
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> Run:
         """Begin a run, as a child of the run `parent` when that is given."""
 
     def resume(self, run_id: str) -> Run:
-        """Go on with a run that was ended, such as an interrupted sweep: it is RUNNING again and belongs to this process."""
+        """Go on with a run that was ended, such as an interrupted sweep: it is RUNNING again and
+        belongs to this process.
+        """
 
     def record(self, record: Record) -> str:
         """Write a run that is over, in one batch; return its id."""
@@ -113,8 +130,23 @@ class Tracker(Protocol):
     def url(self, run_id: str) -> str:
         """Return the address of a run's page."""
 
-    def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
-        """Return this experiment's runs (all experiments' with `everywhere`) by MLflow's filter language, newest first."""
+    def rows(
+        self,
+        *,
+        run_id: str = "",
+        name: str = "",
+        role: Role | None = None,
+        without_roles: Sequence[Role] = (),
+        sweep: str = "",
+        status: str = "",
+        limit: int = 1000,
+        everywhere: bool = False,
+    ) -> list[Row]:
+        """Return this experiment's runs (all experiments' with `everywhere`) that fit, newest
+        first.
+
+        `sweep` is the beginning of a sweep's id, whose own run counts among its runs.
+        """
 
     def curve(self, run_id: str, metric: str) -> list[float]:
         """Return the values of a metric by epoch, from the first."""
@@ -123,7 +155,9 @@ class Tracker(Protocol):
         """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
 
     def leaderboard_view(self, board: "Leaderboard") -> str:
-        """Save the table that compares this experiment's models with their baselines; return the path of its page in the UI."""
+        """Save the table that compares this experiment's models with their baselines; return the
+        path of its page in the UI.
+        """
 
 
 class NullRun:
@@ -149,7 +183,13 @@ class NullTracker:
     """A tracker that keeps nothing."""
 
     def start(
-        self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        parent: str = "",
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> NullRun:
         return NullRun()
 
@@ -164,7 +204,18 @@ class NullTracker:
     def url(self, run_id: str) -> str:
         return ""
 
-    def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
+    def rows(
+        self,
+        *,
+        run_id: str = "",
+        name: str = "",
+        role: Role | None = None,
+        without_roles: Sequence[Role] = (),
+        sweep: str = "",
+        status: str = "",
+        limit: int = 1000,
+        everywhere: bool = False,
+    ) -> list[Row]:
         return []
 
     def curve(self, run_id: str, metric: str) -> list[float]:

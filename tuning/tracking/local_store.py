@@ -1,6 +1,8 @@
-"""Where MLflow keeps things: which store is meant, and making the local one safely. Imports no MLflow.
+"""Where MLflow keeps things: which store is meant, and making the local one safely. Imports no
+MLflow.
 
-A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and `mlflow.location`, the path that the database believes it lies at.
+A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and `mlflow.location`, the path
+that the database believes it lies at.
 """
 
 import http.client
@@ -29,7 +31,9 @@ _PATHS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A place for runs: `uri` as MLflow takes it; `database` is the file of a local store, None for a server or a remote database."""
+    """A place for runs: `uri` as MLflow takes it; `database` is the file of a local store, None for
+    a server or a remote database.
+    """
 
     uri: str
     database: Path | None = None
@@ -40,16 +44,20 @@ class Store:
         return self.uri.startswith(("http://", "https://"))
 
     def artifacts(self, experiment: str) -> str | None:
-        """Return where a local store keeps the artifacts of `experiment`; None where a server decides."""
+        """Return where a local store keeps the artifacts of `experiment`; None where a server
+        decides.
+        """
         if not self.database:
             return None
-        # Readable, and never outside of the store: names hold slashes and dots. Two names may share a folder, run ids do not collide.
+        # Readable, and never outside of the store: names hold slashes and dots. Two names may share
+        # a folder, run ids do not collide.
         folder = re.sub(r"[^A-Za-z0-9_.-]+", "-", experiment).strip(".-") or "experiment"
         return (self.database.parent / "artifacts" / folder).as_uri()
 
 
 def find_store(uri: str = "", root: Path = Path("mlruns")) -> Store:
-    """Return the store that is meant: `uri`, else the environment's MLFLOW_TRACKING_URI, else the local one in the folder `root`.
+    """Return the store that is meant: `uri`, else the environment's MLFLOW_TRACKING_URI, else the
+    local one in the folder `root`.
 
     A plain path and a `file:` address mean the local store in that folder.
 
@@ -78,10 +86,12 @@ def _local(database: Path) -> Store:
 
 
 def prepare(store: Store, create: Callable[[str, str], None]) -> None:
-    """Make sure that `store` can be opened; `create(uri, artifacts)` fills an empty SQLite database with MLflow's tables.
+    """Make sure that `store` can be opened; `create(uri, artifacts)` fills an empty SQLite database
+    with MLflow's tables.
 
     Raises:
-        ApplineError: its server does not answer, or its folder cannot be written; the message says what to do.
+        ApplineError: its server does not answer, or its folder cannot be written; the message says
+            what to do.
     """
     if store.served:
         check_server(store.uri)
@@ -127,17 +137,24 @@ def _location(database: Path) -> Path:
 
 def _settled(database: Path) -> bool:
     location = _location(database)
-    return database.exists() and location.exists() and location.read_text().strip() == str(database.parent)
+    return (
+        database.exists()
+        and location.exists()
+        and location.read_text().strip() == str(database.parent)
+    )
 
 
 def _build(database: Path, create: Callable[[str, str], None]) -> None:
-    # MLflow's migrations take seconds, and a second process that meets the half-made file crashes: build aside, rename when done.
+    # MLflow's migrations take seconds, and a second process that meets the half-made file crashes:
+    # build aside, rename when done.
     aside = database.with_suffix(f".{os.getpid()}")
     aside.unlink(missing_ok=True)
     try:
         create(f"sqlite:///{aside}", (database.parent / "artifacts").as_uri())
         connection = sqlite3.connect(aside)
-        connection.execute("PRAGMA journal_mode=WAL")  # kept in the file: readers and one writer do not wait for each other
+        connection.execute(
+            "PRAGMA journal_mode=WAL"
+        )  # kept in the file: readers and one writer do not wait for each other
         connection.close()
         aside.rename(database)
     finally:
@@ -145,9 +162,11 @@ def _build(database: Path, create: Callable[[str, str], None]) -> None:
 
 
 def repair_artifact_paths(database: Path) -> int:
-    """Point a store that was moved or copied at the artifacts beside it; return how many paths were changed.
+    """Point a store that was moved or copied at the artifacts beside it; return how many paths were
+    changed.
 
-    MLflow stores absolute paths: without this a moved project loses its artifacts, and a copied one writes into the original.
+    MLflow stores absolute paths: without this a moved project loses its artifacts, and a copied one
+    writes into the original.
     """
     database = database.resolve()
     location = _location(database)
@@ -166,12 +185,16 @@ def repair_artifact_paths(database: Path) -> int:
 
 
 def _repoint(database: sqlite3.Connection, table: str, column: str, old: str, new: str) -> int:
-    moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
+    moved = (
+        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
+    )
     return database.execute(moved, (new, len(old) + 1, len(old) + 1, f"{old}/")).rowcount
 
 
 def check_server(uri: str) -> None:
-    """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry (minutes)."""
+    """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry
+    (minutes).
+    """
     try:
         urllib.request.urlopen(f"{uri}/health", timeout=4).close()
     except urllib.error.HTTPError:

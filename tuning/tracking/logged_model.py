@@ -1,7 +1,9 @@
-"""The code of a logged model ("models from code"): MLflow runs a copy of this file to load the model.
+"""The code of a logged model ("models from code"): MLflow runs a copy of this file to load the
+model.
 
-The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know); `code/` holds `pipelines`.
-It is the one file besides `tracking.py` that imports mlflow, and nothing of the project imports it.
+The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know);
+`code/` holds `pipelines`. It is the one file besides `mlflow_tracker.py` that imports mlflow, and
+nothing of the project imports it.
 """
 
 import json
@@ -12,26 +14,33 @@ import keras
 import mlflow
 import pandas as pd
 
-from pipelines import pipeline_class, register_layers
+from pipelines import pipeline_class
+from pipelines.model_file import read_facts
 from pipelines.pipeline import ServingModel
 
 HERE = Path(__file__).parent
 
 
-class AnsweringModel(mlflow.pyfunc.PythonModel):
+class LoggedModel(mlflow.pyfunc.PythonModel):
     """A model for its user: raw input in, a table of answers out."""
 
     def load_context(self, context: Any) -> None:
         """Load the network and its facts."""
-        facts = json.loads((HERE / "facts.json").read_text())
-        self.domain = pipeline_class(facts["domain"])
-        register_layers(facts["domain"])
-        self.served = ServingModel(model=keras.saving.load_model(HERE / "model.keras", compile=False), facts=facts)
+        path = HERE / "facts.json"
+        facts = read_facts(json.loads(path.read_text()), str(path))
+        network = keras.saving.load_model(HERE / "model.keras", compile=False)
+        self.pipeline_type = pipeline_class(facts.domain)
+        self.serving = ServingModel(model=network, facts=facts)
 
-    # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it wants to read a schema from it.
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        """Return the answers for `model_input`: whatever the domain's `answer` reads, such as a table, an array or a path."""
-        return self.domain.predict_raw(self.served, model_input)
+    # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it
+    # wants to read a schema from it.
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the answers for `model_input`: whatever the domain's `predict_raw` reads: a table,
+        an array, a path.
+        """
+        return self.pipeline_type.predict_raw(self.serving, model_input)
 
 
-mlflow.models.set_model(AnsweringModel())
+mlflow.models.set_model(LoggedModel())

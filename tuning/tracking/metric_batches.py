@@ -1,4 +1,6 @@
-"""Numbers as MLflow takes them: points of curves, without those that are no numbers, in batches within its limits."""
+"""Numbers as MLflow takes them: points of curves, without those that are no numbers, in batches
+within its limits.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +26,16 @@ def milliseconds(seconds: float) -> int:
 
 
 def summary(values: Mapping[str, float], step: int, now: float) -> list[Point]:
-    """Return one point for each value, rounded to six digits: MLflow's tables show every digit that they are given.
+    """Return one point for each value, rounded to six digits: MLflow's tables show every digit that
+    they are given.
 
-    Exact stay `best/*`, from which a resumed sweep goes on, and whole numbers (1,234,567 parameters are not 1,234,570).
+    Exact stay `best/*`, from which a resumed sweep goes on, and whole numbers (1,234,567 parameters
+    are not 1,234,570).
     """
-    return [Point(key, _shown(key, float(value)), milliseconds(now), step) for key, value in values.items()]
+    return [
+        Point(key, _shown(key, float(value)), milliseconds(now), step)
+        for key, value in values.items()
+    ]
 
 
 def _shown(key: str, value: float) -> float:
@@ -37,7 +44,9 @@ def _shown(key: str, value: float) -> float:
 
 
 def curves(history: Mapping[str, Sequence[float]], start: float, end: float) -> list[Point]:
-    """Return the points of curves with one value an epoch, from step 1, evenly spread between the times `start` and `end`."""
+    """Return the points of curves with one value an epoch, from step 1, evenly spread between the
+    times `start` and `end`.
+    """
     return [
         # Not step 0: `log_model` takes the metrics of that step for the model's.
         Point(key, float(value), milliseconds(start + (end - start) * step / len(values)), step)
@@ -52,7 +61,9 @@ def split_finite(points: Sequence[Point]) -> tuple[list[Point], dict[str, str]]:
     A database stores infinity as 1.8e308, which then leads every table and flattens every chart.
     """
     lost = sorted({point.key for point in points if not math.isfinite(point.value)})
-    return [point for point in points if math.isfinite(point.value)], {"not_finite": ", ".join(lost)} if lost else {}
+    return [point for point in points if math.isfinite(point.value)], {
+        "not_finite": ", ".join(lost)
+    } if lost else {}
 
 
 def truncate(text: str, longest: int) -> str:
@@ -61,7 +72,9 @@ def truncate(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - len(note)] + note
 
 
-def batches(metrics: Sequence[T], params: Sequence[T], tags: Sequence[T]) -> Iterator[tuple[Sequence[T], Sequence[T], Sequence[T]]]:
+def batches(
+    metrics: Sequence[T], params: Sequence[T], tags: Sequence[T]
+) -> Iterator[tuple[Sequence[T], Sequence[T], Sequence[T]]]:
     """Yield (metrics, params, tags) in as few batches as the limits allow: nearly always one."""
     while metrics or params or tags:
         some_params, params = params[:MOST_PARAMS], params[MOST_PARAMS:]

@@ -5,8 +5,9 @@
     run.metrics({"test/accuracy": 0.98})
     run.finish()
 
-MLflow's fluent functions are avoided: they keep a hidden current run for the process, and write one value a call, which costs 5-10 times
-as much. MLflow is imported when a store is opened (3-5 s), not with this module.
+MLflow's fluent functions are avoided: they keep a hidden current run for the process, and write one
+value a call, which costs 5-10 times as much. MLflow is imported when a store is opened (3-5 s), not
+with this module.
 """
 
 import functools
@@ -25,13 +26,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import ApplineError, ExternalFailure
-from pipelines.pipeline import Splits
+from pipelines.splits import Splits
 from tuning.tracking.interface import NullRun, NullTracker, Record, Role, Row, Run, Status, Tracker
 from tuning.tracking.local_store import Store, find_store, prepare
-from tuning.tracking.metric_batches import LONGEST_PARAM, LONGEST_TAG, Point, batches, curves, milliseconds, split_finite, summary, truncate
+from tuning.tracking.metric_batches import (
+    LONGEST_PARAM,
+    LONGEST_TAG,
+    Point,
+    batches,
+    curves,
+    milliseconds,
+    split_finite,
+    summary,
+    truncate,
+)
 from tuning.tracking.provenance import PROCESS, ended, origin_tags
-from tuning.tracking.queries import all_experiments, search, search_one
-from tuning.tracking.saved_views import Leaderboard, SweepCharts, View, leaderboard_view, page, run_page, sweep_views
+from tuning.tracking.queries import all_experiments, run_filter, search, search_one
+from tuning.tracking.saved_views import (
+    Leaderboard,
+    SweepCharts,
+    View,
+    leaderboard_view,
+    page,
+    run_page,
+    sweep_views,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +74,8 @@ __all__ = [
 # Where `appline ui` shows a local store unless it is told another port.
 LOCAL_UI = "http://127.0.0.1:5000"
 WIDEST_FIGURE = 740  # pixels
-# Unless the user set them otherwise. MLflow's own defaults try for minutes to reach a server that went away.
+# Unless the user set them otherwise. MLflow's own defaults try for minutes to reach a server that
+# went away.
 QUIET_AND_QUICK = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -64,11 +84,24 @@ QUIET_AND_QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 # What a process needs that loads a logged model; `pipelines` travels with the model.
-SERVING = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pyarrow", "pydantic", "annotated-types", "scikit-learn", "scipy")
+SERVING = (
+    "mlflow",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "pydantic",
+    "annotated-types",
+    "scikit-learn",
+    "scipy",
+)
 
 
 def open_tracker(experiment: str, *, uri: str = "", root: Path = Path("mlruns")) -> "MlflowTracker":
-    """Open `experiment`, making it when it is new, in the store `uri` (else MLFLOW_TRACKING_URI, else a local one in `root`).
+    """Open `experiment`, making it when it is new, in the store `uri` (else MLFLOW_TRACKING_URI,
+    else a local one in `root`).
 
     Runs of processes that died on this machine without ending them become KILLED.
 
@@ -77,13 +110,19 @@ def open_tracker(experiment: str, *, uri: str = "", root: Path = Path("mlruns"))
     """
     store = find_store(uri, root)
     client = _open(store)
-    tracker = MlflowTracker(client=client, store=store, experiment=_experiment_id(client, store, experiment), name=experiment)
+    tracker = MlflowTracker(
+        client=client,
+        store=store,
+        experiment=_experiment_id(client, store, experiment),
+        name=experiment,
+    )
     tracker.end_orphans()
     return tracker
 
 
 def find_run(run: str, uri: str = "", root: Path = Path("mlruns")) -> Row:
-    """Return the run with this id, beginning of an id (4 digits or more) or name, in any experiment.
+    """Return the run with this id, beginning of an id (4 digits or more) or name, in any
+    experiment.
 
     Raises:
         UsageError: there is none, or there are several; the message lists those.
@@ -92,8 +131,11 @@ def find_run(run: str, uri: str = "", root: Path = Path("mlruns")) -> Row:
     return search_one(_open(store), run)
 
 
-def download(run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = Path("mlruns")) -> Path:
-    """Copy a run's artifact (a file or a folder, such as `model`) into the folder `dst`; return where it is now.
+def download(
+    run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = Path("mlruns")
+) -> Path:
+    """Copy a run's artifact (a file or a folder, such as `model`) into the folder `dst`; return
+    where it is now.
 
     Raises:
         ApplineError: the run has no such artifact.
@@ -111,15 +153,22 @@ def download(run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root:
 
 
 def _download_of_model(store: Store, location: str, path: str, dst: Path) -> Path:
-    # A logged model lies beside its run. MLflow's `runs:/<id>/model` looks for it in the process's default store, whatever it is told.
+    # A logged model lies beside its run. MLflow's `runs:/<id>/model` looks for it in the process's
+    # default store, whatever it is told.
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     dst.mkdir(parents=True, exist_ok=True)
     try:
-        return Path(get_artifact_repository(location, tracking_uri=store.uri).download_artifacts(path, str(dst)))
+        return Path(
+            get_artifact_repository(location, tracking_uri=store.uri).download_artifacts(
+                path, str(dst)
+            )
+        )
     except (MlflowException, OSError) as error:
-        raise ApplineError(f"MLflow at {store.uri}: the model in {location} cannot be downloaded: {error}") from error
+        raise ApplineError(
+            f"MLflow at {store.uri}: the model in {location} cannot be downloaded: {error}"
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +181,13 @@ class MlflowTracker:
     name: str
 
     def start(
-        self, name: str, *, role: Role, parent: str = "", tags: Mapping[str, str] | None = None, params: Mapping[str, object] | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        parent: str = "",
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> "MlflowRun":
         run = MlflowRun(self, self._create(name, role, parent, tags or {}, time.time()))
         run.params(params or {})
@@ -145,8 +200,12 @@ class MlflowTracker:
         return run
 
     def record(self, record: Record) -> str:
-        run_id = self._create(record.name, record.role, record.parent, record.tags, record.start_time)
-        points = curves(record.history, record.start_time, record.end_time) + summary(record.metrics, 0, record.end_time)
+        run_id = self._create(
+            record.name, record.role, record.parent, record.tags, record.start_time
+        )
+        points = curves(record.history, record.start_time, record.end_time) + summary(
+            record.metrics, 0, record.end_time
+        )
         self.write(run_id, points, record.params)
         self.client.set_terminated(run_id, record.status, end_time=milliseconds(record.end_time))
         return run_id
@@ -155,15 +214,40 @@ class MlflowTracker:
         MlflowRun(self, run_id).tags(values)
 
     def url(self, run_id: str) -> str:
-        return (self.store.uri if self.store.served else LOCAL_UI) + run_page(self.experiment, run_id)
+        return (self.store.uri if self.store.served else LOCAL_UI) + run_page(
+            self.experiment, run_id
+        )
 
-    def rows(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 1000, everywhere: bool = False) -> list[Row]:
-        experiments = all_experiments(self.client) if everywhere else {self.experiment: self.name}
-        return search(self.client, experiments, filter, order_by, limit)
+    def rows(
+        self,
+        *,
+        run_id: str = "",
+        name: str = "",
+        role: Role | None = None,
+        without_roles: Sequence[Role] = (),
+        sweep: str = "",
+        status: str = "",
+        limit: int = 1000,
+        everywhere: bool = False,
+    ) -> list[Row]:
+        experiments = {self.experiment: self.name}
+        if everywhere:
+            experiments = all_experiments(self.client)
+        condition = run_filter(
+            run_id=run_id,
+            name=name,
+            role=role,
+            without_roles=without_roles,
+            sweep=sweep,
+            status=status,
+        )
+        return search(self.client, experiments, condition, limit)
 
     def curve(self, run_id: str, metric: str) -> list[float]:
         points = self.client.get_metric_history(run_id, metric)
-        return [point.value for point in sorted(points, key=lambda point: point.step) if point.step > 0]
+        return [
+            point.value for point in sorted(points, key=lambda point: point.step) if point.step > 0
+        ]
 
     def sweep_view(self, charts: SweepCharts) -> str:
         charted, listed = sweep_views(charts)
@@ -173,38 +257,61 @@ class MlflowTracker:
     def leaderboard_view(self, board: Leaderboard) -> str:
         return self._save(leaderboard_view(board))
 
-    def write(self, run_id: str, points: Sequence[Point] = (), params: Mapping[str, object] | None = None, model_id: str = "") -> None:
-        """Write points and parameters of a run, and name in a tag the points that are no numbers."""
+    def write(
+        self,
+        run_id: str,
+        points: Sequence[Point] = (),
+        params: Mapping[str, object] | None = None,
+        model_id: str = "",
+    ) -> None:
+        """Write points and parameters of a run, and name in a tag the points that are no
+        numbers.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
         kept, lost = split_finite(points)
         metrics = [Metric(*point, model_id=model_id or None, run_id=run_id) for point in kept]
-        texts = [Param(key, truncate(str(value), LONGEST_PARAM)) for key, value in (params or {}).items()]
-        for some_metrics, some_params, some_tags in batches(metrics, texts, [RunTag(key, value) for key, value in lost.items()]):
+        texts = [
+            Param(key, truncate(str(value), LONGEST_PARAM)) for key, value in (params or {}).items()
+        ]
+        for some_metrics, some_params, some_tags in batches(
+            metrics, texts, [RunTag(key, value) for key, value in lost.items()]
+        ):
             self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
 
     def end_orphans(self) -> None:
         """Mark the runs as KILLED whose process died on this machine without ending them."""
         from mlflow.entities import RunTag
 
-        for row in self.rows("attributes.status = 'RUNNING'"):
+        for row in self.rows(status="RUNNING"):
             if ended(row.tags):
                 reason = f"its process ended without closing it ({row.tags[PROCESS]})"
-                # As a batch, which MLflow writes again when another process has noticed the same run and was first: set_tag fails then.
+                # As a batch, which MLflow writes again when another process has noticed the same
+                # run and was first: set_tag fails then.
                 self.client.log_batch(row.id, tags=[RunTag("reason", reason)])
                 self.client.set_terminated(row.id, "KILLED", end_time=self._last_sign(row))
 
     def _last_sign(self, row: Row) -> int:
-        """Return when a run wrote its last metric: a better end than the day on which somebody noticed."""
-        times = [point.timestamp for key in row.metrics for point in self.client.get_metric_history(row.id, key)]
+        """Return when a run wrote its last metric: a better end than the day on which somebody
+        noticed.
+        """
+        times = [
+            point.timestamp
+            for key in row.metrics
+            for point in self.client.get_metric_history(row.id, key)
+        ]
         return int(max([*times, milliseconds(row.start_time)]))
 
-    def _create(self, name: str, role: Role, parent: str, tags: Mapping[str, str], start: float) -> str:
+    def _create(
+        self, name: str, role: Role, parent: str, tags: Mapping[str, str], start: float
+    ) -> str:
         all_tags = {**origin_tags(), **tags, "role": role}
         if parent:
             all_tags["mlflow.parentRunId"] = parent
         all_tags = {key: truncate(value, LONGEST_TAG) for key, value in all_tags.items()}
-        run = self.client.create_run(self.experiment, start_time=milliseconds(start), tags=all_tags, run_name=name)
+        run = self.client.create_run(
+            self.experiment, start_time=milliseconds(start), tags=all_tags, run_name=name
+        )
         return cast(str, run.info.run_id)
 
     def _save(self, view: View) -> str:
@@ -229,7 +336,10 @@ class MlflowRun:
     def tags(self, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        self._client.log_batch(self.id, tags=[RunTag(key, truncate(value, LONGEST_TAG)) for key, value in values.items()])
+        self._client.log_batch(
+            self.id,
+            tags=[RunTag(key, truncate(value, LONGEST_TAG)) for key, value in values.items()],
+        )
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         points = summary(values, step, time.time())
@@ -282,11 +392,17 @@ class MlflowRun:
 
         info = self._client.get_run(self.id)
         made = self._client.create_logged_model(
-            self._tracker.experiment, name="model", source_run_id=self.id, params=info.data.params, model_type="keras"
+            self._tracker.experiment,
+            name="model",
+            source_run_id=self.id,
+            params=info.data.params,
+            model_type="keras",
         )
         try:
             with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # mlflow.pyfunc warns of its own type hints when it is imported
+                warnings.simplefilter(
+                    "ignore", UserWarning
+                )  # mlflow.pyfunc warns of its own type hints when it is imported
                 _save_answering(Path(folder) / "model", path, facts, made)
                 self._client.log_model_artifacts(made.model_id, str(Path(folder) / "model"))
         except BaseException:
@@ -319,7 +435,9 @@ class MlflowRun:
 
 
 def _save_answering(folder: Path, model: Path, facts: Mapping[str, Any], logged: Any) -> None:
-    """Write an MLflow model into `folder`: the code in `logged_model.py`, the package that it imports, the network and its facts."""
+    """Write an MLflow model into `folder`: the code in `logged_model.py`, the package that it
+    imports, the network and its facts.
+    """
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
     from mlflow.pyfunc import save_model
@@ -330,12 +448,18 @@ def _save_answering(folder: Path, model: Path, facts: Mapping[str, Any], logged:
         path=str(folder),
         python_model=str(code),
         code_paths=[str(code.parents[2] / "pipelines")],
-        # Both given, because MLflow would find them out by loading the model, which takes 40 s. Only the output has a schema:
-        # one of the input would refuse or convert what `answer` reads (paths, arrays, tables with fewer columns).
+        # Both given, because MLflow would find them out by loading the model, which takes 40 s.
+        # Only the output has a schema: one of the input would refuse or convert what `answer` reads
+        # (paths, arrays, tables with fewer columns).
         signature=ModelSignature(outputs=Schema([ColSpec(AnyType())])),
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in SERVING],
+        pip_requirements=[
+            f"{package}=={importlib.metadata.version(package)}" for package in SERVING
+        ],
         mlflow_model=Model(
-            artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=logged.source_run_id, model_id=logged.model_id
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            run_id=logged.source_run_id,
+            model_id=logged.model_id,
         ),
     )
     shutil.copyfile(model, folder / "model.keras")
@@ -358,7 +482,9 @@ class _Client:
             try:
                 return method(*arguments, **named)
             except (MlflowException, OSError) as error:
-                raise ExternalFailure(f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}") from error
+                raise ExternalFailure(
+                    f"MLflow at {self._uri}: {name} failed: {str(error).splitlines()[0]}"
+                ) from error
 
         return told
 
@@ -378,7 +504,9 @@ def _open(store: Store) -> Any:
 def _hush() -> None:
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # its traceback of a full disk: the ExternalFailure tells it in a line
+    logging.getLogger("mlflow.store.db").setLevel(
+        logging.CRITICAL
+    )  # its traceback of a full disk: the ExternalFailure tells it in a line
 
 
 def _create_database(uri: str, artifacts: str) -> None:
@@ -400,7 +528,10 @@ def _experiment_id(client: Any, store: Store, name: str) -> str:
         try:
             # Without the tag MLflow may open the experiment on its page for language models.
             tags = {"mlflow.experimentKind": "custom_model_development"}
-            return cast(str, client.create_experiment(name, artifact_location=store.artifacts(name), tags=tags))
+            return cast(
+                str,
+                client.create_experiment(name, artifact_location=store.artifacts(name), tags=tags),
+            )
         except ApplineError:
             found = client.get_experiment_by_name(name)  # another process was faster
             if found is None:

@@ -30,7 +30,9 @@ def origin_tags() -> dict[str, str]:
 
 
 def ended(tags: Mapping[str, str]) -> bool:
-    """Say whether the process that wrote `tags` is certainly over: it ran on this host, and its id is free or another's by now."""
+    """Say whether the process that wrote `tags` is certainly over: it ran on this host, and its id
+    is free or another's by now.
+    """
     return _lives(tags) is False
 
 
@@ -40,7 +42,9 @@ def alive(tags: Mapping[str, str]) -> bool:
 
 
 def _lives(tags: Mapping[str, str]) -> bool | None:
-    """Say whether the process that wrote `tags` is there; None where that cannot be known from here."""
+    """Say whether the process that wrote `tags` is there; None where that cannot be known from
+    here.
+    """
     found = re.fullmatch(r"(\d+) on (.+) since ([\d.]+)", tags.get(PROCESS, ""))
     if not found or found[2] != socket.gethostname():
         return None
@@ -50,12 +54,14 @@ def _lives(tags: Mapping[str, str]) -> bool | None:
         return False
     except psutil.AccessDenied:  # somebody else's process: it may be the one
         return None
-    # Times of birth are counted from the clock, which may have been set since: only a clear difference tells two processes apart.
+    # Times of birth are counted from the clock, which may have been set since: only a clear
+    # difference tells two processes apart.
     return abs(born - float(found[3])) <= 10
 
 
 def _process() -> str:
-    # A process id is used again sooner or later; together with the time of birth it names one process.
+    # A process id is used again sooner or later; together with the time of birth it names one
+    # process.
     return f"{os.getpid()} on {socket.gethostname()} since {psutil.Process().create_time():.2f}"
 
 
@@ -70,7 +76,13 @@ def _user() -> str:
 def _commit(folder: str) -> str:
     try:
         # 5 ms; it knows worktrees, packed refs and submodules, as reading .git by hand would not.
-        found = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        found = subprocess.run(
+            ["git", "-C", folder, "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

@@ -1,31 +1,74 @@
-"""Runs read back as rows. Takes MLflow's client from `tracking`, and imports no MLflow."""
+"""Runs found and read back as rows. MLflow's filter language stands here alone; its client comes
+from `mlflow_tracker`.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.errors import UsageError, suggest
-from tuning.tracking.interface import Row
+from tuning.tracking.interface import Role, Row
+
+MOST_EXPERIMENTS = 10_000
+PAGE = 1_000  # runs that MLflow returns at once, at most
+LISTED = 5  # runs that a message names
+RECENT = 100  # runs among whose names the nearest is looked for
 
 
 def all_experiments(client: Any) -> dict[str, str]:
     """Return the names of all experiments by their ids."""
-    return {experiment.experiment_id: experiment.name for experiment in client.search_experiments(max_results=10_000)}
+    experiments = client.search_experiments(max_results=MOST_EXPERIMENTS)
+    return {experiment.experiment_id: experiment.name for experiment in experiments}
 
 
-def search(client: Any, experiments: Mapping[str, str], filter: str, order_by: Sequence[str], limit: int) -> list[Row]:
-    """Return at most `limit` runs of `experiments` (names by id) that MLflow's filter finds, newest first unless ordered otherwise."""
-    found: list[Any] = []
+def run_filter(
+    *,
+    run_id: str = "",
+    name: str = "",
+    role: Role | None = None,
+    without_roles: Sequence[Role] = (),
+    sweep: str = "",
+    status: str = "",
+) -> str:
+    """Return MLflow's filter for what `Tracker.rows` takes; it knows no OR."""
+    conditions = []
+    if run_id:
+        conditions.append(f"attributes.run_id = '{run_id}'")
+    if name:
+        conditions.append(f"attributes.run_name = {_quoted(name)}")
+    if role:
+        conditions.append(f"tags.role = '{role}'")
+    conditions += [f"tags.role != '{other}'" for other in without_roles]
+    if sweep:
+        conditions.append(f"tags.sweep LIKE '{sweep}%'")
+    if status:
+        conditions.append(f"attributes.status = '{status}'")
+    return " and ".join(conditions)
+
+
+def _quoted(text: str) -> str:
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
+
+
+def search(client: Any, experiments: Mapping[str, str], condition: str, limit: int) -> list[Row]:
+    """Return at most `limit` runs of `experiments` (names by id) that MLflow's filter finds, newest
+    first.
+    """
+    runs: list[Any] = []
     token: str | None = None
-    while len(found) < limit:
-        some = client.search_runs(
-            list(experiments), filter, max_results=min(limit - len(found), 1000), order_by=list(order_by), page_token=token
+    while len(runs) < limit:
+        page = client.search_runs(
+            list(experiments),
+            condition,
+            max_results=min(limit - len(runs), PAGE),
+            page_token=token,
         )
-        found += some
-        token = some.token
+        runs += page
+        token = page.token
         if not token:
             break
-    return [_row(run, experiments[run.info.experiment_id]) for run in found]
+    return [_row(run, experiments[run.info.experiment_id]) for run in runs]
 
 
 def _row(run: Any, experiment: str) -> Row:
@@ -43,18 +86,31 @@ def _row(run: Any, experiment: str) -> Row:
 
 
 def search_one(client: Any, run: str) -> Row:
-    """Return the run with this id, beginning of an id or name; raise `UsageError` when there is none or there are several."""
+    """Return the run with this id, beginning of an id, or name.
+
+    Raises:
+        UsageError: there is none, or there are several; the message lists those.
+    """
     experiments = all_experiments(client)
-    quote = '"' if "'" in run else "'"
-    filters = [f"attributes.run_name = {quote}{run}{quote}"]
+    conditions = [run_filter(name=run)]
     if re.fullmatch("[0-9a-f]{4,32}", run):
-        filters.insert(0, f"attributes.run_id LIKE '{run}%'")
-    for condition in filters:
-        rows = search(client, experiments, condition, (), 6)
+        conditions.insert(0, f"attributes.run_id LIKE '{run}%'")
+    for condition in conditions:
+        rows = search(client, experiments, condition, LISTED + 1)
         if len(rows) == 1:
             return rows[0]
         if rows:
-            lines = "\n".join(f"  {row.id}  {row.name}  in {row.experiment}, {row.status}" for row in rows[:5])
-            raise UsageError(f"Several runs are called {run!r}. Name one by its id:\n{lines}" + ("\n  ..." if len(rows) > 5 else ""))
-    recent = [row.name for row in search(client, experiments, "", (), 100)]
-    raise UsageError(f"No run has the id or the name {run!r}.{suggest(run, recent)} List them: appline runs")
+            raise UsageError(_several(run, rows))
+    recent = [row.name for row in search(client, experiments, "", RECENT)]
+    raise UsageError(
+        f"No run has the id or the name {run!r}.{suggest(run, recent)} List them: appline runs"
+    )
+
+
+def _several(run: str, rows: Sequence[Row]) -> str:
+    lines = [f"Several runs are called {run!r}. Name one by its id:"]
+    for row in rows[:LISTED]:
+        lines.append(f"  {row.id}  {row.name}  in {row.experiment}, {row.status}")
+    if len(rows) > LISTED:
+        lines.append("  ...")
+    return "\n".join(lines)

@@ -1,7 +1,9 @@
-"""Saved views: what MLflow's Views menu offers for a sweep and for an experiment. Pure data; `tracking` stores it as experiment tags.
+"""Saved views: what MLflow's Views menu offers for a sweep and for an experiment. Pure data;
+`tracking` stores it as experiment tags.
 
-An experiment tag `mlflow.sharedViewState.<id>` is one entry of the menu. Its value is JSON with the state of the page, deflated. The
-names inside are those of MLflow 3.17's own page; a page that does not know one ignores it.
+An experiment tag `mlflow.sharedViewState.<id>` is one entry of the menu. Its value is JSON with the
+state of the page, deflated. The names inside are those of MLflow 3.17's own page; a page that does
+not know one ignores it.
 """
 
 import base64
@@ -14,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from pipelines.config.options import Direction
 from pipelines.errors import ApplineError
-from pipelines.pipeline import Direction
 
 TAG = "mlflow.sharedViewState."
 LONGEST_VALUE = 20_000  # of an experiment tag
@@ -23,7 +25,9 @@ LONGEST_VALUE = 20_000  # of an experiment tag
 
 @dataclass(frozen=True, kw_only=True)
 class SweepCharts:
-    """What a sweep's views show. `sweep` is the value of its runs' tag `sweep`; `searched` are dotted keys of hyperparameters."""
+    """What a sweep's views show. `sweep` is the value of its runs' tag `sweep`; `searched` are
+    dotted keys of hyperparameters.
+    """
 
     sweep: str
     name: str
@@ -35,7 +39,9 @@ class SweepCharts:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """What an experiment's table of models shows: `headline` is the metric behind `test/`, `baseline/` and `lift/`."""
+    """What an experiment's table of models shows: `headline` is the metric behind `test/`,
+    `baseline/` and `lift/`.
+    """
 
     headline: str
     direction: Direction
@@ -63,27 +69,44 @@ class View:
         """
         packed = base64.b64encode(zlib.compress(json.dumps(self.state).encode(), 9)).decode()
         # `mode` is ours: `appline ui` opens the newest view as it is meant.
-        value = json.dumps({"name": self.name, "createdAt": round(time.time() * 1000), "mode": self.mode, "state": f"deflate;{packed}"})
+        value = json.dumps(
+            {
+                "name": self.name,
+                "createdAt": round(time.time() * 1000),
+                "mode": self.mode,
+                "state": f"deflate;{packed}",
+            }
+        )
         if len(value) > LONGEST_VALUE:
-            raise ApplineError(f"The view {self.name!r} takes {len(value):,} characters, MLflow stores {LONGEST_VALUE:,}")
+            raise ApplineError(
+                f"The view {self.name!r} takes {len(value):,} characters, MLflow stores {LONGEST_VALUE:,}"
+            )
         return value
 
 
 def page(experiment: str, view: str, mode: str) -> str:
     """Return the path of a view's page in MLflow's UI: `view` is its id, `mode` CHART or TABLE."""
     # Without the workflow type a fresh browser lands on MLflow's side for language models.
-    query = urlencode({"viewStateShareKey": view, "compareRunsMode": mode, "workflowType": "machine_learning"})
+    query = urlencode(
+        {"viewStateShareKey": view, "compareRunsMode": mode, "workflowType": "machine_learning"}
+    )
     return f"/#/experiments/{experiment}/runs?{query}"
 
 
 def newest_page(experiments: Sequence[Mapping[str, Any]]) -> str:
-    """Return the path of the view that was saved last, or of the list of experiments; takes what MLflow's REST API returns."""
+    """Return the path of the view that was saved last, or of the list of experiments; takes what
+    MLflow's REST API returns.
+    """
     newest = (0, "/#/experiments?workflowType=machine_learning")
     for experiment in experiments:
         for tag in experiment.get("tags", ()):
             if tag["key"].startswith(TAG):
                 saved = json.loads(tag["value"])
-                path = page(experiment["experiment_id"], tag["key"].removeprefix(TAG), saved.get("mode", "CHART"))
+                path = page(
+                    experiment["experiment_id"],
+                    tag["key"].removeprefix(TAG),
+                    saved.get("mode", "CHART"),
+                )
                 newest = max(newest, (saved["createdAt"], path))
     return newest[1]
 
@@ -94,7 +117,9 @@ def run_page(experiment: str, run_id: str) -> str:
 
 
 def sweep_views(charts: SweepCharts) -> tuple[View, View]:
-    """Return the views of one sweep: its trials in charts, and all its runs (baselines and final runs too) in a table."""
+    """Return the views of one sweep: its trials in charts, and all its runs (baselines and final
+    runs too) in a table.
+    """
     best = f"best/{charts.objective}"
     cost, *_ = COSTS
     of_sweep = f"tags.sweep = '{charts.sweep}'"
@@ -102,11 +127,17 @@ def sweep_views(charts: SweepCharts) -> tuple[View, View]:
     columns = ["tags.`role`", *map(_metric, (best, *charts.test, *COSTS)), *parameters]
     pages = _Sections(charts.sweep)
     everything = pages.section("What makes it better", columns=1, height=420)
-    everything("PARALLEL", selectedParams=list(charts.searched), selectedMetrics=[best], showAllRuns=False)
+    everything(
+        "PARALLEL", selectedParams=list(charts.searched), selectedMetrics=[best], showAllRuns=False
+    )
     one_by_one = pages.section("One by one", columns=3, height=320)
     for key in _telling(charts.searched):
-        one_by_one("SCATTER", xaxis={"key": key, "type": "PARAM"}, yaxis={"key": best, "type": "METRIC"})
-    one_by_one("SCATTER", xaxis={"key": cost, "type": "METRIC"}, yaxis={"key": best, "type": "METRIC"})
+        one_by_one(
+            "SCATTER", xaxis={"key": key, "type": "PARAM"}, yaxis={"key": best, "type": "METRIC"}
+        )
+    one_by_one(
+        "SCATTER", xaxis={"key": cost, "type": "METRIC"}, yaxis={"key": best, "type": "METRIC"}
+    )
     one_by_one("BAR", metricKey=best)
     learning = pages.section("Learning", columns=2, height=360)
     for metric in dict.fromkeys((charts.objective, "val_loss")):
@@ -128,7 +159,9 @@ def sweep_views(charts: SweepCharts) -> tuple[View, View]:
 
 
 def leaderboard_view(board: Leaderboard) -> View:
-    """Return the view of an experiment's models (not of its trials): scores beside their baselines, and what they cost."""
+    """Return the view of an experiment's models (not of its trials): scores beside their baselines,
+    and what they cost.
+    """
     test = f"test/{board.headline}"
     cost, *_ = COSTS
     metrics = [test, f"baseline/{board.headline}", f"lift/{board.headline}", *board.metrics, *COSTS]
@@ -140,7 +173,9 @@ def leaderboard_view(board: Leaderboard) -> View:
     differs("DIFFERENCE", **DIFFERENCE)
     # MLflow's filters know no OR: what is left are train, final, baseline and evaluate.
     models_only = "tags.role != 'trial' AND tags.role != 'seed' AND tags.role != 'sweep'"
-    state = _state(models_only, test, board.direction == "min", ["tags.`role`", *map(_metric, metrics)], pages)
+    state = _state(
+        models_only, test, board.direction == "min", ["tags.`role`", *map(_metric, metrics)], pages
+    )
     return View(id=_id("leaderboard"), name="Leaderboard", mode="TABLE", state=state)
 
 
@@ -170,7 +205,9 @@ ASKED = ("kernel_size", "stride", "filters", "learning_rate")
 
 
 def _telling(searched: Sequence[str]) -> list[str]:
-    """Return the four keys that get a chart of their own: those people ask about, then the others in their order."""
+    """Return the four keys that get a chart of their own: those people ask about, then the others
+    in their order.
+    """
     asked = [key for name in ASKED for key in searched if key.rpartition(".")[2] == name]
     return list(dict.fromkeys([*asked, *searched]))[:4]
 
@@ -186,22 +223,40 @@ class _Sections:
     def section(self, name: str, *, columns: int, height: int) -> Callable[..., None]:
         """Add a section; return the function that adds a card to it: `add(type, **settings)`."""
         uuid = _id(self._seed, name)
-        frame = {"uuid": uuid, "name": name, "display": True, "columns": columns, "cardHeight": height}
+        frame = {
+            "uuid": uuid,
+            "name": name,
+            "display": True,
+            "columns": columns,
+            "cardHeight": height,
+        }
         self.sections.append({**frame, "isReordered": True, "deleted": False, "isGenerated": False})
 
         def add(kind: str, **settings: Any) -> None:
             card = {"uuid": _id(uuid, str(len(self.cards))), "type": kind, "metricSectionId": uuid}
-            self.cards.append({**card, "runsCountToCompare": 100, "deleted": False, "isGenerated": False, **settings})
+            self.cards.append(
+                {
+                    **card,
+                    "runsCountToCompare": 100,
+                    "deleted": False,
+                    "isGenerated": False,
+                    **settings,
+                }
+            )
 
         return add
 
 
-def _state(filter: str, order_by: str, ascending: bool, columns: Sequence[str], pages: _Sections) -> dict[str, Any]:
-    # The table sorts its columns by name unless it is told; the names of the first and the last two are the table's own.
+def _state(
+    filter: str, order_by: str, ascending: bool, columns: Sequence[str], pages: _Sections
+) -> dict[str, Any]:
+    # The table sorts its columns by name unless it is told; the names of the first and the last two
+    # are the table's own.
     order = ["attributes.`Run Name`", *columns, "duration", "runDateAndNestInfo"]
     return {
         "searchFilter": filter,
-        # By a metric: sorted by start time, the page folds children under their parent and hides them.
+        # By a metric: sorted by start time, the page folds children under their parent and hides
+        # them.
         "orderByKey": _metric(order_by),
         "orderByAsc": ascending,
         "startTime": "ALL",
@@ -215,7 +270,11 @@ def _state(filter: str, order_by: str, ascending: bool, columns: Sequence[str], 
         "compareRunCharts": pages.cards,
         "compareRunSections": pages.sections,
         "isAccordionReordered": True,  # else the page sorts its own sections before ours
-        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+        "globalLineChartConfig": {
+            "xAxisKey": "step",
+            "lineSmoothness": 0,
+            "selectedXAxisMetricKey": "",
+        },
         "hideEmptyCharts": True,
         "groupBy": None,
         "autoRefreshEnabled": True,

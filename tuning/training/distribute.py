@@ -1,4 +1,6 @@
-"""One large model on the devices of one host: each batch is divided among them, the gradients are added."""
+"""One large model on the devices of one host: each batch is divided among them, the gradients are
+added.
+"""
 
 from typing import Any
 
@@ -7,8 +9,9 @@ import tensorflow as tf
 from pipelines.errors import UsageError
 
 REFUSED = (
-    "--distribute multiworker: refused. `fit` of Keras 3 on TensorFlow fails under MultiWorkerMirroredStrategy, so one model cannot "
-    "be trained across hosts today. Several models can: tune --cluster ADDRESS. On one host: --distribute mirrored"
+    "--distribute multiworker: refused. `fit` of Keras 3 on TensorFlow fails under "
+    "MultiWorkerMirroredStrategy, so one model cannot be trained across hosts today. Several models "
+    "can: tune --cluster ADDRESS. On one host: --distribute mirrored"
 )
 
 
@@ -20,32 +23,42 @@ def strategy(name: str) -> Any:
     """
     if name == "none":
         return None
+    if name == "multiworker":
+        raise UsageError(REFUSED)
     if name != "mirrored":
-        raise UsageError(REFUSED if name == "multiworker" else f"--distribute {name}: expected none or mirrored")
+        raise UsageError(f"--distribute {name}: expected none or mirrored")
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
-        raise UsageError(f"--distribute mirrored: needs two devices. Found: {devices[0].name}. Leave it out")
+        raise UsageError(
+            f"--distribute mirrored: needs two devices. Found: {devices[0].name}. Leave it out"
+        )
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def drop_uneven_batch(batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any) -> tf.data.Dataset:
-    """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on it.
+def drop_uneven_batch(
+    batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any
+) -> tf.data.Dataset:
+    """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on
+    it.
 
-    `like` is the same data set made a second time, to look into: `batches` would go on with another order once it was begun.
+    `like` is the same data set made a second time, to look into: `batches` would go on with another
+    order once it was begun.
 
     Raises:
         UsageError: the batch size itself is no multiple of the number of devices.
     """
     replicas = strategy.num_replicas_in_sync
-    count, size = int(like.cardinality()), _size(like)
+    count, size = int(like.cardinality()), _first_batch_size(like)
     if size % replicas:
+        below = f" below {size}" if count == 1 else ""
         raise UsageError(
-            f"--distribute mirrored: {replicas} devices cannot share a batch of {size} examples evenly. "
-            f"Set train.batch_size to a multiple of {replicas}{f' below {size}' if count == 1 else ''}"
+            f"--distribute mirrored: {replicas} devices cannot share a batch of {size} examples "
+            f"evenly. Set train.batch_size to a multiple of {replicas}{below}"
         )
-    return batches.take(count - 1) if _size(like.skip(count - 1)) % replicas else batches
+    last_size = _first_batch_size(like.skip(count - 1))
+    return batches.take(count - 1) if last_size % replicas else batches
 
 
-def _size(batches: tf.data.Dataset) -> int:
+def _first_batch_size(batches: tf.data.Dataset) -> int:
     _, targets = next(iter(batches))
     return int(tf.nest.flatten(targets)[0].shape[0])

@@ -1,4 +1,6 @@
-"""Imports of TensorFlow without its chatter: what it writes to stderr before its own log settings apply."""
+"""Imports of TensorFlow without its chatter: what it writes to stderr before its own log settings
+apply.
+"""
 
 import os
 import sys
@@ -11,7 +13,8 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "TFDS_LOG_LEVEL": "ERROR",
-    # Off by default on processors without AVX-512, where it is worth as much: 2 times on 3x3, 4 to 8 times on 5x5 convolutions (measured).
+    # Off by default on processors without AVX-512, where it is worth as much: 2 times on 3x3, 4 to
+    # 8 times on 5x5 convolutions (measured).
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 
@@ -23,8 +26,13 @@ def prepare_environment() -> None:
 
 
 def use_threads(count: int) -> None:
-    """Let TensorFlow, which must not have been imported yet, and other numerical libraries use so many threads."""
-    os.environ |= {name: str(count) for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")}
+    """Let TensorFlow, which must not have been imported yet, and other numerical libraries use so
+    many threads.
+    """
+    os.environ |= {
+        name: str(count)
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    }
 
 
 def import_tensorflow(*, deterministic: bool = False) -> None:
@@ -36,11 +44,17 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
 
         tf.constant(0)  # looks for GPUs, and says so
     tf.get_logger().setLevel("ERROR")  # each trial traces anew, and TensorFlow warns of it
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner|keras|tensorflow|tensorflow_datasets")
+    warnings.filterwarnings(
+        "ignore",
+        category=DeprecationWarning,
+        module="keras_tuner|keras|tensorflow|tensorflow_datasets",
+    )
     # Keras says that data sets shuffle themselves, which ours do.
     warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed.*")
     if deterministic:
-        keras.utils.set_random_seed(0)  # each fit sets its own; op determinism wants one from the start
+        keras.utils.set_random_seed(
+            0
+        )  # each fit sets its own; op determinism wants one from the start
         tf.config.experimental.enable_op_determinism()
 
 

@@ -1,7 +1,5 @@
-"""One run from data to a tested, tracked, saved model: load, build, fit, evaluate, record, save."""
+"""One run from data to a tested, tracked, saved model: load, fit, evaluate, record, save."""
 
-import json
-import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,151 +8,102 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from pipelines.config import files as config_files
+from pipelines.config.files import run_params, write_config
+from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.pipeline import Objective, Pipeline, ServingModel, Splits
-from tuning.reports import plots, run_card, significance
-from tuning.reports.significance import Lift, ScoredBaseline
+from pipelines.errors import TrainingInterrupted
+from pipelines.model_file import facts_as_json, write_model
+from pipelines.pipeline import AnyPipeline, ServingModel
+from pipelines.splits import Splits
+from tuning.reports import plots, significance
+from tuning.reports.run_card import run_card
+from tuning.results import Lift, ScoredBaseline, TrainResult
 from tuning.tracking.interface import Record, Role, Run, Tracker
 from tuning.tracking.saved_views import Leaderboard
-from tuning.training.fit import EpochHook, Fitted, Watch, fit, num_epochs
+from tuning.training.costs import latency_ms, megabytes
+from tuning.training.fit import FitResult, fit, num_epochs
+from tuning.training.monitor import EpochHook, Watch
 
 MOST_ROWS = 200_000  # of a table of predictions
-AGAIN = "tested and kept is the network trained again on train and val together, for {epochs} epochs (train.refit)"
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM while fitting: what was learned is saved in the run `run_id`; nothing before the first epoch ended."""
-
-    def __init__(self, run_id: str, kept: bool) -> None:
-        super().__init__(run_id)
-        self.run_id, self.kept = run_id, kept
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a person wants to know at the end of a run; all of it plain data but `baselines`."""
+class RunLabels:
+    """What a run is called and where it belongs."""
 
-    domain: str
-    dataset: str
-    run_id: str
-    url: str
-    objective: Objective
-    headline: Objective
-    best: float
-    best_epoch: int
-    epochs: int
-    stopped: str
-    val: Mapping[str, float]
-    test: Mapping[str, float]
-    baselines: Sequence[ScoredBaseline]
-    lift: Lift | None
-    cost: Mapping[str, float]
-    notes: Sequence[str]
-    changed: Mapping[str, Any] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        return {
-            "domain": self.domain,
-            "dataset": self.dataset,
-            "run_id": self.run_id,
-            "url": self.url,
-            "objective": self.objective.name,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "epochs": self.epochs,
-            "stopped": self.stopped,
-            "val": dict(self.val),
-            "test": dict(self.test),
-            "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
-            "lift": None
-            if self.lift is None
-            else {
-                "metric": self.headline.name,
-                "over": self.lift.baseline,
-                "mean": self.lift.mean,
-                "low": self.lift.low,
-                "high": self.lift.high,
-                "verdict": self.lift.verdict,
-            },
-            "cost": dict(self.cost),
-            "notes": list(self.notes),
-            "changed": dict(self.changed),
-        }
+    role: Role = "train"
+    parent: str = ""
+    name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
-    pipeline: Pipeline[Any, Any],
+    pipeline: AnyPipeline,
     spec: Any,
     tracker: Tracker,
     *,
     objective: Objective | None = None,
     splits: Splits | None = None,
     baselines: Sequence[ScoredBaseline] | None = None,
-    role: Role = "train",
-    parent: str = "",
-    name: str = "",
-    tags: Mapping[str, str] | None = None,
+    labels: RunLabels | None = None,
     on_epoch: EpochHook | None = None,
     strategy: Any = None,
-) -> Report:
-    """Train the network of `spec`, test it beside its baselines, and keep everything in one run of `tracker`.
+) -> TrainResult:
+    """Train the network of `spec`, test it beside its baselines, and keep everything in one run of
+    `tracker`.
 
-    `splits` and `baselines` are given by a sweep, which has loaded and computed them already; `strategy` by
-    `tuning.training.distribute`.
+    Args:
+        pipeline: whose network it is.
+        spec: its hyperparameters.
+        tracker: where the run is kept.
+        objective: the metric that chooses the epoch; the pipeline's own by default.
+        splits: the data, where it is loaded already.
+        baselines: those of a sweep, which has computed them already.
+        labels: what the run is called.
+        on_epoch: hears of each epoch, and may stop the training.
+        strategy: divides each batch among devices (see `tuning.training.distribute`).
 
     Raises:
         DataError, ImpossibleSpec: before a run is begun.
         Diverged: the run is FAILED, its reason in the run.
-        Interrupted: the run is KILLED, with the model of the best epoch so far.
+        TrainingInterrupted: the run is KILLED, with the model of the best epoch so far.
     """
-    # --- data and spec, checked before anything is recorded
-    splits = splits if splits is not None else pipeline.load()
+    if splits is None:
+        splits = pipeline.load()
     pipeline.check(spec, splits)
-    joined = pipeline.merge_train_val(splits) if spec.train.refit else None
+    # Refused here where the domain cannot, before anything is recorded.
+    merged = pipeline.merge_train_val(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
-
-    run = tracker.start(
-        name or f"{getattr(spec, 'architecture', pipeline.domain)} on {splits.dataset}",
-        role=role,
-        parent=parent,
-        tags={"dataset": splits.dataset, "data_digest": splits.digest, **(tags or {})},
-        params=config_files.params(pipeline, spec),
-    )
-    with ending(run):
+    labels = labels or RunLabels()
+    run = _start_run(pipeline, spec, splits, tracker, labels)
+    with finishing(run):
         run.dataset(splits)
-        run.text(config_files.write(pipeline, spec), "config.yaml")
-
-        # --- simple baselines, each a run of its own
+        run.text(write_config(pipeline.options, spec), "config.yaml")
         if baselines is None:
-            baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=tags or {})
-
-        # --- fit
-        watch = Watch(objective=objective, on_epoch=on_epoch, gradients=True)
-        fitted = fit(pipeline, spec, splits, seed=pipeline.seed, watch=watch, strategy=strategy)
-        run.history(fitted.history)
-        if fitted.best_epoch:
-            pipeline.calibrate(fitted.model, splits)
-        if fitted.interrupted:
-            _keep_interrupted(pipeline, splits, fitted, objective, run)
+            baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=labels.tags)
+        training = _Training(
+            pipeline=pipeline,
+            spec=spec,
+            splits=splits,
+            watch=Watch(objective=objective, on_epoch=on_epoch, gradients=True),
+            strategy=strategy,
+            run=run,
+        )
+        fitted = training.fit()
         val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
-
-        # --- everything on val is chosen: learn from it too
-        final = _refitted(pipeline, spec, splits, joined, fitted, watch, strategy) if joined else fitted
-        if final.interrupted:
-            _keep_interrupted(pipeline, splits, fitted, objective, run)
-
-        # --- test beside the baselines, once
+        # Everything on val is chosen now: learn from it too.
+        final = training.refit(merged, fitted) if merged is not None else fitted
         predictions = pipeline.predict(final.model, splits, "test")
-        test = pipeline.score(predictions, splits, "test")
-        lift = _lift(pipeline, splits, predictions, baselines)
-        served = pipeline.serve(final.model, splits)
-        report = Report(
+        serving = pipeline.serve(final.model, splits)
+        notes = [*splits.notes, *serving.notes]
+        if merged is not None:
+            notes.append(
+                f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
+                "(turn off: train.refit=false)"
+            )
+        result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
             run_id=run.id,
@@ -166,35 +115,37 @@ def train(
             epochs=len(fitted.history["loss"]),
             stopped=fitted.stopped,
             val=val,
-            test=test,
+            test=pipeline.score(predictions, splits, "test"),
             baselines=baselines,
-            lift=lift,
-            cost=_cost(pipeline, spec, splits, fitted, final),
-            notes=(*splits.notes, *served.notes, *([AGAIN.format(epochs=fitted.best_epoch)] if joined else [])),
-            changed=changed(spec),
+            lift=_lift(pipeline, splits, predictions, baselines),
+            cost=training.cost(fitted, final),
+            notes=notes,
+            changed=changed_hyperparameters(spec),
         )
+        save_model(serving, run)
+        _record(result, fitted, predictions, pipeline, splits, run)
+        _save_leaderboard(result, tracker)
+    return result
 
-        # --- what MLflow shows
-        run.metrics(summary(report))
-        run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), "predictions/test.csv")
-        figures = ["curves", "gradients"]
-        run.figure(plots.curves(fitted.history, objective, fitted.best_epoch), "plots/curves.png")
-        run.figure(plots.gradients(fitted.history), "plots/gradients.png")
-        for title, figure in pipeline.plots(predictions, splits, "test"):
-            run.figure(figure, f"plots/{title}.png")
-            figures.append(title)
-        save(served, run)
-        run.tags({"verdict": f"{lift.verdict} {lift.baseline}"} if lift else {})
-        run.describe(run_card.card(report, figures))
-        headline = report.headline
-        others = [f"test/{metric}" for metric in test if metric != headline.name]
-        tracker.leaderboard_view(Leaderboard(headline=headline.name, direction=headline.direction, metrics=others))
-    return report
+
+def _start_run(
+    pipeline: AnyPipeline, spec: Any, splits: Splits, tracker: Tracker, labels: RunLabels
+) -> Run:
+    architecture = getattr(spec, "architecture", pipeline.domain)
+    return tracker.start(
+        labels.name or f"{architecture} on {splits.dataset}",
+        role=labels.role,
+        parent=labels.parent,
+        tags={"dataset": splits.dataset, "data_digest": splits.digest, **labels.tags},
+        params=run_params(pipeline.options, spec),
+    )
 
 
 @contextmanager
-def ending(run: Run) -> Iterator[None]:
-    """End `run` by how its work ends: FINISHED, KILLED when interrupted, FAILED with the reason otherwise."""
+def finishing(run: Run) -> Iterator[None]:
+    """Finish `run` by how its work ends: FINISHED, KILLED when interrupted, FAILED with the reason
+    otherwise.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -207,155 +158,198 @@ def ending(run: Run) -> Iterator[None]:
 
 
 def record_baselines(
-    pipeline: Pipeline[Any, Any], splits: Splits, tracker: Tracker, *, parent: str, tags: Mapping[str, str]
+    pipeline: AnyPipeline,
+    splits: Splits,
+    tracker: Tracker,
+    *,
+    parent: str,
+    tags: Mapping[str, str],
 ) -> list[ScoredBaseline]:
-    """Compute the baselines and write each as a run with role `baseline`, in the columns that networks have."""
+    """Compute the baselines and write each as a run with role `baseline`, in the columns that
+    networks have.
+    """
     scored = []
-    for made in pipeline.baselines(splits):
-        baseline = significance.score_baseline(pipeline, splits, made)
-        scored.append(baseline)
+    for baseline in pipeline.baselines(splits):
+        one = significance.score_baseline(pipeline, splits, baseline)
+        scored.append(one)
         now = time.time()
         tracker.record(
             Record(
-                name=baseline.name,
+                name=one.name,
                 role="baseline",
                 parent=parent,
                 tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
                 params={
-                    **config_files.options_of(pipeline),
-                    "architecture": baseline.name,
-                    **{f"baseline.{k}": v for k, v in baseline.params.items()},
+                    **pipeline.options.as_params(),
+                    "architecture": one.name,
+                    **_prefixed("baseline.", one.params),
                 },
                 metrics={
-                    **{f"val/{metric}": value for metric, value in baseline.val.items()},
-                    **{f"test/{metric}": value for metric, value in baseline.test.items()},
-                    "cost/train_s": baseline.seconds,
+                    **_prefixed("val/", one.val),
+                    **_prefixed("test/", one.test),
+                    "cost/train_s": one.seconds,
                 },
-                start_time=now - baseline.seconds,
+                start_time=now - one.seconds,
                 end_time=now,
             )
         )
     return scored
 
 
-def summary(report: Report) -> dict[str, float]:
-    """Return the metrics that are logged once, at the end."""
-    baselines = {f"baseline/{baseline.name}/{report.headline.name}": baseline.test[report.headline.name] for baseline in report.baselines}
-    lifts = (
-        {f"lift/{report.headline.name}": report.lift.mean, "lift/low": report.lift.low, "lift/high": report.lift.high}
-        if report.lift
-        else {}
-    )
-    return {
-        f"best/{report.objective.name}": report.best,
-        "best/epoch": report.best_epoch,
-        **{f"val/{name}": value for name, value in report.val.items()},
-        **{f"test/{name}": value for name, value in report.test.items()},
-        **baselines,
-        **lifts,
-        **{f"cost/{name}": value for name, value in report.cost.items()},
-    }
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """The fits of one run, and what is kept of them when they are interrupted."""
+
+    pipeline: AnyPipeline
+    spec: Any
+    splits: Splits
+    watch: Watch
+    strategy: Any
+    run: Run
+
+    def fit(self) -> FitResult:
+        """Return the network fitted to train, the epoch and everything else chosen on val."""
+        fitted = fit(
+            self.pipeline,
+            self.spec,
+            self.splits,
+            seed=self.pipeline.options.seed,
+            watch=self.watch,
+            strategy=self.strategy,
+        )
+        self.run.history(fitted.history)
+        if fitted.best_epoch:
+            self.pipeline.calibrate(fitted.model, self.splits)
+        if fitted.interrupted:
+            self._keep_interrupted(fitted)
+        return fitted
+
+    def refit(self, merged: Splits, fitted: FitResult) -> FitResult:
+        """Return the network fitted anew to `merged`, train and val together.
+
+        It follows the schedule of `fitted` up to its best epoch, and takes over what was chosen on
+        val.
+        """
+        # Not the epochs of the longer train.
+        epochs = num_epochs(self.spec.train, self.splits.sizes()["train"])
+        spec = replace(self.spec, train=replace(self.spec.train, epochs=epochs))
+        final = fit(
+            self.pipeline,
+            spec,
+            merged,
+            seed=self.pipeline.options.seed,
+            watch=replace(self.watch, gradients=False),
+            until=fitted.best_epoch,
+            strategy=self.strategy,
+        )
+        if final.interrupted:
+            self._keep_interrupted(fitted)
+        self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
+        return final
+
+    def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
+        """Return what the model costs: weights, megabytes, seconds of all its fits and of one
+        answer.
+        """
+        params = final.model.count_params()
+        fits = [fitted] if final is fitted else [fitted, final]
+        examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
+        return {
+            "params": params,
+            "mb": megabytes(params),
+            "train_s": sum(one.seconds for one in fits),
+            "train_cpu_s": sum(one.cpu_seconds for one in fits),
+            "examples_per_s": examples / fitted.seconds,
+            "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
+        }
+
+    def _keep_interrupted(self, fitted: FitResult) -> None:
+        """Save what an interrupted fit has learned, then go on being interrupted."""
+        if fitted.best_epoch:
+            save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
+            best = f"best/{self.watch.objective.name}"
+            self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
+        raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
 
 
-def changed(spec: Any) -> dict[str, Any]:
+def _lift(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    predictions: np.ndarray,
+    baselines: Sequence[ScoredBaseline],
+) -> Lift | None:
+    if not baselines:
+        return None
+    strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
+    losses = pipeline.losses(predictions, splits, "test")
+    return significance.lift(losses, strongest, pipeline.options.seed)
+
+
+def changed_hyperparameters(spec: Any) -> dict[str, Any]:
     """Return the hyperparameters that differ from their defaults."""
     defaults = flatten(type(spec)())
     return {key: value for key, value in flatten(spec).items() if value != defaults[key]}
 
 
-def save(served: ServingModel, run: Run) -> None:
+def save_model(serving: ServingModel, run: Run) -> None:
     """Keep the model that takes raw input, with the facts it answers by."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        write_model(served, path)
-        run.model(path, served.facts)
+        write_model(serving, path)
+        run.model(path, facts_as_json(serving))
 
 
-def write_model(served: ServingModel, path: Path) -> None:
-    """Write one file that Keras loads, with the facts inside it (Keras passes over a member it does not know)."""
-    import zipfile
-
-    served.model.save(path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("appline.json", json.dumps(dict(served.facts)))
-
-
-def read_model(path: Path) -> ServingModel:
-    """Read a file that `write_model` wrote.
-
-    Raises:
-        DataError: there is no such file, or appline did not write it.
-    """
-    import zipfile
-
-    from pipelines import DOMAINS, register_layers
-    from pipelines.errors import DataError
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such model file. Expected a model.keras that appline saved")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            facts = json.loads(archive.read("appline.json"))
-        if facts["domain"] in DOMAINS:
-            register_layers(facts["domain"])
-        return ServingModel(model=keras.saving.load_model(path, compile=False), facts=facts)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{path}: is no model.keras that appline saved ({error})") from error
-
-
-def _lift(pipeline: Pipeline[Any, Any], splits: Splits, predictions: np.ndarray, baselines: Sequence[ScoredBaseline]) -> Lift | None:
-    if not baselines:
-        return None
-    losses = pipeline.losses(predictions, splits, "test")
-    return significance.lift(losses, significance.strongest(baselines, pipeline.headline_metric(splits)), pipeline.seed)
-
-
-def _keep_interrupted(pipeline: Pipeline[Any, Any], splits: Splits, fitted: Fitted, objective: Objective, run: Run) -> None:
-    """Save what an interrupted fit has learned, then go on being interrupted."""
-    if fitted.best_epoch:
-        save(pipeline.serve(fitted.model, splits), run)
-        run.metrics({f"best/{objective.name}": fitted.best_score, "best/epoch": fitted.best_epoch})
-    raise Interrupted(run.id, kept=bool(fitted.best_epoch))
-
-
-def _refitted(
-    pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, joined: Splits, fitted: Fitted, watch: Watch, strategy: Any
-) -> Fitted:
-    """Return the network fitted anew to `joined`: the schedule of `fitted` up to its best epoch, and what it chose on val."""
-    epochs = num_epochs(spec.train, splits.sizes()["train"])  # not those of the longer train
-    spec = replace(spec, train=replace(spec.train, epochs=epochs))
-    again = fit(
-        pipeline, spec, joined, seed=pipeline.seed, watch=replace(watch, gradients=False), until=fitted.best_epoch, strategy=strategy
-    )
-    if not again.interrupted:
-        pipeline.calibrate(again.model, splits, like=fitted.model)
-    return again
-
-
-def _cost(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, fitted: Fitted, final: Fitted) -> dict[str, float]:
-    """Return what the model costs: weights, megabytes, seconds of training (both of a network trained again) and of one answer."""
-    params = final.model.count_params()
-    trained = (fitted,) if final is fitted else (fitted, final)
-    examples = splits.sizes()["train"] * len(fitted.history["loss"])
-    return {
-        "params": params,
-        "mb": params * 4 / 2**20,
-        "train_s": sum(one.seconds for one in trained),
-        "train_cpu_s": sum(one.cpu_seconds for one in trained),
-        "examples_per_s": examples / fitted.seconds,
-        "latency_ms_p50": latency(pipeline, spec, splits, final.model),
+def _record(
+    result: TrainResult,
+    fitted: FitResult,
+    predictions: np.ndarray,
+    pipeline: AnyPipeline,
+    splits: Splits,
+    run: Run,
+) -> None:
+    """Write scores, predictions, figures and the card into the run."""
+    run.metrics(summary_metrics(result))
+    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), "predictions/test.csv")
+    figures = {
+        "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
+        "gradients": plots.gradients(fitted.history),
+        **dict(pipeline.plots(predictions, splits, "test")),
     }
+    for title, figure in figures.items():
+        run.figure(figure, f"plots/{title}.png")
+    if result.lift:
+        run.tags({"verdict": f"{result.lift.verdict} {result.lift.baseline}"})
+    run.describe(run_card(result, list(figures)))
 
 
-def latency(pipeline: Pipeline[Any, Any], spec: Any, splits: Splits, model: keras.Model, calls: int = 30) -> float:
-    """Return the median time of one example's answer, in milliseconds."""
-    inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
-    one = tf.nest.map_structure(lambda values: values[:1], inputs)
-    call = tf.function(lambda values: pipeline.serving_call(model, values))
-    call(one)
-    times = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        call(one)
-        times.append(time.perf_counter() - began)
-    return 1000 * float(np.median(times)) if times else math.nan
+def summary_metrics(result: TrainResult) -> dict[str, float]:
+    """Return the metrics that are logged once, at the end."""
+    headline = result.headline.name
+    metrics: dict[str, float] = {
+        f"best/{result.objective.name}": result.best,
+        "best/epoch": result.best_epoch,
+        **_prefixed("val/", result.val),
+        **_prefixed("test/", result.test),
+    }
+    for baseline in result.baselines:
+        metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
+    if result.lift:
+        metrics |= lift_metrics(result.lift, headline)
+    return {**metrics, **_prefixed("cost/", result.cost)}
+
+
+def lift_metrics(lift: Lift, headline: str) -> dict[str, float]:
+    """Return the columns of a lift in the metric `headline`."""
+    return {f"lift/{headline}": lift.mean, "lift/low": lift.low, "lift/high": lift.high}
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in values.items()}
+
+
+def _save_leaderboard(result: TrainResult, tracker: Tracker) -> None:
+    headline = result.headline
+    others = [f"test/{metric}" for metric in result.test if metric != headline.name]
+    tracker.leaderboard_view(
+        Leaderboard(headline=headline.name, direction=headline.direction, metrics=others)
+    )

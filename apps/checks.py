@@ -1,0 +1,69 @@
+"""What a command refuses before anything heavy is imported."""
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.config.options import Options
+from pipelines.errors import DataError, UsageError
+
+ANSWER_SUFFIXES = (".csv", ".parquet")
+
+
+def require_search_names(
+    options: Options, objectives: Sequence[str], tuner: str, early_stop: str
+) -> None:
+    """Refuse an objective, a tuner or a rule of early stopping that does not exist."""
+    from tuning.search.tuners import STOPPERS, TUNERS, require
+    from tuning.training.costs import COST_METRICS
+
+    for name in objectives:
+        if name.startswith("cost/"):
+            require("--objective", name, tuple(COST_METRICS))
+        else:
+            options.objective(name)
+    require("--tuner", tuner, TUNERS)
+    require("--early-stop", early_stop, ("auto", *STOPPERS))
+
+
+def duration(flag: str, text: str) -> float:
+    """Return the seconds of `90`, `90s`, `10m` or `1h30m`; infinite when nothing is given."""
+    if not text:
+        return math.inf
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    if not text.strip() or not match:
+        raise UsageError(f"{flag} {text}: expected a duration such as 90s, 10m or 1h30m")
+    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def require_inputs(inputs: Sequence[str]) -> None:
+    """Refuse paths that do not exist."""
+    for name in inputs:
+        if not Path(name).exists():
+            raise DataError(f"{name}: no such file or folder")
+
+
+def require_output(output: str, force: bool) -> None:
+    """Refuse a file that answers cannot be written to before they are computed."""
+    if not output:
+        return
+    path = Path(output)
+    if path.exists() and not force:
+        raise UsageError(
+            f"--output {path}: exists already and is not overwritten. "
+            "Choose another name, or add --force"
+        )
+    if path.is_dir():
+        raise UsageError(f"--output {path}: is a folder. Expected the name of a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: there is no folder {path.parent}")
+    if path.suffix.lower() not in ANSWER_SUFFIXES:
+        raise UsageError(
+            f"--output {path}: answers are written as {' or '.join(ANSWER_SUFFIXES)}. "
+            f"Received: {path.suffix or 'no suffix'}"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--output {path}: cannot be written to")

@@ -1,0 +1,185 @@
+"""What a command's values come to: defaults, then config files, environment, command line."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from apps.click_options import LIMIT, shortcuts
+from pipelines.config.files import Setting, read_config
+from pipelines.config.options import Options
+from pipelines.config.search_space import (
+    Dimension,
+    Space,
+    find,
+    hyperparameters,
+    parse_dimension,
+    replace,
+)
+from pipelines.errors import UsageError
+
+COMMAND_LINE = "command line"
+# Flags that hold values of other names.
+CONTAINERS = ("config", "set_", "search", "help_set")
+GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A value that is no default, and where it came from."""
+
+    value: object
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedCommand:
+    """What flags, environment and config files come to."""
+
+    options: Options
+    spec: Any
+    dimensions: Mapping[str, Dimension]
+    flags: Mapping[str, Any]  # the command's own
+    origins: Mapping[str, Origin]  # by key, of each value that is no default
+
+    @property
+    def space(self) -> Space[Any]:
+        """What is searched, around the spec."""
+        return self.options.space(self.spec, self.dimensions)
+
+
+def resolve(
+    context: click.Context, options_type: type[Options], base: Options | None = None
+) -> ResolvedCommand:
+    """Bring a command's values together; the options of `base` stand in for the defaults.
+
+    Raises:
+        UsageError: a key or value that does not exist or does not fit, with the nearest name.
+    """
+    values = _Values(context, options_type)
+    values.read_config_files()
+    values.read_flags()
+    option_names = {one.name for one in dataclasses.fields(options_type)}
+    chosen = {name: value for name, value in values.flags.items() if name in option_names}
+    if base is None:
+        options = options_type(**chosen)
+    else:
+        given = {name: value for name, value in chosen.items() if name in values.origins}
+        options = dataclasses.replace(base, **given)
+    only_search = bool(values.flags.get("only_search"))
+    return ResolvedCommand(
+        options=options,
+        spec=replace(options_type.spec_type(), values.hyperparameters),
+        dimensions=_dimensions(
+            options_type, values.hyperparameters, values.searches, only=only_search
+        ),
+        flags={name: value for name, value in values.flags.items() if name not in option_names},
+        origins=values.origins,
+    )
+
+
+@dataclass
+class _Values:
+    """The values of a command while they are brought together, the weaker sources first."""
+
+    context: click.Context
+    options_type: type[Options]
+    flags: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, object] = field(default_factory=dict)
+    searches: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.flags = dict(self.context.params)
+        self._params = {one.name: one for one in self.context.command.params if one.name}
+
+    def read_config_files(self) -> None:
+        """Read the files of `--config`, later ones over earlier ones."""
+        known = hyperparameters(self.options_type.spec_type)
+        names = set(self._params) - set(CONTAINERS) - set(known)
+        for path in self.flags.get("config", ()):
+            read = read_config(path, self.options_type, names)
+            for setting in read.options.values():
+                self._take_option(setting)
+            for setting in read.hyperparameters.values():
+                self.hyperparameters[setting.key] = setting.value
+                self.origins[setting.key] = Origin(value=setting.value, where=setting.where)
+            for setting in read.search.values():
+                self.searches[setting.key] = str(setting.value)
+
+    def _take_option(self, setting: Setting) -> None:
+        param = self._params[setting.key]
+        if self.context.get_parameter_source(setting.key) in GIVEN:
+            # The command line may bound a cost and the file the number of examples.
+            if setting.key == LIMIT and not self.flags[LIMIT]:
+                self.flags[LIMIT] = _convert(param, setting)[LIMIT]
+            return
+        self.flags |= _convert(param, setting)
+        self.origins[setting.key] = Origin(value=setting.value, where=setting.where)
+
+    def read_flags(self) -> None:
+        """Read the environment and the command line."""
+        for name in self._params:
+            source = self.context.get_parameter_source(name)
+            if source not in GIVEN or name in CONTAINERS:
+                continue
+            is_flag = source is ParameterSource.COMMANDLINE
+            where = COMMAND_LINE if is_flag else f"APPLINE_{name.upper()}"
+            self.origins[name] = Origin(value=self.flags[name], where=where)
+        for name, hyperparameter in shortcuts(self.options_type.spec_type).items():
+            if self.flags.get(name) is not None:
+                self.hyperparameters[hyperparameter.key] = self.flags[name]
+        for key, text in _pairs(self.flags.get("set_", ()), "--set", example="5"):
+            self.hyperparameters[key] = text
+            self.origins[key] = Origin(value=text, where=COMMAND_LINE)
+        self.searches |= dict(_pairs(self.flags.get("search", ()), "--search", example="3,5,7"))
+
+
+def _dimensions(
+    options_type: type[Options],
+    fixed: Iterable[str],
+    searches: Mapping[str, str],
+    *,
+    only: bool,
+) -> dict[str, Dimension]:
+    """Return what is searched: the domain's own space without what is fixed, widened by
+    `searches`.
+    """
+    known = hyperparameters(options_type.spec_type)
+    dimensions: dict[str, Dimension] = {}
+    if not only:
+        for key, dimension in options_type.search.items():
+            if key not in fixed:
+                dimensions[key] = dimension
+    for key, text in searches.items():
+        dimensions[key] = parse_dimension(find(known, key), text)
+    return dimensions
+
+
+def _pairs(texts: Iterable[str], flag: str, *, example: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"{flag} {text}: expected KEY=VALUE, such as {flag} conv.kernel_size={example}"
+            )
+        pairs.append((key.strip(), value.strip()))
+    return pairs
+
+
+def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
+    """Return what a config file's value comes to, by name, as the flag of the same name would take
+    it.
+    """
+    if setting.value is None:
+        return {setting.key: param.default}
+    scratch = click.Context(click.Command("scratch"))
+    value = str(setting.value).split(",") if param.multiple else setting.value
+    try:
+        return {setting.key: param.process_value(scratch, value), **scratch.params}
+    except click.BadParameter as error:
+        raise UsageError(f"{setting.where}: {setting.key}: {error.message}") from None

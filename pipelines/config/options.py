@@ -1,0 +1,104 @@
+"""What a person may set for one domain: read by `--help`, so nothing heavy is imported here or by
+its subclasses.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from annotated_types import Ge, Le
+
+from pipelines.config.search_space import Conditions, Dimension, Scalar, Space
+from pipelines.errors import UsageError, suggest
+
+Direction: TypeAlias = Literal["max", "min"]
+# NumPy's legacy generator and scikit-learn take no larger seed.
+Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
+Count: TypeAlias = Annotated[int, Ge(0)]
+
+
+def option(default: Any, help: str) -> Any:
+    """Declare one option: its default and the sentence that `--help` shows for it."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a search makes better: the name of a metric and the direction in which it is better."""
+
+    name: str
+    direction: Direction
+
+    def better(self, score: float, than: float) -> bool:
+        """Whether `score` is better than the other."""
+        if self.direction == "max":
+            return score > than
+        return score < than
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSweep:
+    """What `appline demo` searches: a sweep that ends within about a minute on two cores."""
+
+    trials: int
+    trial_epochs: int
+    fixed: Mapping[str, Scalar]
+    searched: Mapping[str, Dimension]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a domain. Each field becomes a flag, a key of config files and a parameter in
+    MLflow.
+    """
+
+    data: str = option("", "name of a data set (see `datasets`), tfds:NAME, or a path")
+    seed: Seed = option(42, "seed of the splits, the weights and the order of examples")
+    limit: Count = option(0, "use at most this many examples, for a quick look (0: all)")
+
+    domain: ClassVar[str]
+    # The hyperparameters: a frozen dataclass whose fields were declared by `hyper`.
+    spec_type: ClassVar[type[Any]]
+    # What `tune` searches when nothing else is said, and when a key matters at all (see
+    # `Space.conditions`).
+    search: ClassVar[Mapping[str, Dimension]]
+    conditions: ClassVar[Conditions] = MappingProxyType({})
+    # Points that a search tries early: what is known to be good for one architecture or another.
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ()
+    # Metrics that Keras reports for the validation part while it fits; the first is the default
+    # objective.
+    objectives: ClassVar[tuple[Objective, ...]]
+    # The metric of `Pipeline.score` in which model and baselines are compared, unless the data
+    # decides.
+    headline: ClassVar[Objective]
+    # Names that `--data` knows, with what they are.
+    datasets: ClassVar[Mapping[str, str]]
+    # A short sweep on the data set that is the default of `data`.
+    demo: ClassVar[DemoSweep]
+
+    def objective(self, name: str = "") -> Objective:
+        """Return the objective called `name`, or the default one.
+
+        Raises:
+            UsageError: there is none of this name; the nearest one is given.
+        """
+        if not name:
+            return self.objectives[0]
+        known = {objective.name: objective for objective in self.objectives}
+        if name not in known:
+            raise UsageError(
+                f"There is no objective {name!r}.{suggest(name, known)} Known: {', '.join(known)}"
+            )
+        return known[name]
+
+    def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
+        """Return the space of `dimensions` around the spec `base`, with this domain's
+        conditions.
+        """
+        return Space(base=base, dimensions=dimensions, conditions=self.conditions)
+
+    def as_params(self) -> dict[str, Scalar]:
+        """Return the options by name: parameters of every run."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

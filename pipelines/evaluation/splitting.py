@@ -1,0 +1,138 @@
+"""Class names, class numbers, and the division of labelled examples into train, val and test."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from pipelines.errors import DataError
+from pipelines.splits import PARTS, SCORED_PARTS, Part
+
+LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
+LARGEST_VAL = 5_000
+SHOWN_CLASSES = 20
+SHOWN_SMALL_CLASSES = 10
+
+
+def sample_indices(total: int, count: int, seed: int) -> np.ndarray:
+    """Return at most `count` positions below `total`, in order, chosen by `seed`."""
+    if total <= count:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
+
+
+def class_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct labels in order: by number where all are whole numbers."""
+    present = set(labels)
+    if all(re.fullmatch(r"-?\d+", label) for label in present):
+        # By name too: 7 and 007 always come in the same order.
+        return tuple(sorted(present, key=lambda label: (int(label), label)))
+    return tuple(sorted(present))
+
+
+def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Return `labels` as `(n,)` int32 positions in `classes`."""
+    position = {name: number for number, name in enumerate(classes)}
+    return np.asarray([position[label] for label in labels], dtype=np.int32)
+
+
+def split_parts(
+    labels: Mapping[Part, np.ndarray], seed: int
+) -> dict[Part, tuple[Part, np.ndarray]]:
+    """Return for each part which given part it comes from, and which rows of that.
+
+    Given parts stay whole; a missing one is a fifth of train, each class in its share. When test is
+    given, val is a tenth of a train of 5,000 or more, and never more than 5,000.
+
+    Args:
+        labels: for each given part, `train` among them, class numbers `(n,)`. Each class of train
+            needs one example for each part that is missing and one for train (see
+            `require_classes`).
+        seed: decides which example goes where.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows: dict[Part, tuple[Part, np.ndarray]] = {}
+    for part, numbers in labels.items():
+        rows[part] = (part, np.arange(len(numbers)))
+    num_classes = len(np.unique(labels["train"]))
+    for part in reversed(SCORED_PARTS):
+        if part in labels:
+            continue
+        left = rows["train"][1]
+        size = max(_part_size(len(left), test_is_given="test" in labels), num_classes)
+        kept, taken = train_test_split(
+            left, test_size=size, stratify=labels["train"][left], random_state=seed
+        )
+        rows["train"] = ("train", np.sort(kept))
+        rows[part] = ("train", np.sort(taken))
+    return {part: rows[part] for part in PARTS}
+
+
+def _part_size(num_train: int, *, test_is_given: bool) -> int:
+    if not test_is_given:
+        return math.ceil(num_train / 5)
+    # Val may be small here: what it takes is missing in train.
+    share = 10 if num_train >= LARGE_TRAIN else 5
+    return min(math.ceil(num_train / share), LARGEST_VAL)
+
+
+def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Return at most `limit` positions, in order, the first of each class among them."""
+    firsts = np.unique(labels, return_index=True)[1]
+    others = np.setdiff1d(sample_indices(len(labels), limit, seed), firsts)
+    room = max(0, limit - len(firsts))
+    return np.sort(np.concatenate([firsts, others[:room]]))
+
+
+def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str) -> None:
+    """Refuse parts that are empty or hold classes that train lacks.
+
+    Raises:
+        DataError: the part, and the classes.
+    """
+    known = set(labels["train"].tolist())
+    for part in SCORED_PARTS:
+        unknown = sorted(classes[number] for number in set(labels[part].tolist()) - known)
+        if unknown:
+            listed = ", ".join(unknown[:SHOWN_SMALL_CLASSES])
+            raise DataError(f"{where}: {part} holds classes that train lacks: {listed}")
+        if not len(labels[part]):
+            raise DataError(f"{where}: the part {part} is empty")
+
+
+def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
+    """Return how many examples each class has, for class numbers `(n,)`; the most frequent come
+    first.
+    """
+    return {classes[number]: count for number, count in Counter(numbers.tolist()).most_common()}
+
+
+def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
+    """Refuse fewer than two classes, and classes too small to stand in every part.
+
+    Raises:
+        DataError: what is missing, with the counts.
+    """
+    listed = ", ".join(f"{name}: {count}" for name, count in list(counts.items())[:SHOWN_CLASSES])
+    if len(counts) < 2:
+        raise DataError(
+            f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
+        )
+    small = {name: count for name, count in counts.items() if count < least}
+    if small:
+        shown = list(small.items())[:SHOWN_SMALL_CLASSES]
+        named = ", ".join(f"{name!r} has {count}" for name, count in shown)
+        raise DataError(
+            f"{where}: each class needs at least {least} examples, one for each of train, val and "
+            f"test. {named}. All: {listed}"
+        )
+
+
+def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
+    """Return how many examples each class needs: one for train and one for each part that is
+    missing.
+    """
+    return 1 + sum(part not in labels for part in SCORED_PARTS)

@@ -1,0 +1,30 @@
+"""What folders, split columns and TensorFlow Datasets may call the parts of a data set."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pipelines.splits import Part
+
+PART_NAMES: Mapping[str, Part] = MappingProxyType(
+    {
+        "train": "train",
+        "training": "train",
+        "val": "val",
+        "valid": "val",
+        "validation": "val",
+        "dev": "val",
+        "test": "test",
+        "testing": "test",
+    }
+)
+SPLIT_COLUMNS = ("split", "part", "subset")
+
+
+def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
+    """Return the folders that are called like a part: `train`, `val`, `test` and their like."""
+    found = {}
+    for folder in folders:
+        if folder.name.lower() in PART_NAMES:
+            found[PART_NAMES[folder.name.lower()]] = folder
+    return found

@@ -1,0 +1,100 @@
+"""Files of text in whatever encoding they were saved."""
+
+import codecs
+from pathlib import Path
+
+from pipelines.errors import DataError
+
+# Encodings of one byte a character fit nearly everything, so that a guess among them is worth
+# little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
+# prints in the same way.
+SINGLE_BYTE = "cp1252"
+# What charset-normalizer can tell for sure: these encodings allow few sequences of bytes.
+MULTI_BYTE = (
+    "gb18030",
+    "gb2312",
+    "gbk",
+    "hz",
+    "big5",
+    "big5hkscs",
+    "cp949",
+    "cp950",
+    "euc_kr",
+    "johab",
+)
+MULTI_BYTE_JAPANESE = (
+    "cp932",
+    "shift_jis",
+    "shift_jis_2004",
+    "shift_jisx0213",
+    "euc_jp",
+    "iso2022_jp",
+)
+GUESSED_FROM = 200_000  # bytes: enough to tell, and quick
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, without a byte order mark.
+
+    Raises:
+        DataError: it holds a NUL byte, as no text does.
+    """
+    raw = path.read_bytes()
+    require_text(raw, path)
+    return decode(raw)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file without their ends; blank ones too, but for those behind the
+    last text.
+    """
+    # Not splitlines: the NEL of a Latin-1 file may stand in a text.
+    lines = read_text(path).rstrip("\r\n").split("\n")
+    return [line.rstrip("\r") for line in lines]
+
+
+def decode(raw: bytes) -> str:
+    """Return bytes as text by the encoding that they are in (see `encoding_of`)."""
+    return raw.decode(encoding_of(raw), "replace")
+
+
+def encoding_of(raw: bytes) -> str:
+    """Return the name of the encoding that bytes are in: UTF-8 where they are valid UTF-8, else a
+    guess.
+    """
+    try:
+        raw.decode("utf-8")
+        return "utf-8-sig"
+    except UnicodeDecodeError:
+        pass
+    from charset_normalizer import from_bytes
+
+    guess = from_bytes(raw[:GUESSED_FROM], cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
+    if guess is not None and _is_valid(raw, guess.encoding):
+        return guess.encoding
+    return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
+
+
+def _is_valid(raw: bytes, encoding: str) -> bool:
+    try:
+        codecs.decode(raw, encoding)
+    except (UnicodeDecodeError, LookupError):
+        return False
+    return True
+
+
+def require_text(raw: bytes, path: Path) -> None:
+    """Refuse bytes with a NUL among them; the first ones tell what the file may be instead."""
+    if b"\0" not in raw:
+        return
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(
+            f"{path}: is in UTF-16. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name}"
+        )
+    if raw.startswith((b"\x1f\x8b", b"PK")):
+        raise DataError(
+            f"{path}: is compressed, or a workbook. Expected plain text: "
+            "unpack it, or export it as CSV"
+        )
+    line = raw[: raw.index(0)].count(b"\n") + 1
+    raise DataError(f"{path}: line {line} holds a NUL byte, so this is not a text file")

@@ -1,0 +1,72 @@
+"""TensorFlow Datasets: `--data tfds:NAME`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines.errors import DataError, suggest
+from pipelines.io.parts import PART_NAMES
+from pipelines.splits import Part
+
+PREFIX = "tfds:"
+
+
+def tfds_builder(data: str) -> Any:
+    """Return the prepared builder of `tfds:NAME`, downloaded where it has to be.
+
+    Raises:
+        DataError: there is no such set (the nearest name is given), or it cannot be downloaded.
+    """
+    import tensorflow_datasets as tfds
+
+    name = data.removeprefix(PREFIX)
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError):
+        hint = suggest(name, tfds.list_builders())
+        raise DataError(f"TensorFlow Datasets has no set {name!r}.{hint}") from None
+    except (OSError, AssertionError, ConnectionError, tfds.download.DownloadError) as error:
+        raise DataError(
+            f"{data}: cannot be downloaded or read: {error}. "
+            "Behind a firewall, prepare it elsewhere under TFDS_DATA_DIR"
+        ) from error
+    return builder
+
+
+def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
+    """Return which split of `builder` is which part; raise `DataError` when none is for
+    training.
+    """
+    # Some builders learn their splits only by reading.
+    splits = list(builder.info.splits) or ["train", "test"]
+    parts = {PART_NAMES[split]: str(split) for split in splits if split in PART_NAMES}
+    if "train" not in parts:
+        raise DataError(f"{data}: has no split train. Found: {', '.join(builder.info.splits)}")
+    return parts
+
+
+def labelled_parts(
+    classes: Mapping[Part, Sequence[int]], data: str
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Return the parts whose class numbers are known, and a note for each part where all are -1.
+
+    The test parts of GLUE and others hide their labels so.
+
+    Raises:
+        DataError: labels of train are hidden, or some but not all of a part.
+    """
+    labelled: list[Part] = []
+    notes = []
+    for part, numbers in classes.items():
+        hidden = sum(number < 0 for number in numbers)
+        if not hidden:
+            labelled.append(part)
+        elif part == "train" or hidden < len(numbers):
+            raise DataError(
+                f"{data}: {hidden:,} of {len(numbers):,} labels of {part} are hidden (-1)"
+            )
+        else:
+            notes.append(
+                f"{data}: the labels of {part} are hidden (-1); it is split off from train instead"
+            )
+    return tuple(labelled), tuple(notes)

@@ -1,0 +1,350 @@
+"""The layers of a plan that stand in networks of any kind, in one dimension or two by the same
+code.
+
+Each layer is one class: its size by arithmetic (`cost`) beside its Keras layers (`apply`). Keras is
+imported inside `apply`, because the command line reads the architectures, which are made of these,
+for `--help`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from pipelines.config.hyperparameters import Activation, ConvSpec, GlobalPooling, Norm, Padding
+from pipelines.errors import ImpossibleSpec
+from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Pooling without padding."""
+
+    kind: Literal["max", "average", "sum"]
+    size: int
+
+    def cost(self, shape: Shape) -> Cost:
+        *extents, channels = shape
+        if min(extents) < self.size:
+            raise ImpossibleSpec(
+                f"Pooling over {self.size} does not fit into an extent of {min(extents)}"
+            )
+        pooled = [extent // self.size for extent in extents]
+        return Cost(shape=(*pooled, channels))
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        rank = _rank(x)
+        kind = "MaxPooling" if self.kind == "max" else "AveragePooling"
+        x = _layer_class(kind, rank)(self.size, name=f"{name}_pool")(x)
+        if self.kind == "sum":
+            x = keras.layers.Rescaling(self.size**rank, name=f"{name}_sum")(x)
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """Convolution, perhaps pooling, then normalisation, activation and spatial dropout.
+
+    Pooling stands before normalisation: the largest value is the same before a rising activation as
+    after it, and what follows has a quarter of the positions to go over (Page 2018: a seventh of a
+    training step here). `causal` pads before the first position of each extent.
+    """
+
+    filters: int
+    kernel_size: int
+    stride: int = 1
+    padding: Padding = "same"
+    dilation: int = 1
+    activation: Activation | None = "relu"
+    norm: Norm = "none"
+    pool: Pool | None = None
+    spatial_dropout: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def cost(self, shape: Shape) -> Cost:
+        if self.stride > 1 and self.dilation > 1:
+            raise ImpossibleSpec(
+                "A convolution has a stride or a dilation above 1, not both. "
+                f"Received: stride={self.stride}, dilation={self.dilation}"
+            )
+        *extents, channels = shape
+        sizes = tuple(self._output_extent(extent) for extent in extents)
+        weights = self.kernel_size ** len(sizes) * channels * self.filters
+        # Of each filter: batch normalisation has four numbers, layer normalisation two, else there
+        # is a bias.
+        numbers = {"batch": 4, "layer": 2, "none": 1}[self.norm]
+        convolved = (*sizes, self.filters)
+        return Cost(
+            shape=self.pool.cost(convolved).shape if self.pool else convolved,
+            params=weights + numbers * self.filters,
+            macs=weights * math.prod(sizes),
+        )
+
+    def _output_extent(self, extent: int) -> int:
+        if self.padding != "valid":
+            return math.ceil(extent / self.stride)
+        reach = self.dilation * (self.kernel_size - 1) + 1
+        if reach > extent:
+            raise ImpossibleSpec(
+                f"A convolution without padding that reaches over {reach} "
+                f"does not fit into an extent of {extent}"
+            )
+        return (extent - reach) // self.stride + 1
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        rank = _rank(x)
+        padding = self.padding
+        if padding == "causal":
+            # Conv2D knows no causal padding and Conv1D does: padding by hand serves both.
+            before = self.dilation * (self.kernel_size - 1)
+            amount = (before, 0) if rank == 1 else ((before, 0),) * rank
+            x = _layer_class("ZeroPadding", rank)(amount, name=f"{name}_pad")(x)
+            padding = "valid"
+        x = _layer_class("Conv", rank)(
+            self.filters,
+            self.kernel_size,
+            strides=self.stride,
+            padding=padding,
+            dilation_rate=self.dilation,
+            use_bias=self.norm == "none",
+            kernel_initializer="he_normal" if self.activation == "relu" else "glorot_uniform",
+            kernel_regularizer=_penalty(self.l1, self.l2),
+            name=f"{name}_conv",
+        )(x)
+        if self.pool:
+            x = self.pool.apply(x, name)
+        x = normalize(self.norm, x, name)
+        if self.activation:
+            x = keras.layers.Activation(self.activation, name=f"{name}_{self.activation}")(x)
+        if self.spatial_dropout:
+            dropout = _layer_class("SpatialDropout", rank)
+            x = dropout(self.spatial_dropout, name=f"{name}_dropout")(x)
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """A body added to its own input (He et al. 2016); a 1x1 convolution projects the input where
+    shapes differ.
+    """
+
+    body: Plan
+    norm: Norm = "none"
+
+    def cost(self, shape: Shape) -> Cost:
+        body = measure(self.body, shape)
+        shortcut = self._shortcut(shape)
+        return body.beside(shortcut.cost(shape)) if shortcut else body
+
+    def _shortcut(self, shape: Shape) -> Conv | None:
+        after = measure(self.body, shape).shape
+        if after == shape:
+            return None
+        strides = set()
+        for before_extent, after_extent in zip(shape[:-1], after[:-1], strict=True):
+            strides.add(math.ceil(before_extent / after_extent))
+        stride = strides.pop()
+        strided = tuple(math.ceil(extent / stride) for extent in shape[:-1])
+        if strides or strided != after[:-1]:
+            raise ImpossibleSpec(
+                "A residual block needs padding that keeps extents. "
+                f"Received: {shape} before, {after} after its body"
+            )
+        return Conv(
+            filters=after[-1], kernel_size=1, stride=stride, activation=None, norm=self.norm
+        )
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        shape: Shape = tuple(cast(tuple[int, ...], x.shape[1:]))
+        shortcut = self._shortcut(shape)
+        kept = shortcut.apply(x, f"{name}_shortcut") if shortcut else x
+        return keras.layers.Add(name=f"{name}_add")([kept, apply(self.body, x, f"{name}_body")])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallel:
+    """Branches over the same input, their channels side by side: the inception block."""
+
+    branches: tuple[Plan, ...]
+
+    def cost(self, shape: Shape) -> Cost:
+        costs = [measure(branch, shape) for branch in self.branches]
+        extents = {cost.shape[:-1] for cost in costs}
+        if len(extents) > 1:
+            raise ImpossibleSpec(
+                f"The branches of an inception block end in different extents: {sorted(extents)}. "
+                "Use padding=same"
+            )
+        channels = sum(cost.shape[-1] for cost in costs)
+        return Cost(shape=(*extents.pop(), channels)).beside(*costs)
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        outputs = []
+        for number, branch in enumerate(self.branches, start=1):
+            outputs.append(apply(branch, x, f"{name}_branch{number}"))
+        return keras.layers.Concatenate(name=f"{name}_concat")(outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalPool:
+    """All positions become one vector: their maximum, average or sum, or all of them side by
+    side.
+    """
+
+    kind: GlobalPooling
+
+    def cost(self, shape: Shape) -> Cost:
+        if self.kind == "flatten":
+            return Cost(shape=(math.prod(shape),))
+        return Cost(shape=shape[-1:])
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        if self.kind == "flatten":
+            return keras.layers.Flatten(name=f"{name}_flatten")(x)
+        kind = "GlobalMaxPooling" if self.kind == "max" else "GlobalAveragePooling"
+        positions = math.prod(x.shape[1:-1])
+        x = _layer_class(kind, _rank(x))(name=f"{name}_pool")(x)
+        if self.kind == "sum":
+            x = keras.layers.Rescaling(positions, name=f"{name}_sum")(x)
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """A dense layer; without activation, an output.
+
+    `zeros` starts it at zero, so that what it adds to the predictions of a baseline begins as
+    nothing.
+    """
+
+    units: int
+    activation: Activation | None = None
+    zeros: bool = False
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def cost(self, shape: Shape) -> Cost:
+        weights = shape[-1] * self.units
+        return Cost(
+            shape=(*shape[:-1], self.units),
+            params=weights + self.units,
+            macs=weights * math.prod(shape[:-1]),
+        )
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        return keras.layers.Dense(
+            self.units,
+            activation=self.activation,
+            kernel_initializer="zeros" if self.zeros else "glorot_uniform",
+            kernel_regularizer=_penalty(self.l1, self.l2),
+            name=f"{name}_dense",
+        )(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout:
+    """Dropout of single values."""
+
+    rate: float
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape)
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        if not self.rate:
+            return x
+        return keras.layers.Dropout(self.rate, name=f"{name}_dropout")(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm:
+    """Layer normalisation over the channels, where it stands by itself."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape, params=2 * shape[-1])
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        return normalize("layer", x, name)
+
+
+def conv(
+    spec: ConvSpec,
+    *,
+    filters: int | None = None,
+    kernel_size: int | None = None,
+    stride: int = 1,
+    dilation: int = 1,
+    pooled: bool = False,
+) -> Conv:
+    """Return the convolution that `spec` describes, with what this place in the architecture
+    changes.
+    """
+    return Conv(
+        filters=filters or spec.filters,
+        kernel_size=kernel_size or spec.kernel_size,
+        stride=stride,
+        padding=spec.padding,
+        dilation=dilation,
+        activation=spec.activation,
+        norm=spec.norm,
+        pool=_pool(spec) if pooled else None,
+        spatial_dropout=spec.spatial_dropout,
+        l1=spec.l1,
+        l2=spec.l2,
+    )
+
+
+def pool(spec: ConvSpec) -> Plan:
+    """Return the pooling that `spec` describes, as a plan of one layer or none."""
+    layer = _pool(spec)
+    return (layer,) if layer else ()
+
+
+def _pool(spec: ConvSpec) -> Pool | None:
+    if spec.pooling == "none":
+        return None
+    return Pool(kind=spec.pooling, size=spec.pool_size)
+
+
+def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
+    """Return `x` after batch or layer normalisation over the channels, or as it is."""
+    import keras
+
+    if norm == "batch":
+        return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    if norm == "layer":
+        return keras.layers.LayerNormalization(name=f"{name}_norm")(x)
+    return x
+
+
+def _penalty(l1: float, l2: float) -> Any:
+    import keras
+
+    return keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
+
+
+def _rank(x: KerasTensor) -> int:
+    return len(x.shape) - 2
+
+
+def _layer_class(kind: str, rank: int) -> Any:
+    """Return the Keras layer class of `kind` for this number of extents: `Conv` and 2 give
+    `Conv2D`.
+    """
+    import keras
+
+    return getattr(keras.layers, f"{kind}{rank}D")

@@ -1,0 +1,54 @@
+"""Pieces of Keras models that domains share."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+
+from pipelines.networks.plan import KerasTensor
+
+
+def class_answers(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, KerasTensor]:
+    """Return what a served classifier answers, from `probabilities` `(batch, classes)`.
+
+    `label` `(batch,)` strings, `probability` `(batch,)` of that label, and `probabilities` as
+    given.
+    """
+    to_name = keras.layers.StringLookup(
+        vocabulary=list(classes), num_oov_indices=0, invert=True, name="labels"
+    )
+    return {
+        "label": to_name(keras.ops.argmax(probabilities, axis=-1)),
+        "probability": keras.ops.max(probabilities, axis=-1),
+        "probabilities": probabilities,
+    }
+
+
+def embedding_layer(
+    vectors: np.ndarray, name: str, *, trainable: bool = True
+) -> keras.layers.Embedding:
+    """Return a layer that begins with these vectors `(ids, width)`.
+
+    They are set as weights: an initializer would write them as JSON into a saved model's file.
+    """
+    layer = keras.layers.Embedding(
+        *vectors.shape, embeddings_initializer="zeros", trainable=trainable, name=name
+    )
+    layer.build(None)
+    layer.set_weights([vectors])
+    return layer
+
+
+def predict_in_batches(
+    network: keras.Model, inputs: Mapping[str, np.ndarray], batch_size: int
+) -> np.ndarray:
+    """Return the output of a network for inputs `(n, ...)` by name, `batch_size` examples at a
+    time.
+    """
+    count = len(next(iter(inputs.values())))
+    outputs = []
+    for start in range(0, count, batch_size):
+        stop = start + batch_size
+        batch = {name: values[start:stop] for name, values in inputs.items()}
+        outputs.append(np.asarray(network(batch, training=False)))
+    return np.concatenate(outputs)

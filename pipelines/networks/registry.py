@@ -1,0 +1,80 @@
+"""The architectures of a domain by name: one entry for each, which says what it is called, reads
+and builds.
+
+Everything that has to know of an architecture asks here: the choices of `--architecture`, the
+conditions of a search, the arithmetic of sizes, the network that is built. A new architecture is a
+new entry and nothing else.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pipelines.config.search_space import Conditions
+from pipelines.errors import UsageError, suggest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What every entry has; a domain's subclass adds how its networks are measured and built.
+
+    `reads` are the hyperparameters that have an effect on its network, by dotted key; those of
+    training (`train.*`) and others that no architecture claims matter everywhere and are not
+    listed.
+    """
+
+    name: str
+    reads: frozenset[str]
+
+
+A = TypeVar("A", bound=Architecture)
+
+
+class ArchitectureRegistry(Mapping[str, A], Generic[A]):
+    """Entries by name, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, A] = {}
+
+    def add(self, entry: A) -> A:
+        """Add an entry.
+
+        Raises:
+            ValueError: its name is taken.
+        """
+        if entry.name in self._entries:
+            raise ValueError(f"There is an architecture {entry.name!r} already")
+        self._entries[entry.name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> A:
+        if name not in self._entries:
+            known = ", ".join(self._entries)
+            raise UsageError(
+                f"There is no architecture {name!r}.{suggest(name, self._entries)} Known: {known}"
+            )
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def conditions(self) -> Conditions:
+        """Return for each hyperparameter that some architectures read and others do not, which ones
+        read it.
+        """
+        claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
+        conditions = {}
+        for key in claimed:
+            readers = self._names(lambda entry, key=key: key in entry.reads)  # type: ignore[misc]
+            if len(readers) < len(self._entries):
+                conditions[key] = {"architecture": readers}
+        return conditions
+
+    def _names(self, chosen: Callable[[A], bool]) -> tuple[str, ...]:
+        return tuple(name for name, entry in self._entries.items() if chosen(entry))

@@ -1,0 +1,109 @@
+"""The layers of a plan that go over steps `(steps, channels)`: recurrence, positions, attention.
+
+As in `layers`, Keras is imported inside `apply` alone.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.config.hyperparameters import Activation
+from pipelines.errors import ImpossibleSpec
+from pipelines.networks.layers import Dense, normalize
+from pipelines.networks.plan import Cost, KerasTensor, Shape, apply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent:
+    """An LSTM or GRU, in one direction or both; with `return_sequences` it answers at every
+    step.
+    """
+
+    cell: Literal["lstm", "gru"]
+    units: int
+    bidirectional: bool = False
+    return_sequences: bool = False
+
+    def cost(self, shape: Shape) -> Cost:
+        steps, channels = shape
+        # Keras' GRU has reset_after=True: two biases.
+        gates, biases = (4, 1) if self.cell == "lstm" else (3, 2)
+        directions = 2 if self.bidirectional else 1
+        weights = gates * self.units * (channels + self.units) * directions
+        width = self.units * directions
+        return Cost(
+            shape=(steps, width) if self.return_sequences else (width,),
+            params=weights + gates * biases * self.units * directions,
+            macs=weights * steps,
+        )
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[self.cell]
+        layer = kind(self.units, return_sequences=self.return_sequences, name=f"{name}_{self.cell}")
+        if self.bidirectional:
+            layer = keras.layers.Bidirectional(layer, name=f"{name}_both")
+        return layer(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Positions:
+    """A learned vector for each position, added to it: attention by itself knows no order."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape=shape, params=math.prod(shape))
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        from pipelines.networks.custom_layers import PositionEmbedding
+
+        return PositionEmbedding(name=f"{name}_positions")(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """Each step sees the others, or with `causal` those before it, then two dense layers (Vaswani
+    et al. 2017).
+
+    Layers are normalised before, not after (Xiong et al. 2020); heads share the channels; between
+    the two dense layers there are `expansion` times as many.
+    """
+
+    heads: int
+    activation: Activation
+    dropout: float = 0.0
+    causal: bool = False
+    expansion: int = 2
+
+    def cost(self, shape: Shape) -> Cost:
+        steps, channels = shape
+        if channels < self.heads:
+            raise ImpossibleSpec(
+                "Each attention head needs a channel. "
+                f"Received: heads={self.heads}, {channels} channels"
+            )
+        inner = channels // self.heads * self.heads
+        hidden = self.expansion * channels
+        # Query, key, value and output; then the two dense layers.
+        dense = 4 * channels * inner + 2 * channels * hidden
+        biases = 3 * inner + channels + hidden + channels
+        norms = 2 * 2 * channels
+        # Each step is compared with each, and takes a share of each.
+        compared = 2 * steps * steps * inner
+        return Cost(shape=shape, params=dense + biases + norms, macs=steps * dense + compared)
+
+    def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
+        import keras
+
+        channels = x.shape[-1]
+        normal = normalize("layer", x, name)
+        attend = keras.layers.MultiHeadAttention(
+            self.heads, channels // self.heads, dropout=self.dropout, name=f"{name}_attention"
+        )
+        attention_mask = None if mask is None else mask[:, None, :]
+        x = x + attend(normal, normal, attention_mask=attention_mask, use_causal_mask=self.causal)
+        mlp = (
+            Dense(units=self.expansion * channels, activation=self.activation),
+            Dense(units=channels),
+        )
+        return x + apply(mlp, normalize("layer", x, f"{name}_mlp"), f"{name}_mlp")

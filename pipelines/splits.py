@@ -1,0 +1,34 @@
+"""Data divided into parts before anything is fitted to it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Part: TypeAlias = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+# The parts that models are scored on.
+SCORED_PARTS: tuple[Part, ...] = ("val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits(ABC):
+    """Data divided before anything was fitted to it, with the facts that a model must know. It fits
+    no models.
+
+    `digest` tells these very splits from all others. `notes` are sentences about the data that its
+    user should read.
+    """
+
+    dataset: str
+    digest: str
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def sizes(self) -> dict[Part, int]:
+        """Return how many examples each part holds."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return what a person wants to know of the data before training: counts, shapes, classes,
+        dates.
+        """

@@ -1,0 +1,319 @@
+"""The image networks: classic families, scaled to the image's size, all made from one `ConvSpec`.
+
+A new one is a function from a spec and an image's shape to named stages, entered into the registry
+by `staged`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from pipelines.config.hyperparameters import ConvSpec, HeadSpec, TrainSpec
+from pipelines.networks.layers import (
+    Conv,
+    Dense,
+    Dropout,
+    GlobalPool,
+    Parallel,
+    Residual,
+    conv,
+    pool,
+)
+from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.registry import Architecture
+from pipelines.pipeline import Phase
+from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipelines.vision.data import VisionSplits
+
+Stages: TypeAlias = dict[str, Plan]
+
+SMALL_IMAGE = 16  # pixels each way, of what vgg does not pool after every convolution
+WIDEST = 8  # no block has more than this many times the first block's filters
+LARGEST_UNSHRUNK = 64  # positions each way; larger images first go through one strided convolution
+
+# What a convolution and its block read of the spec, whatever the family.
+BLOCK_KEYS = (
+    "conv.filters",
+    "conv.kernel_size",
+    "conv.stride",
+    "conv.blocks",
+    "conv.padding",
+    "conv.activation",
+    "conv.pooling",
+    "conv.pool_size",
+    "conv.norm",
+    "conv.spatial_dropout",
+    "conv.l1",
+    "conv.l2",
+    "head.units",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionArchitecture(Architecture):
+    """An image network from images to the vector of its features; the last layer to logits is the
+    same for all.
+    """
+
+    def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost | None:
+        """Return what the whole network costs for one image of `shape`; None where it must be built
+        to know.
+        """
+        return None
+
+    def features(
+        self, spec: VisionSpec, images: KerasTensor, splits: "VisionSplits"
+    ) -> KerasTensor:
+        """Return the features `(batch, features)` of images `(batch, height, width, channels)`."""
+        raise NotImplementedError
+
+    def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
+        """Return the fits of a training, in order."""
+        return (Phase(name="fit", epochs=train.epochs, learning_rate=train.learning_rate),)
+
+    def on_phase_start(self, phase: Phase, model: "keras.Model", spec: VisionSpec) -> None:
+        """Prepare `model` for `phase`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedArchitecture(VisionArchitecture):
+    """A network of named stages, trained from random weights."""
+
+    stages: Callable[[VisionSpec, Shape], Stages]
+
+    def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
+        layers = [layer for stage in self.stages(spec, shape).values() for layer in stage]
+        return measure((*layers, *head(spec, num_classes)), shape)
+
+    def features(
+        self, spec: VisionSpec, images: KerasTensor, splits: "VisionSplits"
+    ) -> KerasTensor:
+        import keras
+
+        mean, variance = splits.moments
+        normalize = keras.layers.Normalization(mean=mean, variance=variance, name="normalize")
+        x = normalize(images)
+        for name, stage in self.stages(spec, splits.shape).items():
+            x = apply(stage, x, name)
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneArchitecture(VisionArchitecture):
+    """A pretrained network as backbone: frozen first, then its top layers learn too."""
+
+    def features(
+        self, spec: VisionSpec, images: KerasTensor, splits: "VisionSplits"
+    ) -> KerasTensor:
+        from pipelines.vision import transfer
+
+        return transfer.features(spec.transfer, images, splits.scale)
+
+    def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
+        if not spec.transfer.layers or train.epochs < 2:
+            return super().phases(spec, train)
+        frozen_epochs = max(1, round(train.epochs * spec.transfer.frozen))
+        return (
+            Phase(name="features", epochs=frozen_epochs, learning_rate=train.learning_rate),
+            Phase(
+                name="fine-tune",
+                epochs=max(1, train.epochs - frozen_epochs),
+                learning_rate=train.learning_rate * spec.transfer.slower,
+            ),
+        )
+
+    def on_phase_start(self, phase: Phase, model: "keras.Model", spec: VisionSpec) -> None:
+        from pipelines.vision import transfer
+
+        if phase.name == "fine-tune":
+            transfer.unfreeze(model, spec.transfer.layers)
+
+
+def architecture_of(spec: VisionSpec) -> VisionArchitecture:
+    """Return the entry that `spec` names."""
+    return cast(VisionArchitecture, ARCHITECTURES[spec.architecture])
+
+
+def head(spec: VisionSpec, num_classes: int) -> Plan:
+    """Return what turns features into logits."""
+    return (Dropout(rate=spec.head.dropout), Dense(units=num_classes))
+
+
+StageFunction: TypeAlias = Callable[[VisionSpec, Shape], Stages]
+
+
+def staged(*further_keys: str) -> Callable[[StageFunction], StageFunction]:
+    """Enter a function from spec and shape to stages into the registry, under the function's name.
+
+    It reads the hyperparameters of `BLOCK_KEYS` and `further_keys`.
+    """
+
+    def enter(stages: StageFunction) -> StageFunction:
+        reads = frozenset((*BLOCK_KEYS, *further_keys))
+        ARCHITECTURES.add(StagedArchitecture(name=stages.__name__, reads=reads, stages=stages))
+        return stages
+
+    return enter
+
+
+# ------------------------------------------------------------------------------------- the families
+
+
+@staged("conv.dilation", "head.pooling", "head.activation")
+def vgg(spec: VisionSpec, shape: Shape) -> Stages:
+    """Convolution and pooling by turns, twice the filters in each block (Simonyan & Zisserman
+    2015).
+
+    One convolution a block and one more at the end, as their VGG-11 begins: 1.1 ms an image of
+    Fashion-MNIST on two cores against 2.2 for pairs. Small images cost little and can be pooled
+    only a few times: they get the pairs, and keep their last map.
+    """
+    widths = _widths(spec.conv)
+    if max(shape[:-1]) > SMALL_IMAGE:
+        blocks: list[Plan] = []
+        for width in widths:
+            blocks.append((conv(spec.conv, filters=width, stride=spec.conv.stride, pooled=True),))
+        blocks.append((conv(spec.conv, filters=widths[-1], dilation=spec.conv.dilation),))
+        return _stages(_stem(spec.conv, shape), blocks, _pooled(spec.head))
+    is_pooled = spec.conv.blocks > 1
+    first = conv(spec.conv, filters=widths[0], stride=spec.conv.stride, pooled=is_pooled)
+    blocks = [(first,)]
+    for number, width in enumerate(widths[1:], start=2):
+        is_pooled = number < spec.conv.blocks
+        entry = conv(spec.conv, filters=width, stride=spec.conv.stride)
+        second = conv(spec.conv, filters=width, dilation=spec.conv.dilation, pooled=is_pooled)
+        blocks.append((entry, second))
+    return _stages((), blocks, _pooled(spec.head))
+
+
+@staged("conv.dilation", "head.pooling", "head.activation")
+def resnet(spec: VisionSpec, shape: Shape) -> Stages:
+    """A wide, shallow residual net (the ResNet-9 of Page 2018): convolution, pooling, then a
+    residual pair a block.
+    """
+    blocks: list[Plan] = []
+    for number, width in enumerate(_widths(spec.conv), start=1):
+        layer = conv(spec.conv, filters=width, dilation=spec.conv.dilation)
+        entry = conv(spec.conv, filters=width, stride=spec.conv.stride, pooled=number > 1)
+        blocks.append((entry, Residual(body=(layer, layer), norm=spec.conv.norm)))
+    return _stages(_stem(spec.conv, shape), blocks, _pooled(spec.head))
+
+
+@staged("head.pooling", "head.activation")
+def inception(spec: VisionSpec, shape: Shape) -> Stages:
+    """Kernels of several sizes side by side, each behind a 1x1 convolution (Szegedy et al.
+    2015).
+    """
+    blocks: list[Plan] = []
+    for number, width in enumerate(_widths(spec.conv), start=1):
+        entry = conv(spec.conv, filters=width, stride=spec.conv.stride)
+        between = pool(spec.conv) if number < spec.conv.blocks else ()
+        blocks.append((entry, _several_kernels(spec.conv, width), *between))
+    return _stages(_stem(spec.conv, shape), blocks, _pooled(spec.head))
+
+
+@staged("head.activation")
+def lenet(spec: VisionSpec, shape: Shape) -> Stages:
+    """Convolution and pooling by turns, few filters, then two dense layers (LeCun et al. 1998)."""
+    blocks: list[Plan] = []
+    for width in _widths(spec.conv):
+        filters = max(4, width // 2)
+        blocks.append((conv(spec.conv, filters=filters, stride=spec.conv.stride, pooled=True),))
+    units = spec.conv.filters * 4
+    second_units = max(8, units * 84 // 120)  # 120 and 84 units in the paper
+    flatten = GlobalPool(kind="flatten")
+    blocks.append((flatten, _dense(spec.conv, units), _dense(spec.conv, second_units)))
+    return _stages(_stem(spec.conv, shape), blocks, _hidden(spec.head))
+
+
+@staged("conv.dilation", "head.activation")
+def alexnet(spec: VisionSpec, shape: Shape) -> Stages:
+    """A large strided kernel first, then smaller ones, three in a row, wide dense layers
+    (Krizhevsky et al. 2012).
+    """
+    filters = spec.conv.filters
+    first = conv(
+        spec.conv,
+        kernel_size=spec.conv.kernel_size + 2,
+        stride=max(spec.conv.stride, max(shape[:-1]) // LARGEST_UNSHRUNK),
+        pooled=True,
+    )
+    middle = conv(spec.conv, filters=filters * 2, pooled=True)
+    last: list[Conv] = []
+    for _ in range(spec.conv.blocks):
+        last.append(conv(spec.conv, filters=filters * 3, dilation=spec.conv.dilation))
+    dense: Plan = (
+        GlobalPool(kind="flatten"),
+        _dense(spec.conv, filters * 8),
+        Dropout(rate=spec.head.dropout),
+        _dense(spec.conv, filters * 8),
+    )
+    return _stages((), [(first,), (middle,), tuple(last), dense], _hidden(spec.head))
+
+
+ARCHITECTURES.add(
+    BackboneArchitecture(
+        name="transfer",
+        reads=frozenset(
+            {
+                "transfer.backbone",
+                "transfer.weights",
+                "transfer.layers",
+                "transfer.frozen",
+                "transfer.slower",
+            }
+        ),
+    )
+)
+
+
+# -------------------------------------------------------------------------- what the families share
+
+
+def _stages(stem: Plan, blocks: Sequence[Plan], features: Plan) -> Stages:
+    stages: Stages = {"stem": stem} if stem else {}
+    for number, block in enumerate(blocks, start=1):
+        stages[f"block{number}"] = block
+    return {**stages, "features": features}
+
+
+def _stem(spec: ConvSpec, shape: Shape) -> Plan:
+    """Bring large images to at most 64 positions each way, by one strided convolution."""
+    shrink = max(shape[:-1]) // LARGEST_UNSHRUNK
+    if shrink <= 1:
+        return ()
+    filters = max(8, spec.filters // 2)
+    return (conv(spec, filters=filters, kernel_size=2 * shrink + 1, stride=shrink),)
+
+
+def _widths(spec: ConvSpec) -> list[int]:
+    """Return the filters of each block: twice as many from block to block."""
+    return [spec.filters * min(2**block, WIDEST) for block in range(spec.blocks)]
+
+
+def _pooled(spec: HeadSpec) -> Plan:
+    return (GlobalPool(kind=spec.pooling), *_hidden(spec))
+
+
+def _hidden(spec: HeadSpec) -> Plan:
+    return (Dense(units=spec.units, activation=spec.activation),) if spec.units else ()
+
+
+def _dense(spec: ConvSpec, units: int) -> Dense:
+    return Dense(units=units, activation=spec.activation, l1=spec.l1, l2=spec.l2)
+
+
+def _several_kernels(spec: ConvSpec, width: int) -> Parallel:
+    quarter, half = max(1, width // 4), max(1, width // 2)
+    squeeze = conv(spec, filters=quarter, kernel_size=1)
+    return Parallel(
+        branches=(
+            (conv(spec, filters=quarter, kernel_size=1),),
+            (squeeze, conv(spec, filters=half)),
+            (squeeze, conv(spec, filters=quarter, kernel_size=spec.kernel_size + 2)),
+        )
+    )

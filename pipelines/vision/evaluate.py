@@ -1,0 +1,72 @@
+"""Scores, tables and figures of an image classifier."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pipelines.evaluation import classification
+from pipelines.evaluation.plots import classification_plots
+from pipelines.splits import Part
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pipelines.vision.data import VisionSplits
+
+MOST_MISTAKES = 24
+
+
+def score(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> dict[str, float]:
+    """Return the metrics of class probabilities `(n, classes)`; see `classification.scores`."""
+    return classification.scores(splits.images(part).y, predictions)
+
+
+def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> np.ndarray:
+    """Return 1 for each image that was answered wrongly, else 0."""
+    return classification.losses(splits.images(part).y, predictions)
+
+
+def table(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> pd.DataFrame:
+    """Return one row an image: its label, the answer, and the probability of each class."""
+    return classification.table(splits.images(part).y, predictions, splits.classes)
+
+
+def plots(
+    predictions: np.ndarray, splits: "VisionSplits", part: Part
+) -> Iterator[tuple[str, "Figure"]]:
+    """Yield confusion, reliability and the worst mistakes."""
+    yield from classification_plots(splits.images(part).y, predictions, splits.classes)
+    yield "mistakes", mistakes(predictions, splits, part)
+
+
+def mistakes(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> "Figure":
+    """Return the images that were answered wrongly with the greatest confidence, with label and
+    answer.
+    """
+    from matplotlib.figure import Figure
+
+    images = splits.images(part)
+    predicted = predictions.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != images.y)
+    confidence = predictions.max(axis=1)
+    worst = wrong[np.argsort(-confidence[wrong])][:MOST_MISTAKES]
+    columns = min(6, max(3, len(worst)))
+    rows = max(1, -(-len(worst) // columns))
+    figure = Figure(figsize=(1.1 * columns, 1.5 * rows + 0.5), layout="constrained")
+    figure.suptitle(
+        f"{len(wrong)} of {len(predicted)} answered wrongly, most confident first", fontsize=10
+    )
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.axis("off")
+    for cell, position in zip(cells, worst, strict=False):
+        picture = images.x[position][..., :3] / splits.scale
+        if picture.shape[-1] == 1:
+            picture = picture.squeeze(-1)
+        cell.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        label = splits.classes[images.y[position]]
+        answer = splits.classes[predicted[position]]
+        cell.set_title(f"{label}\nnot {answer} ({confidence[position]:.0%})", fontsize=7)
+    return figure

@@ -1,0 +1,90 @@
+"""Image classification: what a person may set. Read by `--help`, so nothing heavy is imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionOptions(Options):
+    """Images in folders, tables of paths, arrays or TFDS; one label each."""
+
+    data: str = option(
+        "digits",
+        "a name (appline vision datasets), tfds:NAME, a folder, a CSV of paths, or an NPZ file",
+    )
+    image_size: Count = option(
+        0,
+        "height and width that images are resized to (0: their own if all agree and are small, "
+        "else up to 128)",
+    )
+    path_column: str = option(
+        "",
+        "column of a table that holds the images' paths "
+        "(default: one called path, file, image, ...)",
+    )
+    label_column: str = option(
+        "",
+        "column of a table that holds their labels (default: one called label, class, target, ...)",
+    )
+    tta: bool = option(
+        True,
+        "test-time augmentation: answer with the mean over an image and its mirror image, where "
+        "training flips from left to right",
+    )
+    skip_unreadable: bool = option(
+        False, "leave unreadable images out instead of refusing the data"
+    )
+
+    domain: ClassVar[str] = "vision"
+    spec_type: ClassVar[type[Any]] = VisionSpec
+    headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
+    objectives: ClassVar[tuple[Objective, ...]] = (
+        Objective(name="val_accuracy", direction="max"),
+        Objective(name="val_loss", direction="min"),
+    )
+    search: ClassVar[Mapping[str, Dimension]] = {
+        "architecture": Choice(("vgg", "resnet", "inception", "lenet", "alexnet")),
+        "conv.kernel_size": Choice((3, 5, 7)),
+        "conv.stride": Choice((1, 2)),
+        "conv.filters": Choice((16, 32, 64)),
+        "conv.blocks": Choice((2, 3)),
+        "conv.padding": Choice(("same", "valid")),
+        "conv.activation": Choice(("relu", "gelu", "silu")),
+        "conv.pooling": Choice(("max", "average", "sum")),
+        "conv.norm": Choice(("batch", "layer", "none")),
+        "conv.spatial_dropout": Choice((0.0, 0.1)),
+        "conv.l1": Choice((0.0, 1e-5)),
+        "conv.l2": Choice((0.0, 1e-4)),
+        "head.pooling": Choice(("max", "average", "flatten")),
+        "head.dropout": Choice((0.0, 0.1, 0.3, 0.5)),
+        "train.learning_rate": Range(1e-3, 1e-2, log=True),
+        "train.batch_size": Choice((64, 128)),
+    }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = (
+        {"architecture": "resnet"},
+        {"architecture": "inception"},
+    )
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions()
+    datasets: ClassVar[Mapping[str, str]] = {
+        "digits": "1,797 handwritten digits, 8x8 grey, 10 classes (embedded in scikit-learn)",
+        "fashion-mnist": "70,000 pieces of clothing, 28x28 grey, 10 classes "
+        "(Debian package dataset-fashion-mnist)",
+        "tfds:mnist": "any image classification set of TensorFlow Datasets by its name (downloads)",
+    }
+    demo: ClassVar[DemoSweep] = DemoSweep(
+        trials=8,
+        trial_epochs=4,
+        # A third block would leave a stride of 2 no room on 8x8 pixels.
+        fixed={"train.epochs": 16, "conv.blocks": 2},
+        searched={
+            "conv.kernel_size": Choice((2, 3, 5)),
+            "conv.stride": Choice((1, 2)),
+            "conv.filters": Choice((16, 32)),
+            "architecture": Choice(("vgg", "resnet")),
+        },
+    )

@@ -1,0 +1,30 @@
+"""Class probabilities by a trained image network."""
+
+import keras
+import numpy as np
+
+from pipelines.networks.plan import KerasTensor
+from pipelines.vision.model import MIRRORED
+
+
+def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
+    """Return the class probabilities `(batch, classes)` of images in their own units.
+
+    They are means over an image and its mirror image where the network was built so.
+    """
+    plain = keras.ops.softmax(network(images, training=False))
+    if not any(layer.name == MIRRORED for layer in network.layers):
+        return plain
+    mirror_images = keras.ops.flip(images, axis=2)
+    return (plain + keras.ops.softmax(network(mirror_images, training=False))) / 2
+
+
+def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Return the class probabilities `(n, classes)` of many images `(n, height, width, channels)`
+    of any type.
+    """
+    outputs = []
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size].astype("float32")
+        outputs.append(np.asarray(probabilities(network, batch)))
+    return np.concatenate(outputs)

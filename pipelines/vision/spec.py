@@ -1,0 +1,72 @@
+"""The hyperparameters of an image network."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from annotated_types import Ge, Le, Lt
+
+from pipelines.config.hyperparameters import ConvSpec, CountOrAuto, HeadSpec, Rate, TrainSpec
+from pipelines.config.search_space import OneOf, hyper
+from pipelines.networks.registry import ArchitectureRegistry
+
+# Filled by `pipelines.vision.architectures`.
+ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry()
+
+Share: TypeAlias = Annotated[float, Ge(0), Lt(0.5)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """What training images go through.
+
+    Others do not, but for being flipped where the answer is a mean over both sides (`--tta`).
+    """
+
+    flip: Literal["auto", "none", "horizontal", "vertical", "both"] = hyper(
+        "auto",
+        "mirror images (auto: horizontally where a nearest-neighbour vote on training images still "
+        "recognises mirrored ones)",
+    )
+    shift: Share = hyper(0.04, "shift by up to this share of the extent")
+    rotation: Share = hyper(0.0, "rotate by up to this share of a full turn")
+    zoom: Share = hyper(0.0, "zoom by up to this share")
+    cutout: Rate = hyper(0.0, "erase a rectangle of up to this share of the area")
+    mixup: Annotated[float, Ge(0), Le(1)] = hyper(
+        0.0, "alpha of mixup (Zhang et al. 2018); 0: none"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferSpec:
+    """A pretrained backbone: first only a new head learns on its features, then its top layers
+    too.
+    """
+
+    backbone: str = hyper(
+        "EfficientNetV2B0",
+        "a class of keras.applications, or the path of a model.keras that appline saved",
+    )
+    weights: str = hyper(
+        "imagenet",
+        "imagenet (from the internet, kept in ~/.keras/models), or the path of a weights file",
+    )
+    layers: CountOrAuto = hyper(
+        20, "top layers of the backbone that are fine-tuned; 0: features only"
+    )
+    frozen: Rate = hyper(0.5, "share of the epochs in which only the head learns")
+    slower: Annotated[float, Ge(0), Le(1)] = hyper(
+        0.1, "learning rate of fine-tuning as a share of the head's"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionSpec:
+    """Everything about an image network that a search may change."""
+
+    architecture: Annotated[str, OneOf(ARCHITECTURES)] = hyper("vgg", "family of the network")
+    conv: ConvSpec = ConvSpec()
+    head: HeadSpec = HeadSpec()
+    augment: AugmentSpec = AugmentSpec()
+    transfer: TransferSpec = TransferSpec()
+    label_smoothing: Rate = hyper(0.1, "share of each target spread over all classes")
+    train: TrainSpec = TrainSpec()

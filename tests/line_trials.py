@@ -1,0 +1,41 @@
+"""Trials of the rehearsed domain, and who hands them out: what the tests of executors share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipelines.config.search_space import replace
+from tests.line_domain.options import LineOptions
+from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.spec import LineSpec
+from tuning.execution.trial import Outcome, Task, Work
+
+LINE = LinePipeline(LineOptions())
+WORK = Work(pipeline=LINE, splits=LINE.load(), objective=LINE.options.objective())
+
+
+def line_task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
+    spec = replace(LineSpec(), {"mode": mode, "train.epochs": epochs})
+    return Task(number=number, spec=spec, seed=number)
+
+
+@dataclass
+class Listener:
+    """A scheduler that hands out what it was given and keeps what it hears.
+
+    It stops every trial at the epoch `stop_at`.
+    """
+
+    tasks: list[Task]
+    stop_at: int = 0
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def next_task(self) -> Task | None:
+        return self.tasks.pop(0) if self.tasks else None
+
+    def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
+        self.epochs.append((task.number, epoch))
+        return "enough" if epoch == self.stop_at else ""
+
+    def ended(self, task: Task, outcome: Outcome) -> None:
+        self.outcomes[task.number] = outcome

@@ -1,0 +1,242 @@
+"""What trainings and sweeps came to: plain data that every room of `tuning` may use."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from pipelines.config.options import Objective
+from pipelines.config.search_space import Scalar
+
+Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
+CONFIDENCE = 0.95
+GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBaseline:
+    """A baseline as it is compared: its scores on val and test, and its loss for each unit of
+    test.
+    """
+
+    name: str
+    val: Mapping[str, float]
+    test: Mapping[str, float]
+    losses: np.ndarray
+    seconds: float
+    params: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """How much less a model loses than a baseline on the same units of test, with a 95 % interval.
+    Above 0: better.
+    """
+
+    baseline: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the difference is certain, and in which direction."""
+        if self.low > 0:
+            return "beats"
+        if self.high < 0:
+            return "loses to"
+        return "ties"
+
+    def as_json(self, metric: str) -> dict[str, Any]:
+        """Return what `--json` prints of it; `metric` is the one that was compared."""
+        return {
+            "metric": metric,
+            "over": self.baseline,
+            "mean": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a training came to: what a person wants to know at the end of a run.
+
+    `best` is the score of the objective in the epoch whose weights were kept; `val` and `test` are
+    scores of the model that is served. `changed` are the hyperparameters that differ from their
+    defaults.
+    """
+
+    domain: str
+    dataset: str
+    run_id: str
+    url: str
+    objective: Objective
+    headline: Objective
+    best: float
+    best_epoch: int
+    epochs: int
+    stopped: str  # why it ended before its last epoch; empty when it did not
+    val: Mapping[str, float]
+    test: Mapping[str, float]
+    baselines: Sequence[ScoredBaseline]
+    lift: Lift | None
+    cost: Mapping[str, float]
+    notes: Sequence[str]
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "domain": self.domain,
+            "dataset": self.dataset,
+            "run_id": self.run_id,
+            "url": self.url,
+            "objective": self.objective.name,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "stopped": self.stopped,
+            "val": dict(self.val),
+            "test": dict(self.test),
+            "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
+            "lift": self.lift.as_json(self.headline.name) if self.lift else None,
+            "cost": dict(self.cost),
+            "notes": list(self.notes),
+            "changed": dict(self.changed),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A finished trial: its values, and its score for each objective, or the reason why it has
+    none.
+    """
+
+    number: int
+    values: Mapping[str, Scalar]
+    scores: tuple[float, ...] = ()
+    batch_size: int = 0  # half of the searched one where memory ran out; 0: not known
+    seconds: float
+    epochs: int
+    costs: Mapping[str, float] = field(default_factory=dict)
+    stopped: str = ""  # why it ended before its last epoch; empty when it did not
+    stopped_early: bool = False  # by the rule of early stopping
+    saved: float = 0.0  # seconds that early stopping has spared
+    reason: str = ""  # why it has no score
+    run_id: str = ""
+    replayed: bool = False  # read back from MLflow, when its sweep was resumed
+
+    @property
+    def score(self) -> float | None:
+        """The score for the first objective; None for a trial that failed."""
+        return self.scores[0] if self.scores else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints of it."""
+        return {
+            "number": self.number,
+            "values": dict(self.values),
+            "score": self.score,
+            "scores": list(self.scores),
+            "seconds": self.seconds,
+            "epochs": self.epochs,
+            "costs": dict(self.costs),
+            "stopped": self.stopped,
+            "reason": self.reason,
+            "run_id": self.run_id,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """The trials that had one value of a hyperparameter (or a third of its range)."""
+
+    mean: float  # score
+    standard_error: float  # NaN for a single trial
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What the trials say about one hyperparameter: their scores for each of its values (or third
+    of a range).
+    """
+
+    key: str
+    levels: Mapping[str, Level]
+    best: str
+    # That levels do not differ (Kruskal-Wallis); NaN when there are too few trials to say
+    p_value: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.p_value < 1 - CONFIDENCE
+
+    @property
+    def testable(self) -> bool:
+        """Whether there are enough trials to say anything."""
+        return not math.isnan(self.p_value)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints of it."""
+        levels = {}
+        for value, level in self.levels.items():
+            levels[value] = [level.mean, level.standard_error, level.count]
+        return {"key": self.key, "levels": levels, "best": self.best, "p_value": self.p_value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """What a sweep found. `front` are the trials that no other one beats in every objective."""
+
+    run_id: str
+    url: str
+    trials: Sequence[Trial]
+    best: Trial
+    front: Sequence[Trial]
+    objectives: Sequence[Objective]
+    effects: Sequence[Effect]
+    final: TrainResult
+    seconds: float
+    exhausted: bool = False  # every point of the space was tried
+
+    @property
+    def saved(self) -> float:
+        """Seconds that early stopping has spared, of all workers together."""
+        return sum(trial.saved for trial in self.trials)
+
+    @property
+    def num_failed(self) -> int:
+        """How many trials have no score."""
+        return sum(trial.score is None for trial in self.trials)
+
+    @property
+    def num_stopped_early(self) -> int:
+        """How many trials the rule of early stopping has ended."""
+        return sum(trial.stopped_early for trial in self.trials)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        best = {
+            "number": self.best.number,
+            "values": dict(self.best.values),
+            "score": self.best.score,
+        }
+        return {
+            "sweep_id": self.run_id,
+            "url": self.url,
+            "objectives": [objective.name for objective in self.objectives],
+            "trials": [trial.as_json() for trial in self.trials],
+            "best": best,
+            "front": [trial.number for trial in self.front],
+            "effects": [effect.as_json() for effect in self.effects],
+            "final": self.final.as_json(),
+            "seconds": self.seconds,
+            "saved_s": self.saved,
+            "exhausted": self.exhausted,
+        }
