@@ -118,6 +118,8 @@ def fit(
     except KeyboardInterrupt:
         interrupted = True
     best.restore()
+    # Nothing fits this network any more, and its optimizer must not be written into a saved model.
+    network.compiled = False
     return FitResult(
         model=network,
         history=curves.history,
