@@ -149,12 +149,10 @@ def train_result(result: "TrainResult", store: str = "") -> str:
 
     `store` is what `--tracking-uri` said: the next command needs it too.
     """
-    from tuning.reports.run_card import verdict
-
     stopped = f", stopped: {result.stopped}" if result.stopped else ""
     cost = result.cost
     lines = [
-        verdict(result),
+        result.verdict,
         leaderboard(result),
         f"best epoch {result.best_epoch} of {result.epochs}{stopped}; "
         f"{result.objective.name} {result.best:.4g}",

@@ -1,4 +1,6 @@
-"""A served model as one file: a `model.keras` that Keras loads, with the facts that answering needs inside it."""
+"""A served model as one file: a `model.keras` that Keras loads, with the facts that answering needs
+inside it.
+"""
 
 import dataclasses
 import json
@@ -48,7 +50,8 @@ def facts_as_json(serving: ServingModel) -> dict[str, Any]:
 
 
 def read_facts(content: Any, where: str) -> ServingFacts:
-    """Return what `facts_as_json` gave as the facts of its domain; the domain's layers are registered with Keras.
+    """Return what `facts_as_json` gave as the facts of its domain; the domain's layers are
+    registered with Keras.
 
     Raises:
         DataError: these are no facts of a domain that this version knows; `where` names the file.

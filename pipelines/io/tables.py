@@ -165,7 +165,12 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
     encoding = encoding_of(raw)
     header = raw.partition(b"\n")[0].decode(encoding, "replace")
     delimiter = _sniff_delimiter(path, header)
-    kwargs: dict[str, Any] = {"sep": delimiter, "encoding": encoding, "keep_default_na": False, "na_values": [""]}
+    kwargs: dict[str, Any] = {
+        "sep": delimiter,
+        "encoding": encoding,
+        "keep_default_na": False,
+        "na_values": [""],
+    }
     if not as_text:
         frame = pd.read_csv(path, **kwargs)
         return Table(frame.apply(_numbers_with_gaps), path, delimiter)
