@@ -76,7 +76,8 @@ def sweep_card(result: SweepResult) -> str:
     ]
     if result.num_stopped_early:
         lines.append(
-            f"{result.num_stopped_early} trials were stopped early, which saved {result.saved:.0f} s."
+            f"{result.num_stopped_early} trials were stopped early, "
+            f"which saved {result.saved:.0f} s."
         )
     figures = ["progress", "effects"]
     if len(result.objectives) > 1:
