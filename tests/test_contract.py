@@ -207,10 +207,10 @@ def test_baselines_are_scored_like_the_network(
         baselines.append(significance.score_baseline(pipeline, splits, baseline))
     metrics = pipeline.score(pipeline.predict(network, splits, "test"), splits, "test")
     assert baselines
-    for baseline in baselines:
-        assert set(baseline.test) == set(metrics)
+    for scored in baselines:
+        assert set(scored.test) == set(metrics)
         # A baseline's name stands in the name of a metric, and MLflow allows nothing else there.
-        names = [f"{baseline.name}/{metric}" for metric in metrics]
+        names = [f"{scored.name}/{metric}" for metric in metrics]
         assert all(re.fullmatch(r"[\w .:/-]+", name) for name in names)
     assert significance.strongest(baselines, pipeline.headline_metric(splits)) in baselines
 
