@@ -10,12 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow
 import pandas as pd
 
 from pipelines import pipeline_class
-from pipelines.model_file import read_facts
+from pipelines.model_file import read_facts, read_network
 from pipelines.pipeline import ServingModel
 
 HERE = Path(__file__).parent
@@ -28,9 +27,8 @@ class LoggedModel(mlflow.pyfunc.PythonModel):
         """Load the network and its facts."""
         path = HERE / "facts.json"
         facts = read_facts(json.loads(path.read_text()), str(path))
-        network = keras.saving.load_model(HERE / "model.keras", compile=False)
         self.pipeline_type = pipeline_class(facts.domain)
-        self.serving = ServingModel(model=network, facts=facts)
+        self.serving = ServingModel(model=read_network(HERE / "model.keras"), facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it
     # wants to read a schema from it.
