@@ -1,50 +1,60 @@
-"""The closed form of text classification: TF-IDF features and one logistic regression for each class.
+"""TF-IDF features and one logistic regression for each class: the baseline that a network may start
+from.
 
-What a feature tells of the class by itself, its log-count ratio, may decide how little its weight is penalised (S. Wang and
-C. Manning, "Baselines and Bigrams", ACL 2012).
+What a feature tells of the class by itself, its log-count ratio, may decide how little its weight
+is penalised (S. Wang and C. Manning, "Baselines and Bigrams", ACL 2012).
 """
 
+import itertools
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.splits import PARTS, Part
-from pipelines.text.tokens import TfidfLogits, Unit, features, in_batches
+from pipelines.text.layers import TfidfLogits
+from pipelines.text.likelihood import log_loss
+from pipelines.text.tfidf_features import TfidfFeatures, fit_features
+from pipelines.text.tokens import Tokenization
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-MOST_FEATURES = 100_000  # those in most training texts
-MOST_SPELLED = 5_000_000  # characters of train up to which runs of characters are tried too
-STRENGTHS = (2.0, 8.0, 32.0)  # C: the inverse of the penalty
-# How much the log-count ratio says, 1 being everything. In five-fold cross-validation a half lowered the log loss of reviews, sst2,
-# trec and small parts of them by 2 to 8 per cent, .3 and .7 by less; that of clinc150, 150 classes, it raised by 14.
-TELLING = (0.0, 0.5)
+# Characters of train up to which runs of characters inside words are tried too.
+MOST_CHARACTERS_TRIED = 5_000_000
+C_VALUES = (2.0, 8.0, 32.0)  # scikit-learn's C: the inverse of the L2 penalty
+# How much the log-count ratio decides, 1 being everything. In five-fold cross-validation a half
+# lowered the log loss of reviews, sst2, trec and small parts of them by 2 to 8 per cent, .3 and .7
+# by less; that of clinc150, 150 classes, it raised by 14.
+RATIO_WEIGHTS = (0.0, 0.5)
 FOLDS = 5
-# Texts by classes above which fewer candidates are tried: a fit of 15,000 texts in 150 classes takes 15 s.
-MANY_ANSWERS = 300_000
+# Texts by classes above which fewer candidates are tried: a fit of 15,000 texts in 150 classes
+# takes 15 s.
+MANY_DECISIONS = 300_000
+MOST_ITERATIONS = 50
+CERTAIN = 10.0  # the logit of a class that all texts of a fold have; none: its negative
 
 
 @dataclass(frozen=True, kw_only=True)
-class Closed:
-    """A fitted closed form.
+class TfidfModel:
+    """A fitted model.
 
-    `logits` `(n, classes)` of val come from the model of all training texts, those of test from one of train and val
-    together, which is the one that is served. Those of train are held out: each text's come from a model that has not
-    seen it, so that a network may learn on them what is still missing (stacked generalisation, Wolpert 1992). `seconds` is
-    what all of it took.
+    `logits` `(n, classes)` of val come from a model of all training texts, those of test from one
+    of train and val together, which is the one that is served. Those of train are held out: each
+    text's come from a model that has not seen it, so that a network may learn on them what is still
+    missing (stacked generalisation, Wolpert 1992).
+
+    `keys` `(features,)`, `idf` `(features,)`, `kernel` `(features, classes)` and `bias`
+    `(classes,)` are as in `TfidfLogits`; `seconds` is what all of it took.
     """
 
     logits: Mapping[Part, np.ndarray]
     setting: str
-    unit: Unit
-    lower: bool
-    spelling: bool
+    tokenization: Tokenization
+    characters: bool
     keys: np.ndarray
     idf: np.ndarray
     kernel: np.ndarray
@@ -54,235 +64,198 @@ class Closed:
     def layer(self) -> TfidfLogits:
         """Return the layer that gives the same logits for raw texts."""
         layer = TfidfLogits(
-            len(self.kernel), len(self.bias), self.unit, self.lower, self.spelling, name="tfidf"
+            len(self.kernel),
+            len(self.bias),
+            self.tokenization.unit,
+            self.tokenization.lower,
+            self.characters,
+            name="tfidf",
         )
         layer.set_weights([self.keys, self.idf, self.kernel, self.bias])
         return layer
 
 
-def fit(
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """What is chosen on val."""
+
+    characters: bool
+    c: float
+    ratio_weight: float
+
+    def describe(self, tokenization: Tokenization) -> str:
+        if tokenization.unit == "char":
+            features = "characters"
+        elif self.characters:
+            features = "words and parts of words"
+        else:
+            features = "words"
+        by_ratio = ", log-count ratio" if self.ratio_weight else ""
+        return f"{features}, C={self.c:g}{by_ratio}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LinearModel:
+    """A kernel `(features, classes)` and a bias `(classes,)`."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, rows: "csr_array") -> np.ndarray:
+        return np.asarray(rows @ self.kernel + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    setting: _Setting
+    model: _LinearModel
+    val_loss: float
+
+
+def fit_tfidf(
     texts: Mapping[Part, np.ndarray],
-    hot: Mapping[Part, np.ndarray],
+    one_hot: Mapping[Part, np.ndarray],
+    tokenization: Tokenization,
     *,
     exclusive: bool,
-    unit: Unit,
-    lower: bool,
     seed: int,
-) -> Closed:
+) -> TfidfModel:
     """Fit to train, choose features and penalty on val.
 
     Args:
         texts: `(n,)` strings for each part.
-        hot: `(n, classes)`, 1 where a text has the class.
+        one_hot: `(n, classes)`, 1 where a text has the class.
+        tokenization: what a token is.
         exclusive: each text has one class; else any number.
-        unit: what a token is.
-        lower: whether case is ignored.
         seed: of the folds.
     """
     from scipy.sparse import vstack
 
     began = time.perf_counter()
-    many = hot["train"].size > MANY_ANSWERS
-    spellings = (
-        (False, True) if sum(map(len, texts["train"])) <= MOST_SPELLED and not many else (False,)
-    )
-    found = {spelling: Features.fit(texts, unit, lower, spelling) for spelling in spellings}
-    tried = []
-    for setting in starmap(
-        _Setting,
-        product(spellings, STRENGTHS[1:] if many else STRENGTHS, TELLING[:1] if many else TELLING),
-    ):
-        rows = found[setting.spelling].rows
-        linear = _Linear.fit(rows["train"], hot["train"], setting)
-        tried.append(
-            (log_loss(linear(rows["val"]), hot["val"], exclusive=exclusive), setting, linear)
-        )
-    # Not by accuracy, which tells less: on halves of val that had no say, the likeliest was right for .874 of trec, the one that
-    # was right most often for .864; on reviews, sst2 and sms_spam the difference was below .003.
-    _, setting, linear = min(tried, key=lambda one: one[0])
-    chosen = found[setting.spelling]
-    logits: dict[Part, np.ndarray] = {"val": linear(chosen.rows["val"])}
-    logits["train"] = _held_out(chosen.rows["train"], hot["train"], setting, seed)
+    settings = _settings(texts["train"], one_hot["train"])
+    features = {}
+    for characters in dict.fromkeys(setting.characters for setting in settings):
+        features[characters] = fit_features(texts, tokenization, characters=characters)
+    candidates = []
+    for setting in settings:
+        rows = features[setting.characters].rows
+        candidates.append(_try(setting, rows, one_hot, exclusive=exclusive))
+    # Not by accuracy, which tells less: on halves of val that had no say, the likeliest was right
+    # for .874 of trec, the one that was right most often for .864; on reviews, sst2 and sms_spam
+    # the difference was below .003.
+    best = min(candidates, key=lambda candidate: candidate.val_loss)
+    chosen: TfidfFeatures = features[best.setting.characters]
+    rows = chosen.rows
+    held_out = _held_out(rows["train"], one_hot["train"], best.setting, seed)
     # Settings once chosen, nothing keeps val from being learned from too.
-    both = vstack([chosen.rows["train"], chosen.rows["val"]], format="csr")
-    linear = _Linear.fit(both, np.concatenate([hot["train"], hot["val"]]), setting)
-    logits["test"] = linear(chosen.rows["test"])
-    return Closed(
+    train_and_val = vstack([rows["train"], rows["val"]], format="csr")
+    labels = np.concatenate([one_hot["train"], one_hot["val"]])
+    final = _fit_linear(train_and_val, labels, best.setting)
+    logits: dict[Part, np.ndarray] = {
+        "train": held_out,
+        "val": best.model.logits(rows["val"]),
+        "test": final.logits(rows["test"]),
+    }
+    return TfidfModel(
         logits={part: logits[part] for part in PARTS},
-        setting=setting.describe(unit),
-        unit=unit,
-        lower=lower,
-        spelling=setting.spelling,
+        setting=best.setting.describe(tokenization),
+        tokenization=tokenization,
+        characters=best.setting.characters,
         keys=chosen.keys,
         idf=chosen.idf,
-        kernel=linear.kernel,
-        bias=linear.bias,
+        kernel=final.kernel,
+        bias=final.bias,
         seconds=time.perf_counter() - began,
     )
 
 
-def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
-    """Return probabilities `(n, classes)`: they sum to 1 where classes exclude each other."""
-    from scipy.special import expit, softmax
-
-    return np.asarray(
-        softmax(logits.astype(np.float64), axis=1)
-        if exclusive
-        else expit(logits.astype(np.float64))
-    )
-
-
-def log_loss(logits: np.ndarray, hot: np.ndarray, *, exclusive: bool) -> float:
-    """Return the mean negative logarithm of the probability of each text's classes, `(n, classes)` both; of several labels the sum."""
-    chances = np.clip(probabilities(logits, exclusive=exclusive), 1e-12, 1 - 1e-12)
-    likelihood = hot * np.log(chances) + (0 if exclusive else (1 - hot) * np.log(1 - chances))
-    return float(-likelihood.sum(axis=1).mean())
+def _settings(train_texts: np.ndarray, train_one_hot: np.ndarray) -> list[_Setting]:
+    """Return the settings to try: fewer where a fit takes long."""
+    is_large = train_one_hot.size > MANY_DECISIONS
+    num_characters = sum(map(len, train_texts))
+    tries_characters = num_characters <= MOST_CHARACTERS_TRIED and not is_large
+    settings = []
+    for characters, c, ratio_weight in itertools.product(
+        (False, True) if tries_characters else (False,),
+        C_VALUES[1:] if is_large else C_VALUES,
+        RATIO_WEIGHTS[:1] if is_large else RATIO_WEIGHTS,
+    ):
+        settings.append(_Setting(characters=characters, c=c, ratio_weight=ratio_weight))
+    return settings
 
 
-@dataclass(frozen=True)
-class _Setting:
-    spelling: bool
-    strength: float
-    telling: float
-
-    def describe(self, unit: Unit) -> str:
-        features = (
-            "characters" if unit == "char" else "words and spelling" if self.spelling else "words"
-        )
-        return f"{features}, C={self.strength:g}{', by log-count ratio' if self.telling else ''}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """The weighted features of each part, `rows` `(n, features)`, by the sorted fingerprints `keys` and the `idf` of train."""
-
-    keys: np.ndarray
-    idf: np.ndarray
-    rows: Mapping[Part, "csr_array"]
-
-    @classmethod
-    def fit(
-        cls, texts: Mapping[Part, np.ndarray], unit: Unit, lower: bool, spelling: bool
-    ) -> "Features":
-        """Count features; those of one training text alone are left out where there are many texts."""
-        from scipy.sparse import csr_array
-
-        counted = {part: _Counted.of(texts[part], unit, lower, spelling) for part in PARTS}
-        train = counted["train"]
-        keys, place = np.unique(train.key, return_inverse=True)
-        # A text's repeated feature counts once here.
-        frequency = np.bincount(
-            np.unique(train.row * len(keys) + place) % max(1, len(keys)), minlength=len(keys)
-        )
-        least = 2 if len(texts["train"]) >= 1000 else 1
-        kept = np.flatnonzero(frequency >= least)
-        if len(kept) > MOST_FEATURES:
-            kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:MOST_FEATURES]])
-        if not len(kept):
-            kept = np.arange(len(keys))
-        keys, frequency = keys[kept], frequency[kept]
-        idf = (
-            np.log((1 + len(texts["train"])) / (1 + frequency)).astype(np.float32) + 1
-        )  # smooth, as scikit-learn's
-
-        def matrix(part: Part) -> "csr_array":
-            one = counted[part]
-            place = np.minimum(np.searchsorted(keys, one.key), len(keys) - 1)
-            known = keys[place] == one.key
-            shape = (len(texts[part]), len(keys))
-            at = (
-                one.row[known].astype(np.int32),
-                place[known].astype(np.int32),
-            )  # liblinear takes no wider ones
-            rows = csr_array((np.ones(known.sum(), np.float32), at), shape=shape)
-            rows.sum_duplicates()
-            rows.data = (1 + np.log(rows.data)) * idf[rows.indices]
-            length = np.sqrt(np.maximum(rows.multiply(rows).sum(axis=1), 1e-12))
-            rows.data = (rows.data / np.repeat(length, np.diff(rows.indptr))).astype(np.float32)
-            return rows
-
-        return cls(keys=keys, idf=idf, rows={part: matrix(part) for part in PARTS})
+def _try(
+    setting: _Setting,
+    rows: Mapping[Part, "csr_array"],
+    one_hot: Mapping[Part, np.ndarray],
+    *,
+    exclusive: bool,
+) -> _Candidate:
+    model = _fit_linear(rows["train"], one_hot["train"], setting)
+    loss = log_loss(model.logits(rows["val"]), one_hot["val"], exclusive=exclusive)
+    return _Candidate(setting=setting, model=model, val_loss=loss)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Counted:
-    """One entry for each feature in each text: the text's number and the feature's fingerprint, repeats included."""
+def _held_out(rows: "csr_array", one_hot: np.ndarray, setting: _Setting, seed: int) -> np.ndarray:
+    """Return logits `(n, classes)` of each row by a model fitted to the other folds."""
+    from sklearn.model_selection import KFold
 
-    row: np.ndarray
-    key: np.ndarray
-
-    @classmethod
-    def of(cls, texts: np.ndarray, unit: Unit, lower: bool, spelling: bool) -> "_Counted":
-        rows, keys, begin = [], [], 0
-        for found in in_batches(lambda batch: features(batch, unit, lower, spelling), texts):
-            rows.append(found.value_rowids().numpy() + begin)
-            keys.append(found.flat_values.numpy())
-            begin += int(found.nrows())
-        return cls(row=np.concatenate(rows), key=np.concatenate(keys))
+    logits = np.empty(one_hot.shape, np.float32)
+    folds = KFold(min(FOLDS, len(one_hot)), shuffle=True, random_state=seed)
+    for others, fold in folds.split(one_hot):
+        logits[fold] = _fit_linear(rows[others], one_hot[others], setting).logits(rows[fold])
+    return logits
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Linear:
-    kernel: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, rows: "csr_array") -> np.ndarray:
-        return np.asarray(rows @ self.kernel + self.bias, dtype=np.float32)
-
-    @classmethod
-    def fit(cls, rows: "csr_array", hot: np.ndarray, setting: _Setting) -> "_Linear":
-        """Fit one class after another: for two exclusive ones once, the other's weights being their negatives."""
-        exclusive_pair = hot.shape[1] == 2 and bool((hot.sum(axis=1) == 1).all())
-        fitted = [
-            _logistic(rows, hot[:, number], setting)
-            for number in ((1,) if exclusive_pair else range(hot.shape[1]))
-        ]
-        kernel = np.stack([weights for weights, _ in fitted], axis=1)
-        bias = np.asarray([constant for _, constant in fitted])
-        if exclusive_pair:
-            kernel, bias = (
-                np.concatenate([-kernel, kernel], axis=1) / 2,
-                np.concatenate([-bias, bias]) / 2,
-            )
-        return cls(kernel=kernel.astype(np.float32), bias=bias.astype(np.float32))
+def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _LinearModel:
+    """Fit one class after another; of two exclusive ones the second alone, the other's weights
+    being its negatives.
+    """
+    is_pair = one_hot.shape[1] == 2 and bool((one_hot.sum(axis=1) == 1).all())
+    kernels = []
+    biases = []
+    for number in range(1 if is_pair else 0, one_hot.shape[1]):
+        weights, bias = _fit_class(rows, one_hot[:, number], setting)
+        kernels.append(weights)
+        biases.append(bias)
+    kernel = np.stack(kernels, axis=1)
+    bias_of_class = np.asarray(biases)
+    if is_pair:
+        # Half for each class: their difference decides.
+        kernel = np.concatenate([-kernel, kernel], axis=1) / 2
+        bias_of_class = np.concatenate([-bias_of_class, bias_of_class]) / 2
+    return _LinearModel(kernel=kernel.astype(np.float32), bias=bias_of_class.astype(np.float32))
 
 
-def _logistic(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.ndarray, float]:
+def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.ndarray, float]:
+    """Return the weights `(features,)` and the bias of one class; `y` `(n,)` is 1 for its texts."""
     from scipy.sparse import csr_matrix
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(y)) < 2:  # a fold may lack a rare class
-        return np.zeros(rows.shape[1], np.float32), 10.0 if y.all() else -10.0
-    scale = _scale(rows, y > 0, setting.telling)
-    scaled = csr_matrix(
-        (rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape
-    )
+        return np.zeros(rows.shape[1], np.float32), CERTAIN if y.all() else -CERTAIN
+    scale = _scale(rows, y > 0, setting.ratio_weight)
+    scaled_values = rows.data * scale[rows.indices]
+    scaled = csr_matrix((scaled_values, rows.indices, rows.indptr), shape=rows.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150 classes together.
-        model: Any = LogisticRegression(C=setting.strength, solver="liblinear", max_iter=50)
+        # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150
+        # classes together.
+        model: Any = LogisticRegression(C=setting.c, solver="liblinear", max_iter=MOST_ITERATIONS)
         model.fit(scaled, y > 0)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
 
-def _scale(rows: "csr_array", inside: np.ndarray, telling: float) -> np.ndarray:
-    """Return the scale of each feature `(features,)`: above 1 where texts `inside` `(n,)` a class hold it much more or less often."""
-    own = np.repeat(inside, np.diff(rows.indptr))
-    counts = [
-        1.0 + np.bincount(rows.indices[mask], minlength=rows.shape[1]) for mask in (own, ~own)
-    ]
-    shares = [np.log(count / count.sum()) for count in counts]
-    ratio = np.abs(shares[0] - shares[1])
-    usual = np.sqrt(np.mean(ratio**2))
-    return np.asarray(1 - telling + telling * ratio / (usual or 1), dtype=np.float32)
-
-
-def _held_out(rows: "csr_array", hot: np.ndarray, setting: _Setting, seed: int) -> np.ndarray:
-    """Return logits `(n, classes)` of each row by a model fitted to the other folds."""
-    from sklearn.model_selection import KFold
-
-    logits = np.empty(hot.shape, np.float32)
-    for others, fold in KFold(min(FOLDS, len(hot)), shuffle=True, random_state=seed).split(hot):
-        logits[fold] = _Linear.fit(rows[others], hot[others], setting)(rows[fold])
-    return logits
+def _scale(rows: "csr_array", in_class: np.ndarray, ratio_weight: float) -> np.ndarray:
+    """Return the scale of each feature `(features,)`: above 1 where the texts `in_class` `(n,)`
+    have it much more or less often than others.
+    """
+    entry_in_class = np.repeat(in_class, np.diff(rows.indptr))
+    log_shares = []
+    for entries in (entry_in_class, ~entry_in_class):
+        counts = 1.0 + np.bincount(rows.indices[entries], minlength=rows.shape[1])
+        log_shares.append(np.log(counts / counts.sum()))
+    ratio = np.abs(log_shares[0] - log_shares[1])
+    typical = np.sqrt(np.mean(ratio**2)) or 1.0
+    return np.asarray(1 - ratio_weight + ratio_weight * ratio / typical, dtype=np.float32)
