@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.config.options import Objective
-from tuning.results import GRADIENT_NORM, Effect, SweepResult
+from tuning.results import GRADIENT_NORM, Effect, SweepResult, Trial
 
 MOST_EFFECTS = 9  # in one figure
 EFFECTS_PER_ROW = 3
@@ -76,29 +76,19 @@ def progress(scores: Sequence[float], objective: Objective) -> Figure:
     return figure
 
 
-def pareto(swept: SweepResult) -> Figure:
+def pareto(result: SweepResult) -> Figure:
     """Return the trials by their first two objectives, those on the Pareto front connected by a
     line.
     """
-    first, second = swept.objectives[:2]
-    scores = [trial.scores for trial in swept.trials if trial.scores]
-    front = sorted(swept.front, key=lambda trial: trial.scores[1])
+    first, second = result.objectives[:2]
+    scored = [trial for trial in result.trials if trial.scores]
+    front = sorted(result.front, key=lambda trial: trial.scores[1])
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(
-        [second_score for _, second_score, *_ in scores],
-        [first_score for first_score, *_ in scores],
-        s=22,
-        color="0.7",
-        label="trial",
-    )
-    axes.plot(
-        [trial.scores[1] for trial in front],
-        [trial.scores[0] for trial in front],
-        marker="o",
-        color="C1",
-        label="Pareto front",
-    )
+    x, y = _coordinates(scored)
+    axes.scatter(x, y, s=22, color="0.7", label="trial")
+    x, y = _coordinates(front)
+    axes.plot(x, y, marker="o", color="C1", label="Pareto front")
     for trial in front:
         axes.annotate(
             str(trial.number),
@@ -111,6 +101,13 @@ def pareto(swept: SweepResult) -> Figure:
     _finish(axes, title="What no other trial beats in every objective", x=second.name)
     axes.legend(frameon=False)
     return figure
+
+
+def _coordinates(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+    """Return the second objective of each trial as x, the first one as y."""
+    x = [trial.scores[1] for trial in trials]
+    y = [trial.scores[0] for trial in trials]
+    return x, y
 
 
 def effects(effects: Sequence[Effect], objective: Objective, most: int = MOST_EFFECTS) -> Figure:
