@@ -12,6 +12,7 @@ import numpy as np
 
 from pipelines.errors import DataError, suggest
 from pipelines.io.parts import PART_NAMES
+from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import encoding_of, require_text
 from pipelines.splits import Part
 
@@ -134,6 +135,7 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
     """
     import pandas as pd
 
+    require_regular_file(path)
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -165,7 +167,12 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
     encoding = encoding_of(raw)
     header = raw.partition(b"\n")[0].decode(encoding, "replace")
     delimiter = _sniff_delimiter(path, header)
-    kwargs: dict[str, Any] = {"sep": delimiter, "encoding": encoding, "keep_default_na": False, "na_values": [""]}
+    kwargs: dict[str, Any] = {
+        "sep": delimiter,
+        "encoding": encoding,
+        "keep_default_na": False,
+        "na_values": [""],
+    }
     if not as_text:
         frame = pd.read_csv(path, **kwargs)
         return Table(frame.apply(_numbers_with_gaps), path, delimiter)

@@ -9,12 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow
 import pandas as pd
 
 from pipelines import pipeline_class
-from pipelines.model_file import read_facts
+from pipelines.model_file import read_facts, read_network
 from pipelines.pipeline import ServingModel
 
 MODEL_FOLDER = Path(__file__).parent
@@ -27,8 +26,8 @@ class LoggedModel(mlflow.pyfunc.PythonModel):
         """Load the network and its facts."""
         path = MODEL_FOLDER / "facts.json"
         facts = read_facts(json.loads(path.read_text()), str(path))
-        network = keras.saving.load_model(MODEL_FOLDER / "model.keras", compile=False)
         self.pipeline_type = pipeline_class(facts.domain)
+        network = read_network(MODEL_FOLDER / "model.keras")
         self.serving = ServingModel(model=network, facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it
