@@ -379,7 +379,7 @@ def _find_row(context: click.Context) -> "Row | None":
     if not run:
         return None
     runtime.prepare_environment()
-    from tuning.tracking.mlflow_tracker import find_run
+    from tuning.tracking.stored_runs import find_run
 
     return find_run(run, uri=context.params["tracking_uri"])
 
@@ -394,7 +394,7 @@ def _load_model(
     if row is None:
         serving = read_model(Path(context.params["model"]))
     else:
-        from tuning.tracking.mlflow_tracker import download
+        from tuning.tracking.stored_runs import download
 
         with tempfile.TemporaryDirectory() as folder:
             path = download(

@@ -257,7 +257,7 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
-    from tuning.tracking.mlflow_tracker import download, find_run
+    from tuning.tracking.stored_runs import download, find_run
 
     row = find_run(str(run_or_path), uri=tracking_uri)
     with tempfile.TemporaryDirectory() as folder:

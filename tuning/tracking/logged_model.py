@@ -2,8 +2,7 @@
 model.
 
 The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know);
-`code/` holds `pipelines`. It is the one file besides `mlflow_tracker.py` that imports mlflow, and
-nothing of the project imports it.
+`code/` holds `pipelines`. Nothing of the project imports this file; `log_model.py` copies it.
 """
 
 import json
@@ -17,7 +16,7 @@ from pipelines import pipeline_class
 from pipelines.model_file import read_facts, read_network
 from pipelines.pipeline import ServingModel
 
-HERE = Path(__file__).parent
+MODEL_FOLDER = Path(__file__).parent
 
 
 class LoggedModel(mlflow.pyfunc.PythonModel):
@@ -25,10 +24,11 @@ class LoggedModel(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the network and its facts."""
-        path = HERE / "facts.json"
+        path = MODEL_FOLDER / "facts.json"
         facts = read_facts(json.loads(path.read_text()), str(path))
         self.pipeline_type = pipeline_class(facts.domain)
-        self.serving = ServingModel(model=read_network(HERE / "model.keras"), facts=facts)
+        network = read_network(MODEL_FOLDER / "model.keras")
+        self.serving = ServingModel(model=network, facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it
     # wants to read a schema from it.
