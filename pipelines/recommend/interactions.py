@@ -1,0 +1,143 @@
+"""Interactions on their way to be split: encoded as numbers, duplicates and rare ones dropped."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from pipelines.errors import DataError
+from pipelines.recommend.options import Task
+from pipelines.recommend.readers import RawInteractions
+
+NO_PART = -1  # of rows that are not yet assigned to train, val or test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """Interactions in order, users and items as positions in `users` and `items`, which hold ids in
+    their natural order.
+
+    `person`, `item`, `rating`, `time` and `part` are (rows,); `part` is -1 where it is not yet
+    decided.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    person: np.ndarray
+    item: np.ndarray
+    rating: np.ndarray
+    time: np.ndarray
+    part: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Interactions":
+        """Return the rows chosen by positions or by a mask."""
+        return replace(
+            self,
+            person=self.person[rows],
+            item=self.item[rows],
+            rating=self.rating[rows],
+            time=self.time[rows],
+            part=self.part[rows],
+        )
+
+
+def encode_ids(raw: RawInteractions) -> Interactions:
+    """Return interactions whose users and items are numbered from 0 in the order of their ids."""
+    users, person = _sorted_codes(raw.users)
+    items, item = _sorted_codes(raw.items)
+    rows = len(person)
+    return Interactions(
+        users=users,
+        items=items,
+        person=person,
+        item=item,
+        rating=np.full(rows, np.nan, np.float32) if raw.rating is None else raw.rating,
+        time=np.zeros(rows, np.int64) if raw.time is None else raw.time,
+        part=np.full(rows, NO_PART, np.int8) if raw.part is None else raw.part,
+    )
+
+
+def _sorted_codes(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct ids in order, of numbers where all are numbers, and the position of each
+    row's id among them.
+    """
+    import pandas as pd
+
+    codes, distinct = pd.factorize(ids)
+    names = np.asarray(distinct, dtype=object)
+    if all(name.isdecimal() for name in names):
+        order = sorted(range(len(names)), key=lambda code: (int(names[code]), names[code]))
+    else:
+        order = sorted(range(len(names)), key=lambda code: names[code])
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    return names[order], position[codes]
+
+
+def subsample(interactions: Interactions, limit: int, seed: int) -> Interactions:
+    """Return the interactions of `limit` users, chosen by `seed` (0: of all)."""
+    if not 0 < limit < len(interactions.users):
+        return interactions
+    chosen = np.random.default_rng(seed).choice(len(interactions.users), limit, replace=False)
+    return interactions.take(np.isin(interactions.person, chosen))
+
+
+def drop_duplicates(interactions: Interactions, notes: list[str]) -> Interactions:
+    """Return rows that agree in everything only once."""
+    import pandas as pd
+
+    columns = {
+        "person": interactions.person,
+        "item": interactions.item,
+        "rating": interactions.rating,
+        "part": interactions.part,
+        "time": interactions.time,
+    }
+    duplicates = pd.DataFrame(columns).duplicated().to_numpy()
+    if duplicates.any():
+        notes.append(f"{int(duplicates.sum()):,} exact duplicate rows dropped")
+    return interactions.take(~duplicates)
+
+
+def keep_one_per_pair(interactions: Interactions, task: Task, notes: list[str]) -> Interactions:
+    """Return one row for each user and item: to rank, the first, as what is recommended is new; to
+    rate, the last.
+    """
+    import pandas as pd
+
+    pairs = pd.DataFrame({"person": interactions.person, "item": interactions.item})
+    keep: Literal["first", "last"] = "first" if task == "rank" else "last"
+    repeats = pairs.duplicated(keep=keep).to_numpy()
+    if repeats.any():
+        notes.append(
+            f"{int(repeats.sum()):,} rows repeat a user and an item; the {keep} row of each pair "
+            "is kept"
+        )
+    return interactions.take(~repeats)
+
+
+def drop_rare(
+    interactions: Interactions, min_count: int, where: str, notes: list[str]
+) -> Interactions:
+    """Leave users and items with fewer than `min_count` interactions in train out of train, until
+    none is left.
+    """
+    train = interactions.part == 0
+    keep = train.copy()
+    while min_count > 1:
+        before = keep.sum()
+        for column in (interactions.item, interactions.person):
+            counts = np.bincount(column[keep], minlength=int(column.max()) + 1)
+            keep &= counts[column] >= min_count
+        if keep.sum() == before:
+            break
+    if not keep.any():
+        reason = f" with --min-count {min_count}. Choose a smaller one" if min_count > 1 else ""
+        raise DataError(f"{where}: train holds no interactions{reason}")
+    dropped = int(train.sum() - keep.sum())
+    if dropped:
+        notes.append(
+            f"{dropped:,} interactions left out of train: their users or items have fewer than "
+            f"{min_count} there (--min-count)"
+        )
+    return interactions.take(keep | ~train)
