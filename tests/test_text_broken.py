@@ -108,12 +108,23 @@ def test_an_empty_cell_of_the_split_column_is_named_with_its_line(tmp_path: Path
     )
 
 
-def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "read_as"),
+    [
+        (" caf\xe9\x85 and \x0b more", " café\u2026 and \x0b more"),
+        # Windows has no character \x81, so this is Latin-1, whose \x85 is a next line.
+        (" caf\xe9\x85 and \x81 more", " café\x85 and \x81 more"),
+    ],
+    ids=["Windows", "Latin-1"],
+)
+def test_next_line_characters_do_not_change_the_number_of_rows(
+    more: str, read_as: str, tmp_path: Path
+) -> None:
     table = small()
-    table["text"] += " caf\xe9\x85 and \x0b more"
-    splits = load(table.to_csv(index=False).encode("latin-1"), tmp_path)
+    content = table.assign(text=table["text"] + more).to_csv(index=False).encode("latin-1")
+    splits = load(content, tmp_path)
     assert total(splits) == 20
-    assert every(splits) == dict(zip(table["text"], table["label"], strict=True))
+    assert every(splits) == dict(zip(table["text"] + read_as, table["label"], strict=True))
     assert "café" in splits.vocabulary
 
 

@@ -241,7 +241,7 @@ def test_empty_files_of_a_folder_are_left_out_and_counted(tmp_path: Path) -> Non
     assert noted(splits, "1 rows without text left out")
 
 
-def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path: Path) -> None:
+def test_a_short_file_that_is_not_utf_8_is_read_as_western_european(tmp_path: Path) -> None:
     folder(tmp_path / "films")
     (tmp_path / "films/pos/0.txt").write_bytes("très bon".encode("latin-1"))
     (tmp_path / "films/pos/1.txt").write_bytes("\ufeffmarked".encode())
@@ -278,7 +278,8 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     message = refused(write("x", tmp_path, "texts.docx"))
     assert (
-        "texts.docx: expected a folder of .txt files by class, or a table (.csv, .tsv, .txt, .jsonl, .parquet)"
+        "texts.docx: expected a folder of .txt files by class, or a table "
+        "(.csv, .tsv, .txt, .jsonl, .parquet)"
         in message
     )
     assert "Received: '.docx'" in message
