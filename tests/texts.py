@@ -54,7 +54,11 @@ def load(
 
 
 def load_path(data: Path | str, **options: Any) -> TextSplits:
-    return TextPipeline(TextOptions(data=str(data), **options)).load()
+    return text_pipeline(data, **options).load()
+
+
+def text_pipeline(data: Path | str, **options: Any) -> TextPipeline:
+    return TextPipeline(TextOptions(data=str(data), **options))
 
 
 def refused(data: Path | str, **options: Any) -> str:
