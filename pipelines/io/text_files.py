@@ -32,6 +32,8 @@ MULTI_BYTE_JAPANESE = (
     "iso2022_jp",
 )
 GUESSED_FROM = 200_000  # bytes: enough to tell, and quick
+# Characters beyond ASCII, of which fewer tell nothing: the "très bon" of Latin-1 is valid Big5.
+FEWEST_TELLING = 10
 
 
 def read_text(path: Path) -> str:
@@ -73,7 +75,9 @@ def encoding_of(raw: bytes) -> str:
 
     guess = from_bytes(raw[:GUESSED_FROM], cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
     if guess is not None and _is_valid(raw, guess.encoding):
-        return guess.encoding
+        characters = raw[:GUESSED_FROM].decode(guess.encoding, "ignore")
+        if sum(not character.isascii() for character in characters) >= FEWEST_TELLING:
+            return guess.encoding
     return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
 
 
