@@ -17,7 +17,7 @@ import pytest
 
 from pipelines.config.hyperparameters import ConvSpec
 from pipelines.config.options import Objective
-from pipelines.config.search_space import Choice, Dimension, Space, hyper, replace
+from pipelines.config.search_space import Choice, Dimension, Scalar, Space, hyper, replace
 from pipelines.errors import ApplineError, ExternalFailure, SweepInterrupted, UsageError
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
@@ -321,7 +321,7 @@ def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
     built = []
 
     class Opaque(LinePipeline):
-        def cost(self, spec: LineSpec, splits: LineSplits) -> None:
+        def cost(self, spec: LineSpec, splits: LineSplits) -> Any:
             return None
 
         def build(self, spec: LineSpec, splits: LineSplits) -> Any:
@@ -378,18 +378,18 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(
     dimensions: dict[str, Dimension] = {
         "train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))
     }
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "trials": 5,
         "trial_epochs": 4,
         "tuner": "grid",
         "early_stop": "asha",
     }
     whole = sweep(NullTracker(), dimensions, **options)
-    assert {1e-6, 2e-6} <= {
-        trial.values["train.learning_rate"] for trial in whole.trials if trial.saved
-    }
+    losing = [trial for trial in whole.trials if trial.saved]
+    assert {1e-6, 2e-6} <= {trial.values["train.learning_rate"] for trial in losing}
     assert whole.saved > 0
-    assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
+    assert {trial.epochs for trial in losing} == {2}
+    assert all(trial.stopped_early for trial in losing)
     with pytest.raises(SweepInterrupted) as stopped:
         sweep(tracker, dimensions, progress=Stop(), **options)
     resumed = sweep(tracker, dimensions, resume=stopped.value.run_id, **options)
@@ -508,7 +508,10 @@ def test_a_hyperparameter_has_effects_only_where_it_matters() -> None:
     scored = [("conv", 3, 0.6), ("conv", 5, 0.7), ("two_tower", 3, 0.1), ("two_tower", 5, 0.2)]
     trials = []
     for number, (architecture, kernel_size, score) in enumerate(scored, start=1):
-        values = {"architecture": architecture, "conv.kernel_size": kernel_size}
+        values: dict[str, Scalar] = {
+            "architecture": architecture,
+            "conv.kernel_size": kernel_size,
+        }
         trials.append(Trial(number=number, values=values, scores=(score,), seconds=1.0, epochs=1))
     accuracy = Objective(name="val_accuracy", direction="max")
     by_key = {effect.key: effect for effect in trial_effects(trials, space, accuracy)}
