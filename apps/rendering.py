@@ -71,14 +71,17 @@ class EpochLine:
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
-        total = f"/{self._epochs}" if self._epochs else ""
+        count = str(epoch)
+        if self._epochs:
+            count = f"{epoch}/{self._epochs}"
         score = "on train + validation"
         if self._objective in values:
             score = f"{self._objective} {values[self._objective]:.4g}"
-        line = f"epoch {epoch}{total}  loss {values['loss']:.4g}  {score}"
+        line = f"epoch {count}  loss {values['loss']:.4g}  {score}"
         # A training may end at any epoch: each line ends itself, and the next one clears it.
-        clear = CLEAR_LINE_ABOVE if self._is_terminal and self._begun else ""
-        click.echo(f"{clear}{line}", err=True)
+        if self._is_terminal and self._begun:
+            line = CLEAR_LINE_ABOVE + line
+        click.echo(line, err=True)
         self._begun = True
 
 
@@ -102,7 +105,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
         made.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
         made.add_row(*[str(cell) for cell in row])
-    width = Console().width if sys.stdout.isatty() else PIPE_WIDTH
+    width = PIPE_WIDTH
+    if sys.stdout.isatty():
+        width = Console().width
     stream = io.StringIO()
     Console(file=stream, width=max(NARROWEST, width), highlight=False).print(made)
     lines = stream.getvalue().splitlines()
@@ -120,14 +125,18 @@ def format_number(value: float | None) -> str:
 
 def short(value: object) -> str:
     """Return a hyperparameter's value in a few characters."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)
 
 
 def watched(values: Mapping[str, object]) -> str:
     """Return the hyperparameters that everybody looks at: architecture, kernel size, stride,
     filters.
     """
-    words = [str(values["architecture"])] if "architecture" in values else []
+    words = []
+    if "architecture" in values:
+        words.append(str(values["architecture"]))
     for key, value in values.items():
         if key in WATCHED:
             words.append(f"{key.rpartition('.')[2]}={short(value)}")
@@ -149,15 +158,14 @@ def train_result(result: "TrainResult", store: str = "") -> str:
 
     `store` is what `--tracking-uri` said: the next command needs it too.
     """
-    from tuning.reports.run_card import verdict
-
-    stopped = f", stopped: {result.stopped}" if result.stopped else ""
+    epoch = f"best epoch {result.best_epoch} of {result.epochs}"
+    if result.stopped:
+        epoch = f"{epoch}, stopped: {result.stopped}"
     cost = result.cost
     lines = [
-        verdict(result),
+        result.verdict,
         leaderboard(result),
-        f"best epoch {result.best_epoch} of {result.epochs}{stopped}; "
-        f"{result.objective.name} {result.best:.4g}",
+        f"{epoch}; {result.objective.name} {result.best:.4g}",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
         *[f"note       {note}" for note in result.notes],
     ]
@@ -185,7 +193,7 @@ def leaderboard(result: "TrainResult") -> str:
     weights = f"{result.cost['params']:,.0f}"
     rows = [["network", *network_scores, weights, f"{result.cost['train_s']:.1f}"]]
     rows += [_baseline_row(baseline, names) for baseline in baselines]
-    better = "higher" if higher_is_better else "lower"
+    better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
 
@@ -196,22 +204,28 @@ def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]
 
 
 def _store_flag(store: str) -> str:
-    return f" --tracking-uri {shlex.quote(store)}" if store else ""
+    if not store:
+        return ""
+    return f" --tracking-uri {shlex.quote(store)}"
 
 
 def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str) -> str:
     """Return a finished trial as one line, with the best one so far."""
-    score = f"FAILED {trial.reason[:80]}"
-    if trial.score is not None:
-        score = f"{objective} {trial.score:.4f}"
-    early = f" stopped at epoch {trial.epochs}" if trial.stopped_early else ""
-    time = " (recorded before)" if trial.replayed else f" {trial.seconds:.1f} s"
-    best_so_far = ""
+    parts = [f"trial {trial.number}/{total} "]
+    if trial.score is None:
+        parts.append(f"FAILED {trial.reason[:80]} ")
+    else:
+        parts.append(f"{objective} {trial.score:.4f} ")
+    parts.append(watched(trial.values))
+    if trial.stopped_early:
+        parts.append(f"stopped at epoch {trial.epochs}")
+    if trial.replayed:
+        parts.append("(recorded before)")
+    else:
+        parts.append(f"{trial.seconds:.1f} s")
     if best and best.score is not None:
-        best_so_far = f"  best {best.score:.4f} (trial {best.number})"
-    return (
-        f"trial {trial.number}/{total}  {score}  {watched(trial.values)}{early}{time}{best_so_far}"
-    )
+        parts.append(f" best {best.score:.4f} (trial {best.number})")
+    return " ".join(parts)
 
 
 def sweep_result(result: "SweepResult", store: str = "") -> str:
@@ -281,12 +295,12 @@ def _space_line(cost: "Estimate") -> str:
     total = "infinite (it has a continuous range)"
     if space.total is not None:
         total = f"{space.total:,} points"
-    drawn = f"of {space.looked_at:,} drawn at random " if space.drawn else ""
-    limit = f", {space.over_limit:,} are over a limit" if space.over_limit else ""
-    return (
-        f"space      {total}; {drawn}{space.impossible:,} cannot be built, "
-        f"{space.equal:,} equal another one{limit}"
-    )
+    counts = f"{space.impossible:,} cannot be built, {space.equal:,} equal another one"
+    if space.drawn:
+        counts = f"of {space.looked_at:,} drawn at random {counts}"
+    if space.over_limit:
+        counts = f"{counts}, {space.over_limit:,} are over a limit"
+    return f"space      {total}; {counts}"
 
 
 def _measured_row(measured: "Measured") -> list[str]:

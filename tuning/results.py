@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
 CONFIDENCE = 0.95
@@ -61,7 +64,7 @@ class Lift:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult:
     """What a training came to: what a person wants to know at the end of a run.
 
@@ -87,6 +90,37 @@ class TrainResult:
     cost: Mapping[str, float]
     notes: Sequence[str]
     changed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: does the network beat the strongest baseline on validation, and how sure is
+        that?
+        """
+        metric = self.headline.name
+        score = self.test[metric]
+        if self.lift is None:
+            return f"Test {metric} {score:.4g}, with no baseline to compare"
+        lift = self.lift
+        test_scores = {baseline.name: baseline.test[metric] for baseline in self.baselines}
+        return (
+            f"The network {lift.verdict} {lift.baseline}: "
+            f"test {metric} {score:.4g} against {test_scores[lift.baseline]:.4g} "
+            f"(lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
+        )
+
+    def scores(self) -> "pd.DataFrame":
+        """Return the test scores of the network and its baselines, one row a model, with seconds of
+        training.
+        """
+        import pandas as pd
+
+        rows = {"network": {**self.test, "train_s": self.cost["train_s"]}}
+        for baseline in self.baselines:
+            rows[baseline.name] = {**baseline.test, "train_s": baseline.seconds}
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def __repr__(self) -> str:
+        return f"TrainResult({self.domain} / {self.dataset}: {self.verdict})"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -190,7 +224,7 @@ class Effect:
         return {"key": self.key, "levels": levels, "best": self.best, "p_value": self.p_value}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SweepResult:
     """What a sweep found. `front` are the trials that no other one beats in every objective."""
 
@@ -219,6 +253,33 @@ class SweepResult:
     def num_stopped_early(self) -> int:
         """How many trials the rule of early stopping has ended."""
         return sum(trial.stopped_early for trial in self.trials)
+
+    def table(self) -> "pd.DataFrame":
+        """Return the trials, one row each: number, what was searched, scores, seconds, epochs, and
+        why it stopped or failed.
+        """
+        import pandas as pd
+
+        names = [objective.name for objective in self.objectives]
+        rows = []
+        for trial in self.trials:
+            scores = trial.scores or (math.nan,) * len(names)
+            rows.append(
+                {
+                    "trial": trial.number,
+                    **trial.values,
+                    **dict(zip(names, scores, strict=True)),
+                    "seconds": trial.seconds,
+                    "epochs": trial.epochs,
+                    "stopped": trial.stopped,
+                    "reason": trial.reason,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        best = f"{len(self.trials)} trials, best {self.best.score:.4g}"
+        return f"SweepResult({best}: {self.final.verdict})"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""

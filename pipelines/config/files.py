@@ -19,6 +19,8 @@ from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparam
 from pipelines.errors import UsageError, suggest
 
 SEARCH = "search"
+LARGEST_FILE = 256 * 2**10  # bytes: read in about a second
+DEEPEST = 10  # levels; a hyperparameter lies on the second or third
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +78,71 @@ def read_config(path: Path, options_type: type[Options], option_names: set[str])
 
 def _settings(path: Path) -> list[Setting]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    if not path.is_file():
-        raise UsageError(f"--config {path}: no such file")
+    text = _read(path)
     try:
-        loaded = YAML(typ="rt").load(path.read_text("utf-8"))
+        _require_plain(text, path)
+        loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UsageError(f"{path}: line {line}: {error.problem or error.context}") from None
+    except YAMLError as error:  # a character that no YAML holds
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path}: is not a YAML file: {reason}") from None
     if loaded is None:
         return []
     if not isinstance(loaded, Mapping):
         raise UsageError(f"{path}: expected keys with values. Received: a {type(loaded).__name__}")
     return list(_leaves(loaded, path))
+
+
+def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--config {path}: is not a regular file")
+    if not path.is_file():
+        raise UsageError(f"--config {path}: no such file")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise UsageError(
+            f"--config {path}: has {size:,} bytes. Expected at most {LARGEST_FILE:,}: "
+            "a config file holds options and hyperparameters, not data"
+        )
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}: line {line}: is not UTF-8. Save the file as UTF-8") from None
+
+
+def _require_plain(text: str, path: Path) -> None:
+    """Refuse deep nesting, and anchors and aliases: they can unfold to more than fits in memory."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml import tokens as yaml_tokens
+
+    opening = (
+        yaml_tokens.BlockMappingStartToken,
+        yaml_tokens.BlockSequenceStartToken,
+        yaml_tokens.FlowMappingStartToken,
+        yaml_tokens.FlowSequenceStartToken,
+    )
+    closing = (
+        yaml_tokens.BlockEndToken,
+        yaml_tokens.FlowMappingEndToken,
+        yaml_tokens.FlowSequenceEndToken,
+    )
+    depth = 0
+    for token in YAML(typ="rt").scan(text):
+        line = token.start_mark.line + 1
+        if isinstance(token, yaml_tokens.AliasToken | yaml_tokens.AnchorToken):
+            raise UsageError(
+                f"{path}: line {line}: anchors (&) and aliases (*) are not read. "
+                "Write the value where it belongs"
+            )
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > DEEPEST:
+            raise UsageError(f"{path}: line {line}: is nested more than {DEEPEST} levels deep")
 
 
 def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:

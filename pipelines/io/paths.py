@@ -18,7 +18,24 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
             f"--data {data}: there is no such file or folder, and no data set of that name."
             f"{suggest(data, known)} Known data sets: appline {domain} datasets"
         )
+    if not path.is_dir():
+        require_regular_file(path)
     return path
+
+
+def require_regular_file(path: Path) -> None:
+    """Refuse what would be read without end or wait for ever: pipes, devices, sockets.
+
+    Raises:
+        DataError: there is no such file, or it is not a regular one.
+    """
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Expected a file")
+    if path.exists():
+        raise DataError(f"{path}: is a pipe or a device. Expected a regular file: save it first")
+    raise DataError(f"{path}: there is no such file")
 
 
 def visible_folders(folder: Path) -> list[Path]:

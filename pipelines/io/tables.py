@@ -12,6 +12,7 @@ import numpy as np
 
 from pipelines.errors import DataError, suggest
 from pipelines.io.parts import PART_NAMES
+from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import encoding_of, require_text
 from pipelines.splits import Part
 
@@ -151,6 +152,7 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
     """
     import pandas as pd
 
+    require_regular_file(path)
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":

@@ -4,6 +4,7 @@ import codecs
 from pathlib import Path
 
 from pipelines.errors import DataError
+from pipelines.io.paths import require_regular_file
 
 # Encodings of one byte a character fit nearly everything, so that a guess among them is worth
 # little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
@@ -39,6 +40,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: it holds a NUL byte, as no text does.
     """
+    require_regular_file(path)
     raw = path.read_bytes()
     require_text(raw, path)
     return decode(raw)

@@ -15,6 +15,10 @@ from pipelines.errors import ImpossibleSpec
 from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
 
 
+# The beginning of the names of Keras' layers; a sum is an average times the number of positions.
+_POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pool:
     """Pooling without padding."""
@@ -35,8 +39,7 @@ class Pool:
         import keras
 
         rank = _rank(x)
-        kind = "MaxPooling" if self.kind == "max" else "AveragePooling"
-        x = _layer_class(kind, rank)(self.size, name=f"{name}_pool")(x)
+        x = _layer_class(_POOLING[self.kind], rank)(self.size, name=f"{name}_pool")(x)
         if self.kind == "sum":
             x = keras.layers.Rescaling(self.size**rank, name=f"{name}_sum")(x)
         return x
@@ -75,9 +78,11 @@ class Conv:
         # Of each filter: batch normalisation has four numbers, layer normalisation two, else there
         # is a bias.
         numbers = {"batch": 4, "layer": 2, "none": 1}[self.norm]
-        convolved = (*sizes, self.filters)
+        shape = (*sizes, self.filters)
+        if self.pool:
+            shape = self.pool.cost(shape).shape
         return Cost(
-            shape=self.pool.cost(convolved).shape if self.pool else convolved,
+            shape=shape,
             params=weights + numbers * self.filters,
             macs=weights * math.prod(sizes),
         )
@@ -101,8 +106,9 @@ class Conv:
         if padding == "causal":
             # Conv2D knows no causal padding and Conv1D does: padding by hand serves both.
             before = self.dilation * (self.kernel_size - 1)
-            amount = (before, 0) if rank == 1 else ((before, 0),) * rank
-            x = _layer_class("ZeroPadding", rank)(amount, name=f"{name}_pad")(x)
+            amounts: Any = [(before, 0)] * rank
+            pad = _layer_class("ZeroPadding", rank)
+            x = pad(amounts if rank > 1 else amounts[0], name=f"{name}_pad")(x)
             padding = "valid"
         x = _layer_class("Conv", rank)(
             self.filters,
@@ -138,7 +144,9 @@ class Residual:
     def cost(self, shape: Shape) -> Cost:
         body = measure(self.body, shape)
         shortcut = self._shortcut(shape)
-        return body.beside(shortcut.cost(shape)) if shortcut else body
+        if shortcut is None:
+            return body
+        return body.beside(shortcut.cost(shape))
 
     def _shortcut(self, shape: Shape) -> Conv | None:
         after = measure(self.body, shape).shape
@@ -163,7 +171,9 @@ class Residual:
 
         shape: Shape = tuple(cast(tuple[int, ...], x.shape[1:]))
         shortcut = self._shortcut(shape)
-        kept = shortcut.apply(x, f"{name}_shortcut") if shortcut else x
+        kept = x
+        if shortcut is not None:
+            kept = shortcut.apply(x, f"{name}_shortcut")
         return keras.layers.Add(name=f"{name}_add")([kept, apply(self.body, x, f"{name}_body")])
 
 
@@ -211,9 +221,8 @@ class GlobalPool:
 
         if self.kind == "flatten":
             return keras.layers.Flatten(name=f"{name}_flatten")(x)
-        kind = "GlobalMaxPooling" if self.kind == "max" else "GlobalAveragePooling"
         positions = math.prod(x.shape[1:-1])
-        x = _layer_class(kind, _rank(x))(name=f"{name}_pool")(x)
+        x = _layer_class(f"Global{_POOLING[self.kind]}", _rank(x))(name=f"{name}_pool")(x)
         if self.kind == "sum":
             x = keras.layers.Rescaling(positions, name=f"{name}_sum")(x)
         return x
@@ -311,7 +320,9 @@ def conv(
 def pool(spec: ConvSpec) -> Plan:
     """Return the pooling that `spec` describes, as a plan of one layer or none."""
     layer = _pool(spec)
-    return (layer,) if layer else ()
+    if layer is None:
+        return ()
+    return (layer,)
 
 
 def _pool(spec: ConvSpec) -> Pool | None:
@@ -334,7 +345,9 @@ def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
 def _penalty(l1: float, l2: float) -> Any:
     import keras
 
-    return keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
+    if not (l1 or l2):
+        return None
+    return keras.regularizers.L1L2(l1=l1, l2=l2)
 
 
 def _rank(x: KerasTensor) -> int:

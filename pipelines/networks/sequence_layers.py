@@ -31,8 +31,11 @@ class Recurrent:
         directions = 2 if self.bidirectional else 1
         weights = gates * self.units * (channels + self.units) * directions
         width = self.units * directions
+        after: Shape = (width,)
+        if self.return_sequences:
+            after = (steps, width)
         return Cost(
-            shape=(steps, width) if self.return_sequences else (width,),
+            shape=after,
             params=weights + gates * biases * self.units * directions,
             macs=weights * steps,
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.parts import PART_NAMES
+from pipelines.io.paths import require_regular_file
 from pipelines.splits import Part
 from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.options import VisionOptions
@@ -41,6 +42,7 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    require_regular_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -171,6 +173,7 @@ def _read_idx(path: Path) -> np.ndarray:
     """Return an IDX file of bytes: two zero bytes, type 8, the number of dimensions, their extents,
     the values.
     """
+    require_regular_file(path)
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":

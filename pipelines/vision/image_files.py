@@ -85,15 +85,10 @@ def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
     """Return an image file as `(height, width, channels)` bytes, upright and opaque; None when it
     cannot be read.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
-    unreadable = (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    )
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -109,7 +104,7 @@ def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             pixels = np.asarray(image, dtype="uint8")
             return pixels.reshape(image.height, image.width, channels)
-    except unreadable:
+    except _unreadable():
         return None
 
 
@@ -121,8 +116,10 @@ class _Header:
 
 def _header(path: Path) -> _Header | None:
     """Return what a file's header says, or None when it cannot be read."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
+    if not path.is_file():
+        return None
     try:
         with Image.open(path) as image:
             upright: Image.Image = image
@@ -130,8 +127,21 @@ def _header(path: Path) -> _Header | None:
                 upright = ImageOps.exif_transpose(image)
             size = (upright.height, upright.width)
             return _Header(size, coloured=upright.mode not in GREY_MODES)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except _unreadable():
         return None
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what Pillow raises for a file that is no image, is truncated, or is too large."""
+    from PIL import Image, UnidentifiedImageError
+
+    return (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    )
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:

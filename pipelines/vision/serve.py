@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Gt, Le
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 256
 BYTE_RANGE = 255
+# Of images that a model may ask for: a file must not decide how much memory is taken.
+LARGEST_SIDE = 4_096
+MOST_CHANNELS = 4
 NPZ_NAMES = ("x", "x_test", "x_train")
 
 
@@ -31,10 +35,10 @@ class VisionFacts(ServingFacts):
     """What answering about images needs to know."""
 
     classes: list[str]
-    height: int
-    width: int
-    channels: int
-    scale: float  # the largest value that a pixel can have
+    height: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
+    width: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
+    channels: Annotated[int, Ge(1), Le(MOST_CHANNELS)]
+    scale: Annotated[float, Gt(0)]  # the largest value that a pixel can have
     path_column: str
 
 

@@ -11,7 +11,7 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
     stopped = f" (stopped: {result.stopped})" if result.stopped else ""
     cost = result.cost
     lines = [
-        f"## {verdict(result)}",
+        f"## {result.verdict}",
         "",
         *score_table(result),
         "",
@@ -31,23 +31,6 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         lines += ["", f"**Use it** `{command}`", ""]
         lines += [image(result.run_id, f"plots/{figure}.png", figure) for figure in figures]
     return "\n".join(lines)
-
-
-def verdict(result: TrainResult) -> str:
-    """Return one sentence: does the network beat the strongest baseline on validation, and how sure
-    is that?
-    """
-    metric = result.headline.name
-    score = result.test[metric]
-    lift = result.lift
-    if lift is None:
-        return f"Test {metric} {score:.4g}, with no baseline to compare"
-    test_of = {baseline.name: baseline.test[metric] for baseline in result.baselines}
-    return (
-        f"The network {lift.verdict} {lift.baseline}: "
-        f"test {metric} {score:.4g} against {test_of[lift.baseline]:.4g} "
-        f"(lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
-    )
 
 
 def score_table(result: TrainResult) -> list[str]:
@@ -83,7 +66,7 @@ def sweep_card(result: SweepResult) -> str:
     did.
     """
     lines = [
-        f"## {verdict(result.final)}",
+        f"## {result.final.verdict}",
         "",
         *score_table(result.final),
         "",
@@ -93,7 +76,8 @@ def sweep_card(result: SweepResult) -> str:
     ]
     if result.num_stopped_early:
         lines.append(
-            f"{result.num_stopped_early} trials were stopped early, which saved {result.saved:.0f} s."
+            f"{result.num_stopped_early} trials were stopped early, "
+            f"which saved {result.saved:.0f} s."
         )
     figures = ["progress", "effects"]
     if len(result.objectives) > 1:

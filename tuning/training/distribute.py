@@ -10,8 +10,8 @@ from pipelines.errors import UsageError
 
 REFUSED = (
     "--distribute multiworker: refused. `fit` of Keras 3 on TensorFlow fails under "
-    "MultiWorkerMirroredStrategy, so one model cannot be trained across hosts today. Several models "
-    "can: tune --cluster ADDRESS. On one host: --distribute mirrored"
+    "MultiWorkerMirroredStrategy, so one model cannot be trained across hosts today. "
+    "Several models can: tune --cluster ADDRESS. On one host: --distribute mirrored"
 )
 
 

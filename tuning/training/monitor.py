@@ -201,6 +201,48 @@ class FixedEpochs(keras.callbacks.Callback):
             self._watch.on_epoch(self._curves.epoch, self._curves.values)
 
 
+class Monitor:
+    """The callbacks of one training, over all its phases.
+
+    With `until` the training ends after so many epochs, and val is not looked at.
+    """
+
+    def __init__(
+        self, network: keras.Model, watch: Watch, train: TrainSpec, *, until: int, probe: Any
+    ) -> None:
+        self.curves = Curves(network, probe)
+        self.best = BestWeights(network, watch.objective, self.curves)
+        self._stopping = Stopping(watch, train, self.curves, self.best)
+        self._fixed = FixedEpochs(until, watch, self.curves)
+        self._until = until
+        self._averages_weights = bool(train.ema)
+
+    @property
+    def stopped(self) -> str:
+        """Why the training ended before its last epoch; empty when it did not."""
+        return self._stopping.reason
+
+    @property
+    def over(self) -> bool:
+        """Whether no further phase begins."""
+        return self._stopping.over or self._fixed.over
+
+    def begin_phase(self) -> None:
+        """Start a phase of the training."""
+        self.curves.begin_phase()
+        self.best.begin_phase()
+        self._stopping.begin_phase()
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return what `keras.Model.fit` takes."""
+        callbacks = [self.curves, self.best, self._stopping]
+        if self._until:
+            callbacks = [self.curves, self._fixed]
+        if self._averages_weights:
+            callbacks.append(keras.callbacks.SwapEMAWeights())
+        return callbacks
+
+
 def layer_group(path: str) -> str:
     """Return the group of a weight: `block1` for `network/block1_2_conv/kernel`."""
     parts = path.split("/")
