@@ -45,9 +45,9 @@ class EncoderInputs:
     history) is false where a history is padded.
     """
 
-    items: KerasTensor | None = None
-    user: KerasTensor | None = None
-    is_item: KerasTensor | None = None
+    items: KerasTensor = None
+    user: KerasTensor = None
+    is_item: KerasTensor = None
 
 
 @dataclass(frozen=True, kw_only=True)

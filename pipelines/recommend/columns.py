@@ -174,7 +174,7 @@ def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
             f"{table.where}: {int(future.sum()):,} times are in the future "
             f"(the first: line {table.lines[first]}, {cells.iloc[first]})"
         )
-    return seconds
+    return np.asarray(seconds)
 
 
 def _seconds(cells: "pd.Series") -> "pd.Series":
@@ -189,8 +189,8 @@ def _seconds(cells: "pd.Series") -> "pd.Series":
         if is_text.mean() <= MOSTLY_DATES:
             return numbers
     dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
-    whole_seconds = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
-    return whole_seconds.where(dates.notna())
+    seconds: pd.Series = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+    return seconds.where(dates.notna())
 
 
 def _shown(cells: "pd.Series", wrong: np.ndarray) -> str:

@@ -72,8 +72,8 @@ def of_items(
     title = columns.find(
         table, "title", names.title if names.title in table.columns else "", TITLES
     )
-    feature_columns = []
-    numeric_columns = []
+    feature_columns: list[str] = []
+    numeric_columns: list[str] = []
     for column in table.columns:
         if column in (id_column, title):
             continue
@@ -175,7 +175,7 @@ def feature_matrix(items: Sequence[str], features: Mapping[str, tuple[str, ...]]
         counts.update(values)
     names = tuple(sorted(name for name, count in counts.items() if count > 1))
     lonely = len(counts) - len(names)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if lonely:
         notes = (
             f"{lonely:,} of {len(counts):,} features belong to a single item and are left out",

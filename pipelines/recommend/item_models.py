@@ -101,7 +101,8 @@ class Popularity:
         from scipy import sparse
 
         side = splits.num_items + 1
-        nothing = sparse.csr_matrix((side, side), dtype=np.float32)
+        empty = np.zeros(0, np.int32)
+        nothing = sparse.csr_matrix((empty.astype(np.float32), (empty, empty)), shape=(side, side))
         return ItemModel(
             matrix=nothing, weights=None, popularity=popularity(splits, known), length=1
         )

@@ -22,7 +22,6 @@ from pipelines.recommend.spec import RecommendSpec
 if TYPE_CHECKING:
     from pipelines.recommend.data import RecommendSplits
 
-STACKING = "stacking_weights"  # the layer's name
 FEWEST_COUNTED = 0.5  # interactions of an item that has none: its logarithm must exist
 
 
@@ -54,7 +53,7 @@ def build(spec: RecommendSpec, splits: "RecommendSplits") -> keras.Model:
     if splits.task == "rank":
         scores = table(last, scores=True)
         if spec.start_from == "baseline":
-            scores = StackingWeights(name=STACKING)(scores)
+            scores = StackingWeights(name="stacking_weights")(scores)
         return keras.Model(inputs, scores, name="network")
     inputs["item"] = keras.Input((), dtype="int32", name="item")
     return keras.Model(inputs, _rating(table, last, inputs, splits), name="network")

@@ -18,7 +18,6 @@ from pipelines.recommend.batches import network_inputs
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.item_models import ItemModel, Ranker, scores_of
 from pipelines.recommend.layers import StackingWeights
-from pipelines.recommend.model import STACKING
 from pipelines.recommend.ranking import FLOAT_BYTES, Scorer
 from pipelines.splits import Part
 
@@ -29,7 +28,7 @@ RATED_AT_ONCE = 4096
 def stacking_weights(network: keras.Model) -> StackingWeights:
     """Return the weights of a network; one that starts from nothing counts alone."""
     for layer in network.layers:
-        if layer.name == STACKING:
+        if isinstance(layer, StackingWeights):
             return layer
     return StackingWeights()
 
@@ -143,7 +142,8 @@ def _calibration_rows(splits: RecommendSplits, num_scorers: int) -> np.ndarray:
     known_targets = np.flatnonzero(splits.validation_sample().cases("val").target > 0)
     bytes_per_case = FLOAT_BYTES * num_scorers * (splits.num_items + 1)
     most = max(1, ranking.MAX_SCORE_BYTES // bytes_per_case)
-    return known_targets[sample_indices(len(known_targets), most, splits.seed)]
+    chosen = sample_indices(len(known_targets), most, splits.seed)
+    return np.asarray(known_targets[chosen])
 
 
 def _fit_weights(
