@@ -76,7 +76,7 @@ def fitted(pipeline: ForecastPipeline, splits: ForecastSplits) -> keras.Model:
     """
     keras.utils.set_random_seed(0)
     model = pipeline.build(SMALL, splits)
-    model.compile(keras.optimizers.Adam(1e-3), **pipeline.compile_arguments(SMALL, splits))
+    model.compile(keras.optimizers.Adam(1e-2), **pipeline.compile_arguments(SMALL, splits))
     model.fit(
         pipeline.batches(splits, "train", SMALL, training=True),
         validation_data=pipeline.batches(splits, "val", SMALL, training=False),

@@ -1,12 +1,15 @@
 """What the forecast domain reads, refuses and notes; how it divides and scales."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from apps.cli import application
 from pipelines.errors import ApplineError, DataError, UsageError
 from pipelines.forecast.data import ForecastSplits
 from pipelines.forecast.data import load as load_splits
@@ -30,13 +33,13 @@ def hourly(rows: int = 240, **columns: Any) -> pd.DataFrame:
 
 
 def load(
-    table: pd.DataFrame, folder: Path, name: str = "load.csv", **options: Any
+    table: pd.DataFrame | str, folder: Path, name: str = "load.csv", **options: Any
 ) -> ForecastSplits:
     data = str(written(table, folder / name))
     return load_splits(ForecastOptions(**{"data": data, "horizon": 6, "lookback": 24, **options}))
 
 
-def refused(table: pd.DataFrame, folder: Path, **options: Any) -> str:
+def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
     """The message with which this table is refused, on one line."""
     with pytest.raises(DataError) as error:
         load(table, folder, **options)
@@ -257,6 +260,23 @@ def test_values_below_minus_one_have_no_log1p(tmp_path: Path) -> None:
         load(hourly().assign(y=np.linspace(-5, 5, 240)), tmp_path, log1p=True)
 
 
+def test_messages_name_the_true_line_in_every_form_of_table(tmp_path: Path) -> None:
+    table = hourly()
+    table.loc[20, "ds"] = "yesterday"
+    unreadable = "the time is not a date I can read"
+    # Below a header; by itself on each line; the rows of Parquet are counted from 1.
+    for name, line in (("load.csv", 22), ("load.jsonl", 21), ("load.parquet", 21)):
+        assert f"{name}: line {line}: {unreadable}" in refused(table, tmp_path, name=name)
+
+
+def test_blank_lines_and_line_breaks_in_cells_count_as_lines(tmp_path: Path) -> None:
+    table = hourly(place="a")
+    table.loc[2, "place"] = "two\nlines"
+    table.loc[20, "ds"] = "yesterday"
+    text = table.to_csv(index=False).replace("\n2024-01-01 01", "\n\n2024-01-01 01")
+    assert "load.csv: line 24: the time is not" in refused(text, tmp_path)
+
+
 # ---------------------------------------------------------------------------------------- splitting
 
 
@@ -364,7 +384,7 @@ def test_an_unknown_frequency_is_refused() -> None:
 
 
 def test_datasets_are_listed_with_the_help_of_their_samples() -> None:
-    done = CliRunner().invoke(command_line(), ["forecast", "datasets", "--json"])
+    done = CliRunner().invoke(application("forecast"), ["datasets", "--json"])
     assert json.loads(done.stdout) == {name: sample.help for name, sample in SAMPLES.items()}
 
 
