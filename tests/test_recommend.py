@@ -24,7 +24,8 @@ from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 from tests.samples import small_log
-from tuning.training.fit import Watch, fit
+from tuning.training.fit import fit
+from tuning.training.monitor import Watch
 
 SMALL = {
     "embedding.width": 8,
