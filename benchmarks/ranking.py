@@ -35,6 +35,7 @@ def main() -> None:
 
     from pipelines import create_pipeline
     from pipelines.recommend import baselines, predict, ranking
+    from pipelines.recommend.item_models import FittedBiases, ItemModel
 
     pipeline = create_pipeline("recommend", data=given.data)
     splits = pipeline.load()
@@ -51,7 +52,7 @@ def main() -> None:
         mean_rank = ranks[cases.target > 0].mean()
         print(f"{name:<28}{per_second:>10,.0f} users/s   mean rank {mean_rank:,.1f}", flush=True)
 
-    def ranks_of(fitted: object) -> np.ndarray:
+    def ranks_of(fitted: ItemModel | FittedBiases) -> np.ndarray:
         return baselines.predict(fitted, splits, "val")[:, 0]
 
     for name, tuned in baselines.tune(splits).items():

@@ -24,7 +24,8 @@ from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 from tests.samples import small_log
-from tuning.training.fit import Watch, fit
+from tuning.training.fit import fit
+from tuning.training.monitor import Watch
 
 SMALL = {
     "embedding.width": 8,
@@ -144,14 +145,14 @@ def test_arithmetic_counts_the_weights_of_both_tasks_with_features(
 def test_windows_hold_every_target_of_train_once_with_what_came_before(
     splits: RecommendSplits,
 ) -> None:
-    found, targets = batches._windows({"history", "user"}, splits, 4)
+    inputs, targets = batches._windows({"history", "user"}, splits, 4)
     train = splits.part == 0
     counted = sum(
         max(0, int((train & (splits.person == person)).sum()) - 1)
         for person in range(1, len(splits.people) + 1)
     )
     assert (targets > 0).sum() == counted
-    for history, target, user in zip(found["history"], targets, found["user"], strict=True):
+    for history, target, user in zip(inputs["history"], targets, inputs["user"], strict=True):
         items = splits.item[train & (splits.user == user)].tolist()
         for before, after in zip(history, target, strict=True):
             if after:
@@ -350,11 +351,9 @@ def test_a_history_is_answered_without_a_user(served: ServingModel) -> None:
 
 @pytest.mark.parametrize("cell", ["i1;i2", "i1, i2", "i1 i2"])
 def test_items_of_a_history_may_stand_between_other_marks(served: ServingModel, cell: str) -> None:
-    found, expected = (
-        RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]}))
-        for one in (cell, "i1|i2")
-    )
-    pd.testing.assert_frame_equal(found, expected)
+    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [cell]}))
+    expected = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2"]}))
+    pd.testing.assert_frame_equal(answers, expected)
 
 
 def test_a_stranger_gets_what_is_popular_and_a_note(served: ServingModel) -> None:
@@ -378,11 +377,9 @@ def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(
 
 
 def test_a_history_may_be_a_list(served: ServingModel) -> None:
-    listed, joined = (
-        RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [one]}))
-        for one in (["i1", "i2"], "i1|i2")
-    )
-    pd.testing.assert_frame_equal(listed, joined)
+    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [["i1", "i2"]]}))
+    expected = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2"]}))
+    pd.testing.assert_frame_equal(answers, expected)
 
 
 def test_ratings_are_answered_for_pairs_within_their_range(
@@ -398,12 +395,12 @@ def test_ratings_are_answered_for_pairs_within_their_range(
         watch=Watch(objective=rated.objective_for(splits)),
     ).model
     write_model(rated.serve(network, splits), tmp_path / "model.keras")
-    asked = pd.DataFrame({"user": ["u1", "nobody"], "item": ["i1", "i99"]})
-    answers = RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), asked)
+    pairs = pd.DataFrame({"user": ["u1", "nobody"], "item": ["i1", "i99"]})
+    answers = RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), pairs)
     assert answers["rating"].between(1, 5).all()
     assert answers["note"].tolist() == ["", "unknown user; unknown item"]
     with pytest.raises(DataError, match="columns user and item"):
-        RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), asked[["user"]])
+        RecommendPipeline.predict_raw(read_model(tmp_path / "model.keras"), pairs[["user"]])
 
 
 def test_to_rate_every_rating_of_train_is_learned_from(pipeline: RecommendPipeline) -> None:

@@ -12,6 +12,7 @@ from pipelines.recommend import data
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.samples import SAMPLES
+from pipelines.splits import SCORED_PARTS, Part
 from tests.samples import written
 
 
@@ -482,11 +483,11 @@ def test_the_last_interaction_is_test_and_the_one_before_val(tmp_path: Path) -> 
     table = chain()
     splits = load(table.sample(frac=1, random_state=0), tmp_path)
     assert (splits.task, splits.method) == ("rank", "leave-last")
-    for part, place in (("val", -2), ("test", -1)):
-        expected = table.groupby("user")["item"].nth(place).tolist()
-        cases = splits.cases(part)  # type: ignore[arg-type]
-        known = [item if item in splits.items else "" for item in expected]
-        assert ids(splits, cases.target) == known
+    places: tuple[tuple[Part, int], ...] = (("val", -2), ("test", -1))
+    for part, place in places:
+        expected = [items.iloc[place] for _, items in table.groupby("user")["item"]]
+        numbered = [item if item in splits.items else "" for item in expected]
+        assert ids(splits, splits.cases(part).target) == numbered
 
 
 def test_a_larger_holdout_asks_for_more_of_each_user(tmp_path: Path) -> None:
@@ -514,17 +515,13 @@ def test_a_target_is_never_in_its_history_nor_seen(tmp_path: Path) -> None:
         pd.concat([chain(), chain().assign(timestamp=lambda table: table["timestamp"] + 77)]),
         tmp_path,
     )
-    for part in ("val", "test"):
-        cases, seen = splits.cases(part), splits.seen(part)  # type: ignore[arg-type]
-        assert not any(
-            target and target in history
-            for target, history in zip(cases.target, splits.histories(part), strict=True)
-        )  # type: ignore[arg-type]
-        assert (
-            np.asarray(seen[np.arange(len(cases)), cases.target]).ravel()[cases.target > 0].sum()
-            == 0
-        )
-        assert seen.sum() == (splits.histories(part) > 0).sum()  # type: ignore[arg-type]
+    for part in SCORED_PARTS:
+        cases, seen, histories = splits.cases(part), splits.seen(part), splits.histories(part)
+        for target, history in zip(cases.target, histories, strict=True):
+            assert not target or target not in history
+        seen_targets = np.asarray(seen[np.arange(len(cases)), cases.target]).ravel()
+        assert seen_targets[cases.target > 0].sum() == 0
+        assert seen.sum() == (histories > 0).sum()
 
 
 def test_no_row_of_test_is_known_before_the_end(tmp_path: Path) -> None:
@@ -591,10 +588,10 @@ def test_ratings_are_divided_at_random_by_the_seed(tmp_path: Path) -> None:
 
 def test_a_rated_case_looks_back_on_what_is_known_and_no_further(tmp_path: Path) -> None:
     splits = load(chain(users=10, each=10), tmp_path, task="rate")
-    for part in ("val", "test"):
-        cases = splits.cases(part)  # type: ignore[arg-type]
+    for part in SCORED_PARTS:
+        cases = splits.cases(part)
         for start, end in zip(cases.start, cases.end, strict=True):
-            assert splits.known_mask(part)[start:end].all()  # type: ignore[arg-type]
+            assert splits.known_mask(part)[start:end].all()
 
 
 def test_a_column_split_is_kept(tmp_path: Path) -> None:

@@ -136,7 +136,8 @@ def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]
         "Markov": MARKOV,
     }
     if splits.num_items <= MOST_EASE_ITEMS:
-        candidates["EASE"] = EASE if splits.num_items <= MANY_ITEMS else EASE_OF_MANY_ITEMS
+        has_many_items = splits.num_items > MANY_ITEMS
+        candidates["EASE"] = EASE_OF_MANY_ITEMS if has_many_items else EASE
     return candidates
 
 
@@ -145,10 +146,10 @@ def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits"
     fitted to train.
     """
     began = time.perf_counter()
-    known = sample.known_mask("val")
+    mask = sample.known_mask("val")
     losses = []
     for candidate in candidates:
-        predictions = predict(candidate.fit(sample, known), sample, "val")
+        predictions = predict(candidate.fit(sample, mask), sample, "val")
         losses.append(float(evaluate.losses(predictions, sample, "val").mean()))
     best = int(np.argmin(losses))
     seconds = time.perf_counter() - began

@@ -21,6 +21,7 @@ from pipelines.recommend.interactions import (
     drop_rare,
     encode_ids,
     keep_one_per_pair,
+    number_by_train,
     subsample,
 )
 from pipelines.recommend.options import RecommendOptions, SplitMethod, Task
@@ -47,6 +48,12 @@ METHODS: Mapping[SplitMethod, str] = {
     "random": "random",
     "column": "as the column split says",
 }
+# What targets and what users get that never occur in train.
+COLD: Mapping[Task, tuple[str, str]] = {
+    "rank": ("no model can rank them", "they can only get popular items"),
+    "rate": ("they are rated like an average item", "they rate like an average user"),
+}
+NAMED_PARTS: tuple[tuple[Part, str], ...] = (("val", "validation"), ("test", "test"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +188,8 @@ class RecommendSplits(Splits):
             rows = self.target_rows[part]
         end = rows
         if not self.rolling and part != "train":
-            known = self.person[self.known_mask(part)]
-            known_per_person = np.bincount(known, minlength=len(self.people) + 1)
+            known_people = self.person[self.known_mask(part)]
+            known_per_person = np.bincount(known_people, minlength=len(self.people) + 1)
             end = self._first[rows] + known_per_person[self.person[rows]]
         return EvaluationCases(
             user=self.user[rows],
@@ -200,11 +207,11 @@ class RecommendSplits(Splits):
 
     @cached_property
     def _packed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The items of the rows whose item is known, and how many of those stand before each row:
-        (known rows,), (rows + 1,).
+        """The items of the rows whose item train holds, and how many of those stand before each
+        row: (those rows,), (rows + 1,).
         """
-        known = self.item > 0
-        return self.item[known], np.concatenate([[0], np.cumsum(known)])
+        in_train = self.item > 0
+        return self.item[in_train], np.concatenate([[0], np.cumsum(in_train)])
 
     def _spans(self, part: Part, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         cases, num_before = self.cases(part), self._packed[1]
@@ -306,12 +313,12 @@ def load(options: RecommendOptions) -> RecommendSplits:
     if not timed:
         interactions = replace(interactions, time=np.zeros(len(interactions.item), np.int64))
     rolling = task == "rank" and not (method == "column" and not timed)
-    splits = _number(interactions, raw, task, method, rolling=rolling, seed=options.seed)
+    splits = _build_splits(interactions, raw, task, method, rolling=rolling, seed=options.seed)
     _require_cases(splits, raw.where)
     return replace(splits, notes=(*notes, *splits.notes, *_cold_notes(splits)))
 
 
-def _number(
+def _build_splits(
     interactions: Interactions,
     raw: RawInteractions,
     task: Task,
@@ -321,15 +328,10 @@ def _number(
     seed: int,
 ) -> RecommendSplits:
     """Return the splits, users and items numbered from 1, what train holds first."""
-    train = interactions.part == 0
-    people, person, num_users = _renumber(interactions.person, train)
-    item_codes, item, num_items = _renumber(interactions.item, train)
-    order = np.argsort(person, kind="stable")
-    person, item, interactions = person[order], item[order], interactions.take(order)
-    item_ids = interactions.items[item_codes[:num_items]]
-    items = tuple(map(str, item_ids))
+    numbered = number_by_train(interactions)
+    person, item, interactions = numbered.person, numbered.item, numbered.interactions
+    items = tuple(map(str, numbered.items))
     features = item_facts.feature_matrix(items, raw.facts.features)
-    item = np.where(item <= num_items, item, 0).astype(np.int32)
     target_rows: dict[Part, np.ndarray] = {}
     for part in SCORED_PARTS:
         number = PARTS.index(part)
@@ -343,20 +345,20 @@ def _number(
             interactions.time,
             interactions.part,
             *target_rows.values(),
-            interactions.users[people],
-            item_ids,
+            numbered.people,
+            numbered.items,
         ),
         task=task,
         method=method,
-        users=tuple(map(str, interactions.users[people[:num_users]])),
+        users=tuple(map(str, numbered.people[: numbered.num_users])),
         items=items,
-        people=tuple(map(str, interactions.users[people])),
+        people=tuple(map(str, numbered.people)),
         titles=tuple(raw.facts.titles.get(name, name) for name in items),
         features=features.matrix,
         feature_names=features.names,
         notes=features.notes,
         person=person.astype(np.int32),
-        user=np.where(person <= num_users, person, 0).astype(np.int32),
+        user=np.where(person <= numbered.num_users, person, 0).astype(np.int32),
         item=item,
         rating=interactions.rating,
         time=interactions.time.astype(np.int64),
@@ -365,17 +367,6 @@ def _number(
         rolling=rolling,
         seed=seed,
     )
-
-
-def _renumber(codes: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return which codes get the numbers 1, 2, ..., those of train first; the number of each row;
-    how many codes train has.
-    """
-    in_train = np.unique(codes[train])
-    order = np.concatenate([in_train, np.setdiff1d(codes, in_train)])
-    number = np.zeros(int(codes.max()) + 1, np.int64)
-    number[order] = np.arange(1, len(order) + 1)
-    return order, number[codes], len(in_train)
 
 
 def _require_cases(splits: RecommendSplits, where: str) -> None:
@@ -397,22 +388,19 @@ def _refuse(where: str, what: str, splits: RecommendSplits) -> NoReturn:
 
 def _cold_notes(splits: RecommendSplits) -> list[str]:
     """Return notes on what a model cannot know: targets and users that train does not hold."""
+    cold_target, cold_user = COLD[splits.task]
     notes = []
-    ranks = splits.task == "rank"
-    for part in SCORED_PARTS:
-        name = "validation" if part == "val" else part
+    for part, name in NAMED_PARTS:
         cases = splits.cases(part)
         num_cold = int((cases.target == 0).sum())
         if num_cold:
-            end = "no model can rank them" if ranks else "they are rated like an average item"
             notes.append(
-                f"{num_cold:,} of {len(cases):,} {name} targets never occur in train; {end}"
+                f"{num_cold:,} of {len(cases):,} {name} targets never occur in train; {cold_target}"
             )
+        num_users = len(np.unique(cases.person))
         num_new = len(np.unique(cases.person[cases.user == 0]))
         if num_new:
-            end = "they can only get popular items" if ranks else "they rate like an average user"
             notes.append(
-                f"{num_new:,} of {len(np.unique(cases.person)):,} {name} users never occur in "
-                f"train; {end}"
+                f"{num_new:,} of {num_users:,} {name} users never occur in train; {cold_user}"
             )
     return notes

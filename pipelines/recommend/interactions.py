@@ -45,15 +45,15 @@ def encode_ids(raw: RawInteractions) -> Interactions:
     """Return interactions whose users and items are numbered from 0 in the order of their ids."""
     users, person = _sorted_codes(raw.users)
     items, item = _sorted_codes(raw.items)
-    rows = len(person)
+    rating, time, part = raw.rating, raw.time, raw.part
+    if rating is None:
+        rating = np.full(len(person), np.nan, np.float32)
+    if time is None:
+        time = np.zeros(len(person), np.int64)
+    if part is None:
+        part = np.full(len(person), NO_PART, np.int8)
     return Interactions(
-        users=users,
-        items=items,
-        person=person,
-        item=item,
-        rating=np.full(rows, np.nan, np.float32) if raw.rating is None else raw.rating,
-        time=np.zeros(rows, np.int64) if raw.time is None else raw.time,
-        part=np.full(rows, NO_PART, np.int8) if raw.part is None else raw.part,
+        users=users, items=items, person=person, item=item, rating=rating, time=time, part=part
     )
 
 
@@ -141,3 +141,47 @@ def drop_rare(
             f"{min_count} there (--min-count)"
         )
     return interactions.take(keep | ~train)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberedInteractions:
+    """Interactions whose users and items are numbered from 1, what train holds first.
+
+    `person` (rows,) has a number for each of `people`; `item` (rows,) for each of `items`, those
+    of train alone, 0 for others. The first `num_users` of `people` are those of train. Rows are in
+    the order of `person`.
+    """
+
+    interactions: Interactions
+    person: np.ndarray
+    item: np.ndarray
+    people: np.ndarray
+    items: np.ndarray
+    num_users: int
+
+
+def number_by_train(interactions: Interactions) -> NumberedInteractions:
+    """Return interactions numbered by what train holds."""
+    train = interactions.part == 0
+    user_codes, person, num_users = _renumber(interactions.person, train)
+    item_codes, item, num_items = _renumber(interactions.item, train)
+    order = np.argsort(person, kind="stable")
+    return NumberedInteractions(
+        interactions=interactions.take(order),
+        person=person[order],
+        item=np.where(item <= num_items, item, 0).astype(np.int32)[order],
+        people=interactions.users[user_codes],
+        items=interactions.items[item_codes[:num_items]],
+        num_users=num_users,
+    )
+
+
+def _renumber(codes: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return which codes get the numbers 1, 2, ..., those of train first; the number of each row;
+    how many codes train has.
+    """
+    in_train = np.unique(codes[train])
+    order = np.concatenate([in_train, np.setdiff1d(codes, in_train)])
+    number = np.zeros(int(codes.max()) + 1, np.int64)
+    number[order] = np.arange(1, len(order) + 1)
+    return order, number[codes], len(in_train)

@@ -40,7 +40,7 @@ class FeatureMatrix:
 
 
 def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> ItemFacts:
-    """Return what a table of interactions tells of its items, whose ids are `items` (rows,).
+    """Return what a table of interactions says of its items, whose ids are `items` (rows,).
 
     Each item is described by its first row.
     """
@@ -56,22 +56,21 @@ def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> Item
 def of_items(
     table: Table, names: ColumnNames, used: Collection[str], used_where: str, notes: list[str]
 ) -> ItemFacts:
-    """Return what a table of items tells: every column but id and title holds features, unless it
+    """Return what a table of items says: every column but id and title holds features, unless it
     holds numbers.
 
     It is noted where some of the `used` items, those of the interactions in `used_where`, are
     missing.
     """
     frame = table.frame
-    # The flags name columns of the interactions first; here they count where there is such a one.
-    given = names.item if names.item in table.columns else ""
-    id_column = columns.find(table, "item", given, ITEM_TABLE_IDS)
+    # The flags name columns of the interactions; a table of items may have others.
+    given_id = names.item if names.item in table.columns else ""
+    id_column = columns.find(table, "item", given_id, ITEM_TABLE_IDS)
     if id_column is None:
         columns.refuse_columns(table, "item", ITEM_TABLE_IDS)
     items = columns.ids(table, id_column)
-    title = columns.find(
-        table, "title", names.title if names.title in table.columns else "", TITLES
-    )
+    given_title = names.title if names.title in table.columns else ""
+    title = columns.find(table, "title", given_title, TITLES)
     feature_columns: list[str] = []
     numeric_columns: list[str] = []
     for column in table.columns:

@@ -47,7 +47,8 @@ class ItemModel:
         """
         from scipy import sparse
 
-        histories = histories[:, -self.length :] if self.length else histories
+        if self.length:
+            histories = histories[:, -self.length :]
         row, column = np.nonzero(histories)
         weight = np.ones(len(row), np.float32)
         if self.weights is not None:
@@ -71,20 +72,20 @@ def scores_of(
     return item_model.scores(splits.histories(part, item_model.length, rows))
 
 
-def popularity(splits: "RecommendSplits", known: np.ndarray) -> np.ndarray:
-    """Return how many of the known rows hold each item, divided by that of the most popular one:
+def popularity(splits: "RecommendSplits", mask: np.ndarray) -> np.ndarray:
+    """Return how many rows of `mask` hold each item, divided by that of the most popular one:
     (items + 1,) float32.
     """
-    counts = np.bincount(splits.item[known], minlength=splits.num_items + 1).astype(np.float32)
+    counts = np.bincount(splits.item[mask], minlength=splits.num_items + 1).astype(np.float32)
     counts[0] = 0
     return counts / max(float(counts.max()), 1)
 
 
-def interaction_matrix(splits: "RecommendSplits", known: np.ndarray) -> "sparse.csr_matrix":
-    """Return 1 where a user has an item in the known rows: (people + 1, items + 1) float32."""
+def interaction_matrix(splits: "RecommendSplits", mask: np.ndarray) -> "sparse.csr_matrix":
+    """Return 1 where a user has an item in the rows of `mask`: (people + 1, items + 1) float32."""
     from scipy import sparse
 
-    rows = known & (splits.item > 0)
+    rows = mask & (splits.item > 0)
     ones = np.ones(int(rows.sum()), np.float32)
     shape = (len(splits.people) + 1, splits.num_items + 1)
     matrix = sparse.csr_matrix((ones, (splits.person[rows], splits.item[rows])), shape=shape)
@@ -96,15 +97,15 @@ def interaction_matrix(splits: "RecommendSplits", known: np.ndarray) -> "sparse.
 class Popularity:
     """The same for everybody: what most users have."""
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> ItemModel:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
         from scipy import sparse
 
         side = splits.num_items + 1
         empty = np.zeros(0, np.int32)
         nothing = sparse.csr_matrix((empty.astype(np.float32), (empty, empty)), shape=(side, side))
         return ItemModel(
-            matrix=nothing, weights=None, popularity=popularity(splits, known), length=1
+            matrix=nothing, weights=None, popularity=popularity(splits, mask), length=1
         )
 
 
@@ -121,14 +122,14 @@ class ItemKNN:
     shrink: float = 0.0
     recency: float = 0.0
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> ItemModel:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
-        matrix = _nearest(interaction_matrix(splits, known), self.neighbours, self.shrink)
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
+        matrix = _nearest(interaction_matrix(splits, mask), self.neighbours, self.shrink)
         weights = None
         if self.recency:
             longest = int(np.bincount(splits.person).max())
             weights = np.arange(1, longest + 1, dtype=np.float32) ** -self.recency
-        return ItemModel(matrix=matrix, weights=weights, popularity=popularity(splits, known))
+        return ItemModel(matrix=matrix, weights=weights, popularity=popularity(splits, mask))
 
 
 def _nearest(
@@ -192,18 +193,18 @@ class Markov:
         """Return how much a distance of 1, 2, ... counts: (window,)."""
         return (np.arange(1, self.window + 1) ** -self.decay).astype(np.float32)
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> ItemModel:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
         from scipy import sparse
 
-        counts = transitions(splits, known, self.weights())
+        counts = transitions(splits, mask, self.weights())
         rows = _power(np.asarray(counts.sum(axis=1)).ravel(), -self.row_power)
         columns = _power(np.asarray(counts.sum(axis=0)).ravel(), -self.column_power)
         scaled = sparse.diags(rows) @ counts @ sparse.diags(columns)
         return ItemModel(
             matrix=sparse.csr_matrix(scaled, dtype=np.float32),
             weights=self.weights(),
-            popularity=popularity(splits, known),
+            popularity=popularity(splits, mask),
             length=self.window,
         )
 
@@ -213,14 +214,14 @@ def _power(totals: np.ndarray, power: float) -> np.ndarray:
 
 
 def transitions(
-    splits: "RecommendSplits", known: np.ndarray, weights: np.ndarray
+    splits: "RecommendSplits", mask: np.ndarray, weights: np.ndarray
 ) -> "sparse.csr_matrix":
-    """Return how often column item came 1, 2, ... places after row item in the known rows, times
-    `weights` (window,).
+    """Return how often column item came 1, 2, ... places after row item in the rows of `mask`,
+    times `weights` (window,).
     """
     from scipy import sparse
 
-    rows = known & (splits.item > 0)
+    rows = mask & (splits.item > 0)
     item, person = splits.item[rows], splits.person[rows]
     side = splits.num_items + 1
 
@@ -249,11 +250,11 @@ class Ease:
     penalty: float
     kept: int = 0
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> ItemModel:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
         from scipy.linalg import lapack
 
-        users = interaction_matrix(splits, known)
+        users = interaction_matrix(splits, mask)
         gram = np.asfortranarray((users.T @ users).toarray().T)
         gram[np.diag_indices_from(gram)] += self.penalty
         # A Gram matrix with a positive diagonal added is positive definite: neither can fail.
@@ -267,7 +268,7 @@ class Ease:
         matrix: Matrix = np.asarray(inverse)
         if 0 < self.kept < len(inverse):
             matrix = _strongest(inverse, self.kept)
-        return ItemModel(matrix=matrix, weights=None, popularity=popularity(splits, known))
+        return ItemModel(matrix=matrix, weights=None, popularity=popularity(splits, mask))
 
 
 def _strongest(matrix: np.ndarray, count: int, block: int = DENSE_BLOCK) -> "sparse.csr_matrix":
@@ -314,10 +315,10 @@ class FittedBiases:
 class Mean:
     """The same rating for everything: the mean."""
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> FittedBiases:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> FittedBiases:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
         return FittedBiases(
-            mean=float(splits.rating[known].mean(dtype=np.float64)),
+            mean=float(splits.rating[mask].mean(dtype=np.float64)),
             users=np.zeros(splits.num_users + 1),
             items=np.zeros(splits.num_items + 1),
         )
@@ -334,10 +335,10 @@ class Biases:
     user_penalty: float
     item_penalty: float
 
-    def fit(self, splits: "RecommendSplits", known: np.ndarray) -> FittedBiases:
-        """Return the model fitted to the rows for which `known` (rows,) is true."""
-        user, item = splits.user[known], splits.item[known]
-        rating = splits.rating[known].astype(np.float64)
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> FittedBiases:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
+        user, item = splits.user[mask], splits.item[mask]
+        rating = splits.rating[mask].astype(np.float64)
         mean = rating.mean()
         of_user, of_item = np.zeros(splits.num_users + 1), np.zeros(splits.num_items + 1)
         for _ in range(MOST_TURNS):

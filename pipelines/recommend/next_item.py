@@ -126,8 +126,8 @@ class NextItem(keras.Model):
 def _validation_loss(y: KerasTensor, scores: KerasTensor) -> KerasTensor:
     """Return the mean loss of the targets that train holds: nothing can make the others likely."""
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y[:, 0], _mask_seen(scores, y))
-    known = tf.cast(y[:, 0] > 0, losses.dtype)
-    return tf.reduce_sum(losses * known) / tf.maximum(tf.reduce_sum(known), 1)
+    counted = tf.cast(y[:, 0] > 0, losses.dtype)
+    return tf.reduce_sum(losses * counted) / tf.maximum(tf.reduce_sum(counted), 1)
 
 
 def _mask_seen(scores: KerasTensor, y: KerasTensor) -> KerasTensor:

@@ -49,9 +49,9 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         for objective in objectives:
             if objective.name == name:
                 return objective
-        known = ", ".join(objective.name for objective in objectives)
+        names = ", ".join(objective.name for objective in objectives)
         raise UsageError(
-            f"--objective {name}: the task is to {splits.task}, whose objectives are {known}. "
+            f"--objective {name}: the task is to {splits.task}, whose objectives are {names}. "
             "Choose one of them, or another --task"
         )
 

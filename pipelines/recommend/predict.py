@@ -81,9 +81,9 @@ def _ratings(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nd
     """Return ratings (cases, 1), within the range of those that may be known."""
     names, length = names_and_length(network)
     inputs = network_inputs(names, splits, part, length)
-    known = splits.rating[splits.known_mask("val")]
+    known_ratings = splits.rating[splits.known_mask("val")]
     ratings = predict_in_batches(network, inputs, RATED_AT_ONCE)
-    return np.asarray(np.clip(ratings, known.min(), known.max()))
+    return np.asarray(np.clip(ratings, known_ratings.min(), known_ratings.max()))
 
 
 def blend(

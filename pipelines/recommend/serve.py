@@ -134,8 +134,8 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
     """Return the numbers of each known user's items, all parts together: what is known when the
     model is used.
     """
-    known = (splits.user > 0) & (splits.item > 0)
-    user, item = splits.user[known], splits.item[known]
+    in_train = (splits.user > 0) & (splits.item > 0)
+    user, item = splits.user[in_train], splits.item[in_train]
     bounds = np.searchsorted(user, np.arange(1, splits.num_users + 2))
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
@@ -285,32 +285,36 @@ def _requests(facts: RecommendFacts, table: pd.DataFrame, users: "Texts | None")
         number = 0
         if users is not None:
             number = user_numbers.get(users[row], 0)
-        given = _split_history(histories[row], item_numbers) if histories is not None else []
-        known = [item_numbers[item] for item in given if item in item_numbers]
-        history = known
-        if not known and number:
+        given: list[str] = []
+        if histories is not None:
+            given = _split_history(histories[row], item_numbers)
+        known_items = [item_numbers[item] for item in given if item in item_numbers]
+        history = known_items
+        if not known_items and number:
             history = facts.histories[number - 1]
         note = _note(
             is_unknown_user=users is not None and not number and not given,
-            num_unknown_items=len(given) - len(known),
+            num_unknown_items=len(given) - len(known_items),
             has_history=bool(history),
         )
         requests.append(_Request(user=number, history=history, note=note))
     return requests
 
 
-def _split_history(cell: str, known: Mapping[str, int]) -> list[str]:
+def _split_history(cell: str, item_numbers: Mapping[str, int]) -> list[str]:
     """Return the ids in a cell, between bars; between semicolons, commas or spaces where that makes
     known items of it.
     """
     text = cell.strip()
-    if text in known or not text:
-        return [text] if text else []
+    if not text:
+        return []
+    if text in item_numbers:
+        return [text]
     if SEPARATOR in text:
         return _between(text, SEPARATOR)
     for separator in OTHER_SEPARATORS:
         items = _between(text, separator)
-        if separator in text and any(item in known for item in items):
+        if separator in text and any(item in item_numbers for item in items):
             return items
     return [text]
 

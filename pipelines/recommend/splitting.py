@@ -27,10 +27,10 @@ def require_options(options: RecommendOptions) -> None:
         ("--task", options.task, ("auto", "rank", "rate")),
         ("--split", options.split, ("auto", "leave-last", "time", "random")),
     )
-    for flag, given, known in choices:
-        if given not in known:
+    for flag, given, allowed in choices:
+        if given not in allowed:
             raise UsageError(
-                f"{flag} must be one of {', '.join(known)}.{suggest(given, known)} "
+                f"{flag} must be one of {', '.join(allowed)}.{suggest(given, allowed)} "
                 f"Received: {given!r}"
             )
     for flag, number in (("--holdout", options.holdout), ("--min-count", options.min_count)):
