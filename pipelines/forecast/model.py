@@ -63,7 +63,8 @@ def build(spec: ForecastSpec, splits: "ForecastSplits", start: Rule) -> keras.Mo
         correction = correction * scale
     output = ShrinkToLevel(name=SHRINK)(level + correction, level)
 
-    network = keras.Model(inputs, output, name="network")
+    # TensorFlow rounds differently under another name: weights would differ in their last digit.
+    network = keras.Model(inputs, output, name=spec.architecture)
     if isinstance(start, Ridge):
         network.get_layer(RIDGE).set_weights([start.weights, start.bias])
     spread.start_at(_first_gaps(splits, start, window_norm=spec.window_norm))

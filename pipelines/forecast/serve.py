@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
 
 BATCH_SIZE = 256
+NETWORK = "network"  # the layer of a served model that is the network
 
 
 def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingModel:
@@ -51,8 +52,9 @@ def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingMode
         scaled["future"] = normalize(inputs["future"])
 
     # --- forecasts, calibrated
+    inner = keras.Model(network.input, network.output, name=NETWORK)
     calibrated = CalibratedQuantiles(splits.log1p, name="calibrated")
-    answer = calibrated(network(scaled), scale)
+    answer = calibrated(inner(scaled), scale)
     of_series = np.stack([splits.mean, splits.std], axis=1)
     scaler.set_weights([np.vstack([[0, 1], of_series]), shift, divide])
     forecasts = {part: predict.uncalibrated(network, splits, part) for part in SCORED_PARTS}
@@ -94,7 +96,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
                 f"{splits.dataset}: the {words} differ from those that the model was trained with. "
                 f"Expected {expected}. Received: {received}"
             )
-    return serving.model.get_layer("network")
+    return serving.model.get_layer(NETWORK)
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
