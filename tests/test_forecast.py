@@ -21,6 +21,7 @@ from pipelines.forecast.quantiles import LEVELS, MEDIAN, interval_positions
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
+from pipelines.splits import Part
 
 START = pd.Timestamp("2024-01-01")
 SMALL = replace(
@@ -355,7 +356,8 @@ def test_val_test_and_serving_are_answers_of_one_model(
 ) -> None:
     """Each was another one once: val was what the network said before it was calibrated."""
     assert 0.05 < trained.get_layer(SHRINK).shrinkage.numpy() < 0.95
-    for part, window in (("val", 20), ("test", 40)):
+    cases: tuple[tuple[Part, int], ...] = (("val", 20), ("test", 40))
+    for part, window in cases:
         before = pipeline.predict(fitted, splits, part)[window, :, 0]
         after = pipeline.predict(trained, splits, part)[window, :, 0]
         answer = pipeline.predict_raw(served, history(splits, window, part))["mean"].to_numpy()
@@ -408,7 +410,7 @@ def test_calibrating_again_changes_nothing_and_another_network_may_take_it_over(
     assert shrinkage == trained.get_layer(SHRINK).shrinkage.numpy()
 
 
-def random_forecasts(splits: ForecastSplits, part: Any, seed: int) -> np.ndarray:
+def random_forecasts(splits: ForecastSplits, part: Part, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     shape = (splits.sizes()[part], 12, 1 + len(LEVELS))
     return np.sort(rng.normal(10, 1, shape), axis=-1)
@@ -416,7 +418,7 @@ def random_forecasts(splits: ForecastSplits, part: Any, seed: int) -> np.ndarray
 
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_rolling_calibration_never_looks_at_what_has_not_come_true(
-    part: Any, splits: ForecastSplits
+    part: Part, splits: ForecastSplits
 ) -> None:
     forecasts = random_forecasts(splits, part, seed=1)
     earlier = random_forecasts(splits, "val", seed=0) if part == "test" else None
@@ -443,7 +445,7 @@ def test_val_begins_uncalibrated(splits: ForecastSplits) -> None:
 # ------------------------------------------------------------------------------------------ answers
 
 
-def history(splits: ForecastSplits, window: int, part: Any = "test") -> pd.DataFrame:
+def history(splits: ForecastSplits, window: int, part: Part = "test") -> pd.DataFrame:
     """What a user has at the origin of this window of series a: the past, and the weekends to
     come.
     """

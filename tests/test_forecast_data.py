@@ -36,7 +36,8 @@ def load(
     table: pd.DataFrame | str, folder: Path, name: str = "load.csv", **options: Any
 ) -> ForecastSplits:
     data = str(written(table, folder / name))
-    return load_splits(ForecastOptions(**{"data": data, "horizon": 6, "lookback": 24, **options}))
+    windows: dict[str, Any] = {"horizon": 6, "lookback": 24}
+    return load_splits(ForecastOptions(data=data, **{**windows, **options}))
 
 
 def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
@@ -52,10 +53,10 @@ def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
 
 @pytest.mark.parametrize("flag", ["horizon", "lookback", "season"])
 def test_a_length_below_one_is_refused_with_its_flag(flag: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"--{flag} is a number of steps, 1 or more. Received: 0"
-    ) as error:
-        ForecastOptions(**{flag: 0})
+    zero: dict[str, Any] = {flag: 0}
+    message = f"--{flag} is a number of steps, 1 or more. Received: 0"
+    with pytest.raises(UsageError, match=message) as error:
+        ForecastOptions(**zero)
     assert error.value.exit_code == 2
 
 
@@ -339,7 +340,7 @@ def test_a_limit_keeps_the_latest_windows_of_train(tmp_path: Path) -> None:
 
 def test_another_value_gives_another_digest(tmp_path: Path) -> None:
     changed = hourly()
-    changed.loc[5, "y"] += 1e-9
+    changed["y"] = changed["y"].where(changed.index != 5, changed["y"] + 1e-9)
     assert load(hourly(), tmp_path).digest == load(hourly(), tmp_path).digest
     assert load(hourly(), tmp_path).digest != load(changed, tmp_path).digest
 

@@ -109,7 +109,9 @@ def _echoes(normalized: KerasTensor, splits: "ForecastSplits") -> list[KerasTens
     for season in splits.seasons_in_sight:
         positions = splits.lookback + ahead - season * (ahead // season + 1)
         rows.append(keras.ops.take(normalized, positions, axis=1))
-    return [_concatenate(rows, "echo")] if rows else []
+    if not rows:
+        return []
+    return [_concatenate(rows, "echo")]
 
 
 def _concatenate(tensors: list[KerasTensor], name: str) -> KerasTensor:
