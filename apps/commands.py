@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
     from tuning.execution.interface import Executor
     from tuning.results import TrainResult
-    from tuning.search.sweep import Sweep
+    from tuning.search.definition import Sweep
     from tuning.tracking.interface import Row, Tracker
 
 GATE_FAILED = 4
@@ -92,7 +92,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     executor = _make_executor(flags, trial_seconds)
     with contextlib.closing(executor):
         runtime.import_tensorflow(deterministic=flags["deterministic"])
-        from tuning.search.sweep import Sweep, sweep_objectives
+        from tuning.search.definition import Sweep, sweep_objectives
 
         pipeline = pipeline_for(command.options)
         splits = pipeline.load()

@@ -42,7 +42,8 @@ def run_demo(folder: Path) -> None:
 def _run(
     domain: str, folder: Path, screen: rendering.Screen, executor: "Executor"
 ) -> "SweepResult":
-    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.search.definition import Sweep
+    from tuning.search.sweep import run_sweep
     from tuning.tracking.mlflow_tracker import open_tracker
 
     options = options_class(domain)()

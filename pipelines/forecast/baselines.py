@@ -1,25 +1,39 @@
-"""Simple baselines, fitted in closed form: the last value, the last season, and a ridge regression of every step."""
+"""Simple baselines: the last value, the last season, and a ridge regression of every step, which is
+also where networks start.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from pipelines.forecast import calibration
-from pipelines.forecast.splits import LEVELS, ForecastSplits
+from pipelines.config.search_space import Scalar
+from pipelines.forecast.intervals import calibrate_rolling
+from pipelines.forecast.quantiles import LEVELS
 from pipelines.pipeline import Baseline
-from pipelines.splits import Part
+from pipelines.splits import SCORED_PARTS, Part
 
-LAMBDAS = tuple(float(value) for value in np.logspace(-2, 6, 17))
+if TYPE_CHECKING:
+    from pipelines.forecast.data import ForecastSplits
+
+PENALTIES = tuple(float(value) for value in np.logspace(-2, 6, 17))
+
+# From scaled histories `(windows, lookback)` to scaled forecasts `(windows, horizon)`.
+Rule: TypeAlias = Callable[[np.ndarray], np.ndarray]
+FittedRule: TypeAlias = tuple[Rule, Mapping[str, Scalar]]
+# X'X, X'Y and the sum of the squares of Y.
+Moments: TypeAlias = tuple[np.ndarray, np.ndarray, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ridge:
-    """NLinear (Zeng et al. 2023) in closed form: the last value, plus a linear map of the history's differences to it.
+    """NLinear (Zeng et al. 2023) by least squares: the last value, plus a linear map of the
+    history's differences to it.
 
-    `weights` (lookback, horizon) and `bias` (horizon,), in scaled units, are shared by all series; `penalty` is lambda.
+    `weights` `(lookback, horizon)` and `bias` `(horizon,)`, in scaled units, are shared by all
+    series; `penalty` is lambda.
     """
 
     weights: np.ndarray
@@ -27,50 +41,98 @@ class Ridge:
     penalty: float
 
     def __call__(self, history: np.ndarray) -> np.ndarray:
-        """Return the forecasts (windows, horizon) after scaled histories (windows, lookback)."""
         last = history[:, -1:]
         return np.asarray(last + (history - last) @ self.weights + self.bias)
 
 
-def fit_ridge(splits: ForecastSplits) -> Ridge:
-    """Return the ridge regression of every step on the history; lambda, and whether there is a bias, chosen on val.
+@dataclass(frozen=True, kw_only=True)
+class Naive:
+    """The rule that repeats the last value."""
 
-    Only X'X and X'Y are kept, summed chunk by chunk; they tell the squared error of every choice on val too.
+    horizon: int
+
+    def __call__(self, history: np.ndarray) -> np.ndarray:
+        return np.repeat(history[:, -1:], self.horizon, axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeasonalNaive:
+    """The rule that repeats the last season."""
+
+    horizon: int
+    season: int
+
+    def __call__(self, history: np.ndarray) -> np.ndarray:
+        begin = history.shape[1] - self.season
+        return history[:, begin + np.arange(self.horizon) % self.season]
+
+
+@dataclass(frozen=True)
+class RidgeCache:
+    """The ridge regression of each data set that was asked about, fitted once.
+
+    It is pickled with what it holds, so that the worker processes of a sweep need not fit again.
+    """
+
+    _fitted: dict[tuple[str, int, int], Ridge] = field(default_factory=dict)
+
+    def ridge(self, splits: "ForecastSplits") -> Ridge:
+        """Return the ridge regression of these splits."""
+        # What it is fitted to: the rows and the windows, which the digest is of.
+        key = (splits.digest, splits.lookback, splits.horizon)
+        if key not in self._fitted:
+            self._fitted[key] = fit_ridge(splits)
+        return self._fitted[key]
+
+    def start(self, start_from: Literal["ridge", "none"], splits: "ForecastSplits") -> Rule:
+        """Return the rule that a network starts from."""
+        if start_from == "ridge":
+            return self.ridge(splits)
+        return Naive(horizon=splits.horizon)
+
+
+# ------------------------------------------------------------------------------------------ fitting
+
+
+def fit_ridge(splits: "ForecastSplits") -> Ridge:
+    """Return the ridge regression of every step on the history; lambda, and whether there is a
+    bias, chosen on val.
+
+    Only X'X and X'Y are kept, summed chunk by chunk; they tell the squared error of every choice on
+    val too.
     """
     train, val = _moments(splits, "train"), _moments(splits, "val")
-    found = [
-        _path(train, val, size) for size in (splits.lookback, splits.lookback + 1)
-    ]  # the last row of X is ones
-    _, penalty, weights = min(found, key=lambda candidate: candidate[0])
-    bias = weights[splits.lookback] if len(weights) > splits.lookback else np.zeros(splits.horizon)
+    lookback = splits.lookback
+    # With the last row of X, which is ones, and without it.
+    candidates = [_best_on_val(train, val, size) for size in (lookback, lookback + 1)]
+    _, penalty, weights = min(candidates, key=lambda candidate: candidate[0])
+    bias = weights[lookback] if len(weights) > lookback else np.zeros(splits.horizon)
     return Ridge(
-        weights=weights[: splits.lookback].astype(np.float32),
+        weights=weights[:lookback].astype(np.float32),
         bias=bias.astype(np.float32),
         penalty=penalty,
     )
 
 
-def _path(train: "Moments", val: "Moments", size: int) -> tuple[float, float, np.ndarray]:
-    """Return error on val, lambda and weights of the best ridge over the first `size` inputs: one decomposition serves every lambda."""
+def _best_on_val(train: Moments, val: Moments, size: int) -> tuple[float, float, np.ndarray]:
+    """Return error on val, lambda and weights of the best ridge over the first `size` inputs: one
+    decomposition serves every lambda.
+    """
     values, vectors = np.linalg.eigh(train[0][:size, :size])
     rotated = vectors.T @ train[1][:size]
+    gram, cross, power = val[0][:size, :size], val[1][:size], val[2]
     candidates = []
-    for penalty in LAMBDAS:
+    for penalty in PENALTIES:
         weights = vectors @ (rotated / (np.maximum(values, 0) + penalty)[:, None])
-        error = (
-            val[2]
-            - 2 * np.sum(weights * val[1][:size])
-            + np.sum(weights * (val[0][:size, :size] @ weights))
-        )
+        error = power - 2 * np.sum(weights * cross) + np.sum(weights * (gram @ weights))
         candidates.append((float(error), penalty, weights))
     return min(candidates, key=lambda candidate: candidate[0])
 
 
-Moments: TypeAlias = tuple[np.ndarray, np.ndarray, float]
-
-
-def _moments(splits: ForecastSplits, part: Part) -> Moments:
-    """Return X'X, X'Y and the sum of Y's squares: X (windows, lookback + 1) are differences to the last value, and ones."""
+def _moments(splits: "ForecastSplits", part: Part) -> Moments:
+    """Return the moments of X `(windows, lookback + 1)`, differences to the last value and ones,
+    and Y `(windows, horizon)`, what comes after it.
+    """
     gram = np.zeros((splits.lookback + 1, splits.lookback + 1))
     cross = np.zeros((splits.lookback + 1, splits.horizon))
     power = 0.0
@@ -84,77 +146,73 @@ def _moments(splits: ForecastSplits, part: Part) -> Moments:
     return gram, cross, power
 
 
-def naive(splits: ForecastSplits) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the rule that repeats the last value."""
-    return lambda history: np.repeat(history[:, -1:], splits.horizon, axis=1)
+# ---------------------------------------------------------------------------------------- baselines
 
 
-def seasonal_naive(splits: ForecastSplits, season: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the rule that repeats the last season."""
-    steps = splits.lookback - season + np.arange(splits.horizon) % season
-    return lambda history: history[:, steps]
-
-
-def baselines(splits: ForecastSplits) -> Iterator[Baseline]:
-    """Yield the baselines; their intervals are split-conformal on val, and calibrated on test as the network's are."""
-    yield _rival("naive", lambda: (naive(splits), {}), splits)
+def baselines(splits: "ForecastSplits", ridges: RidgeCache) -> Iterator[Baseline]:
+    """Yield the baselines; their intervals are split-conformal on val, and calibrated on test as
+    the network's are.
+    """
+    yield _baseline("naive", lambda: (Naive(horizon=splits.horizon), {}), splits)
     if splits.season <= splits.lookback:
-        yield _rival("seasonal_naive", lambda: _best_season(splits), splits)
-    yield _rival("ridge", lambda: (splits.ridge, {"lambda": splits.ridge.penalty}), splits)
+        yield _baseline("seasonal_naive", lambda: _best_season(splits), splits)
+    yield _baseline("ridge", lambda: _ridge(splits, ridges), splits)
 
 
-def _best_season(
-    splits: ForecastSplits,
-) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, int]]:
+def _ridge(splits: "ForecastSplits", ridges: RidgeCache) -> FittedRule:
+    ridge = ridges.ridge(splits)
+    return ridge, {"lambda": ridge.penalty}
+
+
+def _best_season(splits: "ForecastSplits") -> FittedRule:
     """Return the better one on val of a season and seven (a day and a week of hours)."""
-    seasons = [season for season in (splits.season, 7 * splits.season) if season <= splits.lookback]
-    errors = {season: _error(seasonal_naive(splits, season), splits) for season in seasons}
-    best = min(errors, key=lambda season: errors[season])
-    return seasonal_naive(splits, best), {"season": best}
+    rules = []
+    for season in (splits.season, 7 * splits.season):
+        if season <= splits.lookback:
+            rules.append(SeasonalNaive(horizon=splits.horizon, season=season))
+    best = min(rules, key=lambda rule: _absolute_error(rule, splits))
+    return best, {"season": best.season}
 
 
-def _error(rule: Callable[[np.ndarray], np.ndarray], splits: ForecastSplits) -> float:
-    return float(
-        sum(np.abs(truth - rule(history)).sum() for _, history, truth in splits.chunks("val"))
-    )
+def _absolute_error(rule: Rule, splits: "ForecastSplits") -> float:
+    chunks = splits.chunks("val")
+    return float(sum(np.abs(truth - rule(history)).sum() for _, history, truth in chunks))
 
 
-def _rival(
-    name: str,
-    fit: Callable[[], tuple[Callable[[np.ndarray], np.ndarray], dict[str, float] | dict[str, int]]],
-    splits: ForecastSplits,
-) -> Baseline:
-    started = time.perf_counter()
+def _baseline(name: str, fit: Callable[[], FittedRule], splits: "ForecastSplits") -> Baseline:
+    began = time.perf_counter()
     rule, params = fit()
-    errors = np.concatenate(
-        [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
+    errors = [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
+    spread = half_widths(np.concatenate(errors))
+    predictions = {part: _with_quantiles(rule, splits, part, spread) for part in SCORED_PARTS}
+    predictions["test"] = calibrate_rolling(
+        predictions["test"], splits, "test", earlier=predictions["val"]
     )
-    spread = half_widths(errors)
-    parts: tuple[Part, Part] = ("val", "test")
-    predictions = {part: _with_quantiles(rule, splits, part, spread) for part in parts}
-    calibration.rolling(predictions["val"], predictions["test"], splits)
     return Baseline(
-        name=name, predictions=predictions, seconds=time.perf_counter() - started, params=params
+        name=name, predictions=predictions, seconds=time.perf_counter() - began, params=params
     )
 
 
 def half_widths(errors: np.ndarray) -> np.ndarray:
-    """Return by how much each level lies above the point forecast, below it for low levels: (horizon, levels).
+    """Return by how much each level lies above the point forecast, below it for low levels:
+    `(horizon, levels)`.
 
-    The interval between the levels q and 1 - q is as wide as the 1 - 2q quantile of absolute errors (windows, horizon)
-    makes it (split conformal prediction, Lei et al. 2018).
+    The interval between the levels q and 1 - q is as wide as the 1 - 2q quantile of absolute errors
+    `(windows, horizon)` makes it (split conformal prediction, Lei et al. 2018).
     """
-    shares = np.abs(2 * np.array(LEVELS) - 1)
-    return np.asarray(
-        np.quantile(errors, shares, axis=0).T * np.sign(np.array(LEVELS) - 0.5), dtype=np.float32
-    )
+    coverages = np.abs(2 * np.array(LEVELS) - 1)
+    sides = np.sign(np.array(LEVELS) - 0.5)
+    return np.asarray(np.quantile(errors, coverages, axis=0).T * sides, dtype=np.float32)
 
 
 def _with_quantiles(
-    rule: Callable[[np.ndarray], np.ndarray], splits: ForecastSplits, part: Part, spread: np.ndarray
+    rule: Rule, splits: "ForecastSplits", part: Part, spread: np.ndarray
 ) -> np.ndarray:
-    """Return the rule's forecasts with its quantiles, in the target's units: (windows, horizon, 1 + levels)."""
-    predictions = np.empty((len(splits.starts[part]), splits.horizon, 1 + len(LEVELS)), np.float32)
+    """Return the rule's forecasts with its quantiles, in the target's units: `(windows, horizon,
+    1 + levels)`.
+    """
+    shape = (len(splits.starts[part]), splits.horizon, 1 + len(LEVELS))
+    predictions = np.empty(shape, np.float32)  # filled chunk by chunk: it may be large
     done = 0
     for starts, history, _ in splits.chunks(part):
         point = rule(history)[..., None]

@@ -1,49 +1,61 @@
-"""What a timestamp tells in advance: its place in the day, the week and the year, as points on circles."""
+"""What a timestamp tells in advance: its place in the day, the week and the year, as points on
+circles.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.forecast.frequency import DAY, Step
+from pipelines.forecast.frequency import DAY, Frequency
 
-HARMONICS = 2  # a second harmonic lets two evenings of a week, or two hours of a day, differ from their opposites
+# A second harmonic lets two evenings of a week, or two hours of a day, differ from their opposites.
+HARMONICS = 2
+LONGEST_YEAR = 366  # days
 
 
 def calendar_features(
-    step: Step, number: np.ndarray, train_steps: int | None
+    frequency: Frequency, number: np.ndarray, train_steps: int | None
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return names and values (rows, features) of the cycles that steps of this size run through.
+    """Return names and values `(rows, features)` of the cycles that steps of this size run through.
 
-    The year is used only where train holds two of them: what was seen once cannot be told from a trend. None: no features.
+    The year is used only where train holds two of them: what was seen once cannot be told from a
+    trend. None: no features.
     """
-    cycles = _cycles(step, train_steps) if train_steps is not None else []
-    names = [
-        f"{cycle}_{wave}{harmonic}"
-        for cycle in cycles
-        for harmonic in range(1, HARMONICS + 1)
-        for wave in ("sin", "cos")
-    ]
-    return tuple(names), cycle_features(step, number, cycles)
+    cycles = [] if train_steps is None else _cycles(frequency, train_steps)
+    names = []
+    for cycle in cycles:
+        for harmonic in range(1, HARMONICS + 1):
+            names += [f"{cycle}_sin{harmonic}", f"{cycle}_cos{harmonic}"]
+    return tuple(names), cycle_features(frequency, number, cycles)
 
 
-def cycle_features(step: Step, number: np.ndarray, cycles: list[str]) -> np.ndarray:
-    """Return sines and cosines (rows, features) of where each step lies in each cycle."""
+def cycle_features(frequency: Frequency, number: np.ndarray, cycles: Sequence[str]) -> np.ndarray:
+    """Return sines and cosines `(rows, features)` of where each step lies in each cycle."""
+    if not cycles:
+        return np.zeros((len(number), 0))
     columns: list[np.ndarray] = []
     for cycle in cycles:
-        angle = 2 * np.pi * _phase(step, number, cycle)
-        columns += [
-            wave(harmonic * angle)
-            for harmonic in range(1, HARMONICS + 1)
-            for wave in (np.sin, np.cos)
-        ]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0))
+        angle = 2 * np.pi * _phase(frequency, number, cycle)
+        for harmonic in range(1, HARMONICS + 1):
+            columns += [np.sin(harmonic * angle), np.cos(harmonic * angle)]
+    return np.stack(columns, axis=1)
 
 
-def _cycles(step: Step, train_steps: int) -> list[str]:
-    if step.kind == "integer":
+def cycles_of(features: Sequence[str]) -> list[str]:
+    """Return the cycles that features are called after, in order: day for `day_sin1`."""
+    return list(dict.fromkeys(name.partition("_")[0] for name in features))
+
+
+def _cycles(frequency: Frequency, train_steps: int) -> list[str]:
+    if frequency.kind == "integer":
         return []
-    if step.kind == "months":
-        return ["year"] if step.size < 12 and train_steps * step.size >= 24 else []
-    size = DAY if step.kind == "business" else step.size
-    cycles = ["day"] if size < DAY else []
+    if frequency.kind == "months":
+        has_two_years = train_steps * frequency.size >= 24
+        return ["year"] if frequency.size < 12 and has_two_years else []
+    size = DAY if frequency.kind == "business" else frequency.size
+    cycles = []
+    if size < DAY:
+        cycles.append("day")
     if size <= DAY:
         cycles.append("week")
     if size <= 28 * DAY and train_steps * size >= 2 * 365 * DAY:
@@ -51,16 +63,15 @@ def _cycles(step: Step, train_steps: int) -> list[str]:
     return cycles
 
 
-def _phase(step: Step, number: np.ndarray, cycle: str) -> np.ndarray:
+def _phase(frequency: Frequency, number: np.ndarray, cycle: str) -> np.ndarray:
     """Return how far, from 0 to 1, each step is through its day, week or year."""
-    times = step.times(number)
+    times = frequency.times(number)
     days = times.astype("datetime64[D]")
     if cycle == "day":
         return np.asarray((times - days.astype("datetime64[ns]")).astype(np.int64) / DAY)
     if cycle == "week":
         return np.asarray((days.astype(np.int64) - 4) % 7 / 7)  # 1970-01-05 was a Monday
-    if step.kind == "months":
+    if frequency.kind == "months":
         return np.asarray(times.astype("datetime64[M]").astype(np.int64) % 12 / 12)
-    return np.asarray(
-        (days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) / 366
-    )
+    new_year = times.astype("datetime64[Y]").astype("datetime64[D]")
+    return np.asarray((days - new_year).astype(np.int64) / LONGEST_YEAR)

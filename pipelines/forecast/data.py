@@ -1,128 +1,260 @@
-"""What `load` does: read the table that `--data` names, calibrate the protocol, and split."""
+"""Series from tables to `ForecastSplits`: read, divided by time, scaled by what train holds."""
 
-from dataclasses import replace
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from pipelines.errors import UsageError
-from pipelines.forecast.frequency import DAY, Step
-from pipelines.forecast.readers import Columns, read_panel
+from pipelines.forecast.calendar import calendar_features, cycles_of
+from pipelines.forecast.columns import Columns
+from pipelines.forecast.division import (
+    Borders,
+    find_borders,
+    note_unscored,
+    window_starts,
+    without_late_series,
+)
+from pipelines.forecast.frequency import Frequency
+from pipelines.forecast.options import ForecastOptions
+from pipelines.forecast.panel import Panel
+from pipelines.forecast.protocol import WindowProtocol, window_protocol
+from pipelines.forecast.readers import read_panel, table_in_memory
 from pipelines.forecast.samples import SAMPLES, Sample
-from pipelines.forecast.splits import ForecastSplits, Protocol, split
+from pipelines.forecast.scaling import mase_scale, mean_and_std
+from pipelines.io.digest import data_digest
 from pipelines.io.paths import require_path
-from pipelines.io.tables import read_table
+from pipelines.io.tables import Table, read_table
+from pipelines.splits import PARTS, Part, Splits
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pipelines.forecast.pipeline import ForecastPipeline
-
-SHARES = (0.7, 0.1, 0.2)
+WINDOWS_AT_ONCE = 4096
+SHOWN_SERIES = 3
 
 
-def load(pipeline: "ForecastPipeline") -> ForecastSplits:
+@dataclass(frozen=True, kw_only=True)
+class ForecastSplits(Splits):
+    """Series of one grid in flat arrays; a window is the index of its first row to forecast.
+
+    `raw` `(rows,)` is the target in its own units. `rows` `(rows, channels)` is what the network
+    sees, scaled: the target, covariates known only afterwards, covariates known in advance,
+    calendar features; the last `num_future` channels are known in advance. `series` and `number`
+    `(rows,)` are each row's series and its step on the grid. `mean`, `std` `(series,)` belong to
+    the target after `log1p`, `raw_std` to the target itself. `mase_scale` `(series,)` is the error
+    of the seasonal naive forecast on train, NaN where that is 0. `starts` are the windows of each
+    part `(windows,)`, in order of series and time.
+    """
+
+    names: tuple[str, ...]
+    frequency: Frequency
+    columns: tuple[str, ...]
+    known: tuple[str, ...]
+    calendar: tuple[str, ...]
+    raw: np.ndarray
+    rows: np.ndarray
+    series: np.ndarray
+    number: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    raw_std: np.ndarray
+    covariate_mean: np.ndarray
+    covariate_std: np.ndarray
+    mase_scale: np.ndarray
+    starts: Mapping[Part, np.ndarray]
+    borders: Borders
+    horizon: int
+    lookback: int
+    season: int
+    log1p: bool
+    source: Columns
+
+    def sizes(self) -> dict[Part, int]:
+        return {part: len(self.starts[part]) for part in PARTS}
+
+    def describe(self) -> dict[str, str]:
+        facts = {
+            "series": f"{len(self.names):,} ({', '.join(self.names[:SHOWN_SERIES])}"
+            f"{', ...' if len(self.names) > SHOWN_SERIES else ''})",
+            "rows": f"{len(self.raw):,}, {self.frequency.words}",
+        }
+        for index, part in enumerate(PARTS):
+            first = self.frequency.text(self.borders[index])
+            last = self.frequency.text(self.borders[index + 1] - 1)
+            facts[part] = f"{len(self.starts[part]):,} windows, {first} to {last}"
+        afterwards = self.columns[: len(self.columns) - len(self.known)]
+        facts["protocol"] = (
+            f"{self.horizon} steps ahead from {self.lookback} steps of history, "
+            f"season {self.season}"
+        )
+        facts["known afterwards"] = ", ".join(afterwards) or "nothing else"
+        facts["known in advance"] = ", ".join(self.known) or "nothing"
+        facts["calendar features"] = ", ".join(cycles_of(self.calendar)) or "none"
+        return facts
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels of `rows`."""
+        return ("target", *self.columns, *self.calendar)
+
+    @property
+    def num_channels(self) -> int:
+        """How many channels a step of history has."""
+        return int(self.rows.shape[1])
+
+    @property
+    def num_future(self) -> int:
+        """How many channels are known in advance."""
+        return len(self.known) + len(self.calendar)
+
+    @property
+    def seasons_in_sight(self) -> tuple[int, ...]:
+        """One season and seven (a day and a week of hours), in steps, where the history holds
+        them.
+        """
+        seasons = (self.season, 7 * self.season)
+        return tuple(season for season in seasons if 1 < season <= self.lookback)
+
+    @property
+    def val_steps(self) -> int:
+        """The steps of the validation part: how long what came true counts for intervals."""
+        return self.borders[2] - self.borders[1]
+
+    def only(self, part: Part, keep: np.ndarray) -> "ForecastSplits":
+        """Return these splits with the windows of `part` for which `keep` `(windows,)` is true."""
+        return dataclasses.replace(self, starts={**self.starts, part: self.starts[part][keep]})
+
+    def truth(self, part: Part) -> np.ndarray:
+        """Return what is to be forecast, in its own units: `(windows, horizon)`."""
+        return self.windows(self.raw, self.starts[part], 0, self.horizon)
+
+    def scaled_truth(self, starts: np.ndarray) -> np.ndarray:
+        """Return what is to be forecast after each start, scaled: `(windows, horizon)`."""
+        return self.windows(self.rows[:, 0], starts, 0, self.horizon)
+
+    def scaled_history(self, starts: np.ndarray) -> np.ndarray:
+        """Return the target before each start, scaled: `(windows, lookback)`."""
+        return self.windows(self.rows[:, 0], starts, -self.lookback, 0)
+
+    def windows(self, values: np.ndarray, starts: np.ndarray, begin: int, end: int) -> np.ndarray:
+        """Return `values` from `begin` to `end` steps after each start: `(windows, end - begin,
+        ...)`.
+        """
+        return np.asarray(values[starts[:, None] + np.arange(begin, end)])
+
+    def chunks(self, part: Part) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (starts, scaled history, scaled truth) of a few thousand windows at a time."""
+        for first in range(0, len(self.starts[part]), WINDOWS_AT_ONCE):
+            starts = self.starts[part][first : first + WINDOWS_AT_ONCE]
+            yield starts, self.scaled_history(starts), self.scaled_truth(starts)
+
+    def unscale(self, scaled: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Return scaled forecasts `(windows, ...)` of the target in its own units."""
+        shape = (-1,) + (1,) * (scaled.ndim - 1)
+        series = self.series[starts]
+        mean = self.mean[series].reshape(shape).astype(scaled.dtype)
+        std = self.std[series].reshape(shape).astype(scaled.dtype)
+        values = scaled * std + mean
+        return np.asarray(np.expm1(values) if self.log1p else values)
+
+
+def load(options: ForecastOptions) -> ForecastSplits:
     """Return the series that the options name, divided by time.
 
     Raises:
         DataError: the table cannot be read, or is too short for a window in each part.
         UsageError: `--split` is no division.
     """
-    sample = SAMPLES.get(pipeline.data)
-    table, where, first_line = _table(pipeline.data, sample)
-    columns = _columns(pipeline, sample)
-    panel = read_panel(table, columns, where, first_line)
-    if panel.step.kind == "integer" and not (sample or pipeline.season):
-        panel = replace(
-            panel,
-            notes=(
-                *panel.notes,
-                "Steps without a calendar have no known season; MASE is scaled by the last value. Set it: --season N",
-            ),
+    sample = SAMPLES.get(options.data)
+    columns = _columns(options, sample)
+    panel = read_panel(_table(options.data, sample), columns)
+    has_season = sample is not None or options.season is not None
+    if panel.frequency.kind == "integer" and not has_season:
+        note = (
+            "Steps without a calendar have no known season; MASE is scaled by the last value. "
+            "Set it: --season N"
         )
-    dataset = pipeline.data if sample else Path(pipeline.data).stem
-    return split(panel, protocol(pipeline, sample, panel.step), dataset, columns)
+        panel = dataclasses.replace(panel, notes=(*panel.notes, note))
+    dataset = options.data if sample else Path(options.data).stem
+    protocol = window_protocol(options, sample, panel.frequency)
+    return split(panel, protocol, dataset, columns)
 
 
-def _table(data: str, sample: Sample | None) -> tuple["pd.DataFrame", str, int]:
-    """Return the table, its name, and the line that its first row stands on."""
+def _table(data: str, sample: Sample | None) -> Table:
     if sample:
-        return sample.read(), data, 1
-    path = require_path(data, {name: sample.help for name, sample in SAMPLES.items()}, "forecast")
-    return read_table(path), path.name, 1 if path.suffix in (".parquet", ".jsonl") else 2
+        return table_in_memory(sample.read(), data)
+    return read_table(require_path(data, SAMPLES, "forecast"))
 
 
-def _columns(pipeline: "ForecastPipeline", sample: Sample | None) -> Columns:
-    named = sample.columns if sample else Columns()
-    known = tuple(name.strip() for name in pipeline.known_future.split(",") if name.strip())
+def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
+    usual = sample.columns if sample else Columns()
+    known = [name.strip() for name in options.known_future.split(",")]
     return Columns(
-        target=pipeline.target or named.target,
-        id=pipeline.id_column or named.id,
-        time=pipeline.time_column or named.time,
-        known=known or named.known,
-        freq=pipeline.freq,
-        fill=pipeline.fill,
+        target=options.target or usual.target,
+        id=options.id_column or usual.id,
+        time=options.time_column or usual.time,
+        known=tuple(name for name in known if name) or usual.known,
+        freq=options.freq,
+        fill=options.fill,
     )
 
 
-class Usual(NamedTuple):
-    """What is usually forecast at steps of this size, and from how much history."""
+def split(panel: Panel, protocol: WindowProtocol, dataset: str, source: Columns) -> ForecastSplits:
+    """Return `panel` divided by time and scaled by what train holds.
 
-    horizon: int
-    lookback: int
-
-
-def usual(step: Step) -> Usual:
-    """Return the default horizon and lookback: a day ahead within days, two weeks of days, a year of months."""
-    if step.kind == "months":
-        return Usual(horizon=max(12 // step.size, 2), lookback=max(36 // step.size, 6))
-    if step.kind == "integer":
-        return Usual(horizon=12, lookback=48)
-    if step.kind == "business":
-        return Usual(horizon=10, lookback=60)
-    if step.size < DAY:
-        day = max(DAY // step.size, 1)
-        return Usual(
-            horizon=min(day, 96), lookback=min(7 * day, 336) if day <= 48 else 4 * min(day, 96)
-        )
-    return Usual(horizon=14, lookback=56) if step.size == DAY else Usual(horizon=8, lookback=52)
-
-
-def protocol(pipeline: "ForecastPipeline", sample: Sample | None, step: Step) -> Protocol:
-    """Return how windows are cut: what the user said, else what the sample is judged by, else what is usual at this step."""
-    default = usual(step)
-    season = pipeline.season or (sample.season if sample else step.season)
-    horizon = pipeline.horizon or (sample.horizon if sample else default.horizon)
-    # A season that is longer than the history cannot be seen in it.
-    lookback = pipeline.lookback or (
-        sample.lookback if sample else max(default.lookback, 2 * season, horizon)
+    Raises:
+        DataError: a part is too short for one window.
+        UsageError: `log1p` of values below -1.
+    """
+    notes = list(panel.notes)
+    borders = find_borders(panel, protocol, notes)
+    panel = without_late_series(panel, borders, notes)
+    values = _log1p(panel.target) if protocol.log1p else panel.target
+    is_train = panel.number < borders[1]
+    mean, std = mean_and_std(values, panel, is_train)
+    covariate_mean = panel.covariates[is_train].mean(axis=0)
+    spread = panel.covariates[is_train].std(axis=0)
+    covariate_std = np.where(spread > 0, spread, 1.0)
+    train_steps = borders[1] - borders[0] if protocol.calendar else None
+    calendar, features = calendar_features(panel.frequency, panel.number, train_steps)
+    target = (values - mean[panel.series]) / std[panel.series]
+    covariates = (panel.covariates - covariate_mean) / covariate_std
+    rows = np.hstack([target[:, None], covariates, features]).astype(np.float32)
+    scale = mase_scale(panel, is_train, protocol.season, notes)
+    starts = window_starts(panel, protocol, borders)
+    note_unscored(panel, starts["test"], notes)
+    return ForecastSplits(
+        dataset=dataset,
+        digest=data_digest(rows, panel.target, panel.number, *starts.values()),
+        notes=tuple(notes),
+        names=panel.names,
+        frequency=panel.frequency,
+        columns=panel.columns,
+        known=panel.known,
+        calendar=calendar,
+        raw=panel.target,
+        rows=rows,
+        series=panel.series,
+        number=panel.number,
+        mean=mean,
+        std=std,
+        raw_std=mean_and_std(panel.target, panel, is_train)[1],
+        covariate_mean=covariate_mean,
+        covariate_std=covariate_std,
+        mase_scale=scale,
+        starts=starts,
+        borders=borders,
+        horizon=protocol.horizon,
+        lookback=protocol.lookback,
+        season=protocol.season,
+        log1p=protocol.log1p,
+        source=source,
     )
-    counts, shares = _division(pipeline.split)
-    return Protocol(
-        horizon=horizon,
-        lookback=lookback,
-        season=season,
-        counts=counts or (sample.split if sample and not pipeline.split else None),
-        shares=shares,
-        log1p=pipeline.log1p,
-        calendar=pipeline.calendar,
-        limit=pipeline.limit,
-    )
 
 
-def _division(text: str) -> tuple[tuple[int, int, int] | None, tuple[float, float, float]]:
-    """Read `--split`: three counts of steps, or three shares that make 1."""
-    if not text:
-        return None, SHARES
-    try:
-        train, val, test = (float(part) for part in text.split("/"))
-    except ValueError:
+def _log1p(target: np.ndarray) -> np.ndarray:
+    if (target <= -1).any():
         raise UsageError(
-            f"--split is train/val/test, e.g. 8640/2880/2880 or 0.7/0.1/0.2. Received: {text!r}"
-        ) from None
-    if min(train, val, test) <= 0:
-        raise UsageError(f"--split: every part needs steps. Received: {text!r}")
-    if abs(train + val + test - 1) < 1e-6:
-        return None, (train, val, test)
-    if any(part != int(part) for part in (train, val, test)):
-        raise UsageError(f"--split: shares make 1 in all, counts are whole. Received: {text!r}")
-    return (int(train), int(val), int(test)), SHARES
+            f"--log1p needs values above -1. The smallest is {target.min():g}. Leave the flag out"
+        )
+    return np.asarray(np.log1p(target))

@@ -1,29 +1,48 @@
 """Time as whole steps: a timestamp and its number on a regular grid, in both directions.
 
-Steps are fixed spans (30 minutes), months (so quarters and years), business days, or plain integers.
+Steps are fixed spans (30 minutes), months (so quarters and years), business days, or plain
+integers.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from pipelines.errors import UsageError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Kind: TypeAlias = Literal["fixed", "months", "business", "integer"]
 DAY = 86_400 * 10**9  # nanoseconds
+# Names of pandas for steps of months, with how many months they have. S: stamps are first days of
+# months, E: last days.
 MONTHS = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
+# How many days months, quarters and years have.
+DAYS_OF_MONTHS = ((1, 28, 31), (3, 90, 92), (12, 365, 366))
+FEWEST_DAYS = 10  # rows without a weekend after which days count as business days
+EXAMPLES = "Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS"
+WORDS = {
+    "min": "every minute",
+    "h": "hourly",
+    "D": "daily",
+    "7D": "weekly",
+    "B": "business days",
+    "MS": "monthly",
+    "ME": "monthly",
+    "QS": "quarterly",
+    "QE": "quarterly",
+    "YS": "yearly",
+    "YE": "yearly",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """The distance between two rows: `size` nanoseconds, months, business days or integers, counted from `anchor`.
+class Frequency:
+    """The distance between two rows: `size` nanoseconds, months, business days or integers, counted
+    from `anchor`.
 
-    `anchor` is a timestamp in nanoseconds since 1970, or an integer. `month_end`: timestamps are last days of months.
+    `anchor` is a timestamp in nanoseconds since 1970, or an integer. `month_end`: timestamps are
+    last days of months.
     """
 
     kind: Kind
@@ -37,31 +56,44 @@ class Step:
         if self.kind == "integer":
             return str(self.size)
         if self.kind == "months":
-            unit, months = next(
-                (alias[0], months)
-                for alias, months in reversed(MONTHS.items())
-                if self.size % months == 0
-            )
-            count = "" if self.size == months else self.size // months
-            return f"{count}{unit}{'E' if self.month_end else 'S'}"
+            return self._months_label()
         if self.kind == "business":
             return "B"
+        if self.size == DAY:
+            return "D"
         if self.size % DAY == 0:
-            return "D" if self.size == DAY else f"{self.size // DAY}D"
-        import pandas as pd
-
+            return f"{self.size // DAY}D"
         return str(pd.tseries.frequencies.to_offset(pd.Timedelta(self.size, unit="ns")).freqstr)
+
+    def _months_label(self) -> str:
+        ending = "E" if self.month_end else "S"
+        for letter, months in (("Y", 12), ("Q", 3), ("M", 1)):
+            if self.size == months:
+                return f"{letter}{ending}"
+            if self.size % months == 0:
+                return f"{self.size // months}{letter}{ending}"
+        raise AssertionError(self.size)  # every number of months is a multiple of one
+
+    @property
+    def words(self) -> str:
+        """The step for people: `monthly (MS)`, `every 30min`, `numbered steps`."""
+        if self.kind == "integer":
+            return "numbered steps"
+        if self.label in WORDS:
+            return f"{WORDS[self.label]} ({self.label})"
+        return f"every {self.label}"
 
     @property
     def season(self) -> int:
-        """The season that such data usually has: a day of hours, a week of days, a year of weeks or months; 1 when none is usual."""
-        match self.kind:
-            case "months":
-                return max(12 // self.size, 1)
-            case "business":
-                return 5
-            case "integer":
-                return 1
+        """The season that such data usually has: a day of hours, a week of days, a year of weeks or
+        months; 1 when none is usual.
+        """
+        if self.kind == "months":
+            return max(12 // self.size, 1)
+        if self.kind == "business":
+            return 5
+        if self.kind == "integer":
+            return 1
         if self.size < DAY:
             return DAY // self.size if DAY % self.size == 0 else 1
         return {DAY: 7, 7 * DAY: 52}.get(self.size, 1)
@@ -75,15 +107,12 @@ class Step:
         if self.kind == "fixed":
             steps = stamps.astype("int64") - self.anchor
             return steps // self.size, steps % self.size == 0
+        anchor = np.datetime64(self.anchor, "ns")
         if self.kind == "business":
-            days, first = (
-                stamps.astype("datetime64[D]"),
-                np.datetime64(self.anchor, "ns").astype("datetime64[D]"),
-            )
-            return np.busday_count(first, days), np.is_busday(days)
-        months = stamps.astype("datetime64[M]").astype("int64") - np.datetime64(
-            self.anchor, "ns"
-        ).astype("datetime64[M]").astype("int64")
+            days = stamps.astype("datetime64[D]")
+            return np.busday_count(anchor.astype("datetime64[D]"), days), np.is_busday(days)
+        first = anchor.astype("datetime64[M]").astype("int64")
+        months = stamps.astype("datetime64[M]").astype("int64") - first
         return months // self.size, months % self.size == 0
 
     def times(self, numbers: np.ndarray) -> np.ndarray:
@@ -94,97 +123,89 @@ class Step:
             return np.asarray(self.anchor + numbers * self.size).astype("datetime64[ns]")
         anchor = np.datetime64(self.anchor, "ns")
         if self.kind == "business":
-            days = np.busday_offset(anchor.astype("datetime64[D]"), numbers, roll="forward").astype(
-                "datetime64[ns]"
-            )
-            return np.asarray(days + (anchor - anchor.astype("datetime64[D]")))
+            first_day = anchor.astype("datetime64[D]")
+            days = np.busday_offset(first_day, numbers, roll="forward").astype("datetime64[ns]")
+            return np.asarray(days + (anchor - first_day))
         first = anchor.astype("datetime64[M]")
         months = first + numbers * self.size
         if self.month_end:
-            return np.asarray((months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")).astype(
-                "datetime64[ns]"
-            )
-        return np.asarray(
-            months.astype("datetime64[D]").astype("datetime64[ns]")
-            + (anchor - first.astype("datetime64[ns]"))
-        )
+            last_days = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+            return np.asarray(last_days).astype("datetime64[ns]")
+        first_days = months.astype("datetime64[D]").astype("datetime64[ns]")
+        return np.asarray(first_days + (anchor - first.astype("datetime64[ns]")))
 
-    def describe(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def text(self, number: int) -> str:
+        """Return the time of one grid number as messages write it: no seconds, no midnight."""
+        stamp = str(self.times(np.array([number]))[0])
+        return stamp[:16].replace("T", " ").removesuffix(" 00:00")
 
 
-def infer(times: "pd.Series", series: "pd.Series") -> Step:
-    """Return the step that most neighbouring times of the same series have. Both arguments are sorted by series and time."""
-    import pandas as pd
+def infer_frequency(times: "pd.Series", series: "pd.Series") -> Frequency:
+    """Return the step that most neighbouring times of the same series have.
 
-    same = series.eq(series.shift())
-    integer = pd.api.types.is_integer_dtype(times)
-    gaps = (times.diff()[same]).dropna()
-    gaps = gaps[gaps > (0 if integer else pd.Timedelta(0))]
+    Both arguments `(rows,)` are sorted by series and time.
+    """
+    is_same_series = series.eq(series.shift())
+    gaps = times.diff()[is_same_series].dropna()
+    if pd.api.types.is_integer_dtype(times):
+        return _infer_integer(times, gaps[gaps > 0])
+    gaps = gaps[gaps > pd.Timedelta(0)]
+    anchor = _nanoseconds(times)
     if gaps.empty:
-        return (
-            Step(kind="integer", anchor=int(times.iloc[0]))
-            if integer
-            else Step(kind="fixed", size=DAY, anchor=_nanoseconds(times))
-        )
-    if integer:
-        return Step(kind="integer", size=int(gaps.mode().iloc[0]), anchor=int(times.min()))
+        return Frequency(kind="fixed", size=DAY, anchor=anchor)
     size = int(gaps.mode().iloc[0] / pd.Timedelta(1, unit="ns"))
-    months = next(
-        (
-            count
-            for count, low, high in ((1, 28, 31), (3, 90, 92), (12, 365, 366))
-            if low * DAY <= size <= high * DAY
-        ),
-        0,
-    )
-    if months and times.dt.day.nunique() > 3 and not times.dt.is_month_end.all():
-        months = 0  # every 30 days, say
+    months = _infer_months(times, size)
     if months:
-        return Step(
-            kind="months",
-            size=months,
-            anchor=_nanoseconds(times),
-            month_end=bool(times.dt.is_month_end.all()),
-        )
-    if size == DAY and len(times) > 10 and times.dt.day_of_week.max() < 5:
-        return Step(kind="business", anchor=_nanoseconds(times))
-    return Step(kind="fixed", size=size, anchor=_nanoseconds(times))
+        month_end = bool(times.dt.is_month_end.all())
+        return Frequency(kind="months", size=months, anchor=anchor, month_end=month_end)
+    if size == DAY and len(times) > FEWEST_DAYS and times.dt.day_of_week.max() < 5:
+        return Frequency(kind="business", anchor=anchor)
+    return Frequency(kind="fixed", size=size, anchor=anchor)
 
 
-def parse(text: str, times: "pd.Series") -> Step:
+def _infer_integer(times: "pd.Series", gaps: "pd.Series") -> Frequency:
+    if gaps.empty:
+        return Frequency(kind="integer", anchor=int(times.iloc[0]))
+    return Frequency(kind="integer", size=int(gaps.mode().iloc[0]), anchor=int(times.min()))
+
+
+def _infer_months(times: "pd.Series", size: int) -> int:
+    """Return how many months a gap of `size` nanoseconds stands for, 0 for none."""
+    for months, fewest, most in DAYS_OF_MONTHS:
+        if not fewest * DAY <= size <= most * DAY:
+            continue
+        # Another day in each month: every 30 days, say.
+        is_irregular = times.dt.day.nunique() > 3 and not times.dt.is_month_end.all()
+        return 0 if is_irregular else months
+    return 0
+
+
+def parse_frequency(text: str, times: "pd.Series") -> Frequency:
     """Return the step that `--freq` names, anchored at the first of `times`.
 
     Raises:
         UsageError: pandas knows no such frequency, or it is none of those above.
     """
-    import pandas as pd
-
     try:
         offset: Any = pd.tseries.frequencies.to_offset(text)
     except ValueError:
         offset = None
     if offset is None:
-        raise UsageError(
-            f"--freq {text}: no such frequency. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS"
-        )
+        raise UsageError(f"--freq {text}: there is no such frequency. {EXAMPLES}")
     name = offset.rule_code.split("-")[0]
+    anchor = _nanoseconds(times)
     if name in MONTHS:
-        return Step(
-            kind="months",
-            size=MONTHS[name] * offset.n,
-            anchor=_nanoseconds(times),
-            month_end=name.endswith("E"),
-        )
+        size = MONTHS[name] * offset.n
+        return Frequency(kind="months", size=size, anchor=anchor, month_end=name.endswith("E"))
     if name == "B":
-        return Step(kind="business", anchor=_nanoseconds(times))
+        return Frequency(kind="business", anchor=anchor)
     if name == "W":
-        return Step(kind="fixed", size=7 * DAY * offset.n, anchor=_nanoseconds(times))
+        return Frequency(kind="fixed", size=7 * DAY * offset.n, anchor=anchor)
     try:
-        return Step(kind="fixed", size=pd.Timedelta(offset).value, anchor=_nanoseconds(times))
+        return Frequency(kind="fixed", size=pd.Timedelta(offset).value, anchor=anchor)
     except ValueError:
         raise UsageError(
-            f"--freq {text}: is not a step that forecasts support. Expected e.g. 15min, h, D, B, W, MS, ME, QS, YS"
+            f"--freq {text}: forecasts do not support this frequency. {EXAMPLES}"
         ) from None
 
 

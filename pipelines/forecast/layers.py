@@ -8,6 +8,10 @@ import numpy as np
 from pipelines.networks.custom_layers import BatchShape
 from pipelines.networks.plan import KerasTensor
 
+# A spread below this share of the mean is rounding error: the window is constant.
+SMALLEST_SPREAD = 1e-6
+TINY = 1e-12  # for windows whose mean is 0
+
 
 @keras.saving.register_keras_serializable("appline")
 class QuantileSpread(keras.layers.Layer):
@@ -19,9 +23,6 @@ class QuantileSpread(keras.layers.Layer):
     raw outputs are zero: one value for each gap between neighbouring levels.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
     def build(self, input_shape: BatchShape) -> None:
         steps, width = input_shape[-2], input_shape[-1]
         assert width is not None
@@ -32,12 +33,10 @@ class QuantileSpread(keras.layers.Layer):
         mean, below, median, above = keras.ops.split(raw, [1, 1 + half, 2 + half], axis=-1)
         down = keras.ops.softplus(below + self.spread[:, :half])
         up = keras.ops.softplus(above + self.spread[:, half:])
-        lower = median - keras.ops.flip(
-            keras.ops.cumsum(keras.ops.flip(down, axis=-1), axis=-1), axis=-1
-        )
-        return keras.ops.concatenate(
-            [mean, lower, median, median + keras.ops.cumsum(up, axis=-1)], axis=-1
-        )
+        from_median = keras.ops.cumsum(keras.ops.flip(down, axis=-1), axis=-1)
+        lower = median - keras.ops.flip(from_median, axis=-1)
+        upper = median + keras.ops.cumsum(up, axis=-1)
+        return keras.ops.concatenate([mean, lower, median, upper], axis=-1)
 
     def start_at(self, gaps: np.ndarray) -> None:
         """Begin with these gaps (steps, levels - 1) between neighbouring levels, all above 0."""
@@ -56,11 +55,10 @@ class Interpolate(keras.layers.Layer):
 
     def call(self, knots: KerasTensor) -> KerasTensor:
         count = knots.shape[1]
-        place = np.linspace(0, count - 1, self.steps)
-        weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count)[None, :])).astype(
-            "float32"
-        )
-        return keras.ops.einsum("sk,bkc->bsc", keras.ops.convert_to_tensor(weights), knots)
+        positions = np.linspace(0, count - 1, self.steps)
+        distance = np.abs(positions[:, None] - np.arange(count)[None, :])
+        weights = keras.ops.convert_to_tensor(np.maximum(0, 1 - distance).astype("float32"))
+        return keras.ops.einsum("sk,bkc->bsc", weights, knots)
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return (input_shape[0], self.steps, input_shape[2])
@@ -96,7 +94,9 @@ class SeriesScaler(keras.layers.Layer):
         self, num_series: int, num_channels: int, log1p: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.num_series, self.num_channels, self.log1p = num_series, num_channels, log1p
+        self.num_series = num_series
+        self.num_channels = num_channels
+        self.log1p = log1p
         self.table = self.add_weight(
             shape=(1 + num_series, 2), initializer="zeros", trainable=False, name="table"
         )
@@ -108,19 +108,22 @@ class SeriesScaler(keras.layers.Layer):
         )
 
     def call(self, history: KerasTensor, series: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        target = keras.ops.log1p(history[:, :, 0]) if self.log1p else history[:, :, 0]
-        mean = keras.ops.mean(target, axis=1)
-        spread = keras.ops.std(target, axis=1)
-        own = keras.ops.stack(
-            [mean, keras.ops.where(spread > 1e-6 * keras.ops.abs(mean) + 1e-12, spread, 1.0)],
-            axis=1,
-        )
-        facts = keras.ops.where(
-            series[:, None] > 0, keras.ops.take(self.table, series, axis=0), own
-        )
-        scaled = (target - facts[:, :1]) / facts[:, 1:]
+        target = history[:, :, 0]
+        if self.log1p:
+            target = keras.ops.log1p(target)
+        of_window = self._window_scale(target)
+        of_series = keras.ops.take(self.table, series, axis=0)
+        scale = keras.ops.where(series[:, None] > 0, of_series, of_window)
+        scaled = (target - scale[:, :1]) / scale[:, 1:]
         others = (history[:, :, 1:] - self.shift) / self.divide
-        return keras.ops.concatenate([scaled[:, :, None], others], axis=-1), facts
+        return keras.ops.concatenate([scaled[:, :, None], others], axis=-1), scale
+
+    def _window_scale(self, target: KerasTensor) -> KerasTensor:
+        """Return mean and standard deviation `(batch, 2)` of each window; of a constant one 1."""
+        mean = keras.ops.mean(target, axis=1)
+        std = keras.ops.std(target, axis=1)
+        smallest = SMALLEST_SPREAD * keras.ops.abs(mean) + TINY
+        return keras.ops.stack([mean, keras.ops.where(std > smallest, std, 1.0)], axis=1)
 
     def compute_output_shape(self, history_shape: BatchShape, series_shape: BatchShape) -> Any:
         return history_shape, (history_shape[0], 2)
@@ -135,54 +138,71 @@ class SeriesScaler(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("appline")
-class CalibratedQuantiles(keras.layers.Layer):
-    """Scaled mean and quantiles (batch, steps, 1 + levels), calibrated, in the target's own units.
+class ShrinkToLevel(keras.layers.Layer):
+    """Forecasts `(batch, steps, 1 + levels)` moved towards `level` `(batch, steps, 1)`.
 
-    `trust` is the share that is kept of the mean's difference to `level` (batch, steps, 1);
-    `factors` (steps, levels) stretch the quantiles away from the median.
+    `shrinkage` is the share of the mean's distance to the level by which mean and quantiles are
+    moved: 0 until it is chosen on val (see `predict.calibrate`). In training nothing is moved.
+    """
+
+    def build(self, forecasts_shape: BatchShape, level_shape: BatchShape) -> None:
+        self.shrinkage = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="shrinkage"
+        )
+
+    def call(
+        self, forecasts: KerasTensor, level: KerasTensor, training: bool = False
+    ) -> KerasTensor:
+        if training:
+            return forecasts
+        return forecasts - self.shrinkage * (forecasts[..., :1] - level)
+
+    def compute_output_shape(
+        self, forecasts_shape: BatchShape, level_shape: BatchShape
+    ) -> BatchShape:
+        return forecasts_shape
+
+
+@keras.saving.register_keras_serializable("appline")
+class CalibratedQuantiles(keras.layers.Layer):
+    """Scaled mean and quantiles `(batch, steps, 1 + levels)`, calibrated, in the target's own
+    units.
+
+    `factors` `(steps, levels)` scale the quantiles' distance to the median; `scale` `(batch, 2)` is
+    mean and std of each window's series.
     """
 
     def __init__(self, log1p: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.log1p = log1p
 
-    def build(
-        self, output_shape: BatchShape, level_shape: BatchShape, facts_shape: BatchShape
-    ) -> None:
-        assert output_shape[-1] is not None
-        shape = (output_shape[-2], output_shape[-1] - 1)
-        self.trust = self.add_weight(shape=(), initializer="ones", trainable=False, name="trust")
+    def build(self, forecasts_shape: BatchShape, scale_shape: BatchShape) -> None:
+        steps, width = forecasts_shape[-2:]
+        assert width is not None
         self.factors = self.add_weight(
-            shape=shape, initializer="ones", trainable=False, name="factors"
+            shape=(steps, width - 1), initializer="ones", trainable=False, name="factors"
         )
 
-    def call(
-        self, output: KerasTensor, level: KerasTensor, facts: KerasTensor
-    ) -> dict[str, KerasTensor]:
-        output = output - (1 - self.trust) * (output[..., :1] - level)
-        middle = (output.shape[-1] - 2) // 2
-        quantiles = output[..., 1:]
+    def call(self, forecasts: KerasTensor, scale: KerasTensor) -> dict[str, KerasTensor]:
+        quantiles = forecasts[..., 1:]
+        middle = (quantiles.shape[-1] - 1) // 2
         median = quantiles[..., middle : middle + 1]
         quantiles = keras.ops.sort(median + (quantiles - median) * self.factors, axis=-1)
         return {
-            "mean": self._own_units(output[..., 0], facts, 2),
-            "quantiles": self._own_units(quantiles, facts, 3),
+            "mean": self._unscale(forecasts[..., 0], scale),
+            "quantiles": self._unscale(quantiles, scale),
         }
 
-    def _own_units(self, values: KerasTensor, facts: KerasTensor, rank: int) -> KerasTensor:
-        shape = (-1,) + (1,) * (rank - 1)
-        values = values * keras.ops.reshape(facts[:, 1], shape) + keras.ops.reshape(
-            facts[:, 0], shape
-        )
+    def _unscale(self, values: KerasTensor, scale: KerasTensor) -> KerasTensor:
+        shape = (-1,) + (1,) * (len(values.shape) - 1)
+        mean, std = keras.ops.reshape(scale[:, 0], shape), keras.ops.reshape(scale[:, 1], shape)
+        values = values * std + mean
         return keras.ops.expm1(values) if self.log1p else values
 
-    def compute_output_shape(
-        self, output_shape: BatchShape, level_shape: BatchShape, facts_shape: BatchShape
-    ) -> Any:
-        return {
-            "mean": output_shape[:-1],
-            "quantiles": (*output_shape[:-1], (output_shape[-1] or 0) - 1),
-        }
+    def compute_output_shape(self, forecasts_shape: BatchShape, scale_shape: BatchShape) -> Any:
+        *steps, width = forecasts_shape
+        assert width is not None
+        return {"mean": tuple(steps), "quantiles": (*steps, width - 1)}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "log1p": self.log1p}

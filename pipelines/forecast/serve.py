@@ -1,102 +1,159 @@
-"""Serving: the network between scaling and calibration, over raw histories in the target's own units."""
+"""A trained network for its user: raw histories in the target's own units in, forecasts out, with
+intervals that follow what has lately come true.
+"""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.forecast import calibration
+from pipelines.forecast import predict
+from pipelines.forecast.facts import ForecastFacts, facts_of
+from pipelines.forecast.histories import History, read_history
+from pipelines.forecast.intervals import interval_factors, latest_factors, scale_intervals
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
-from pipelines.forecast.splits import LEVELS, ForecastSplits
-from pipelines.pipeline import ServingModel
+from pipelines.pipeline import RawInput, ServingModel
+from pipelines.splits import SCORED_PARTS
+
+if TYPE_CHECKING:
+    from pipelines.forecast.data import ForecastSplits
+
+BATCH_SIZE = 256
+CALIBRATED = "calibrated"  # the layer of a served model that scales its intervals
+NETWORK = "network"  # the layer of a served model that is the network
 
 
-def serve(model: keras.Model, splits: ForecastSplits) -> ServingModel:
-    """Return `model` with scaling before and calibration after it.
+def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingModel:
+    """Return the network with scaling before and calibrated intervals after it.
 
-    Inputs: `history` (batch, lookback, channels) as `facts["channels"]` names them, `future` (batch, horizon, known)
-    where anything is known in advance, `series` (batch,): 1 + position in `facts["series"]`, 0 for any other series.
-    Answer: {"mean": (batch, horizon), "quantiles": (batch, horizon, levels)}.
+    Inputs: `history` `(batch, lookback, channels)` as `facts.channels` names them, `future`
+    `(batch, horizon, known)` where anything is known in advance, `series` `(batch,)`: 1 + position
+    in `facts.series`, 0 for any other series. Answer: `mean` `(batch, horizon)` and `quantiles`
+    `(batch, horizon, levels)`.
     """
+    # --- inputs
     history = keras.Input((splits.lookback, splits.num_channels), name="history")
     series = keras.Input((), dtype="int32", name="series")
+    inputs = {"history": history, "series": series}
+
+    # --- scaling
     scaler = SeriesScaler(len(splits.names), splits.num_channels, splits.log1p, name="scaler")
-    scaled, facts = scaler(history, series)
-    inputs, seen = {"history": history, "series": series}, {"history": scaled}
+    scaled_history, scale = scaler(history, series)
+    scaled = {"history": scaled_history}
     shift, divide = _covariate_scales(splits)
-    if known := splits.num_future:
-        inputs["future"] = keras.Input((splits.horizon, known), name="future")
-        normal = keras.layers.Normalization(
-            mean=shift[-known:], variance=divide[-known:] ** 2, name="future_scaler"
+    if splits.num_future:
+        inputs["future"] = keras.Input((splits.horizon, splits.num_future), name="future")
+        normalize = keras.layers.Normalization(
+            mean=shift[-splits.num_future :],
+            variance=divide[-splits.num_future :] ** 2,
+            name="future_scaler",
         )
-        seen["future"] = normal(inputs["future"])
-    calibrated = CalibratedQuantiles(splits.log1p, name="calibrated")
-    # Another model of the same layers: without the loss, which no one who loads it needs, and with what is corrected.
-    network = keras.Model(
-        model.input, [model.outputs[0], model.get_layer("level").output], name="network"
-    )
-    answer = calibrated(*network(seen), facts)
-    scaler.set_weights(
-        [np.vstack([[0, 1], np.stack([splits.mean, splits.std], axis=1)]), shift, divide]
-    )
-    val, test, share = calibration.trusted(model, splits)
-    calibrated.set_weights([np.array(share), calibration.latest(val, test, splits)])
-    note = f"of what the network adds to its start {share:.0%} is kept: the share with the least squared error on val"
+        scaled["future"] = normalize(inputs["future"])
+
+    # --- forecasts, calibrated
+    inner = keras.Model(network.input, network.output, name=NETWORK)
+    calibrated = CalibratedQuantiles(splits.log1p, name=CALIBRATED)
+    answer = calibrated(inner(scaled), scale)
+    of_series = np.stack([splits.mean, splits.std], axis=1)
+    scaler.set_weights([np.vstack([[0, 1], of_series]), shift, divide])
+    forecasts = {part: predict.uncalibrated(network, splits, part) for part in SCORED_PARTS}
+    calibrated.set_weights([latest_factors(forecasts, splits)])
     return ServingModel(
-        model=keras.Model(inputs, answer, name="forecast"), facts=_facts(splits), notes=(note,)
+        model=keras.Model(inputs, answer, name="forecast"),
+        facts=facts_of(splits),
+        notes=(predict.kept_note(network),),
     )
 
 
-def _covariate_scales(splits: ForecastSplits) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and std of every channel but the target; calendar features are used as they are."""
-    rest = len(splits.calendar)
-    return np.append(splits.covariate_mean, np.zeros(rest)), np.append(
-        splits.covariate_std, np.ones(rest)
-    )
+def _covariate_scales(splits: "ForecastSplits") -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and std of every channel but the target; calendar features are used as they
+    are.
+    """
+    count = len(splits.calendar)
+    mean = np.append(splits.covariate_mean, np.zeros(count))
+    return mean, np.append(splits.covariate_std, np.ones(count))
 
 
-def _facts(splits: ForecastSplits) -> dict[str, Any]:
-    return {
-        "domain": "forecast",
-        "horizon": splits.horizon,
-        "lookback": splits.lookback,
-        "season": splits.season,
-        "freq": splits.step.label,
-        "step": splits.step.describe(),
-        "levels": list(LEVELS),
-        "calibration_steps": splits.borders[2] - splits.borders[1],
-        "channels": ["target", *splits.columns, *splits.calendar],
-        "covariates": list(splits.columns),
-        "known_future": list(splits.known),
-        "calendar": list(splits.calendar),
-        "source": {
-            "target": splits.source.target,
-            "id": splits.source.id,
-            "time": splits.source.time,
-            "fill": splits.source.fill,
-        },
-        "series": list(splits.names),
-        "log1p": splits.log1p,
-    }
-
-
-def restore_network(served: ServingModel, splits: ForecastSplits) -> keras.Model:
+def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Model:
     """Return the network inside, which takes scaled windows.
 
     Raises:
         DataError: these splits have windows of another length, or other covariates.
     """
-    facts = served.facts
-    channels = ["target", *splits.columns, *splits.calendar]
-    for name, trained, here in (
-        ("steps of history (--lookback)", facts["lookback"], splits.lookback),
-        ("steps to forecast (--horizon)", facts["horizon"], splits.horizon),
-        ("covariates (--known-future, --calendar)", facts["channels"], channels),
-        ("covariates known in advance (--known-future)", facts["known_future"], list(splits.known)),
-    ):
-        if trained != here:
+    of_model: ForecastFacts = serving.facts
+    of_data = facts_of(splits)
+    compared = {
+        "lookback": "steps of history (--lookback)",
+        "horizon": "steps to forecast (--horizon)",
+        "channels": "channels (--target, --known-future, --calendar)",
+        "known_future": "covariates known in advance (--known-future)",
+    }
+    for name, words in compared.items():
+        expected, received = getattr(of_model, name), getattr(of_data, name)
+        if expected != received:
             raise DataError(
-                f"{splits.dataset}: other {name} than the model was trained with. Expected {trained}. Received: {here}"
+                f"{splits.dataset}: the {words} differ from those that the model was trained with. "
+                f"Expected {expected}. Received: {received}"
             )
-    return served.model.get_layer("network")
+    return serving.model.get_layer(NETWORK)
+
+
+def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
+    """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
+
+    Covariates known in advance stand in rows behind that value, their target left empty. A history
+    that is longer than the model looks back, by as many steps as it was calibrated on, calibrates
+    the intervals anew.
+
+    Raises:
+        DataError: a column is missing, a history is too short, or the future of a covariate is
+            missing.
+    """
+    history = read_history(source, serving.facts)
+    recent = history.recent_starts()
+    if len(recent):
+        network = _UncalibratedNetwork(serving)
+        came_true = network.forecast(history.inputs_before(recent))
+        factors = interval_factors(history.truth(recent), came_true)
+        forecasts = scale_intervals(network.forecast(history.inputs_ahead()), factors)
+    else:
+        inputs = history.inputs_ahead()
+        outputs = serving.model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
+        forecasts = np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
+    return _answers(history, forecasts)
+
+
+class _UncalibratedNetwork:
+    """The network of a served model, without the factors that its intervals were served with."""
+
+    def __init__(self, serving: ServingModel) -> None:
+        calibrated = serving.model.get_layer(CALIBRATED)
+        self._model = keras.Model(serving.model.input, calibrated.input)
+        self._log1p = serving.facts.log1p
+
+    def forecast(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units."""
+        forecasts = []
+        for begin in range(0, len(inputs["series"]), BATCH_SIZE):
+            end = begin + BATCH_SIZE
+            batch = {name: values[begin:end] for name, values in inputs.items()}
+            # Called, not `predict`: that would be traced anew for each answer.
+            scaled, scale = map(np.asarray, self._model(batch, training=False))
+            forecasts.append(scaled * scale[:, 1, None, None] + scale[:, 0, None, None])
+        values = np.concatenate(forecasts)
+        return np.expm1(values) if self._log1p else values
+
+
+def _answers(history: History, forecasts: np.ndarray) -> pd.DataFrame:
+    """Return one row a series and step."""
+    ahead = history.steps_ahead
+    columns = {
+        "unique_id": np.repeat(history.panel.names, ahead.shape[1]),
+        "ds": history.panel.frequency.times(ahead.ravel()),
+        "mean": forecasts[..., 0].ravel(),
+    }
+    for position, level in enumerate(history.facts.levels, start=1):
+        columns[f"q{level:g}"] = forecasts[..., position].ravel()
+    return pd.DataFrame(columns)

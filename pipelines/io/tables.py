@@ -29,11 +29,16 @@ SHOWN_LINES = 5
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read from a file: its rows, and what messages call them."""
+    """A table that was read from a file: its rows, and what messages call them.
+
+    A table that no file holds has the name of its data set for a path.
+    """
 
     frame: "pd.DataFrame"
     path: Path
     delimiter: str = ""  # empty where there is none: JSONL, Parquet
+    has_header: bool = True
+    has_quotes: bool = False  # whether the file holds a quote anywhere; only of delimited files
 
     @property
     def where(self) -> str:
@@ -47,16 +52,28 @@ class Table:
 
     @cached_property
     def lines(self) -> np.ndarray:
-        """The line of the file on which each row begins `(rows,)`, from 1; of Parquet the number of
-        the row.
+        """The line of the file on which each row begins `(rows,)`, from 1; of Parquet, and where
+        there is no file, the number of the row.
 
         Found by reading the file once more, so only where a message needs it.
         """
-        if self.path.suffix.lower() == ".parquet":
+        suffix = self.path.suffix.lower()
+        if suffix == ".parquet" or not self.path.is_file():
             return np.arange(1, 1 + len(self.frame))
-        if self.path.suffix.lower() == ".jsonl":
+        if suffix == ".jsonl" or not self.has_header:
             return _lines_with_text(self.path)[: len(self.frame)]
         return _lines_of_rows(self.path, self.delimiter)[: len(self.frame)]
+
+    @cached_property
+    def num_swallowed_lines(self) -> int:
+        """How many lines with text begin no row, but stand between quotes as parts of a cell.
+
+        A stray quote makes one cell of everything up to the next quote.
+        """
+        if not self.has_quotes:
+            return 0
+        own_lines = len(self.lines) + int(self.has_header)
+        return len(_lines_with_text(self.path)) - own_lines
 
     def find_column(self, given: str, names: Iterable[str], *, role: str, flag: str) -> str | None:
         """Return the column that plays `role`: the one the user gave, else the first of `names`,
@@ -171,6 +188,7 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
     encoding = encoding_of(raw)
     header = raw.partition(b"\n")[0].decode(encoding, "replace")
     delimiter = _sniff_delimiter(path, header)
+    has_quotes = b'"' in raw
     kwargs: dict[str, Any] = {
         "sep": delimiter,
         "encoding": encoding,
@@ -178,8 +196,8 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
         "na_values": [""],
     }
     if not as_text:
-        frame = pd.read_csv(path, **kwargs)
-        return Table(frame.apply(_numbers_with_gaps), path, delimiter)
+        frame = pd.read_csv(path, **kwargs).apply(_numbers_with_gaps)
+        return Table(frame, path, delimiter, has_quotes=has_quotes)
     try:
         frame = pd.read_csv(path, dtype=str, **kwargs)
         if not isinstance(frame.index, pd.RangeIndex):
@@ -196,7 +214,7 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
             f"{error}. Are columns separated by something other than , ; | or a tab? "
             f"The header: {header[:60]!r}"
         ) from error
-    return Table(frame, path, delimiter)
+    return Table(frame, path, delimiter, has_quotes=has_quotes)
 
 
 def _sniff_delimiter(path: Path, header: str) -> str:

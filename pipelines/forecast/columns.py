@@ -1,0 +1,24 @@
+"""Which columns of a table mean what. Read by `--help`, so nothing heavy is imported."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the user said about a table; an empty text leaves it to the columns' usual names.
+
+    `target` may be several names with commas, or "*" for all columns of numbers. `known` are the
+    covariates that are known in advance. `covariates` are all those that a saved model needs; None
+    takes every further column of numbers.
+    """
+
+    target: str = ""
+    id: str = ""
+    time: str = ""
+    known: tuple[str, ...] = ()
+    freq: str = ""
+    fill: Fill = "none"
+    covariates: tuple[str, ...] | None = None

@@ -1,0 +1,71 @@
+"""What answering about series needs to know beside the network."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.forecast.columns import Fill
+from pipelines.forecast.frequency import Frequency
+from pipelines.forecast.quantiles import LEVELS
+from pipelines.pipeline import ServingFacts
+
+if TYPE_CHECKING:
+    from pipelines.forecast.data import ForecastSplits
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceColumns:
+    """The columns of the training table, as the user named them; an empty text: by usual names."""
+
+    target: str
+    id: str
+    time: str
+    fill: Fill
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastFacts(ServingFacts):
+    """What answering about series needs to know.
+
+    Lengths are steps. `channels` are those of `history` in order, `covariates` the columns among
+    them, `known_future` those that are known in advance, `calendar` the features of the calendar.
+    A history that is longer than `lookback` by `calibration_steps` calibrates intervals anew.
+    """
+
+    horizon: int
+    lookback: int
+    season: int
+    freq: str
+    frequency: Frequency
+    levels: list[float]
+    calibration_steps: int
+    channels: list[str]
+    covariates: list[str]
+    known_future: list[str]
+    calendar: list[str]
+    source: SourceColumns
+    series: list[str]
+    log1p: bool
+
+
+def facts_of(splits: "ForecastSplits") -> ForecastFacts:
+    """Return the facts of a network that was fitted to these splits."""
+    source = splits.source
+    return ForecastFacts(
+        domain="forecast",
+        horizon=splits.horizon,
+        lookback=splits.lookback,
+        season=splits.season,
+        freq=splits.frequency.label,
+        frequency=splits.frequency,
+        levels=list(LEVELS),
+        calibration_steps=splits.val_steps,
+        channels=list(splits.channels),
+        covariates=list(splits.columns),
+        known_future=list(splits.known),
+        calendar=list(splits.calendar),
+        source=SourceColumns(
+            target=source.target, id=source.id, time=source.time, fill=source.fill
+        ),
+        series=list(splits.names),
+        log1p=splits.log1p,
+    )

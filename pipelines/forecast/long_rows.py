@@ -1,0 +1,144 @@
+"""A table as long rows: one for each series and time, whatever form the table has.
+
+Long rows are a frame with `_row` (the row of the table, for messages), `_series`, `_time`,
+`_target` and the covariates under their own names.
+"""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from pipelines.errors import DataError, suggest
+from pipelines.forecast.columns import Columns
+from pipelines.io.tables import Table, raise_for_lines
+
+TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "index")
+IDS = ("unique_id", "item_id", "series_id", "id", "series")
+TARGETS = ("y", "target", "value", "demand", "sales")
+
+
+def raise_for_long_rows(table: Table, rows: pd.DataFrame, what: str, expected: str) -> NoReturn:
+    """Raise `DataError` for these long rows, named by their lines in the file, in their order."""
+    raise_for_lines(table.where, table.lines[rows["_row"].to_numpy()], what, expected)
+
+
+def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
+    """Return the long rows of a table; `notes` is told what was made of it.
+
+    The table is long (one row for each series and time) or wide (one column for each series, named
+    by `columns.target`).
+
+    Raises:
+        DataError: a column is missing, or a cell cannot be used; the message names the line.
+    """
+    time = table.find_column(columns.time, TIMES, role="time", flag="--time-column")
+    identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    not_targets = {time, identity}
+    targets = _targets(table, columns.target, not_targets)
+    covariates = _covariates(table, {*targets, *not_targets}, columns, notes)
+    base = pd.DataFrame({"_row": np.arange(len(table.frame))}, index=table.frame.index)
+    if time is None:
+        base["_time"] = np.arange(len(base))
+        notes.append(
+            f"{table.where}: has no column of times, so its rows are taken as one step each. "
+            "Name it: --time-column NAME"
+        )
+    else:
+        base["_time"] = table.frame[time]
+    names = _names(table, identity)
+    numbers = {name: _numbers(table, name) for name in covariates}
+    parts = []
+    for target in targets:
+        series: str | pd.Series = target
+        if names is not None:
+            series = names + f"/{target}" if len(targets) > 1 else names
+        values = _numbers(table, target)
+        parts.append(base.assign(_series=series, _target=values, **numbers))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _names(table: Table, identity: str | None) -> "pd.Series | None":
+    """Return the name of each row's series, None where the table does not tell series apart."""
+    if identity is None:
+        return None
+    names = table.frame[identity]
+    if names.isna().any():
+        table.raise_for_rows(
+            names.isna(), f"column {identity!r} is empty", "Expected the name of the series"
+        )
+    return names.astype(str)
+
+
+def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str]:
+    numeric = []
+    for name in table.columns:
+        if pd.api.types.is_numeric_dtype(table.frame[name]) and name not in not_targets:
+            numeric.append(name)
+    if given == "*":
+        return numeric
+    if given:
+        targets = []
+        for name in given.split(","):
+            column = table.find_column(name.strip(), (), role="target", flag="--target")
+            assert column is not None  # a name that was given is there, or was refused
+            targets.append(column)
+        return targets
+    usual = table.find_column("", TARGETS, role="target", flag="--target")
+    if usual:
+        return [usual]
+    if len(numeric) == 1:
+        return numeric
+    raise DataError(
+        f"{table.where}: which column is to be forecast? Expected one called "
+        f"{', '.join(TARGETS)}, or --target NAME (several with commas, '*' for all). "
+        f"Columns of numbers: {', '.join(numeric) or 'none'}"
+    )
+
+
+def _covariates(
+    table: Table, taken: set[str | None], columns: Columns, notes: list[str]
+) -> list[str]:
+    """Return the further columns of numbers, those not known in advance first."""
+    further = [name for name in table.columns if name not in taken]
+    if columns.covariates is not None:
+        _require_covariates(table, further, columns.covariates)
+        return list(columns.covariates)
+    for name in columns.known:
+        if name not in further:
+            raise DataError(
+                f"{table.where}: has no covariate {name!r} to be known in advance."
+                f"{suggest(name, further)} Its covariates: {', '.join(further) or 'none'}. "
+                "Choose: --known-future NAME[,NAME]"
+            )
+    unknown = [name for name in further if name not in columns.known]
+    texts = [name for name in unknown if not pd.api.types.is_numeric_dtype(table.frame[name])]
+    if texts:
+        notes.append(
+            f"{table.where}: columns that do not hold numbers are left out: {', '.join(texts)}"
+        )
+    return [name for name in unknown if name not in texts] + list(columns.known)
+
+
+def _require_covariates(table: Table, further: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in further]
+    if missing:
+        raise DataError(
+            f"{table.where}: lacks columns that the model was trained with: {', '.join(missing)}. "
+            f"Its columns: {', '.join(table.columns)}"
+        )
+
+
+def _numbers(table: Table, name: str) -> pd.Series:
+    column = table.frame[name]
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    wrong = numbers.isna() & column.notna()
+    if wrong.any():
+        value = column[wrong].iloc[0]
+        table.raise_for_rows(
+            wrong,
+            f"column {name!r} is not a number. Received: {value!r}",
+            "Fix it, or leave the cell empty",
+        )
+    return numbers

@@ -1,0 +1,165 @@
+"""Rows on a regular grid: what is off it, there twice, missing or infinite is refused by line, or
+filled on demand.
+
+Rows are long rows (see `long_rows`), sorted by series and time, with `_number`: their step on the
+grid.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.errors import DataError
+from pipelines.forecast.columns import Fill
+from pipelines.forecast.frequency import Frequency
+from pipelines.forecast.long_rows import raise_for_long_rows
+from pipelines.io.tables import Table
+
+REMEDY = (
+    "Expected every step once. Say what to put in its place: "
+    "--fill ffill, --fill interpolate or --fill zero"
+)
+
+
+def raise_for_off_grid(
+    rows: pd.DataFrame, on_grid: np.ndarray, frequency: Frequency, table: Table
+) -> None:
+    """Raise `DataError` for times that are no whole number of steps after the first."""
+    if on_grid.all():
+        return
+    off = rows[~on_grid]
+    first = frequency.times(np.array([0]))[0]
+    raise_for_long_rows(
+        table,
+        off,
+        f"{off['_time'].iloc[0]} is not a whole number of steps of {frequency.label} after {first}",
+        "Expected regular times: put them on a grid first, or name the step: --freq 15min",
+    )
+
+
+def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
+    """Raise `DataError` for times that a series has twice."""
+    is_twice = rows.duplicated(["_series", "_number"], keep=False)
+    if is_twice.any():
+        first = rows[is_twice].iloc[0]
+        raise_for_long_rows(
+            table,
+            rows[is_twice],
+            f"the same time {first['_time']}{_of_series(rows, first)} again",
+            "Expected one row for each time; sum or average them first, or name the column that "
+            "tells series apart: --id-column NAME",
+        )
+
+
+def raise_for_infinite(rows: pd.DataFrame, names: Sequence[str], table: Table) -> None:
+    """Raise `DataError` for infinite values in the columns `names`."""
+    for name in names:
+        is_infinite = np.isinf(rows[name].to_numpy())
+        if is_infinite.any():
+            raise_for_long_rows(
+                table,
+                rows[is_infinite],
+                f"{_column_text(name)} is infinite",
+                "Expected a finite number, or an empty cell",
+            )
+
+
+def _of_series(rows: pd.DataFrame, row: "pd.Series") -> str:
+    has_several = rows["_series"].nunique() > 1
+    return f" of series {row['_series']!r}" if has_several else ""
+
+
+def _column_text(name: str) -> str:
+    return "the target" if name == "_target" else f"column {name!r}"
+
+
+def split_off_future(
+    rows: pd.DataFrame, table: Table, notes: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rows from each series' first value to its last, and those after it.
+
+    Wide panels are full of empty ends.
+    """
+    has_value = rows["_target"].notna().astype(int)
+    has_begun = has_value.groupby(rows["_series"]).cummax().astype(bool)
+    is_going = has_value[::-1].groupby(rows["_series"]).cummax()[::-1].astype(bool)
+    kept = rows[has_begun & is_going]
+    if kept.empty:
+        raise DataError(f"{table.where}: the target has no values")
+    if len(kept) < len(rows):
+        notes.append(
+            f"{table.where}: {len(rows) - len(kept):,} rows without a target before a series "
+            "begins or after it ends are left out"
+        )
+    return kept, rows[~is_going]
+
+
+def complete(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    frequency: Frequency,
+    fill: Fill,
+    table: Table,
+    notes: list[str],
+) -> pd.DataFrame:
+    """Return rows without a gap in the columns `names`, the target first: filled as `--fill` says.
+
+    Raises:
+        DataError: steps or cells are missing, and `fill` is none.
+    """
+    gaps = rows.groupby("_series")["_number"].diff().fillna(1).to_numpy() - 1
+    is_empty = rows[list(names)].isna()
+    num_steps, num_cells = int(gaps.sum()), int(is_empty.to_numpy().sum())
+    if not num_steps and not num_cells:
+        return rows
+    if fill == "none":
+        _raise_for_gaps(rows, gaps, frequency, table)
+        _raise_for_empty(rows, is_empty, table)
+    notes.append(
+        f"{table.where}: {num_steps:,} missing steps and {num_cells:,} empty cells were filled "
+        f"(--fill {fill})"
+    )
+    return _filled(rows, list(names), fill)
+
+
+def _raise_for_gaps(
+    rows: pd.DataFrame, gaps: np.ndarray, frequency: Frequency, table: Table
+) -> None:
+    is_after_gap = gaps > 0
+    if is_after_gap.any():
+        first = rows[is_after_gap].iloc[0]
+        missing = int(gaps[is_after_gap][0])
+        raise_for_long_rows(
+            table,
+            rows[is_after_gap],
+            f"{missing} steps of {frequency.label} are missing before {first['_time']}"
+            f"{_of_series(rows, first)}",
+            REMEDY,
+        )
+
+
+def _raise_for_empty(rows: pd.DataFrame, is_empty: pd.DataFrame, table: Table) -> None:
+    for name in is_empty.columns[is_empty.any()]:
+        raise_for_long_rows(table, rows[is_empty[name]], f"{_column_text(name)} is empty", REMEDY)
+
+
+def _filled(rows: pd.DataFrame, names: list[str], fill: Fill) -> pd.DataFrame:
+    covariates = names[1:]
+    parts = []
+    for series, part in rows.groupby("_series"):
+        every_step = range(part["_number"].iloc[0], part["_number"].iloc[-1] + 1)
+        whole: Any = part.set_index("_number").reindex(every_step)
+        whole["_series"] = series
+        whole[covariates] = whole[covariates].ffill().bfill()
+        whole["_target"] = _filled_target(whole["_target"], fill)
+        parts.append(whole.rename_axis("_number").reset_index())
+    filled: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return filled
+
+
+def _filled_target(target: Any, fill: Fill) -> Any:
+    if fill == "zero":
+        return target.fillna(0.0)
+    return target.ffill() if fill == "ffill" else target.interpolate()

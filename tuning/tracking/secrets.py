@@ -1,0 +1,27 @@
+"""Passwords and tokens in addresses: never kept, never shown. Imports nothing heavy."""
+
+import re
+
+HIDDEN = "***"
+# Up to the last @ of a word: an unencoded password may hold @ and / itself.
+_USER_AND_PASSWORD = re.compile(r"(\b[a-zA-Z][\w+.-]*://)([^\s'\"/:@]*):([^\s'\"]*)@")
+_USER_ALONE = re.compile(r"(\b[a-zA-Z][\w+.-]*://)([^\s'\"/:@*]+)@")
+_IN_QUERY = re.compile(
+    r"(?i)([?&;](?:password|passwd|pwd|token|secret|key|sslpassword)=)[^&\s'\"]+"
+)
+_ASSIGNED = re.compile(r"(?i)((?:^|[\s'\"])\w*(?:password|passwd|token|secret)=)[^\s'\"&]+")
+# What MLflow reads in place of an address with a password.
+INSTEAD = "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN"
+
+
+def hide_secrets(text: str) -> str:
+    """Return `text` with the passwords and tokens of the addresses in it replaced by ***."""
+    text = _USER_AND_PASSWORD.sub(rf"\1\2:{HIDDEN}@", text)
+    text = _USER_ALONE.sub(rf"\1{HIDDEN}@", text)
+    text = _IN_QUERY.sub(rf"\1{HIDDEN}", text)
+    return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+
+
+def has_secret(uri: str) -> bool:
+    """Whether an address holds a password or a token."""
+    return hide_secrets(uri) != uri
