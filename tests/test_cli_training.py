@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
+import h5py  # type: ignore[import-untyped]  # it ships no types
 import numpy as np
 import pytest
 from PIL import Image
@@ -184,7 +184,7 @@ def test_a_dry_run_says_what_a_sweep_would_cost_and_keeps_nothing(tmp_path: Path
     done = appline(*arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     cost = json.loads(done.stdout)
-    assert cost["points"]["total"] == 6
+    assert cost["space"]["total"] == 6
     assert {network["name"] for network in cost["measured"]} >= {"defaults", "smallest", "largest"}
     assert cost["seconds"] > 0
     assert not (tmp_path / "mlruns").exists()
