@@ -1,4 +1,4 @@
-"""Trials of the rehearsed domain, and who hands them out: what the tests of executors share."""
+"""Trials of the rehearsed domain, and a scheduler of them: what the tests of executors share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ def line_task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
 
 @dataclass
 class Listener:
-    """A scheduler that hands out what it was given and keeps what it hears.
+    """A scheduler that hands out the tasks it was given, and keeps what is reported to it.
 
     It stops every trial at the epoch `stop_at`.
     """
