@@ -1,5 +1,6 @@
-"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is
-imported.
+"""`appline`: one command line for all applications, from the arguments to an exit code.
+
+Nothing heavy is imported here: `--help` answers at once.
 """
 
 import importlib.metadata
@@ -32,7 +33,7 @@ Command = Callable[[type[Options], click.Context], None]
 
 
 class Applications(click.Group):
-    """The applications by name; each is imported only when it is the one that was asked for."""
+    """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*DOMAINS, *super().list_commands(context)]
@@ -66,7 +67,7 @@ def _with_suggestion(
     args: list[str],
     resolve: Callable[[click.Context, list[str]], Resolution],
 ) -> Resolution:
-    """Name the nearest command when there is none of the name that was typed."""
+    """Find the command that was typed; when there is none, name the nearest one."""
     try:
         return resolve(context, args)
     except click.UsageError as error:
@@ -81,9 +82,7 @@ def appline() -> None:
 
 
 def application(domain: str) -> click.Group:
-    """Return the commands of one application, their flags made from its options and
-    hyperparameters.
-    """
+    """Return the commands of one application, with flags for its options and hyperparameters."""
     options_type = options_class(domain)
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
     data = options_flags(options_type)
@@ -311,7 +310,7 @@ def demo(folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command line, and leave with its exit code: see docs/errors.md."""
+    """Run a command line and exit with its exit code; see docs/errors.md."""
     if arguments is None:
         arguments = sys.argv[1:]
     interrupt_on_termination()
@@ -319,7 +318,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    """Return the exit code of a command line; every error is printed here."""
+    """Run a command line and return its exit code; every error is printed here."""
     is_verbose = "-v" in arguments or "--verbose" in arguments
     try:
         code = appline.main(arguments, prog_name="appline", standalone_mode=False)
@@ -359,7 +358,7 @@ def _say(text: str) -> None:
 
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
-    """Say what an interrupted command has kept, and the command that goes on from there."""
+    """Return what an interrupted command says: what it has kept, and the command that goes on."""
     if isinstance(stop, SweepInterrupted) and stop.run_id:
         return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
     if not isinstance(stop, TrainingInterrupted):
@@ -371,7 +370,7 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
 
 
 def _store(arguments: list[str]) -> list[str]:
-    """Return the words that name the store that the run is in, where the command named one."""
+    """Return the words of a command line that name its store, if any do."""
     words = []
     for position, word in enumerate(arguments):
         is_value = position > 0 and arguments[position - 1] == "--tracking-uri"

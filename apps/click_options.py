@@ -27,8 +27,9 @@ SHORTCUTS = (
 
 
 def make_flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
-    """Return one flag; `kind` is a click type, a Python type, a `Literal`, or a type that may be
-    None.
+    """Return one flag.
+
+    `kind` is a click type, a Python type, a `Literal`, or one of these or None.
     """
     word = f"--{name.replace('_', '-')}"
     shared: dict[str, Any] = {
@@ -59,7 +60,7 @@ def _click_type(kind: Any) -> Any:
 
 
 def _bounded(plain: Any, bounds: Iterable[Any]) -> Any:
-    """Return the click type of whole numbers within `Ge` and `Le`, other types as they are."""
+    """Return the click type for whole numbers within `Ge` and `Le`; other types as they are."""
     if plain is not int:
         return plain
     least = most = None
@@ -82,7 +83,7 @@ def options_flags(options_type: type[Options]) -> list[click.Option]:
 
 
 def without_defaults(options: Iterable[click.Option]) -> list[click.Option]:
-    """Return the flags with the defaults of the run that is looked at."""
+    """Return the flags for a run that exists already: its own options are the defaults."""
     flags = [copy.copy(option) for option in options]
     for flag in flags:
         flag.show_default = False
@@ -112,8 +113,9 @@ class LimitType(click.ParamType):  # type: ignore[type-arg]
 
 
 def with_cost_limits(option: click.Option) -> click.Option:
-    """Return the option `--limit` as one that also bounds what a searched network may cost; others
-    as they are.
+    """Return the option `--limit` as one that also bounds what a searched network may cost.
+
+    Other options are returned as they are.
     """
     if option.name != LIMIT:
         return option
@@ -179,7 +181,7 @@ def spec_flags(spec_type: type, *, search: bool) -> list[click.Option]:
 
 
 def shortcuts(spec_type: type) -> dict[str, Hyperparameter]:
-    """Return the hyperparameters that have a flag of their own, by the flag's name."""
+    """Return the hyperparameters that have a flag of their own, by the name of the flag."""
     known = hyperparameters(spec_type)
     return {key.rpartition(".")[2]: known[key] for key in SHORTCUTS if key in known}
 

@@ -1,7 +1,7 @@
 """The commands that every application has: train, tune, evaluate, predict, check, datasets, schema.
 
-Each function is one command from its flags to its output. What is heavy is imported inside, after
-everything that can be refused without it: `--help` and a wrong flag need none of it.
+Each function is one command from its flags to its output. Heavy modules are imported inside, after
+everything that can be refused without them: `--help` and a wrong flag need none of them.
 """
 
 import contextlib
@@ -274,7 +274,7 @@ def hyperparameter_table(options_type: type[Options]) -> str:
 
 
 def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor":
-    """Return where trials run: on a cluster, in worker processes, or right here."""
+    """Return where trials run: on a cluster, in worker processes, or in this process."""
     from tuning.execution.local_workers import LocalWorkers, count_workers
 
     count = count_workers(flags["workers"])
@@ -302,7 +302,7 @@ def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor"
 
 
 def _as_names(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return a repeatable flag's values; a config file may hold a single one."""
+    """Return the values of a repeatable flag; a config file may hold a single text."""
     if isinstance(given, str):
         return (given,) if given else ()
     return tuple(given)
@@ -313,7 +313,7 @@ def _screen(command: ResolvedCommand) -> rendering.Screen:
 
 
 def _show_settings(screen: rendering.Screen, command: ResolvedCommand) -> None:
-    """Say only what differs from the defaults, and where it came from."""
+    """Print what differs from the defaults and was not typed, and where it came from."""
     for key, origin in command.origins.items():
         if origin.where != COMMAND_LINE and origin.value not in (None, "", False):
             screen.say(f"setting    {key}={origin.value}  ({origin.where})")
@@ -355,7 +355,7 @@ def _open_tracker(command: ResolvedCommand, splits: "Splits") -> "Tracker":
 
 
 def _find_sweep(tracker: "Tracker", given: str) -> str:
-    """Return the whole id of the sweep that `--resume` names by its beginning."""
+    """Return the full id of the sweep whose id starts with what `--resume` gives."""
     if not given:
         return ""
     matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
@@ -371,7 +371,7 @@ def _find_sweep(tracker: "Tracker", given: str) -> str:
 
 
 def _find_row(context: click.Context) -> "Row | None":
-    """Return the run that `--run` names, None when `--model` names a file."""
+    """Return the run that `--run` names; None when `--model` names a file."""
     run, model = context.params["run"], context.params["model"]
     if bool(run) == bool(model):
         received = "both" if run else "neither"

@@ -1,4 +1,4 @@
-"""A sweep as it goes: one live display on a terminal, one line a trial on a pipe."""
+"""The progress of a sweep: a live display on a terminal, one line for each trial on a pipe."""
 
 import sys
 import time
@@ -90,7 +90,7 @@ class SweepDisplay(Progress):
         self._final(epoch, values)
 
     def close(self) -> None:
-        """Give the terminal back, also after an error."""
+        """Restore the terminal, also after an error."""
         if self._live:
             self._live.stop()
             self._live = None
@@ -137,8 +137,9 @@ class SweepDisplay(Progress):
         return "  ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Return the seconds until the trials are over, by the mean of those so far; None before
-        the first.
+        """Return the seconds until all trials are over, by the mean of those so far.
+
+        None before the first trial has ended.
         """
         own = [trial.seconds for trial in self._done if not trial.replayed]
         if not own:

@@ -1,4 +1,4 @@
-"""The Python interface: what the command line does, in a script or a notebook. See docs/python.md.
+"""The Python interface: what the command line does, in a script or a notebook.
 
     import apps.python as appline
 
@@ -7,7 +7,7 @@
     result.scores()
 
 Everything takes and returns plain objects: results with a short repr, tables as pandas DataFrames,
-matplotlib figures.
+matplotlib figures. See docs/python.md.
 """
 
 import tempfile
@@ -56,7 +56,7 @@ def pipeline(domain: str, **options: Any) -> AnyPipeline:
     the domain.
 
     Raises:
-        UsageError: there is no such domain or option; the nearest name is given.
+        UsageError: there is no such domain or option; the message gives the nearest name.
     """
     runtime.import_tensorflow()
     return create_pipeline(domain, **options)
@@ -77,9 +77,9 @@ def train(
         pipeline: what `pipeline` has returned.
         hyperparameters: values by dotted key, such as `{"conv.kernel_size": 5}`; the others have
             their defaults.
-        splits: the data, where `pipeline.load()` was called already.
+        splits: the data, if `pipeline.load()` has been called already.
         tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
-        track: whether anything is kept. `load_model` needs a kept run.
+        track: whether anything is kept. `load_model` needs a run that was kept.
         progress: whether epochs are printed.
 
     Raises:
@@ -175,7 +175,7 @@ def _open_tracker(pipeline: AnyPipeline, splits: Splits, uri: str, track: bool) 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What a model said on a part of the data: scores, a table and figures."""
+    """The predictions of a model for a part of the data: scores, a table and figures."""
 
     pipeline: AnyPipeline
     splits: Splits
@@ -194,7 +194,7 @@ class Evaluation:
         return self.pipeline.table(self.predictions, self.splits, self.part)
 
     def figures(self) -> "dict[str, Figure]":
-        """Return figures by name: what the model does and where it errs."""
+        """Return figures by name, which show what the model does and where it errs."""
         return dict(self.pipeline.plots(self.predictions, self.splits, self.part))
 
     def __repr__(self) -> str:
@@ -211,22 +211,23 @@ class Model:
 
     @property
     def domain(self) -> str:
-        """The application that it is of."""
+        """The domain of the model: vision, text, forecast or recommend."""
         return str(self.serving.facts.domain)
 
     def predict(self, source: RawInput) -> "pd.DataFrame":
-        """Return answers for a file, a folder, an array or a table: what `appline <domain> predict`
-        takes.
+        """Return answers for a file, a folder, an array or a table.
+
+        The input is what `appline <domain> predict` takes.
 
         Raises:
-            DataError: the input cannot be read; the message names the file and row.
+            DataError: the input cannot be read; the message names the file and the row.
         """
         return pipeline_class(self.domain).predict_raw(self.serving, source)
 
     def evaluate(
         self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
     ) -> Evaluation:
-        """Return what the model says on a part of the pipeline's data.
+        """Return the predictions of the model for a part of the pipeline's data.
 
         Raises:
             DataError: the data does not fit the model: other classes, another size.
@@ -250,7 +251,7 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
     """Return the model of a run (its id or the beginning of it), or of a `model.keras` file.
 
     Raises:
-        UsageError: there is no such run, or several.
+        UsageError: there is no such run, or there are several.
         DataError: the file is no model that appline saved.
     """
     runtime.import_tensorflow()
@@ -267,11 +268,10 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
-    """Return the latest trainings, sweeps and finals of all experiments, one row each, the newest
-    first.
+    """Return the latest trainings, sweeps and final runs of all experiments, the newest first.
 
-    Columns are id, name, experiment, role, status, and every metric and parameter under MLflow's
-    name.
+    There is one row for each. The columns are id, name, experiment, role, status, and every metric
+    and parameter under MLflow's name.
     """
     import pandas as pd
 

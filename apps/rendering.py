@@ -31,12 +31,12 @@ class Screen:
     json: bool = False
 
     def say(self, text: str) -> None:
-        """Print progress, unless the command is to be quiet."""
+        """Print progress, unless the command is quiet."""
         if not self.quiet:
             click.echo(hide_secrets(text), err=True)
 
     def result(self, text: str, plain: Mapping[str, Any]) -> None:
-        """Print `text`, or with `--json` the one object that stands for it."""
+        """Print `text`, or with `--json` the object that stands for it."""
         import json
 
         if self.json:
@@ -45,12 +45,12 @@ class Screen:
             click.echo(text)
 
     def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
-        """Return what shows the epochs of a training."""
+        """Return a callable that shows the epochs of a training."""
         return EpochLine(self, epochs, objective)
 
 
 def _without_nan(plain: Any) -> Any:
-    """Return plain data with null for NaN and infinity: JSON has neither."""
+    """Return plain data with null for NaN and infinity, which JSON does not have."""
     if isinstance(plain, Mapping):
         return {key: _without_nan(value) for key, value in plain.items()}
     if isinstance(plain, list | tuple):
@@ -61,7 +61,7 @@ def _without_nan(plain: Any) -> Any:
 
 
 class EpochLine:
-    """One line an epoch; on a terminal one line in all, written over."""
+    """Prints one line for each epoch; on a terminal, a single line that is overwritten."""
 
     def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
         self._screen = screen
@@ -133,8 +133,9 @@ def short(value: object) -> str:
 
 
 def watched(values: Mapping[str, object]) -> str:
-    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride,
-    filters.
+    """Return the hyperparameters that everybody looks at, as words for one line.
+
+    They are the architecture, kernel size, stride and filters.
     """
     words = []
     if "architecture" in values:
@@ -158,7 +159,7 @@ def clock(seconds: float) -> str:
 def train_result(result: "TrainResult", store: str = "") -> str:
     """Return the end of a run in about a dozen lines.
 
-    `store` is what `--tracking-uri` said: the next command needs it too.
+    `store` is the value of `--tracking-uri`: the next command needs it too.
     """
     epoch = f"best epoch {result.best_epoch} of {result.epochs}"
     if result.stopped:
@@ -233,8 +234,9 @@ def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str)
 
 
 def sweep_result(result: "SweepResult", store: str = "") -> str:
-    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in
-    `train_result`.
+    """Return the end of a sweep: the winner, what was found, and the final run.
+
+    `store` is the value of `--tracking-uri`, as in `train_result`.
     """
     from tuning.reports.run_card import describe_effect
 
@@ -275,7 +277,7 @@ def _pareto_front(result: "SweepResult") -> str:
 
 
 def estimate(cost: "Estimate") -> str:
-    """Return what a sweep would cost: its space, corner models, time."""
+    """Return what a sweep would cost: its space, the networks that were measured, the time."""
     rows = [_measured_row(measured) for measured in cost.measured]
     columns = ["network", "weights", "MACs", "ms a step", "s an epoch", "overhead (s)", ""]
     early = ""

@@ -1,4 +1,4 @@
-"""What a command's values come to: defaults, then config files, environment, command line."""
+"""The values of a command: defaults, then config files, environment, command line."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A value that is no default, and where it came from."""
+    """A value that is not a default, and where it came from."""
 
     value: object
     where: str
@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedCommand:
-    """What flags, environment and config files come to."""
+    """The values of a command, brought together from flags, environment and config files."""
 
     options: Options
     spec: Any
@@ -57,7 +57,8 @@ def resolve(
     """Bring a command's values together; the options of `base` stand in for the defaults.
 
     Raises:
-        UsageError: a key or value that does not exist or does not fit, with the nearest name.
+        UsageError: a key or value does not exist or does not fit; the message gives the nearest
+            name.
     """
     values = _Values(context, options_type)
     values.read_config_files()
@@ -145,9 +146,7 @@ def _dimensions(
     *,
     only: bool,
 ) -> dict[str, Dimension]:
-    """Return what is searched: the domain's own space without what is fixed, widened by
-    `searches`.
-    """
+    """Return what is searched: the domain's own space without what is fixed, and `searches`."""
     known = hyperparameters(options_type.spec_type)
     dimensions: dict[str, Dimension] = {}
     if not only:
@@ -172,9 +171,7 @@ def _pairs(texts: Iterable[str], flag: str, *, example: str) -> list[tuple[str, 
 
 
 def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
-    """Return what a config file's value comes to, by name, as the flag of the same name would take
-    it.
-    """
+    """Return the value of a config file, by name, as the flag of the same name would take it."""
     if setting.value is None:
         return {setting.key: param.default}
     scratch = click.Context(click.Command("scratch"))

@@ -1,6 +1,4 @@
-"""A served model as one file: a `model.keras` that Keras loads, with the facts that answering needs
-inside it.
-"""
+"""A served model as one file: a `model.keras` that Keras loads, with the model's facts inside."""
 
 import dataclasses
 import json
@@ -84,11 +82,12 @@ def facts_as_json(serving: ServingModel) -> dict[str, Any]:
 
 
 def read_facts(content: Any, where: str) -> ServingFacts:
-    """Return what `facts_as_json` gave as the facts of its domain; the domain's layers are
-    registered with Keras.
+    """Return the facts that `facts_as_json` gave, as the type of their domain.
+
+    As a side effect, the layers of the domain are registered with Keras.
 
     Raises:
-        DataError: these are no facts of a domain that this version knows; `where` names the file.
+        DataError: these are not facts of a domain that this version knows; `where` names the file.
     """
     from pydantic import TypeAdapter, ValidationError
 

@@ -158,9 +158,7 @@ def test_the_same_options_load_the_same_splits(pipeline: AnyPipeline, splits: An
 def test_a_config_file_written_is_read_back_to_the_same(
     pipeline: AnyPipeline, spec: Any, tmp_path: Path
 ) -> None:
-    """By the way of a command, `--config FILE`: an option that was left automatic is null in the
-    file.
-    """
+    """As a command reads it, by `--config FILE`; an automatic option is null in the file."""
     path = tmp_path / "config.yaml"
     path.write_text(write_config(pipeline.options, spec))
     options_type = type(pipeline.options)

@@ -20,9 +20,7 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBaseline:
-    """A baseline as it is compared: its scores on val and test, and its loss for each unit of
-    test.
-    """
+    """A baseline in a comparison: its scores on val and test, and its loss for each test unit."""
 
     name: str
     val: Mapping[str, float]
@@ -34,8 +32,9 @@ class ScoredBaseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """How much less a model loses than a baseline on the same units of test, with a 95 % interval.
-    Above 0: better.
+    """How much less a model loses than a baseline on the same units of test; above 0 is better.
+
+    `low` and `high` are the ends of a 95 % interval.
     """
 
     baseline: str
@@ -53,7 +52,7 @@ class Lift:
         return "ties"
 
     def as_json(self, metric: str) -> dict[str, Any]:
-        """Return what `--json` prints of it; `metric` is the one that was compared."""
+        """Return what `--json` prints; `metric` is the one that was compared."""
         return {
             "metric": metric,
             "over": self.baseline,
@@ -66,7 +65,7 @@ class Lift:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult:
-    """What a training came to: what a person wants to know at the end of a run.
+    """The result of a training: what a person wants to know at the end of a run.
 
     `best` is the score of the objective in the epoch whose weights were kept; `val` and `test` are
     scores of the model that is served. `changed` are the hyperparameters that differ from their
@@ -93,8 +92,9 @@ class TrainResult:
 
     @property
     def verdict(self) -> str:
-        """One sentence: does the network beat the strongest baseline on validation, and how sure is
-        that?
+        """One sentence: does the network beat the strongest baseline, and how sure is that?
+
+        The strongest baseline is the one that is best on val.
         """
         metric = self.headline.name
         score = self.test[metric]
@@ -109,8 +109,9 @@ class TrainResult:
         )
 
     def scores(self) -> "pd.DataFrame":
-        """Return the test scores of the network and its baselines, one row a model, with seconds of
-        training.
+        """Return the test scores of the network and its baselines, with seconds of training.
+
+        One row is one model.
         """
         import pandas as pd
 
@@ -146,9 +147,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A finished trial: its values, and its score for each objective, or the reason why it has
-    none.
-    """
+    """A finished trial: its values, and its scores or the reason why it has none."""
 
     number: int
     values: Mapping[str, Scalar]
@@ -170,7 +169,7 @@ class Trial:
         return self.scores[0] if self.scores else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints of it."""
+        """Return what `--json` prints."""
         return {
             "number": self.number,
             "values": dict(self.values),
@@ -196,8 +195,9 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What the trials say about one hyperparameter: their scores for each of its values (or third
-    of a range).
+    """The effect of one hyperparameter: the scores of trials for each of its values.
+
+    The values of a range are grouped into thirds.
     """
 
     key: str
@@ -217,7 +217,7 @@ class Effect:
         return not math.isnan(self.p_value)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints of it."""
+        """Return what `--json` prints."""
         levels = {}
         for value, level in self.levels.items():
             levels[value] = [level.mean, level.standard_error, level.count]
@@ -226,7 +226,10 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SweepResult:
-    """What a sweep found. `front` are the trials that no other one beats in every objective."""
+    """What a sweep found.
+
+    `front` are the trials that no other trial beats in every objective.
+    """
 
     run_id: str
     url: str
@@ -251,12 +254,14 @@ class SweepResult:
 
     @property
     def num_stopped_early(self) -> int:
-        """How many trials the rule of early stopping has ended."""
+        """How many trials were ended by the rule of early stopping."""
         return sum(trial.stopped_early for trial in self.trials)
 
     def table(self) -> "pd.DataFrame":
-        """Return the trials, one row each: number, what was searched, scores, seconds, epochs, and
-        why it stopped or failed.
+        """Return the trials, one row each, with what was searched and what came of it.
+
+        The columns are the trial's number, the searched hyperparameters, scores, seconds, epochs,
+        and why it stopped or failed.
         """
         import pandas as pd
 

@@ -34,8 +34,9 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:
-    """What a file says: options of the domain or the command, hyperparameters by dotted key, and
-    what to search.
+    """What a file says: options, hyperparameters by dotted key, and what to search.
+
+    Options are those of the domain and those of the command.
     """
 
     options: Mapping[str, Setting]
@@ -44,16 +45,16 @@ class ConfigFile:
 
 
 def read_config(path: Path, options_type: type[Options], option_names: set[str]) -> ConfigFile:
-    """Read a YAML file; 1.2, so that `1e-4` is a number and `no` is a text.
+    """Read a YAML file, by YAML 1.2: `1e-4` is a number and `no` is a text.
 
     Args:
         path: the file.
-        options_type: of the domain.
+        options_type: the options class of the domain.
         option_names: every option that the command takes, the domain's own included.
 
     Raises:
-        UsageError: no such file, no YAML, or an unknown key; the message names the line and the
-            nearest key.
+        UsageError: there is no such file, it is no YAML, or a key is unknown; the message names the
+            line and the nearest key.
     """
     known = hyperparameters(options_type.spec_type)
     options: dict[str, Setting] = {}
@@ -158,14 +159,14 @@ def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:
 
 
 def run_params(options: Options, spec: object) -> dict[str, Scalar]:
-    """Return what MLflow shows as parameters: every option and every hyperparameter."""
+    """Return the parameters that MLflow shows: every option and every hyperparameter."""
     return {**options.as_params(), **flatten(spec)}
 
 
 def write_config(
     options: Options, spec: object, search: Mapping[str, Dimension] | None = None
 ) -> str:
-    """Return the YAML text that `read_config` takes back: the same options, spec and search."""
+    """Return the YAML text that `read_config` reads back: the same options, spec and search."""
     from ruamel.yaml import YAML
 
     nested: dict[str, Any] = dict(options.as_params())

@@ -1,5 +1,6 @@
-"""What a person may set for one domain: read by `--help`, so nothing heavy is imported here or by
-its subclasses.
+"""What a person may set for a domain; `--help` reads it, so nothing heavy is imported.
+
+The same holds for the subclasses in the domains' `options.py`.
 """
 
 import dataclasses
@@ -26,13 +27,13 @@ def option(default: Any, help: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search makes better: the name of a metric and the direction in which it is better."""
+    """What a search improves: the name of a metric, and the direction in which it is better."""
 
     name: str
     direction: Direction
 
     def better(self, score: float, than: float) -> bool:
-        """Whether `score` is better than the other."""
+        """Return whether `score` is better than `than`."""
         if self.direction == "max":
             return score > than
         return score < than
@@ -50,9 +51,7 @@ class DemoSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a domain. Each field becomes a flag, a key of config files and a parameter in
-    MLflow.
-    """
+    """The options of a domain; each is a flag, a key in config files and a parameter in MLflow."""
 
     data: str = option("", "name of a data set (see `datasets`), tfds:NAME, or a path")
     seed: Seed = option(42, "seed of the splits, the weights and the order of examples")
@@ -94,9 +93,7 @@ class Options:
         return known[name]
 
     def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
-        """Return the space of `dimensions` around the spec `base`, with this domain's
-        conditions.
-        """
+        """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
     def as_params(self) -> dict[str, Scalar]:

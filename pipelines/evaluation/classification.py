@@ -1,4 +1,4 @@
-"""Scores, losses and tables of class probabilities, whatever they are of."""
+"""Scores, losses and tables of class probabilities, for any kind of input."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     Args:
         labels: `(n,)` class numbers, or `(n, classes)` zeros and ones where an example may have
             several classes.
-        probabilities: `(n, classes)`, rows that sum to 1 where an example has one class.
+        probabilities: `(n, classes)`; where an example has one class, each row sums to 1.
 
     The area under the curve is one class against the rest, averaged over classes (for two classes
     the usual one); it is left out when `labels` lack a class.
@@ -48,8 +48,9 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return accuracy (all classes of an example right), F1, share of wrong decisions, area under
-    the curve.
+    """Return accuracy, micro and macro F1, Hamming loss, and area under the ROC curve.
+
+    An example counts as right for the accuracy when all of its classes are.
     """
     from sklearn import metrics
 
@@ -74,15 +75,17 @@ def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the
-    accuracy.
+    """Return 1 for each wrong answer and 0 for each right one.
+
+    Their mean is 1 minus the accuracy.
     """
     return np.asarray(~is_correct(labels, probabilities), dtype=float)
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
-    """Return one row an example: its position, label, answer, the answer's probability, and each
-    class'.
+    """Return one row for each example: its label, the answer, and the probability of each class.
+
+    `probability` is that of the answer; `right` says whether the answer is the label.
     """
     import pandas as pd
 
@@ -108,6 +111,6 @@ def probability_columns(probabilities: np.ndarray, classes: Sequence[str]) -> "p
 
 
 def joined_names(chosen: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Return for each row of `chosen` `(n, classes)` the names of its classes: `a|b`."""
+    """Return the names of the classes in each row of `chosen` `(n, classes)`, as `a|b`."""
     names = np.asarray(classes, dtype=object)
     return ["|".join(names[row]) for row in chosen]

@@ -22,7 +22,7 @@ SPLIT_COLUMNS = ("split", "part", "subset")
 
 
 def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
-    """Return the folders that are called like a part: `train`, `val`, `test` and their like."""
+    """Return the folders that are named after a part: `train`, `val`, `test` or a variant."""
     found = {}
     for folder in folders:
         if folder.name.lower() in PART_NAMES:

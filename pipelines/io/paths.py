@@ -10,7 +10,8 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
     """Return the path that `--data` names.
 
     Raises:
-        DataError: nothing is there; the nearest of the `known` names of data sets is given.
+        DataError: nothing is there; the message gives the nearest of the `known` names of data
+            sets.
     """
     path = Path(data).expanduser()
     if not path.exists():
@@ -39,7 +40,7 @@ def require_regular_file(path: Path) -> None:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` whose names do not begin with a dot, in order."""
+    """Return the folders in `folder` whose names do not start with a dot, in order."""
     inside = [path for path in folder.iterdir() if path.is_dir()]
     return sorted(path for path in inside if not path.name.startswith("."))
 

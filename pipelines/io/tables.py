@@ -42,20 +42,20 @@ class Table:
 
     @property
     def where(self) -> str:
-        """What messages call the table."""
+        """The name of the table in messages."""
         return str(self.path)
 
     @property
     def columns(self) -> list[str]:
-        """The names of its columns, in order."""
+        """The names of the columns, in order."""
         return list(map(str, self.frame.columns))
 
     @cached_property
     def lines(self) -> np.ndarray:
-        """The line of the file on which each row begins `(rows,)`, from 1; of Parquet, and where
-        there is no file, the number of the row.
+        """The line of the file on which each row begins `(rows,)`, counted from 1.
 
-        Found by reading the file once more, so only where a message needs it.
+        For Parquet, and where there is no file, the number of the row. The lines are found by
+        reading the file once more, so only where a message needs them.
         """
         suffix = self.path.suffix.lower()
         if suffix == ".parquet" or not self.path.is_file():
@@ -76,8 +76,9 @@ class Table:
         return len(_lines_with_text(self.path)) - own_lines
 
     def find_column(self, given: str, names: Iterable[str], *, role: str, flag: str) -> str | None:
-        """Return the column that plays `role`: the one the user gave, else the first of `names`,
-        else None.
+        """Return the column for `role`, None where there is none.
+
+        It is the column that the user gave, or the first of `names` that the table has.
 
         Raises:
             DataError: the user named a column that is not there.
@@ -85,7 +86,7 @@ class Table:
         return find_column(self.frame, given, names, role=role, flag=flag, where=self.where)
 
     def parts(self, column: str | None) -> list[Part]:
-        """Return train, val or test for each row, all train without a column.
+        """Return train, val or test for each row; without a column, train for all.
 
         Raises:
             DataError: another word; the message names its line.
@@ -109,9 +110,7 @@ class Table:
         return [PART_NAMES[word] for word in words]
 
     def raise_for_rows(self, rows: "np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
-        """Raise `DataError` for the rows where `rows` is true, the first five named by their
-        lines.
-        """
+        """Raise `DataError` for the rows where `rows` is true, naming the first five lines."""
         raise_for_lines(self.where, self.lines[np.asarray(rows, dtype=bool)], what, expected)
 
 
@@ -121,9 +120,7 @@ def _lines_with_text(path: Path) -> np.ndarray:
 
 
 def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
-    """Return the lines on which the rows of a delimited file begin, header and blank lines left
-    out.
-    """
+    """Return the line on which each row of a delimited file begins; the header is no row."""
     raw = path.read_bytes()
     text = raw.decode(encoding_of(raw), "replace")
     # A cell may be longer than the module's own limit of 131,072 characters.
@@ -142,13 +139,12 @@ def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
 
 
 def read_table(path: Path, *, as_text: bool = False) -> Table:
-    """Return the table in a CSV, TSV, JSONL or Parquet file: columns named by its header, texts
-    kept as they are.
+    """Return the table in a CSV, TSV, JSONL or Parquet file.
 
-    The delimiter is sniffed, the encoding guessed where it is not UTF-8. Empty cells are missing;
-    "NA" and "null" are texts, unless every other value of their column is a number. With `as_text`
-    nothing in a delimited file is a number: "007" stays "007" and a column of years stays a column
-    of texts.
+    The delimiter is sniffed, and the encoding guessed where it is not UTF-8. Columns have the names
+    of the header, texts stay as they are, and empty cells are missing; "NA" and "null" are texts,
+    unless every other value of their column is a number. With `as_text` nothing in a delimited file
+    is a number: "007" stays "007" and a column of years stays a column of texts.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
@@ -227,9 +223,7 @@ def _sniff_delimiter(path: Path, header: str) -> str:
 
 
 def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
-    """Return a column of numbers in which NA, NaN or null stood for a gap as numbers; any other as
-    it is.
-    """
+    """Return the column as numbers if they are all it has besides gaps such as NA, NaN and null."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
@@ -243,8 +237,9 @@ def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
 def find_column(
     frame: "pd.DataFrame", given: str, names: Iterable[str], *, role: str, flag: str, where: str
 ) -> str | None:
-    """Return the column of `frame` that plays `role`: the one the user gave, else the first of
-    `names`, else None.
+    """Return the column of `frame` for `role`, None where there is none.
+
+    It is the column that the user gave, or the first of `names` that the table has.
 
     Raises:
         DataError: the user named a column that is not there.
@@ -265,7 +260,7 @@ def find_column(
 def raise_for_lines(
     where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str
 ) -> NoReturn:
-    """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
+    """Raise `DataError` for lines of a table that cannot be used, naming the first five."""
     shown = ", ".join(str(line) for line in list(lines)[:SHOWN_LINES])
     word = "line" if len(lines) == 1 else "lines"
     more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
@@ -273,8 +268,9 @@ def raise_for_lines(
 
 
 def cell_text(value: object) -> str:
-    """Return a cell as a label or an id: the 12.0 of a column of numbers with gaps is 12, a gap is
-    empty.
+    """Return a cell as a label or an id; a gap is the empty text.
+
+    The 12.0 of a column of numbers with gaps is "12".
     """
     if value is None:
         return ""

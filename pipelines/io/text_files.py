@@ -48,23 +48,19 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without their ends; blank ones too, but for those behind the
-    last text.
-    """
+    """Return the lines of a text file without their ends; blank lines at the end are dropped."""
     # Not splitlines: the NEL of a Latin-1 file may stand in a text.
     lines = read_text(path).rstrip("\r\n").split("\n")
     return [line.rstrip("\r") for line in lines]
 
 
 def decode(raw: bytes) -> str:
-    """Return bytes as text by the encoding that they are in (see `encoding_of`)."""
+    """Return bytes as text, by the encoding that `encoding_of` finds."""
     return raw.decode(encoding_of(raw), "replace")
 
 
 def encoding_of(raw: bytes) -> str:
-    """Return the name of the encoding that bytes are in: UTF-8 where they are valid UTF-8, else a
-    guess.
-    """
+    """Return the name of the encoding of these bytes: UTF-8 where they are valid, else a guess."""
     try:
         raw.decode("utf-8")
         return "utf-8-sig"
@@ -104,7 +100,11 @@ def _is_valid(raw: bytes, encoding: str) -> bool:
 
 
 def require_text(raw: bytes, path: Path) -> None:
-    """Refuse bytes with a NUL among them; the first ones tell what the file may be instead."""
+    """Refuse bytes with a NUL among them, and say what the file may be instead.
+
+    Raises:
+        DataError: there is a NUL byte, as in UTF-16, an archive or a workbook.
+    """
     if b"\0" not in raw:
         return
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -1,8 +1,7 @@
-"""The layers of a plan that stand in networks of any kind, in one dimension or two by the same
-code.
+"""Layers of a plan for networks of any kind; the same code serves one dimension and two.
 
 Each layer is one class: its size by arithmetic (`cost`) beside its Keras layers (`apply`). Keras is
-imported inside `apply`, because the command line reads the architectures, which are made of these,
+imported inside `apply`: the command line reads the architectures, which are made of these layers,
 for `--help`.
 """
 
@@ -13,7 +12,6 @@ from typing import Any, Literal, cast
 from pipelines.config.hyperparameters import Activation, ConvSpec, GlobalPooling, Norm, Padding
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
-
 
 # The beginning of the names of Keras' layers; a sum is an average times the number of positions.
 _POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
@@ -47,7 +45,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Conv:
-    """Convolution, perhaps pooling, then normalisation, activation and spatial dropout.
+    """Convolution, optional pooling, then normalisation, activation and spatial dropout.
 
     Pooling stands before normalisation: the largest value is the same before a rising activation as
     after it, and what follows has a quarter of the positions to go over (Page 2018: a seventh of a
@@ -134,8 +132,9 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:
-    """A body added to its own input (He et al. 2016); a 1x1 convolution projects the input where
-    shapes differ.
+    """A body added to its own input (He et al. 2016).
+
+    Where their shapes differ, a 1x1 convolution projects the input.
     """
 
     body: Plan
@@ -179,7 +178,7 @@ class Residual:
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel:
-    """Branches over the same input, their channels side by side: the inception block."""
+    """Branches over the same input, with their channels side by side: the inception block."""
 
     branches: tuple[Plan, ...]
 
@@ -205,9 +204,7 @@ class Parallel:
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalPool:
-    """All positions become one vector: their maximum, average or sum, or all of them side by
-    side.
-    """
+    """Makes one vector of all positions: their maximum, average or sum, or all of them in a row."""
 
     kind: GlobalPooling
 
@@ -230,10 +227,10 @@ class GlobalPool:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A dense layer; without activation, an output.
+    """A dense layer; without an activation, an output.
 
-    `zeros` starts it at zero, so that what it adds to the predictions of a baseline begins as
-    nothing.
+    `zeros` starts the layer at zero: a correction that is added to a baseline's predictions then
+    starts at nothing.
     """
 
     units: int
@@ -281,7 +278,7 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm:
-    """Layer normalisation over the channels, where it stands by itself."""
+    """Layer normalisation over the channels, as a layer of its own."""
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape, params=2 * shape[-1])
@@ -299,9 +296,7 @@ def conv(
     dilation: int = 1,
     pooled: bool = False,
 ) -> Conv:
-    """Return the convolution that `spec` describes, with what this place in the architecture
-    changes.
-    """
+    """Return the convolution that `spec` describes, with what its place in the network changes."""
     return Conv(
         filters=filters or spec.filters,
         kernel_size=kernel_size or spec.kernel_size,
@@ -332,7 +327,7 @@ def _pool(spec: ConvSpec) -> Pool | None:
 
 
 def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
-    """Return `x` after batch or layer normalisation over the channels, or as it is."""
+    """Return `x` after batch or layer normalisation over the channels, or unchanged."""
     import keras
 
     if norm == "batch":
@@ -355,9 +350,7 @@ def _rank(x: KerasTensor) -> int:
 
 
 def _layer_class(kind: str, rank: int) -> Any:
-    """Return the Keras layer class of `kind` for this number of extents: `Conv` and 2 give
-    `Conv2D`.
-    """
+    """Return a Keras layer class by kind and rank: `Conv` and 2 give `Conv2D`."""
     import keras
 
     return getattr(keras.layers, f"{kind}{rank}D")

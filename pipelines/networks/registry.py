@@ -1,7 +1,6 @@
-"""The architectures of a domain by name: one entry for each, which says what it is called, reads
-and builds.
+"""The architectures of a domain by name; each entry says what it is called, reads and builds.
 
-Everything that has to know of an architecture asks here: the choices of `--architecture`, the
+Everything that has to know about an architecture asks here: the choices of `--architecture`, the
 conditions of a search, the arithmetic of sizes, the network that is built. A new architecture is a
 new entry and nothing else.
 """
@@ -18,8 +17,8 @@ from pipelines.errors import UsageError, suggest
 class Architecture:
     """What every entry has; a domain's subclass adds how its networks are measured and built.
 
-    `reads` are the hyperparameters that have an effect on its network, by dotted key; those of
-    training (`train.*`) and others that no architecture claims matter everywhere and are not
+    `reads` are the hyperparameters, by dotted key, that have an effect on the entry's network. Keys
+    that no entry of the domain claims, such as `train.*`, matter for every architecture and are not
     listed.
     """
 
@@ -65,9 +64,7 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return len(self._entries)
 
     def conditions(self) -> Conditions:
-        """Return for each hyperparameter that some architectures read and others do not, which ones
-        read it.
-        """
+        """Return which architectures read a hyperparameter, for each one that some do not read."""
         claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
         conditions = {}
         for key in claimed:

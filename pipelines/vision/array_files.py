@@ -22,7 +22,8 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
     """Read `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_val`, `y_val`.
 
     Raises:
-        DataError: pickled objects, arrays that are no images, or images without labels.
+        DataError: the file holds pickled objects, arrays that are not images, or images without
+            labels.
     """
     arrays = _load_arrays(path)
     parts = _image_parts(arrays, path)
@@ -151,8 +152,10 @@ def is_idx_folder(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: Path) -> ImageSource:
-    """Read the four IDX files of MNIST and its relatives (LeCun 1998):
-    `train-images-idx3-ubyte[.gz]` and so on.
+    """Read the four IDX files of MNIST and its relatives (LeCun 1998).
+
+    They are called `train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte` and so on, perhaps with
+    `.gz`.
     """
     parts: dict[Part, Images] = {}
     for part, stem in IDX_STEMS.items():
@@ -170,8 +173,10 @@ def read_idx_folder(folder: Path) -> ImageSource:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Return an IDX file of bytes: two zero bytes, type 8, the number of dimensions, their extents,
-    the values.
+    """Return the array in an IDX file of bytes.
+
+    Such a file holds two zero bytes, the type (8), the number of dimensions, their extents, and the
+    values.
     """
     require_regular_file(path)
     try:

@@ -30,9 +30,7 @@ Predictor: TypeAlias = Callable[[Part], np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """What the baselines are fitted to: rows of values from 0 to 1, for train a sample of its
-    images.
-    """
+    """The data for the baselines: rows of values from 0 to 1, and a sample of those of train."""
 
     rows: Mapping[Part, np.ndarray]
     train_x: np.ndarray
@@ -45,10 +43,9 @@ class _Pixels:
 
 
 def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
-    """Yield logistic regression and k-nearest neighbours, their settings chosen on the validation
-    part.
+    """Yield logistic regression and k-nearest neighbours, with settings chosen on val.
 
-    Images are averaged down and, for large sets, sampled: the params say to what.
+    Images are averaged down and, for large sets, sampled: the params say to which size and number.
     """
     pixels = _pixels(splits, seed)
     began = time.perf_counter()
@@ -109,9 +106,7 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
 
 
 def _class_probabilities(model: Any, pixels: _Pixels, part: Part) -> np.ndarray:
-    """Return probabilities with a column for every class, those that the sample of train lacked
-    included.
-    """
+    """Return probabilities `(n, classes)`; classes that the sample of train lacked have 0."""
     rows = pixels.rows[part]
     probabilities = np.zeros((len(rows), pixels.num_classes))
     probabilities[:, model.classes_] = model.predict_proba(rows)
@@ -135,8 +130,9 @@ def _nearest_neighbours(pixels: _Pixels) -> dict[str, Predictor]:
 def _votes(
     one_hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part
 ) -> np.ndarray:
-    """Return the share of each class among the labels of the k nearest; `nearest` `(n, most)` has
-    them in order.
+    """Return the share of each class among the labels of the k nearest training images.
+
+    `nearest` `(n, most)` holds the labels in the order of distance.
     """
     columns = nearest[part].T[:k]
     return np.asarray(sum(one_hot[column] for column in columns) / len(columns))

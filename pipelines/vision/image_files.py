@@ -24,9 +24,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels `(n, height, width, channels)` of files, which of them could be read, and what was
-    changed.
-    """
+    """Pixels `(n, height, width, channels)` of files, which files were readable, and notes."""
 
     pixels: np.ndarray
     good: list[bool]
@@ -36,7 +34,7 @@ class Decoded:
 def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     """Decode files in two passes: headers for sizes and channels, then pixels.
 
-    `image_size` is the height and width that all get; 0 finds a fitting one.
+    `image_size` is the height and width that all images get; 0 finds a fitting one.
     """
     headers = [header for header in _in_threads(_header, paths) if header]
     size, notes = target_size([header.size for header in headers], image_size)
@@ -82,8 +80,9 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
-    """Return an image file as `(height, width, channels)` bytes, upright and opaque; None when it
-    cannot be read.
+    """Return an image file as `(height, width, channels)` bytes, upright and opaque.
+
+    None: it cannot be read.
     """
     from PIL import Image, ImageOps
 
@@ -145,9 +144,7 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """Return room for bytes: in memory, or beyond 1 GiB in a file that disappears with the
-    process.
-    """
+    """Return an array of bytes: in memory, or beyond 1 GiB in a file that ends with the process."""
     if int(np.prod(shape, dtype="int64")) <= IN_MEMORY:
         return np.zeros(shape, dtype="uint8")
     import tempfile

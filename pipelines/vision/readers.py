@@ -1,6 +1,4 @@
-"""One reader for each form in which images come: samples, TFDS, folders, tables of paths, NPZ and
-IDX files.
-"""
+"""Readers of images, one for each form: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +68,11 @@ class LabelledFile:
 
 
 def read(options: VisionOptions) -> ImageSource:
-    """Read what `--data` names, by its form."""
+    """Read what `--data` names, by its form.
+
+    Raises:
+        DataError: there is nothing there, or it cannot be used; the message says what and where.
+    """
     data = options.data
     if data == "digits":
         return _digits()
@@ -152,9 +154,7 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`; hidden files and folders
-    are passed over.
-    """
+    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`, without hidden files."""
     below = visible_folders(root)
     parts = part_folders(below)
     if "train" not in parts:
@@ -185,8 +185,9 @@ def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
-    """Read a table with the columns path, label and perhaps split; paths are below the table's own
-    folder.
+    """Read a table with the columns path, label and perhaps split.
+
+    Paths are relative to the table's own folder.
     """
     table = read_table(path)
     path_column = table.find_column(
@@ -220,11 +221,12 @@ def _table(path: Path, options: VisionOptions) -> ImageSource:
 def existing_paths(
     names: Iterable[object], lines: Sequence[int] | np.ndarray, table: Path
 ) -> list[Path]:
-    """Return the images' paths that a column of the file `table` holds; `lines` are those of its
-    rows.
+    """Return the paths of the images that a column of the file `table` names.
+
+    `lines` are the lines of its rows, for messages.
 
     Raises:
-        DataError: one leads out of the table's folder, or there is no such file.
+        DataError: a path leads out of the table's folder, or there is no such file.
     """
     paths = []
     absent = []
@@ -242,7 +244,7 @@ def existing_paths(
 
 
 def _inside(table: Path, name: str, line: int) -> Path:
-    """Return the image's path; one that leads out of the table's folder is refused."""
+    """Return the path of an image, and refuse one that leads out of the table's folder."""
     root = table.parent.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
@@ -256,8 +258,9 @@ def _inside(table: Path, name: str, line: int) -> Path:
 def _from_files(
     name: str, where: str, files: Sequence[LabelledFile], options: VisionOptions
 ) -> ImageSource:
-    """Decode image files to one size; refuse unreadable ones, or leave them out with
-    `--skip-unreadable`.
+    """Decode image files to one size.
+
+    Unreadable files are refused, or left out with `--skip-unreadable`.
     """
     decoded = decode_all([file.path for file in files], options.image_size)
     notes = decoded.notes

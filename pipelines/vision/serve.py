@@ -32,7 +32,7 @@ NPZ_NAMES = ("x", "x_test", "x_train")
 
 @dataclass(frozen=True, kw_only=True)
 class VisionFacts(ServingFacts):
-    """What answering about images needs to know."""
+    """What a served image model must know besides its network."""
 
     classes: list[str]
     height: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
@@ -47,7 +47,7 @@ def serving_model(
 ) -> ServingModel:
     """Return the network behind resizing and in front of labels.
 
-    Its input is `(batch, any height, any width, channels)` in the training images' units; it
+    Its input is `(batch, any height, any width, channels)` in the training images' units. It
     answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities`
     `(batch, classes)`.
     """
@@ -74,7 +74,7 @@ def serving_model(
 
 
 def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:
-    """Return the network inside.
+    """Return the network inside a served model.
 
     Raises:
         DataError: the data has other classes, another size or other units.
@@ -95,7 +95,7 @@ def _require_same(dataset: str, what: str, of_model: Any, of_data: Any) -> None:
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
+    """Return one row for each image: `image`, `label`, `probability`, then that of each class.
 
     `source` is an image file, a folder of them, a .txt file of paths, another table with a column
     of paths, an NPZ file with `x`, an array of one image or many, or a table whose first column
@@ -205,9 +205,7 @@ def _from_npz(path: Path) -> np.ndarray:
 
 
 def _as_images(facts: VisionFacts, x: np.ndarray) -> np.ndarray:
-    """Return `(n, height, width, channels)` in the model's units for one image or many, of any
-    numeric type.
-    """
+    """Return one image or many as `(n, height, width, channels)` in the model's units."""
     channels = facts.channels
     if x.dtype.kind not in "biuf":
         raise DataError(f"An image is an array of numbers. Received: dtype {x.dtype}")

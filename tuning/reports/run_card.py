@@ -50,21 +50,17 @@ def _table_head(first: str, names: Sequence[str]) -> list[str]:
 
 
 def image(run_id: str, path: str, title: str) -> str:
-    """Return an artifact of the run as a Markdown image, by the address that MLflow's own pages
-    use.
-    """
+    """Return an artifact of the run as a Markdown image, by the address that MLflow's pages use."""
     return f"![{title}](get-artifact?path={path}&run_uuid={run_id})"
 
 
 def format_number(value: float | None) -> str:
-    """Return a score for a table; nothing where there is none."""
+    """Return a score for a table; an empty text where there is none."""
     return "" if value is None else f"{value:.4g}"
 
 
 def sweep_card(result: SweepResult) -> str:
-    """Return what a sweep found: the winner beside its baselines, and what each hyperparameter
-    did.
-    """
+    """Return what a sweep found: the winner beside its baselines, and hyperparameters' effects."""
     lines = [
         f"## {result.final.verdict}",
         "",
@@ -104,7 +100,7 @@ def _front_table(result: SweepResult) -> list[str]:
 
 
 def describe_effect(effect: Effect) -> str:
-    """Return one line: each value's mean score, and whether the difference is more than chance."""
+    """Return one line: the mean score of each value, and whether the difference is clear."""
     parts = []
     for value, level in effect.levels.items():
         error = "" if math.isnan(level.standard_error) else f" ±{level.standard_error:.2g}"

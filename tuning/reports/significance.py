@@ -1,6 +1,4 @@
-"""Models beside each other: how much better, how sure, and what a sweep says about each
-hyperparameter.
-"""
+"""Comparisons: by how much one model is better, how sure that is, and what a search has shown."""
 
 import itertools
 import math
@@ -33,19 +31,17 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
 
 
 def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
-    """Return the baseline that is best on the validation part: chosen like the network, without a
-    look at test.
-    """
+    """Return the baseline that is best on val: chosen as the network is, without a look at test."""
     pick = max if headline.direction == "max" else min
     return pick(baselines, key=lambda baseline: baseline.val[headline.name])
 
 
 def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
-    """Return the mean of the paired differences `over.losses - losses` and its bootstrap interval
-    over units.
+    """Return the mean of the paired differences `over.losses - losses`, with an interval.
 
     Units `(n,)` are images, users, or blocks of windows: whatever `Pipeline.losses` takes to be
-    independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993).
+    independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993) over the
+    units.
     """
     from scipy import stats
 
@@ -71,11 +67,10 @@ def effects(
     dimensions: Mapping[str, Dimension],
     objective: Objective,
 ) -> list[Effect]:
-    """Return the effect of each searched hyperparameter over `(values, score)` trials, the clearest
-    first.
+    """Return the effect of each searched hyperparameter, the clearest first.
 
-    Other hyperparameters vary beside it, so that this is what a change did on average in this
-    sweep, and no more.
+    Each of `trials` is `(values, score)`. Other hyperparameters vary as well, so an effect is what
+    a change did on average in this sweep, and no more.
     """
     found = []
     for key, dimension in dimensions.items():
@@ -114,8 +109,9 @@ def _level(scores: Sequence[float]) -> Level:
 
 
 def _p_value(groups: Sequence[Sequence[float]]) -> float:
-    """Return the probability of such differences by chance alone (Kruskal and Wallis 1952); NaN:
-    too few trials.
+    """Return the probability of such differences by chance (Kruskal and Wallis 1952).
+
+    NaN: there are too few trials.
     """
     from scipy import stats
 

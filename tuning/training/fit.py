@@ -1,6 +1,4 @@
-"""One fit: a pipeline and a spec become a trained network, its curves, and the reason why it
-stopped.
-"""
+"""One fit: from a pipeline and a spec to a trained network and its curves."""
 
 import time
 from contextlib import nullcontext
@@ -51,17 +49,16 @@ def fit(
     until: int = 0,
     strategy: Any = None,
 ) -> FitResult:
-    """Build the network of `spec`, fit it on train, and return it with the weights that were best
-    on val.
+    """Build the network of `spec` and fit it on train, up to the weights that are best on val.
 
     Args:
         pipeline: whose network it is.
         spec: its hyperparameters.
         splits: what `pipeline.load` has returned.
         seed: decides everything random: initial weights, dropout and augmentation; the order of
-            examples is the options' own seed. The same call in another process gives the same
+            examples has the options' own seed. The same call in another process gives the same
             weights on a CPU.
-        watch: the objective, and what else it is watched by.
+        watch: the objective, and who else watches the fit.
         until: end after so many epochs of the schedule, without a look at val; 0: choose the epoch
             on val.
         strategy: divides each batch among devices (see `tuning.training.distribute`).
