@@ -1,5 +1,6 @@
-"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is
-imported.
+"""`appline`: one command for all applications.
+
+Errors become exit codes here, and nothing heavy is imported.
 """
 
 import importlib.metadata
@@ -80,9 +81,7 @@ def appline() -> None:
 
 
 def application(domain: str) -> click.Group:
-    """Return the commands of one application, their flags made from its options and
-    hyperparameters.
-    """
+    """Return the commands of one application, their flags made from its options and spec."""
     options_type = options_class(domain)
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
     data = options_flags(options_type)

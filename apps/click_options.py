@@ -27,8 +27,9 @@ SHORTCUTS = (
 
 
 def make_flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
-    """Return one flag; `kind` is a click type, a Python type, a `Literal`, or a type that may be
-    None.
+    """Return one flag.
+
+    `kind` is a click type, a Python type, a `Literal`, or a type that may be None.
     """
     word = f"--{name.replace('_', '-')}"
     shared: dict[str, Any] = {
@@ -112,9 +113,7 @@ class LimitType(click.ParamType):  # type: ignore[type-arg]
 
 
 def with_cost_limits(option: click.Option) -> click.Option:
-    """Return the option `--limit` as one that also bounds what a searched network may cost; others
-    as they are.
-    """
+    """Return `--limit` as an option that also bounds what a network costs; others as they are."""
     if option.name != LIMIT:
         return option
 

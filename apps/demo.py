@@ -1,6 +1,4 @@
-"""`appline demo`: for each application a short sweep on real embedded data, the winner tested, and
-all of it compared.
-"""
+"""`appline demo`: for each application a short sweep on real embedded data, all compared."""
 
 import contextlib
 import time
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_demo(folder: Path) -> None:
-    """Run every demo into `folder`/mlruns, then print the leaderboards, what was found, and how to
-    look at it.
-    """
+    """Run every demo into `folder`/mlruns, and print what was found and how to look at it."""
     began = time.perf_counter()
     # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
     with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:

@@ -137,9 +137,7 @@ class SweepDisplay(Progress):
         return "  ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Return the seconds until the trials are over, by the mean of those so far; None before
-        the first.
-        """
+        """Return the seconds left, by the mean of the trials so far; None before the first."""
         own = [trial.seconds for trial in self._done if not trial.replayed]
         if not own:
             return None

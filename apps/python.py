@@ -214,8 +214,9 @@ class Model:
         return str(self.serving.facts.domain)
 
     def predict(self, source: RawInput) -> "pd.DataFrame":
-        """Return answers for a file, a folder, an array or a table: what `appline <domain> predict`
-        takes.
+        """Return answers for a file, a folder, an array or a table.
+
+        It takes what `appline <domain> predict` takes, and arrays and DataFrames.
 
         Raises:
             DataError: the input cannot be read; the message names the file and row.
@@ -266,11 +267,10 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
-    """Return the latest trainings, sweeps and finals of all experiments, one row each, the newest
-    first.
+    """Return the latest trainings, sweeps and finals of all experiments, the newest first.
 
-    Columns are id, name, experiment, role, status, and every metric and parameter under MLflow's
-    name.
+    Each run is one row. Columns are id, name, experiment, role, status, and every metric and
+    parameter under MLflow's name.
     """
     import pandas as pd
 

@@ -131,9 +131,7 @@ def short(value: object) -> str:
 
 
 def watched(values: Mapping[str, object]) -> str:
-    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride,
-    filters.
-    """
+    """Return the values that everybody looks at: architecture, kernel size, stride, filters."""
     words = []
     if "architecture" in values:
         words.append(str(values["architecture"]))
@@ -229,8 +227,9 @@ def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str)
 
 
 def sweep_result(result: "SweepResult", store: str = "") -> str:
-    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in
-    `train_result`.
+    """Return the end of a sweep: the winner, what was found, and the final run.
+
+    `store` as in `train_result`.
     """
     from tuning.reports.run_card import describe_effect
 

@@ -145,8 +145,9 @@ def _dimensions(
     *,
     only: bool,
 ) -> dict[str, Dimension]:
-    """Return what is searched: the domain's own space without what is fixed, widened by
-    `searches`.
+    """Return what is searched: the domain's own space without `fixed`, and `searches`.
+
+    With `only`, the domain's own space is left out.
     """
     known = hyperparameters(options_type.spec_type)
     dimensions: dict[str, Dimension] = {}
@@ -172,9 +173,7 @@ def _pairs(texts: Iterable[str], flag: str, *, example: str) -> list[tuple[str, 
 
 
 def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
-    """Return what a config file's value comes to, by name, as the flag of the same name would take
-    it.
-    """
+    """Return what a config file's value becomes, by name, as the flag of its name takes it."""
     if setting.value is None:
         return {setting.key: param.default}
     scratch = click.Context(click.Command("scratch"))

@@ -48,8 +48,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM during a search: finished trials are kept, and `--resume run_id`
-    continues.
+    """Ctrl-C or SIGTERM during a search.
+
+    Finished trials are kept, and `--resume run_id` continues.
     """
 
     def __init__(self, run_id: str) -> None:

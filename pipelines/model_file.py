@@ -1,6 +1,4 @@
-"""A served model as one file: a `model.keras` that Keras loads, with the facts that answering needs
-inside it.
-"""
+"""A served model as one file: a `model.keras` that Keras loads, with its serving facts inside."""
 
 import dataclasses
 import json
@@ -84,8 +82,9 @@ def facts_as_json(serving: ServingModel) -> dict[str, Any]:
 
 
 def read_facts(content: Any, where: str) -> ServingFacts:
-    """Return what `facts_as_json` gave as the facts of its domain; the domain's layers are
-    registered with Keras.
+    """Return the domain's facts from what `facts_as_json` gave.
+
+    This imports the domain, which registers its layers with Keras.
 
     Raises:
         DataError: these are no facts of a domain that this version knows; `where` names the file.

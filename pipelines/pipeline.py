@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple model to compare with: its predictions in the form that the network's have, and what
-    it cost.
-    """
+    """A simple model to compare with: what it cost, and what it predicts, as the network does."""
 
     name: str
     predictions: Mapping[Part, "np.ndarray"]
@@ -40,8 +38,9 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One `fit` of a training: most networks have one, a pretrained backbone is first frozen and
-    then tuned.
+    """One `fit` of a training.
+
+    Most networks have one; a pretrained backbone is first frozen and then fine-tuned.
     """
 
     name: str
@@ -51,8 +50,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class ServingFacts:
-    """What answering needs to know beside the network: plain data that is kept as JSON in the
-    model's file.
+    """What a served model needs to know beside its weights, kept as JSON in the model's file.
 
     A domain's subclass declares its facts as typed fields; they are checked when a file is read.
     """
@@ -104,12 +102,17 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def load(self) -> SplitsT:
-        """Read the data and split it. Raises `DataError` for data that cannot be used."""
+        """Read the data and split it.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
 
     @abstractmethod
     def cost(self, spec: SpecT, splits: SplitsT) -> Cost | None:
-        """Return what the network of `spec` costs, by arithmetic alone; None where that is not
-        possible.
+        """Return what the network of `spec` costs, by arithmetic alone.
+
+        None where arithmetic cannot tell.
 
         Raises:
             ImpossibleSpec: no network can have this spec.
@@ -121,20 +124,20 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def build(self, spec: SpecT, splits: SplitsT) -> "keras.Model":
-        """Return the network, functional and not compiled: what is fitted inside `training_model`
-        and later served.
+        """Return the network, functional and not compiled.
+
+        `training_model` wraps it for `fit`; later the network itself is served.
         """
 
     def serving_call(self, model: "keras.Model", inputs: Any) -> Any:
-        """Return the answer of `model` to a batch of inputs as it is served: how long that takes is
-        the latency.
+        """Return the answer of `model` to a batch of inputs, as it is served.
+
+        The time that this call takes is the latency that a run reports.
         """
         return model(inputs, training=False)
 
     def training_model(self, model: "keras.Model", spec: SpecT, splits: SplitsT) -> "keras.Model":
-        """Return the model that is fitted: `model` with what only training sees, such as
-        augmentation, around it.
-        """
+        """Return the model to fit: `model` behind what only training sees, such as augmentation."""
         return model
 
     def phases(self, spec: SpecT, train: TrainSpec) -> Sequence[Phase]:
@@ -146,31 +149,33 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def compile_arguments(self, spec: SpecT, splits: SplitsT) -> dict[str, Any]:
-        """Return `loss` and `metrics` for `keras.Model.compile`; the optimizer comes from
-        `TrainSpec`.
+        """Return `loss` and `metrics` for `keras.Model.compile`.
+
+        The optimizer comes from `TrainSpec`.
         """
 
     @abstractmethod
     def batches(
         self, splits: SplitsT, part: Part, spec: SpecT, *, training: bool
     ) -> "tf.data.Dataset":
-        """Return batches of `(inputs, targets)`; with `training`, shuffled anew each epoch by the
-        options' seed.
+        """Return batches of `(inputs, targets)`.
+
+        With `training` they are shuffled anew each epoch, by the options' seed.
         """
 
     def calibrate(
         self, model: "keras.Model", splits: SplitsT, like: "keras.Model | None" = None
     ) -> None:
-        """Choose on val what no gradient learns, such as the weights of a blend, and keep it inside
-        `model`.
+        """Choose on val what no gradient learns, such as blend weights, and store it in `model`.
 
         With `like`, a network of the same spec, its choice is taken over: `model` may have learned
         from val.
         """
 
     def merge_train_val(self, splits: SplitsT) -> SplitsT:
-        """Return splits whose train holds val too; everything numbered (classes, tokens, items)
-        keeps its number.
+        """Return splits whose train part holds val too.
+
+        Everything numbered (classes, tokens, items) keeps its number.
 
         Raises:
             UsageError: networks of this domain are fitted to train alone.
@@ -182,9 +187,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def predict(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
-        """Return the network's predictions for `part`, one row an example, in the form that `score`
-        takes.
-        """
+        """Return the network's predictions for `part`, one row each, as `score` takes them."""
 
     @abstractmethod
     def score(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> dict[str, float]:
@@ -192,8 +195,9 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def losses(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "np.ndarray":
-        """Return one loss for each independent unit of `part`, from which error bars come. Lower is
-        better.
+        """Return one loss for each independent unit of `part`; lower is better.
+
+        Error bars are computed over these units.
         """
 
     @abstractmethod

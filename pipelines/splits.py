@@ -12,8 +12,9 @@ SCORED_PARTS: tuple[Part, ...] = ("val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Splits(ABC):
-    """Data divided before anything was fitted to it, with the facts that a model must know. It fits
-    no models.
+    """Data divided into train, val and test, with the facts that a model must know.
+
+    It is divided before anything is fitted to it.
 
     `digest` tells these very splits from all others. `notes` are sentences about the data that its
     user should read.
@@ -29,6 +30,4 @@ class Splits(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """Return what a person wants to know of the data before training: counts, shapes, classes,
-        dates.
-        """
+        """Return what to know of the data before training: counts, shapes, classes, dates."""

@@ -20,9 +20,7 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBaseline:
-    """A baseline as it is compared: its scores on val and test, and its loss for each unit of
-    test.
-    """
+    """A baseline with its scores on val and test, and its loss for each unit of test."""
 
     name: str
     val: Mapping[str, float]
@@ -34,8 +32,9 @@ class ScoredBaseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """How much less a model loses than a baseline on the same units of test, with a 95 % interval.
-    Above 0: better.
+    """How much less a model loses than a baseline, with a 95 % interval; above 0 it is better.
+
+    Both are scored on the same units of test.
     """
 
     baseline: str
@@ -93,8 +92,9 @@ class TrainResult:
 
     @property
     def verdict(self) -> str:
-        """One sentence: does the network beat the strongest baseline on validation, and how sure is
-        that?
+        """One sentence: does the network beat the strongest baseline, and how sure is that?
+
+        The strongest baseline is the one that is best on validation.
         """
         metric = self.headline.name
         score = self.test[metric]
@@ -109,9 +109,7 @@ class TrainResult:
         )
 
     def scores(self) -> "pd.DataFrame":
-        """Return the test scores of the network and its baselines, one row a model, with seconds of
-        training.
-        """
+        """Return test scores and seconds of training, one row each for the network and baselines."""
         import pandas as pd
 
         rows = {"network": {**self.test, "train_s": self.cost["train_s"]}}
@@ -146,8 +144,9 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A finished trial: its values, and its score for each objective, or the reason why it has
-    none.
+    """A finished trial: its values and scores, or the reason why it has no scores.
+
+    There is one score for each objective.
     """
 
     number: int
@@ -196,8 +195,9 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What the trials say about one hyperparameter: their scores for each of its values (or third
-    of a range).
+    """What the trials say about one hyperparameter: their scores for each of its values.
+
+    A range is divided into thirds.
     """
 
     key: str
@@ -226,7 +226,10 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SweepResult:
-    """What a sweep found. `front` are the trials that no other one beats in every objective."""
+    """What a sweep found.
+
+    `front` are the trials that no other one beats in every objective.
+    """
 
     run_id: str
     url: str
@@ -255,9 +258,7 @@ class SweepResult:
         return sum(trial.stopped_early for trial in self.trials)
 
     def table(self) -> "pd.DataFrame":
-        """Return the trials, one row each: number, what was searched, scores, seconds, epochs, and
-        why it stopped or failed.
-        """
+        """Return one row per trial: what was searched, scores, cost, why it stopped or failed."""
         import pandas as pd
 
         names = [objective.name for objective in self.objectives]

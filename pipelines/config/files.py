@@ -34,9 +34,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:
-    """What a file says: options of the domain or the command, hyperparameters by dotted key, and
-    what to search.
-    """
+    """What a config file says: options, hyperparameters by dotted key, and what to search."""
 
     options: Mapping[str, Setting]
     hyperparameters: Mapping[str, Setting]

@@ -1,5 +1,4 @@
-"""The hyperparameters that domains share: one name everywhere, so that runs of different domains
-compare.
+"""The hyperparameters that domains share: named alike, so that their runs can be compared.
 
 A domain composes these into its own spec beside its choice of architecture. No Keras here: the
 command line reads these classes for `--help`.
@@ -80,9 +79,7 @@ class HeadSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochBudget:
-    """How many epochs a training has unless told: enough to see `examples`, from `fewest` to
-    `most`.
-    """
+    """The default number of epochs: enough to see `examples`, but from `fewest` to `most`."""
 
     examples: int
     fewest: int

@@ -1,5 +1,6 @@
-"""What a person may set for one domain: read by `--help`, so nothing heavy is imported here or by
-its subclasses.
+"""What a person may set for one domain.
+
+`--help` reads this module and its subclasses, so they import nothing heavy.
 """
 
 import dataclasses
@@ -50,8 +51,9 @@ class DemoSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a domain. Each field becomes a flag, a key of config files and a parameter in
-    MLflow.
+    """The options of a domain.
+
+    Each field becomes a flag, a key of config files and a parameter in MLflow.
     """
 
     data: str = option("", "name of a data set (see `datasets`), tfds:NAME, or a path")
@@ -94,9 +96,7 @@ class Options:
         return known[name]
 
     def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
-        """Return the space of `dimensions` around the spec `base`, with this domain's
-        conditions.
-        """
+        """Return the space of `dimensions` around `base`, with this domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
     def as_params(self) -> dict[str, Scalar]:

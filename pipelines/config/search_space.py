@@ -30,16 +30,13 @@ RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and 
 
 
 def hyper(default: Any, help: str) -> Any:
-    """Declare one hyperparameter of a spec: its default, and the sentence that `--help` shows for
-    it.
-    """
+    """Declare one hyperparameter of a spec: its default, and its sentence in `--help`."""
     return dataclasses.field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a text field that takes one of `names`, for names that are known only when the
-    program runs.
+    """Annotates a text field whose possible values, `names`, are known only at run time.
 
     `architecture: Annotated[str, OneOf(REGISTRY)]` takes the names in the registry, also those
     registered later.
@@ -153,9 +150,7 @@ def _plain_types(annotation: Any) -> tuple[type, ...]:
 
 
 def hyperparameters(spec_type: type) -> Mapping[str, Hyperparameter]:
-    """Return every scalar field of `spec_type`, nested ones under dotted keys, in order of
-    declaration.
-    """
+    """Return every scalar field of `spec_type` in order, nested ones under dotted keys."""
     return _hyperparameters(typing.cast(Hashable, spec_type))
 
 
@@ -217,8 +212,10 @@ def replace(spec: S, values: Mapping[str, object]) -> S:
 
 
 def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
-    """Return the hyperparameter called `key`; raise `UsageError` with the nearest name when there
-    is none.
+    """Return the hyperparameter called `key`.
+
+    Raises:
+        UsageError: there is none of this name; the nearest one is given.
     """
     if key in known:
         return known[key]
@@ -234,8 +231,9 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
-    """Read what `--search key=...` gives: `3,5,7`, or `1e-4..1e-2`, with `:log` for an even spread
-    by factor.
+    """Read a value of `--search`: `3,5,7`, `1e-4..1e-2`, or `1e-4..1e-2:log`.
+
+    With `:log`, values are spread evenly by factor.
     """
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
@@ -273,8 +271,9 @@ class Space(Generic[S]):
                 find(known, key).parse(value)
 
     def defaults(self) -> dict[str, Scalar]:
-        """Return the base's own values of what is searched; where a dimension lacks it, the
-        dimension's first.
+        """Return the base's values of what is searched.
+
+        Where a dimension lacks the base's value, its own first value is taken.
         """
         flat = flatten(self.base)
         values = {}
@@ -299,9 +298,7 @@ class Space(Generic[S]):
         return replace(self.base, {key: values[key] for key in self.dimensions})
 
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
-        """Return what tells this point from others: searched keys that do not matter here are left
-        out.
-        """
+        """Return what tells this point from others: its values of the searched keys that matter."""
         flat = {**flatten(self.base), **values}
         return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
 
@@ -318,8 +315,9 @@ class Space(Generic[S]):
         return True
 
     def count(self) -> int | None:
-        """Return how many points the space has, equal and impossible ones included; None when it is
-        infinite.
+        """Return how many points the space has; None when it is infinite.
+
+        Points that are equal or impossible count too.
         """
         total = 1
         for dimension in self.dimensions.values():
@@ -329,8 +327,9 @@ class Space(Generic[S]):
         return total
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
-        """Yield every point in order, the last key changing fastest; a continuous range gives five
-        points.
+        """Yield every point in order, the last key changing fastest.
+
+        A continuous range gives five points.
         """
         values = [_grid_values(dimension) for dimension in self.dimensions.values()]
         for combination in itertools.product(*values):

@@ -48,8 +48,9 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return accuracy (all classes of an example right), F1, share of wrong decisions, area under
-    the curve.
+    """Return accuracy, micro and macro F1, Hamming loss, and area under the ROC curve.
+
+    Accuracy is the share of examples with all classes right, Hamming loss that of wrong decisions.
     """
     from sklearn import metrics
 
@@ -74,16 +75,15 @@ def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the
-    accuracy.
+    """Return 1 for each wrong answer and 0 for each right one.
+
+    Their mean is 1 minus the accuracy.
     """
     return np.asarray(~is_correct(labels, probabilities), dtype=float)
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
-    """Return one row an example: its position, label, answer, the answer's probability, and each
-    class'.
-    """
+    """Return one row per example: its label, the answer, and the probability of each class."""
     import pandas as pd
 
     frame = pd.DataFrame({"example": np.arange(len(labels))})

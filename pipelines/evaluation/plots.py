@@ -1,6 +1,4 @@
-"""Figures of class probabilities: what is taken for what, and how far the probabilities can be
-trusted.
-"""
+"""Figures of class probabilities: confusion, and how far the probabilities can be trusted."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,8 +18,9 @@ TALLEST = 14.0  # inches
 def classification_plots(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the confusion matrix (rows in per cent of the true class) and the reliability of the
-    probabilities.
+    """Yield the confusion matrix and the reliability of the probabilities.
+
+    Rows of the matrix are in per cent of the true class.
 
     `labels` and `probabilities` as in `classification.scores`. Examples with several classes have
     no confusion matrix: F1 by class stands in its place.
@@ -100,8 +99,9 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
 
 
 def _bin_counts(confidence: np.ndarray) -> np.ndarray:
-    """Return how many examples each bin holds that is not empty, the bins being those of
-    `calibration_curve`.
+    """Return how many examples each bin holds, without empty bins.
+
+    The bins are those of `calibration_curve`.
     """
     edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
     bins = np.searchsorted(edges[1:-1], confidence)

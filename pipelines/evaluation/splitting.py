@@ -104,8 +104,9 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
 
 
 def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    """Return how many examples each class has, for class numbers `(n,)`; the most frequent come
-    first.
+    """Return how many examples each class has, the most frequent first.
+
+    `numbers` are class numbers `(n,)`.
     """
     return {classes[number]: count for number, count in Counter(numbers.tolist()).most_common()}
 
@@ -132,7 +133,5 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
 
 
 def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
-    """Return how many examples each class needs: one for train and one for each part that is
-    missing.
-    """
+    """Return how many examples each class needs: one for train, and one for each missing part."""
     return 1 + sum(part not in labels for part in SCORED_PARTS)

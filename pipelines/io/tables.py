@@ -52,8 +52,9 @@ class Table:
 
     @cached_property
     def lines(self) -> np.ndarray:
-        """The line of the file on which each row begins `(rows,)`, from 1; of Parquet, and where
-        there is no file, the number of the row.
+        """The line of the file on which each row begins `(rows,)`, counted from 1.
+
+        For Parquet, and without a file, it is the number of the row.
 
         Found by reading the file once more, so only where a message needs it.
         """
@@ -76,8 +77,9 @@ class Table:
         return len(_lines_with_text(self.path)) - own_lines
 
     def find_column(self, given: str, names: Iterable[str], *, role: str, flag: str) -> str | None:
-        """Return the column that plays `role`: the one the user gave, else the first of `names`,
-        else None.
+        """Return the column that plays `role`; None when there is none.
+
+        It is the one that the user gave, else the first of `names` that the table has.
 
         Raises:
             DataError: the user named a column that is not there.
@@ -109,9 +111,7 @@ class Table:
         return [PART_NAMES[word] for word in words]
 
     def raise_for_rows(self, rows: "np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
-        """Raise `DataError` for the rows where `rows` is true, the first five named by their
-        lines.
-        """
+        """Raise `DataError` for the rows where `rows` is true, naming the first five lines."""
         raise_for_lines(self.where, self.lines[np.asarray(rows, dtype=bool)], what, expected)
 
 
@@ -121,8 +121,9 @@ def _lines_with_text(path: Path) -> np.ndarray:
 
 
 def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
-    """Return the lines on which the rows of a delimited file begin, header and blank lines left
-    out.
+    """Return the lines on which the rows of a delimited file begin.
+
+    The header and blank lines are left out.
     """
     raw = path.read_bytes()
     text = raw.decode(encoding_of(raw), "replace")
@@ -142,13 +143,12 @@ def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
 
 
 def read_table(path: Path, *, as_text: bool = False) -> Table:
-    """Return the table in a CSV, TSV, JSONL or Parquet file: columns named by its header, texts
-    kept as they are.
+    """Return the table in a CSV, TSV, JSONL or Parquet file.
 
-    The delimiter is sniffed, the encoding guessed where it is not UTF-8. Empty cells are missing;
-    "NA" and "null" are texts, unless every other value of their column is a number. With `as_text`
-    nothing in a delimited file is a number: "007" stays "007" and a column of years stays a column
-    of texts.
+    Columns are named by the header, and texts stay as they are. The delimiter is sniffed, the
+    encoding guessed where it is not UTF-8. Empty cells are missing; "NA" and "null" are texts,
+    unless every other value of their column is a number. With `as_text` nothing in a delimited file
+    is a number: "007" stays "007" and a column of years stays a column of texts.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
@@ -227,9 +227,7 @@ def _sniff_delimiter(path: Path, header: str) -> str:
 
 
 def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
-    """Return a column of numbers in which NA, NaN or null stood for a gap as numbers; any other as
-    it is.
-    """
+    """Return a column as numbers if all but its gaps (NA, NaN, null) are numbers, else as it is."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
@@ -243,8 +241,9 @@ def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
 def find_column(
     frame: "pd.DataFrame", given: str, names: Iterable[str], *, role: str, flag: str, where: str
 ) -> str | None:
-    """Return the column of `frame` that plays `role`: the one the user gave, else the first of
-    `names`, else None.
+    """Return the column of `frame` that plays `role`; None when there is none.
+
+    It is the one that the user gave, else the first of `names` that the table has.
 
     Raises:
         DataError: the user named a column that is not there.
@@ -273,8 +272,9 @@ def raise_for_lines(
 
 
 def cell_text(value: object) -> str:
-    """Return a cell as a label or an id: the 12.0 of a column of numbers with gaps is 12, a gap is
-    empty.
+    """Return a cell as a label or an id.
+
+    Where gaps have made a column's numbers floats, 12.0 is 12; a gap is an empty text.
     """
     if value is None:
         return ""

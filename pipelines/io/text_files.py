@@ -48,8 +48,9 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without their ends; blank ones too, but for those behind the
-    last text.
+    """Return the lines of a text file without their line ends.
+
+    Blank lines are kept, except those after the last text.
     """
     # Not splitlines: the NEL of a Latin-1 file may stand in a text.
     lines = read_text(path).rstrip("\r\n").split("\n")
@@ -62,9 +63,7 @@ def decode(raw: bytes) -> str:
 
 
 def encoding_of(raw: bytes) -> str:
-    """Return the name of the encoding that bytes are in: UTF-8 where they are valid UTF-8, else a
-    guess.
-    """
+    """Return the encoding of some bytes: UTF-8 where they are valid UTF-8, else a guess."""
     try:
         raw.decode("utf-8")
         return "utf-8-sig"
@@ -82,11 +81,11 @@ def encoding_of(raw: bytes) -> str:
 
 
 def _is_accented(raw: bytes, text: str) -> bool:
-    """Return whether `raw`, which a multi-byte encoding reads as `text`, is plain words with a few
-    accents.
+    """Return whether `raw` is plain words with a few accents, not multi-byte characters.
 
-    The two bytes of "öl" in cp1252 are one character of Big5. But such a character stands alone
-    between plain letters, as most in Chinese, Japanese and Korean do not, and ends in a small one.
+    `text` is how a multi-byte encoding reads it. The two bytes of "öl" in cp1252 are one character
+    of Big5. But such a character stands alone between plain letters, as most in Chinese, Japanese
+    and Korean do not, and ends in a small one.
     """
     runs = re.findall(r"[^\x00-\x7f]+", text)
     total = sum(len(run) for run in runs)

@@ -34,8 +34,10 @@ def tfds_builder(data: str) -> Any:
 
 
 def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
-    """Return which split of `builder` is which part; raise `DataError` when none is for
-    training.
+    """Return which split of `builder` is which part.
+
+    Raises:
+        DataError: there is no split for training.
     """
     # Some builders learn their splits only by reading.
     splits = list(builder.info.splits) or ["train", "test"]

@@ -1,5 +1,4 @@
-"""The layers of a plan that stand in networks of any kind, in one dimension or two by the same
-code.
+"""The layers of a plan for networks of any kind; the same code serves one dimension and two.
 
 Each layer is one class: its size by arithmetic (`cost`) beside its Keras layers (`apply`). Keras is
 imported inside `apply`, because the command line reads the architectures, which are made of these,
@@ -134,8 +133,9 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:
-    """A body added to its own input (He et al. 2016); a 1x1 convolution projects the input where
-    shapes differ.
+    """A body added to its own input (He et al. 2016).
+
+    Where shapes differ, a 1x1 convolution projects the input.
     """
 
     body: Plan
@@ -205,9 +205,7 @@ class Parallel:
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalPool:
-    """All positions become one vector: their maximum, average or sum, or all of them side by
-    side.
-    """
+    """All positions become one vector: their maximum, average or sum, or all side by side."""
 
     kind: GlobalPooling
 
@@ -299,9 +297,7 @@ def conv(
     dilation: int = 1,
     pooled: bool = False,
 ) -> Conv:
-    """Return the convolution that `spec` describes, with what this place in the architecture
-    changes.
-    """
+    """Return the convolution that `spec` describes, with these values in place of its own."""
     return Conv(
         filters=filters or spec.filters,
         kernel_size=kernel_size or spec.kernel_size,
@@ -355,9 +351,7 @@ def _rank(x: KerasTensor) -> int:
 
 
 def _layer_class(kind: str, rank: int) -> Any:
-    """Return the Keras layer class of `kind` for this number of extents: `Conv` and 2 give
-    `Conv2D`.
-    """
+    """Return the Keras layer class of `kind` for `rank` extents: `Conv` and 2 give `Conv2D`."""
     import keras
 
     return getattr(keras.layers, f"{kind}{rank}D")

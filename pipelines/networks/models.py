@@ -42,9 +42,7 @@ def embedding_layer(
 def predict_in_batches(
     network: keras.Model, inputs: Mapping[str, np.ndarray], batch_size: int
 ) -> np.ndarray:
-    """Return the output of a network for inputs `(n, ...)` by name, `batch_size` examples at a
-    time.
-    """
+    """Return a network's output for named inputs `(n, ...)`, `batch_size` examples at a time."""
     count = len(next(iter(inputs.values())))
     outputs = []
     for start in range(0, count, batch_size):

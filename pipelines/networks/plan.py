@@ -1,5 +1,4 @@
-"""An architecture as data: layers whose sizes, weights and multiplications are known before Keras
-is called.
+"""An architecture as data: layers whose sizes and costs are known before Keras is called.
 
 A plan is a tuple of layers. `measure` walks it by arithmetic and raises `ImpossibleSpec` where a
 size runs out, so that a search never starts such a network; `apply` builds the very same plan in
@@ -16,7 +15,9 @@ KerasTensor: TypeAlias = Any  # Keras ships no types
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one example costs: trained and stored weights, and multiply-accumulate operations of a
+    """What a layer or a network costs for one example, and the shape that it returns.
+
+    `params` counts trained and stored weights, `macs` the multiply-accumulate operations of a
     forward pass.
     """
 
@@ -51,10 +52,10 @@ class Layer(Protocol):
         """
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
-        """Return the layer applied to `x` `(batch, *shape)`; the names of its Keras layers begin
-        with `name`.
+        """Return the layer applied to `x` `(batch, *shape)`.
 
-        `mask` `(batch, steps)` is false for the steps that attention must not look at.
+        The names of its Keras layers begin with `name`. `mask` `(batch, steps)` is false for the
+        steps that attention must not look at.
         """
 
 

@@ -1,5 +1,4 @@
-"""The architectures of a domain by name: one entry for each, which says what it is called, reads
-and builds.
+"""The architectures of a domain by name: what each is called, reads and builds.
 
 Everything that has to know of an architecture asks here: the choices of `--architecture`, the
 conditions of a search, the arithmetic of sizes, the network that is built. A new architecture is a
@@ -65,9 +64,7 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return len(self._entries)
 
     def conditions(self) -> Conditions:
-        """Return for each hyperparameter that some architectures read and others do not, which ones
-        read it.
-        """
+        """Return, for each hyperparameter that only some architectures read, which ones do."""
         claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
         conditions = {}
         for key in claimed:

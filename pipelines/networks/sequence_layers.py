@@ -15,8 +15,9 @@ from pipelines.networks.plan import Cost, KerasTensor, Shape, apply
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent:
-    """An LSTM or GRU, in one direction or both; with `return_sequences` it answers at every
-    step.
+    """An LSTM or GRU, in one direction or both.
+
+    With `return_sequences` it answers at every step.
     """
 
     cell: Literal["lstm", "gru"]
@@ -65,8 +66,9 @@ class Positions:
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """Each step sees the others, or with `causal` those before it, then two dense layers (Vaswani
-    et al. 2017).
+    """Self-attention, then two dense layers (Vaswani et al. 2017).
+
+    Each step sees all steps, or with `causal` only itself and those before it.
 
     Layers are normalised before, not after (Xiong et al. 2020); heads share the channels; between
     the two dense layers there are `expansion` times as many.

@@ -55,13 +55,12 @@ BLOCK_KEYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class VisionArchitecture(Architecture):
-    """An image network from images to the vector of its features; the last layer to logits is the
-    same for all.
-    """
+    """An image network up to its features; the last layer, to logits, is the same for all."""
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost | None:
-        """Return what the whole network costs for one image of `shape`; None where it must be built
-        to know.
+        """Return what the whole network costs for one image of `shape`.
+
+        None where only the built network could tell.
         """
         return None
 
@@ -165,8 +164,7 @@ def staged(*further_keys: str) -> Callable[[StageFunction], StageFunction]:
 
 @staged("conv.dilation", "head.pooling", "head.activation")
 def vgg(spec: VisionSpec, shape: Shape) -> Stages:
-    """Convolution and pooling by turns, twice the filters in each block (Simonyan & Zisserman
-    2015).
+    """Convolution and pooling in turn, filters doubling by block (Simonyan & Zisserman 2015).
 
     One convolution a block and one more at the end, as their VGG-11 begins: 1.1 ms an image of
     Fashion-MNIST on two cores against 2.2 for pairs. Small images cost little and can be pooled
@@ -192,8 +190,9 @@ def vgg(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("conv.dilation", "head.pooling", "head.activation")
 def resnet(spec: VisionSpec, shape: Shape) -> Stages:
-    """A wide, shallow residual net (the ResNet-9 of Page 2018): convolution, pooling, then a
-    residual pair a block.
+    """A wide, shallow residual network (the ResNet-9 of Page 2018).
+
+    Each block is a convolution, with pooling from the second block on, and a residual pair.
     """
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
@@ -205,9 +204,7 @@ def resnet(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("head.pooling", "head.activation")
 def inception(spec: VisionSpec, shape: Shape) -> Stages:
-    """Kernels of several sizes side by side, each behind a 1x1 convolution (Szegedy et al.
-    2015).
-    """
+    """Kernels of several sizes side by side, each behind a 1x1 convolution (Szegedy et al. 2015)."""
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
         entry = conv(spec.conv, filters=width, stride=spec.conv.stride)
@@ -218,7 +215,7 @@ def inception(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("head.activation")
 def lenet(spec: VisionSpec, shape: Shape) -> Stages:
-    """Convolution and pooling by turns, few filters, then two dense layers (LeCun et al. 1998)."""
+    """Convolution and pooling in turn, few filters, then two dense layers (LeCun et al. 1998)."""
     blocks: list[Plan] = []
     for width in _widths(spec.conv):
         filters = max(4, width // 2)
@@ -232,9 +229,7 @@ def lenet(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("conv.dilation", "head.activation")
 def alexnet(spec: VisionSpec, shape: Shape) -> Stages:
-    """A large strided kernel first, then smaller ones, three in a row, wide dense layers
-    (Krizhevsky et al. 2012).
-    """
+    """A large strided kernel, then small ones, then dense layers (Krizhevsky et al. 2012)."""
     filters = spec.conv.filters
     first = conv(
         spec.conv,

@@ -151,8 +151,9 @@ def is_idx_folder(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: Path) -> ImageSource:
-    """Read the four IDX files of MNIST and its relatives (LeCun 1998):
-    `train-images-idx3-ubyte[.gz]` and so on.
+    """Read the four IDX files of MNIST and its relatives (LeCun 1998).
+
+    They are called `train-images-idx3-ubyte[.gz]` and so on.
     """
     parts: dict[Part, Images] = {}
     for part, stem in IDX_STEMS.items():
@@ -170,8 +171,9 @@ def read_idx_folder(folder: Path) -> ImageSource:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Return an IDX file of bytes: two zero bytes, type 8, the number of dimensions, their extents,
-    the values.
+    """Return the array in an IDX file of bytes.
+
+    It holds two zero bytes, type 8, the number of dimensions, their extents, then the values.
     """
     require_regular_file(path)
     try:

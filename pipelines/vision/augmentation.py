@@ -17,8 +17,9 @@ SMALLEST_CUTOUT = 0.02  # of the area
 def add_augmentation(
     model: keras.Model, spec: AugmentSpec, splits: "VisionSplits", seed: int
 ) -> keras.Model:
-    """Return `model` behind the random layers of `spec`: active in `fit`, passing everything
-    through elsewhere.
+    """Return `model` behind the random layers of `spec`.
+
+    They are active in `fit` and pass everything through elsewhere.
     """
     layers = _random_layers(spec, splits, seed)
     if not layers:
@@ -64,9 +65,7 @@ def _random_layers(
 
 
 def mix_up(batches: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
-    """Return batches in which each image and its label are a weighted mean of two (Zhang et al.
-    2018).
-    """
+    """Return batches of weighted means of two images and of their labels (Zhang et al. 2018)."""
     layer = keras.layers.MixUp(alpha=alpha, seed=seed)
 
     def mix(images: Any, labels: Any) -> Any:

@@ -30,8 +30,9 @@ Predictor: TypeAlias = Callable[[Part], np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """What the baselines are fitted to: rows of values from 0 to 1, for train a sample of its
-    images.
+    """What the baselines are fitted to and asked about: rows of values from 0 to 1, one per image.
+
+    `train_x` and `train_y` are a sample of train.
     """
 
     rows: Mapping[Part, np.ndarray]
@@ -45,8 +46,7 @@ class _Pixels:
 
 
 def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
-    """Yield logistic regression and k-nearest neighbours, their settings chosen on the validation
-    part.
+    """Yield logistic regression and k-nearest neighbours, their settings chosen on val.
 
     Images are averaged down and, for large sets, sampled: the params say to what.
     """
@@ -109,8 +109,9 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
 
 
 def _class_probabilities(model: Any, pixels: _Pixels, part: Part) -> np.ndarray:
-    """Return probabilities with a column for every class, those that the sample of train lacked
-    included.
+    """Return probabilities with a column for every class.
+
+    Classes that the sample of train lacks get 0.
     """
     rows = pixels.rows[part]
     probabilities = np.zeros((len(rows), pixels.num_classes))
@@ -135,8 +136,9 @@ def _nearest_neighbours(pixels: _Pixels) -> dict[str, Predictor]:
 def _votes(
     one_hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part
 ) -> np.ndarray:
-    """Return the share of each class among the labels of the k nearest; `nearest` `(n, most)` has
-    them in order.
+    """Return the share of each class among the labels of the `k` nearest neighbours.
+
+    `nearest` `(n, most)` holds these labels, the nearest first.
     """
     columns = nearest[part].T[:k]
     return np.asarray(sum(one_hot[column] for column in columns) / len(columns))

@@ -1,6 +1,4 @@
-"""Images from anywhere to `VisionSplits`: read, checked, split before anything is fitted to
-them.
-"""
+"""Images from anywhere: read, checked, and split before anything is fitted to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,9 +24,7 @@ LARGEST_COMPARED = 2**30  # bytes of training images among which copies are look
 
 @dataclass(frozen=True, kw_only=True)
 class VisionSplits(Splits):
-    """Images `(n, height, width, channels)` and class numbers `(n,)` for each part, and what a
-    network must know.
-    """
+    """Images `(n, height, width, channels)` and class numbers `(n,)` of each part."""
 
     train: Images
     val: Images
@@ -64,8 +60,9 @@ class VisionSplits(Splits):
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each channel over (at most 10,000 of) the training images, in their
-        own units.
+        """Mean and variance of each channel over the training images, in their own units.
+
+        At most 10,000 images are looked at.
         """
         rows = splitting.sample_indices(len(self.train.y), MOMENTS_FROM, self.seed)
         x = np.asarray(self.train.x[rows]).astype("float64")
@@ -74,10 +71,10 @@ class VisionSplits(Splits):
 
     @cached_property
     def mirrored(self) -> bool:
-        """Whether images keep their class when mirrored, left to right, judged on training images
-        alone.
+        """Whether images keep their class when mirrored, left to right.
 
-        The nearest of one half of them names those of the other half and their mirror images.
+        Judged on training images alone: one half of them names the other half, and its mirror
+        images, by the nearest neighbour.
         """
         from sklearn.neighbors import KNeighborsClassifier
 
@@ -95,8 +92,9 @@ class VisionSplits(Splits):
 
 
 def load(options: VisionOptions) -> VisionSplits:
-    """Read what `--data` names and split what is not split yet: a fifth for test, a fifth of the
-    rest for validation.
+    """Read what `--data` names, and split what is not split yet.
+
+    A fifth becomes test, a fifth of the rest validation.
 
     Raises:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
@@ -125,8 +123,9 @@ def load(options: VisionOptions) -> VisionSplits:
 
 
 def _number_classes(source: readers.ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
-    """Return the parts with class numbers for labels; class names come from the reader, else from
-    the labels.
+    """Return the parts with class numbers for labels, and the classes' names.
+
+    The names come from the reader, else from the labels.
     """
     labels: dict[Part, list[str]] = {}
     for part, images in source.parts.items():
@@ -153,8 +152,9 @@ def _split(
 
 
 def _largest_value(x: np.ndarray) -> float:
-    """Return the largest value a pixel can have: 255 for bytes that use more than half of it, else
-    the largest seen.
+    """Return the largest value that a pixel can have.
+
+    It is 255 for bytes that use more than half of their range, else the largest value seen.
     """
     largest = float(x.max())
     if x.dtype == np.uint8 and largest > 127:
@@ -163,8 +163,9 @@ def _largest_value(x: np.ndarray) -> float:
 
 
 def _copies(splits: VisionSplits) -> tuple[str, ...]:
-    """Count images of val and test that also stand in train: they make scores look better than they
-    are.
+    """Return notes on images of val and test that are in train too.
+
+    Such copies make scores look better than they are.
     """
     if splits.train.x.nbytes >= LARGEST_COMPARED:
         return ()

@@ -42,9 +42,7 @@ def plots(
 
 
 def mistakes(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> "Figure":
-    """Return the images that were answered wrongly with the greatest confidence, with label and
-    answer.
-    """
+    """Return the most confident wrong answers: images with their label and the answer."""
     from matplotlib.figure import Figure
 
     images = splits.images(part)

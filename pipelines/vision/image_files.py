@@ -24,8 +24,9 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels `(n, height, width, channels)` of files, which of them could be read, and what was
-    changed.
+    """Pixels `(n, height, width, channels)` of image files, and which of them could be read.
+
+    `notes` say what was changed.
     """
 
     pixels: np.ndarray
@@ -82,8 +83,9 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
-    """Return an image file as `(height, width, channels)` bytes, upright and opaque; None when it
-    cannot be read.
+    """Return an image file as `(height, width, channels)` bytes, upright and opaque.
+
+    None when it cannot be read. Without `size` the image keeps its own.
     """
     from PIL import Image, ImageOps
 
@@ -145,8 +147,9 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """Return room for bytes: in memory, or beyond 1 GiB in a file that disappears with the
-    process.
+    """Return room for bytes: in memory, or beyond 1 GiB in a temporary file.
+
+    The file disappears with the process.
     """
     if int(np.prod(shape, dtype="int64")) <= IN_MEMORY:
         return np.zeros(shape, dtype="uint8")

@@ -29,8 +29,9 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSource:
-    """What a reader found: at least the part `train`; `classes` in order where the source names
-    them.
+    """What a reader returns: at least the part `train`.
+
+    `classes` are their names in order, where the source has names for them.
     """
 
     name: str

@@ -10,8 +10,9 @@ from pipelines.networks.plan import KerasTensor
 
 @keras.saving.register_keras_serializable("appline")
 class Shift(keras.layers.Layer):
-    """Shift each image `(batch, height, width, channels)` by whole pixels, up to `factor` of its
-    extents.
+    """Shift each image by whole pixels, up to `factor` of its height and width.
+
+    Images are `(batch, height, width, channels)`.
 
     An image so small that this rounds to no pixel stays where it is: one pixel of eight is no small
     shift (on optdigits it cost .8 points of validation accuracy).

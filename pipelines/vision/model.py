@@ -18,8 +18,9 @@ MIRRORED = "mirrored"
 
 
 def build(spec: VisionSpec, splits: "VisionSplits", *, tta: bool) -> keras.Model:
-    """Return the network from images `(batch, height, width, channels)` in their own units to
-    logits `(batch, classes)`.
+    """Return the network from images in their own units to logits `(batch, classes)`.
+
+    Images are `(batch, height, width, channels)`.
 
     With `tta`, and where training flips images from left to right, `predict.probabilities` asks it
     about both sides. The output of the layer `features` is what another training can build upon

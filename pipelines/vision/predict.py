@@ -20,8 +20,9 @@ def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
 
 
 def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of many images `(n, height, width, channels)`
-    of any type.
+    """Return class probabilities `(n, classes)` of images `(n, height, width, channels)`.
+
+    The images may be of any numeric type.
     """
     outputs = []
     for start in range(0, len(x), batch_size):

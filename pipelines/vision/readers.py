@@ -1,6 +1,4 @@
-"""One reader for each form in which images come: samples, TFDS, folders, tables of paths, NPZ and
-IDX files.
-"""
+"""One reader for each form of images: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,8 +150,9 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`; hidden files and folders
-    are passed over.
+    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`.
+
+    Hidden files and folders are skipped.
     """
     below = visible_folders(root)
     parts = part_folders(below)
@@ -185,8 +184,9 @@ def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
-    """Read a table with the columns path, label and perhaps split; paths are below the table's own
-    folder.
+    """Read a table with the columns path, label and perhaps split.
+
+    Paths are relative to the table's own folder.
     """
     table = read_table(path)
     path_column = table.find_column(
@@ -220,8 +220,9 @@ def _table(path: Path, options: VisionOptions) -> ImageSource:
 def existing_paths(
     names: Iterable[object], lines: Sequence[int] | np.ndarray, table: Path
 ) -> list[Path]:
-    """Return the images' paths that a column of the file `table` holds; `lines` are those of its
-    rows.
+    """Return the paths of the images that a column of the file `table` names.
+
+    `lines` are those of its rows.
 
     Raises:
         DataError: one leads out of the table's folder, or there is no such file.
@@ -256,8 +257,9 @@ def _inside(table: Path, name: str, line: int) -> Path:
 def _from_files(
     name: str, where: str, files: Sequence[LabelledFile], options: VisionOptions
 ) -> ImageSource:
-    """Decode image files to one size; refuse unreadable ones, or leave them out with
-    `--skip-unreadable`.
+    """Decode image files to one size.
+
+    Unreadable ones are refused, or left out with `--skip-unreadable`.
     """
     decoded = decode_all([file.path for file in files], options.image_size)
     notes = decoded.notes

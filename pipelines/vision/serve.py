@@ -205,8 +205,9 @@ def _from_npz(path: Path) -> np.ndarray:
 
 
 def _as_images(facts: VisionFacts, x: np.ndarray) -> np.ndarray:
-    """Return `(n, height, width, channels)` in the model's units for one image or many, of any
-    numeric type.
+    """Return one image or many as `(n, height, width, channels)` in the model's units.
+
+    They may be of any numeric type.
     """
     channels = facts.channels
     if x.dtype.kind not in "biuf":

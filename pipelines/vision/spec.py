@@ -38,9 +38,7 @@ class AugmentSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferSpec:
-    """A pretrained backbone: first only a new head learns on its features, then its top layers
-    too.
-    """
+    """A pretrained backbone: first only a new head learns, then the backbone's top layers too."""
 
     backbone: str = hyper(
         "EfficientNetV2B0",

@@ -20,8 +20,9 @@ SMALLEST_PRETRAINED_SIDE = 96
 
 
 def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTensor:
-    """Return the frozen backbone's features `(batch, features)` of `inputs`, images in units of 0
-    to `scale`.
+    """Return the frozen backbone's features `(batch, features)` of the images `inputs`.
+
+    The images' values lie between 0 and `scale`.
 
     Raises:
         UsageError: no such backbone.
@@ -52,9 +53,7 @@ def unfreeze(model: keras.Model, count: int) -> None:
 
 
 def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
-    """Return the network of keras.applications that `spec` names, without its head, and its
-    preprocessing.
-    """
+    """Return the network of keras.applications without its head, and its preprocessing."""
     constructors = _constructors()
     if spec.backbone not in constructors:
         raise UsageError(
@@ -111,8 +110,9 @@ def _preprocessing(backbone: str) -> Any:
 
 
 def _cannot_download(backbone: str, reason: str) -> str:
-    """Return the message for weights that cannot be downloaded; `reason` ends with their
-    address.
+    """Return the message for weights that cannot be downloaded.
+
+    `reason` ends with their address.
     """
     file = reason.rsplit("/", maxsplit=1)[-1].split(":")[0].split(" ")[0]
     return (
@@ -123,8 +123,9 @@ def _cannot_download(backbone: str, reason: str) -> str:
 
 
 def _appline_backbone(path: Path, inputs: KerasTensor, scale: float) -> KerasTensor:
-    """Return the features of a network that appline trained, on images of another size, range or
-    number of channels.
+    """Return the features of images by a network that appline trained.
+
+    The images may have another size, range or number of channels than those it was trained on.
     """
     if not path.is_file():
         raise DataError(
@@ -150,8 +151,9 @@ def _appline_backbone(path: Path, inputs: KerasTensor, scale: float) -> KerasTen
 
 
 def _with_channels(x: KerasTensor, channels: int) -> KerasTensor:
-    """Return images with so many channels: grey ones repeated, colours averaged, further ones left
-    out.
+    """Return images with this number of channels.
+
+    Grey is repeated, colours are averaged, and further channels are left out.
     """
     if x.shape[-1] == channels:
         return x

@@ -50,8 +50,9 @@ def _table_head(first: str, names: Sequence[str]) -> list[str]:
 
 
 def image(run_id: str, path: str, title: str) -> str:
-    """Return an artifact of the run as a Markdown image, by the address that MLflow's own pages
-    use.
+    """Return an artifact of the run as a Markdown image.
+
+    The address is the one that MLflow's own pages use.
     """
     return f"![{title}](get-artifact?path={path}&run_uuid={run_id})"
 
@@ -62,9 +63,7 @@ def format_number(value: float | None) -> str:
 
 
 def sweep_card(result: SweepResult) -> str:
-    """Return what a sweep found: the winner beside its baselines, and what each hyperparameter
-    did.
-    """
+    """Return what a sweep found: winner, baselines, and what each hyperparameter did."""
     lines = [
         f"## {result.final.verdict}",
         "",

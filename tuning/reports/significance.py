@@ -1,6 +1,4 @@
-"""Models beside each other: how much better, how sure, and what a sweep says about each
-hyperparameter.
-"""
+"""Models compared: how much better, how sure, and what each hyperparameter of a sweep did."""
 
 import itertools
 import math
@@ -33,16 +31,16 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
 
 
 def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
-    """Return the baseline that is best on the validation part: chosen like the network, without a
-    look at test.
+    """Return the baseline that is best on validation.
+
+    It is chosen like the network: without a look at test.
     """
     pick = max if headline.direction == "max" else min
     return pick(baselines, key=lambda baseline: baseline.val[headline.name])
 
 
 def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
-    """Return the mean of the paired differences `over.losses - losses` and its bootstrap interval
-    over units.
+    """Return the mean paired difference `over.losses - losses` with its bootstrap interval.
 
     Units `(n,)` are images, users, or blocks of windows: whatever `Pipeline.losses` takes to be
     independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993).
@@ -71,11 +69,10 @@ def effects(
     dimensions: Mapping[str, Dimension],
     objective: Objective,
 ) -> list[Effect]:
-    """Return the effect of each searched hyperparameter over `(values, score)` trials, the clearest
-    first.
+    """Return the effect of each searched hyperparameter, the clearest first.
 
-    Other hyperparameters vary beside it, so that this is what a change did on average in this
-    sweep, and no more.
+    `trials` are pairs of values and score. Other hyperparameters vary beside it, so that this is
+    what a change did on average in this sweep, and no more.
     """
     found = []
     for key, dimension in dimensions.items():
@@ -114,8 +111,9 @@ def _level(scores: Sequence[float]) -> Level:
 
 
 def _p_value(groups: Sequence[Sequence[float]]) -> float:
-    """Return the probability of such differences by chance alone (Kruskal and Wallis 1952); NaN:
-    too few trials.
+    """Return the probability of such differences by chance (Kruskal and Wallis 1952).
+
+    NaN when there are too few trials.
     """
     from scipy import stats
 

@@ -1,5 +1,6 @@
-"""What a model costs: weights, megabytes, seconds. Imports nothing heavy: a wrong name is refused
-before anything is loaded.
+"""What a model costs: weights, megabytes, seconds.
+
+Nothing heavy is imported: a wrong name is refused before anything is loaded.
 """
 
 import math

@@ -1,6 +1,4 @@
-"""One large model on the devices of one host: each batch is divided among them, the gradients are
-added.
-"""
+"""One large model on the devices of one host: batches are divided, gradients added."""
 
 from typing import Any
 
@@ -38,8 +36,9 @@ def strategy(name: str) -> Any:
 def drop_uneven_batch(
     batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any
 ) -> tf.data.Dataset:
-    """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on
-    it.
+    """Return `batches` without a last one that the devices cannot share evenly.
+
+    TensorFlow fails on such a batch.
 
     `like` is the same data set made a second time, to look into: `batches` would go on with another
     order once it was begun.

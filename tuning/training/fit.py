@@ -1,6 +1,4 @@
-"""One fit: a pipeline and a spec become a trained network, its curves, and the reason why it
-stopped.
-"""
+"""One fit: from a pipeline and a spec to a trained network, its curves, and why it stopped."""
 
 import time
 from contextlib import nullcontext
@@ -51,8 +49,7 @@ def fit(
     until: int = 0,
     strategy: Any = None,
 ) -> FitResult:
-    """Build the network of `spec`, fit it on train, and return it with the weights that were best
-    on val.
+    """Build the network of `spec`, fit it on train, and return it with its best weights on val.
 
     Args:
         pipeline: whose network it is.

@@ -1,8 +1,7 @@
-"""What watches a fit: its curves, its best weights, and the reasons to stop it. Three callbacks
-with one duty each.
+"""What watches a fit: its curves, its best weights, and the reasons to stop it.
 
-They are called in the order in which they stand here. Epochs are counted from 1 over all phases of
-a training.
+Each callback has one duty. They are called in the order in which they stand here. Epochs are
+counted from 1 over all phases of a training.
 """
 
 import math
@@ -36,9 +35,7 @@ class Watch:
 
 
 class Curves(keras.callbacks.Callback):
-    """Keeps every metric by epoch; with a probe batch, the norm of the gradient for each group of
-    layers too.
-    """
+    """Keeps every metric by epoch; with a probe batch, gradient norms by group of layers too."""
 
     def __init__(self, network: keras.Model, probe: Any = None) -> None:
         super().__init__()
@@ -62,10 +59,10 @@ class Curves(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(value)
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Return the gradient's norm for each group of layers on one fixed batch: a vanishing
-        gradient shows here.
+        """Return the gradient's norm for each group of layers on one fixed batch.
 
-        In inference mode: a look must not move batch statistics or the seeds of dropout.
+        A vanishing gradient shows here. In inference mode: a look must not move batch statistics or
+        the seeds of dropout.
         """
         if self._traced_norms is None:
             self._traced_norms = tf.function(self._norms_by_group)
@@ -87,10 +84,10 @@ class Curves(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch that was best on val, in memory: checkpoints would cost more
-    than a short trial.
+    """Keeps the weights of the epoch that was best on val.
 
-    They are taken at the end of validation, while the moving average, if any, is swapped in.
+    They stay in memory: checkpoints would cost more than a short trial. They are taken at the end
+    of validation, while the moving average, if any, is swapped in.
     """
 
     def __init__(self, network: keras.Model, objective: Objective, curves: Curves) -> None:
@@ -131,9 +128,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class Stopping(keras.callbacks.Callback):
-    """Stops a fit that diverges, does not improve any more, runs out of time, or is told to
-    stop.
-    """
+    """Stops a fit that diverges, stops improving, runs out of time, or is asked to stop."""
 
     def __init__(self, watch: Watch, train: TrainSpec, curves: Curves, best: BestWeights) -> None:
         super().__init__()

@@ -14,10 +14,9 @@ MOMENTUM = 0.9
 
 
 def optimizer(train: TrainSpec, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Return the optimizer of `train` for so many steps, with a learning rate that rises to
-    `learning_rate` and falls.
+    """Return the optimizer of `train` for so many steps; `learning_rate` is the peak.
 
-    The rate follows `one_cycle`.
+    The rate follows `one_cycle`: it rises to the peak, then falls to zero.
     """
     rates = LearningRateTable(one_cycle(steps, learning_rate, train.warmup))
     average: dict[str, Any] = {}

@@ -51,8 +51,7 @@ def train(
     on_epoch: EpochHook | None = None,
     strategy: Any = None,
 ) -> TrainResult:
-    """Train the network of `spec`, test it beside its baselines, and keep everything in one run of
-    `tracker`.
+    """Train the network of `spec`, test it beside its baselines, and keep everything in one run.
 
     Args:
         pipeline: whose network it is.
@@ -143,8 +142,9 @@ def _start_run(
 
 @contextmanager
 def finishing(run: Run) -> Iterator[None]:
-    """Finish `run` by how its work ends: FINISHED, KILLED when interrupted, FAILED with the reason
-    otherwise.
+    """Finish `run` by how its work ends: FINISHED, KILLED when interrupted, FAILED when it fails.
+
+    KILLED and FAILED keep the reason.
     """
     try:
         yield
@@ -165,8 +165,9 @@ def record_baselines(
     parent: str,
     tags: Mapping[str, str],
 ) -> list[ScoredBaseline]:
-    """Compute the baselines and write each as a run with role `baseline`, in the columns that
-    networks have.
+    """Compute the baselines and write each as a run with role `baseline`.
+
+    Their columns are those of networks.
     """
     scored = []
     for baseline in pipeline.baselines(splits):
@@ -248,9 +249,7 @@ class _Training:
         return final
 
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return what the model costs: weights, megabytes, seconds of all its fits and of one
-        answer.
-        """
+        """Return the model's costs: weights, megabytes, seconds of all its fits and of one answer."""
         params = final.model.count_params()
         fits = [fitted] if final is fitted else [fitted, final]
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
