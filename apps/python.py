@@ -1,4 +1,6 @@
-"""The Python interface: what the command line does, in a script or a notebook. See docs/python.md.
+"""The Python interface: what the command line does, in a script or a notebook.
+
+See docs/python.md.
 
     import apps.python as appline
 

@@ -33,7 +33,7 @@ def options_class(domain: str) -> "type[Options]":
 
 
 def pipeline_class(domain: str) -> "type[AnyPipeline]":
-    """Return the pipeline of `domain`. TensorFlow is imported now, unless it has been."""
+    """Return the pipeline class of `domain`; this imports TensorFlow."""
     return cast("type[AnyPipeline]", _class(domain, "pipeline"))
 
 

@@ -5,7 +5,10 @@ from collections.abc import Iterable
 
 
 class ApplineError(ValueError):
-    """Something failed while running. The message is complete: users see no traceback."""
+    """Something failed while running.
+
+    The message is complete by itself: users see no traceback.
+    """
 
     exit_code = 1
     sweep_id = ""  # of the sweep that it broke, which `--resume` continues

@@ -109,7 +109,7 @@ class TrainResult:
         )
 
     def scores(self) -> "pd.DataFrame":
-        """Return test scores and seconds of training, one row each for the network and baselines."""
+        """Return test scores and seconds of training, one row per model, the network first."""
         import pandas as pd
 
         rows = {"network": {**self.test, "train_s": self.cost["train_s"]}}

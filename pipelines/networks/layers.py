@@ -13,7 +13,6 @@ from pipelines.config.hyperparameters import Activation, ConvSpec, GlobalPooling
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
 
-
 # The beginning of the names of Keras' layers; a sum is an average times the number of positions.
 _POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
 

@@ -204,7 +204,7 @@ def resnet(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("head.pooling", "head.activation")
 def inception(spec: VisionSpec, shape: Shape) -> Stages:
-    """Kernels of several sizes side by side, each behind a 1x1 convolution (Szegedy et al. 2015)."""
+    """Kernels of several sizes side by side, behind 1x1 convolutions (Szegedy et al. 2015)."""
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
         entry = conv(spec.conv, filters=width, stride=spec.conv.stride)

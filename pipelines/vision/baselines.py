@@ -30,7 +30,7 @@ Predictor: TypeAlias = Callable[[Part], np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """What the baselines are fitted to and asked about: rows of values from 0 to 1, one per image.
+    """Images as rows of values from 0 to 1: what the baselines are fitted to and predict.
 
     `train_x` and `train_y` are a sample of train.
     """

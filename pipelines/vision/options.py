@@ -1,4 +1,7 @@
-"""Image classification: what a person may set. Read by `--help`, so nothing heavy is imported."""
+"""Image classification: what a person may set.
+
+`--help` reads this module, so it imports nothing heavy.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -249,7 +249,7 @@ class _Training:
         return final
 
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return the model's costs: weights, megabytes, seconds of all its fits and of one answer."""
+        """Return the model's costs: its size, the time of its fits, and the time of one answer."""
         params = final.model.count_params()
         fits = [fitted] if final is fitted else [fitted, final]
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
