@@ -47,7 +47,7 @@ def require_inputs(inputs: Sequence[str]) -> None:
 
 
 def require_output(output: str, force: bool) -> None:
-    """Refuse a file that answers cannot be written to before they are computed."""
+    """Refuse an output file that cannot be written, before the answers are computed."""
     if not output:
         return
     path = Path(output)

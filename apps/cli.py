@@ -66,7 +66,7 @@ def _with_suggestion(
     args: list[str],
     resolve: Callable[[click.Context, list[str]], Resolution],
 ) -> Resolution:
-    """Name the nearest command when there is none of the name that was typed."""
+    """Resolve a command; when there is none of that name, suggest the nearest one."""
     try:
         return resolve(context, args)
     except click.UsageError as error:
@@ -366,7 +366,7 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
 
 
 def _store(arguments: list[str]) -> list[str]:
-    """Return the words that name the store that the run is in, where the command named one."""
+    """Return the words of a command line that name MLflow's store, if it has any."""
     words = []
     for position, word in enumerate(arguments):
         is_value = position > 0 and arguments[position - 1] == "--tracking-uri"

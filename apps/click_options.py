@@ -83,7 +83,7 @@ def options_flags(options_type: type[Options]) -> list[click.Option]:
 
 
 def without_defaults(options: Iterable[click.Option]) -> list[click.Option]:
-    """Return the flags with the defaults of the run that is looked at."""
+    """Return the flags with a help text that says: by default as in the run."""
     flags = [copy.copy(option) for option in options]
     for flag in flags:
         flag.show_default = False

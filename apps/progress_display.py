@@ -1,4 +1,4 @@
-"""A sweep as it goes: one live display on a terminal, one line a trial on a pipe."""
+"""A sweep as it goes: one live display on a terminal, one line per trial on a pipe."""
 
 import sys
 import time

@@ -191,7 +191,7 @@ class Evaluation:
         return pd.Series(values, name=f"{self.splits.dataset}: {self.part}")
 
     def table(self) -> "pd.DataFrame":
-        """Return predictions beside the truth, one row an example."""
+        """Return predictions beside the truth, one row per example."""
         return self.pipeline.table(self.predictions, self.splits, self.part)
 
     def figures(self) -> "dict[str, Figure]":
@@ -212,7 +212,7 @@ class Model:
 
     @property
     def domain(self) -> str:
-        """The application that it is of."""
+        """The application that the model belongs to."""
         return str(self.serving.facts.domain)
 
     def predict(self, source: RawInput) -> "pd.DataFrame":

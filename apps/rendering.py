@@ -29,7 +29,7 @@ class Screen:
     json: bool = False
 
     def say(self, text: str) -> None:
-        """Print progress, unless the command is to be quiet."""
+        """Print progress, unless the screen is quiet."""
         if not self.quiet:
             click.echo(text, err=True)
 
@@ -59,7 +59,7 @@ def _without_nan(plain: Any) -> Any:
 
 
 class EpochLine:
-    """One line an epoch; on a terminal one line in all, written over."""
+    """One line per epoch; on a terminal a single line, written over."""
 
     def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
         self._screen = screen

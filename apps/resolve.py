@@ -1,4 +1,4 @@
-"""What a command's values come to: defaults, then config files, environment, command line."""
+"""The values of a command: from defaults, then config files, environment, command line."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A value that is no default, and where it came from."""
+    """A value that is not the default, and where it came from."""
 
     value: object
     where: str
@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedCommand:
-    """What flags, environment and config files come to."""
+    """The values of a command, from flags, environment and config files together."""
 
     options: Options
     spec: Any

@@ -1,4 +1,4 @@
-"""What is learned: one folder a domain, and the parts that domains share.
+"""What is learned: one folder per domain, and the parts that domains share.
 
 from pipelines import create_pipeline
 

@@ -1,4 +1,4 @@
-"""What a user can put right: errors that carry the exit code of the command line."""
+"""Errors that a user can put right; each class carries its exit code of the command line."""
 
 import difflib
 from collections.abc import Iterable
@@ -31,11 +31,11 @@ class DataError(ApplineError):
 
 
 class ExternalFailure(ApplineError):
-    """Something outside failed that a run relies on: MLflow's store, a cluster, the disk."""
+    """Something that a run relies on failed: MLflow's store, a cluster, the disk."""
 
 
 class Diverged(ApplineError):
-    """Training stopped because the loss is not a number any more."""
+    """Training stopped because the loss became NaN or infinite."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):

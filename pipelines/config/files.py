@@ -42,7 +42,7 @@ class ConfigFile:
 
 
 def read_config(path: Path, options_type: type[Options], option_names: set[str]) -> ConfigFile:
-    """Read a YAML file; 1.2, so that `1e-4` is a number and `no` is a text.
+    """Read a file as YAML 1.2, in which `1e-4` is a number and `no` is a text.
 
     Args:
         path: the file.

@@ -33,7 +33,7 @@ class Objective:
     direction: Direction
 
     def better(self, score: float, than: float) -> bool:
-        """Whether `score` is better than the other."""
+        """Return whether `score` is better than `than`."""
         if self.direction == "max":
             return score > than
         return score < than

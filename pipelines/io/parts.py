@@ -22,7 +22,7 @@ SPLIT_COLUMNS = ("split", "part", "subset")
 
 
 def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
-    """Return the folders that are called like a part: `train`, `val`, `test` and their like."""
+    """Return the folders that have the name of a part (see `PART_NAMES`), by part."""
     found = {}
     for folder in folders:
         if folder.name.lower() in PART_NAMES:

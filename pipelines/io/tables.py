@@ -1,4 +1,4 @@
-"""Tables of any kind: read by one reader, with the true lines of their rows for messages."""
+"""One reader for tables of any kind, which knows the true line of each row for messages."""
 
 import csv
 import io
@@ -67,7 +67,7 @@ class Table:
 
     @cached_property
     def num_swallowed_lines(self) -> int:
-        """How many lines with text begin no row, but stand between quotes as parts of a cell.
+        """How many lines with text begin no row, because they are between quotes, inside a cell.
 
         A stray quote makes one cell of everything up to the next quote.
         """
@@ -87,7 +87,7 @@ class Table:
         return find_column(self.frame, given, names, role=role, flag=flag, where=self.where)
 
     def parts(self, column: str | None) -> list[Part]:
-        """Return train, val or test for each row, all train without a column.
+        """Return the part of each row (train, val or test); without a column all are train.
 
         Raises:
             DataError: another word; the message names its line.

@@ -103,7 +103,7 @@ def _is_valid(raw: bytes, encoding: str) -> bool:
 
 
 def require_text(raw: bytes, path: Path) -> None:
-    """Refuse bytes with a NUL among them; the first ones tell what the file may be instead."""
+    """Refuse bytes with a NUL among them, and say what kind of file it may be."""
     if b"\0" not in raw:
         return
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

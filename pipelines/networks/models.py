@@ -27,7 +27,7 @@ def class_answers(probabilities: KerasTensor, classes: Sequence[str]) -> dict[st
 def embedding_layer(
     vectors: np.ndarray, name: str, *, trainable: bool = True
 ) -> keras.layers.Embedding:
-    """Return a layer that begins with these vectors `(ids, width)`.
+    """Return an embedding layer whose first weights are these vectors `(ids, width)`.
 
     They are set as weights: an initializer would write them as JSON into a saved model's file.
     """

@@ -32,7 +32,7 @@ class Cost:
         )
 
     def beside(self, *others: "Cost") -> "Cost":
-        """Return the cost of all of them, with the shape of this one."""
+        """Return the cost of this and `others` together, with the shape of this one."""
         costs = (self, *others)
         return Cost(
             shape=self.shape,
@@ -45,7 +45,7 @@ class Layer(Protocol):
     """One layer of a plan: what it costs by arithmetic, and what it is in Keras."""
 
     def cost(self, shape: Shape) -> Cost:
-        """Return what it makes of one example of `shape`, and what that costs.
+        """Return the shape that it gives for one example of `shape`, and its cost.
 
         Raises:
             ImpossibleSpec: it does not fit this shape.
@@ -63,7 +63,7 @@ Plan: TypeAlias = tuple[Layer, ...]
 
 
 def measure(plan: Plan, shape: Shape) -> Cost:
-    """Return what `plan` makes of one example of `shape`, and what that costs.
+    """Return the shape that `plan` gives for one example of `shape`, and its cost.
 
     Raises:
         ImpossibleSpec: a layer does not fit what the layers before it leave.

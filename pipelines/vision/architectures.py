@@ -146,7 +146,7 @@ StageFunction: TypeAlias = Callable[[VisionSpec, Shape], Stages]
 
 
 def staged(*further_keys: str) -> Callable[[StageFunction], StageFunction]:
-    """Enter a function from spec and shape to stages into the registry, under the function's name.
+    """Register a function from spec and shape to stages, under the function's name.
 
     It reads the hyperparameters of `BLOCK_KEYS` and `further_keys`.
     """

@@ -24,12 +24,12 @@ def score(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> dict[s
 
 
 def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> np.ndarray:
-    """Return 1 for each image that was answered wrongly, else 0."""
+    """Return 1 for each image that was classified wrongly, else 0."""
     return classification.losses(splits.images(part).y, predictions)
 
 
 def table(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> pd.DataFrame:
-    """Return one row an image: its label, the answer, and the probability of each class."""
+    """Return one row per image: its label, the answer, and the probability of each class."""
     return classification.table(splits.images(part).y, predictions, splits.classes)
 
 

@@ -1,4 +1,4 @@
-"""Image classification: the contract kept."""
+"""Image classification: the domain as a `Pipeline`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

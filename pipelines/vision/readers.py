@@ -243,7 +243,7 @@ def existing_paths(
 
 
 def _inside(table: Path, name: str, line: int) -> Path:
-    """Return the image's path; one that leads out of the table's folder is refused."""
+    """Return the path of an image; refuse one that leads out of the table's folder."""
     root = table.parent.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):

@@ -32,7 +32,7 @@ NPZ_NAMES = ("x", "x_test", "x_train")
 
 @dataclass(frozen=True, kw_only=True)
 class VisionFacts(ServingFacts):
-    """What answering about images needs to know."""
+    """What a served image classifier needs to know."""
 
     classes: list[str]
     height: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
@@ -45,7 +45,7 @@ class VisionFacts(ServingFacts):
 def serving_model(
     network: keras.Model, splits: "VisionSplits", path_column: str = ""
 ) -> ServingModel:
-    """Return the network behind resizing and in front of labels.
+    """Return the network with resizing before it and class names after it.
 
     Its input is `(batch, any height, any width, channels)` in the training images' units; it
     answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities`
@@ -74,7 +74,7 @@ def serving_model(
 
 
 def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:
-    """Return the network inside.
+    """Return the network inside a served model.
 
     Raises:
         DataError: the data has other classes, another size or other units.
@@ -95,7 +95,7 @@ def _require_same(dataset: str, what: str, of_model: Any, of_data: Any) -> None:
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
+    """Return one row per image: `image`, `label`, `probability`, and the probability of each class.
 
     `source` is an image file, a folder of them, a .txt file of paths, another table with a column
     of paths, an NPZ file with `x`, an array of one image or many, or a table whose first column

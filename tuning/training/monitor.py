@@ -26,7 +26,7 @@ EpochHook: TypeAlias = Callable[[int, Mapping[str, float]], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What a fit is watched by: the objective, a clock to stop at, and who hears of each epoch."""
+    """What a fit is watched by: the objective, a deadline, and a hook for each epoch."""
 
     objective: Objective
     deadline: float = math.inf  # time.monotonic()
@@ -47,7 +47,7 @@ class Curves(keras.callbacks.Callback):
         self._traced_norms: Callable[..., Any] | None = None
 
     def begin_phase(self) -> None:
-        """Start a phase: the model is compiled anew, so its gradients are traced anew."""
+        """Start a phase: the model is compiled anew, so gradients must be traced anew."""
         self._traced_norms = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -102,7 +102,7 @@ class BestWeights(keras.callbacks.Callback):
         self._validated: list[np.ndarray] = []
 
     def begin_phase(self) -> None:
-        """Start a phase: its patience is its own."""
+        """Start a phase, with a patience of its own."""
         self.improved = self._curves.epoch
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
@@ -173,7 +173,7 @@ class Stopping(keras.callbacks.Callback):
 
 
 class FixedEpochs(keras.callbacks.Callback):
-    """Stops after a number of epochs that was found before, without a look at val."""
+    """Stops after a given number of epochs, without a look at val."""
 
     def __init__(self, epochs: int, watch: Watch, curves: Curves) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def train(
         splits: the data, where it is loaded already.
         baselines: those of a sweep, which has computed them already.
         labels: what the run is called.
-        on_epoch: hears of each epoch, and may stop the training.
+        on_epoch: called after each epoch; it may stop the training.
         strategy: divides each batch among devices (see `tuning.training.distribute`).
 
     Raises:
@@ -263,7 +263,7 @@ class _Training:
         }
 
     def _keep_interrupted(self, fitted: FitResult) -> None:
-        """Save what an interrupted fit has learned, then go on being interrupted."""
+        """Save what an interrupted fit has learned, then raise `TrainingInterrupted`."""
         if fitted.best_epoch:
             save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
             best = f"best/{self.watch.objective.name}"
@@ -291,7 +291,7 @@ def changed_hyperparameters(spec: Any) -> dict[str, Any]:
 
 
 def save_model(serving: ServingModel, run: Run) -> None:
-    """Keep the model that takes raw input, with the facts it answers by."""
+    """Write the served model into the run, with its serving facts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         write_model(serving, path)
