@@ -190,7 +190,7 @@ class Evaluation:
         return pd.Series(values, name=f"{self.splits.dataset}: {self.part}")
 
     def table(self) -> "pd.DataFrame":
-        """Return predictions beside the truth, one row an example."""
+        """Return predictions beside the truth, one row per example."""
         return self.pipeline.table(self.predictions, self.splits, self.part)
 
     def figures(self) -> "dict[str, Figure]":

@@ -87,7 +87,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @property
     def domain(self) -> str:
-        """The domain's name, as the command line has it."""
+        """The domain's name on the command line."""
         return self.options.domain
 
     def objective_for(self, splits: SplitsT, name: str = "") -> Objective:

@@ -248,7 +248,10 @@ X = RNG.integers(0, 255, (20, 6, 6), dtype="uint8")
             {"x": X, "y": np.full(20, 0.5)},
             "expected classes, as whole numbers or names. Received: 0.5",
         ),
-        ({"x": X, "y": np.arange(19)}, "expected one label an image, shape (20,). Received: (19,)"),
+        (
+            {"x": X, "y": np.arange(19)},
+            "expected one label per image, shape (20,). Received: (19,)",
+        ),
         ({"x": X[:, 0], "y": np.arange(20)}, "expected (images, height, width)"),
         ({"x": np.zeros((20, 3, 6, 6)), "y": np.arange(20)}, "channels stand first?"),
         (

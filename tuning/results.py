@@ -1,4 +1,4 @@
-"""What trainings and sweeps came to: plain data that every room of `tuning` may use."""
+"""The results of trainings and sweeps: plain data that all of `tuning` may use."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -158,7 +158,7 @@ class Trial:
     costs: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""  # why it ended before its last epoch; empty when it did not
     stopped_early: bool = False  # by the rule of early stopping
-    saved: float = 0.0  # seconds that early stopping has spared
+    saved: float = 0.0  # seconds, by early stopping
     reason: str = ""  # why it has no score
     run_id: str = ""
     replayed: bool = False  # read back from MLflow, when its sweep was resumed
@@ -208,7 +208,7 @@ class Effect:
 
     @property
     def clear(self) -> bool:
-        """Whether the difference is more than chance."""
+        """Whether the difference is statistically significant."""
         return self.p_value < 1 - CONFIDENCE
 
     @property
@@ -244,7 +244,7 @@ class SweepResult:
 
     @property
     def saved(self) -> float:
-        """Seconds that early stopping has spared, of all workers together."""
+        """Seconds that early stopping has saved, summed over all workers."""
         return sum(trial.saved for trial in self.trials)
 
     @property

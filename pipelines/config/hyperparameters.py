@@ -86,7 +86,7 @@ class EpochBudget:
     most: int
 
     def epochs_for(self, num_examples: int) -> int:
-        """Return the epochs for so many training examples."""
+        """Return the number of epochs for `num_examples` training examples."""
         epochs = round(self.examples / max(1, num_examples))
         return min(max(epochs, self.fewest), self.most)
 

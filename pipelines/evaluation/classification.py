@@ -68,7 +68,7 @@ def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[s
 
 
 def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return `(n,)` whether each example's answer is right; of several classes, whether all are."""
+    """Return `(n,)` whether each answer is right; with several classes, whether all are."""
     if labels.ndim == 2:
         return np.asarray(((probabilities > 0.5) == (labels > 0)).all(axis=1))
     return np.asarray(probabilities.argmax(axis=1) == labels)

@@ -109,7 +109,7 @@ def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]
 
 
 def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
-    """Refuse fewer than two classes, and classes too small to stand in every part.
+    """Refuse fewer than two classes, and classes too small to be in every part.
 
     Raises:
         DataError: the message says what is missing, with the counts.

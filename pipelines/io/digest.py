@@ -1,4 +1,4 @@
-"""A name for the content of a data set: equal data has the same one, on any machine."""
+"""A name for the content of a data set: equal data gets the same name on any machine."""
 
 import hashlib
 

@@ -18,8 +18,9 @@ SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 
 
 def looks_headerless(path: Path) -> bool:
-    """Return whether the first line of a delimited file holds data: two to four cells, of which the
-    third and fourth, or else both, are numbers.
+    """Return whether the first line of a delimited file holds data, not column names.
+
+    It does when it has two to four cells, and all from the third on (of two, both) are numbers.
     """
     with path.open("rb") as file:
         line = file.readline().decode("latin-1").strip()

@@ -1,4 +1,4 @@
-"""Tables of any kind: read by one reader, with the true lines of their rows for messages."""
+"""One reader for tables of any kind, which knows the true line of each row for messages."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ class Table:
 
     @cached_property
     def num_swallowed_lines(self) -> int:
-        """How many lines with text begin no row, but stand between quotes as parts of a cell.
+        """How many lines with text begin no row, because they are between quotes, inside a cell.
 
         A stray quote makes one cell of everything up to the next quote.
         """

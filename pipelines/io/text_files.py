@@ -78,11 +78,11 @@ def encoding_of(raw: bytes) -> str:
 
 
 def _is_accented(raw: bytes, text: str) -> bool:
-    """Return whether `raw`, which a multi-byte encoding reads as `text`, is plain words with a few
-    accents.
+    """Return whether `raw` is plain words with a few accents, not multi-byte characters.
 
-    The two bytes of "öl" in cp1252 are one character of Big5. But such a character stands alone
-    between plain letters, as most in Chinese, Japanese and Korean do not, and ends in a small one.
+    `text` is how a multi-byte encoding reads it. The two bytes of "öl" in cp1252 are one character
+    of Big5. But such a character stands alone between plain letters, as most in Chinese, Japanese
+    and Korean do not, and ends in a small one.
     """
     runs = re.findall(r"[^\x00-\x7f]+", text)
     total = sum(len(run) for run in runs)

@@ -101,12 +101,12 @@ def _as_images(x: np.ndarray, where: str) -> np.ndarray:
 
 
 def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
-    """Return one label an image, whole numbers or names."""
+    """Return one label per image, as whole numbers or names."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (count,):
         raise DataError(
-            f"{where}: expected one label an image, shape ({count},). Received: {y.shape}"
+            f"{where}: expected one label per image, shape ({count},). Received: {y.shape}"
         )
     if y.dtype.kind != "f":
         return y

@@ -24,7 +24,7 @@ def score(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> dict[s
 
 
 def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> np.ndarray:
-    """Return 1 for each image that was answered wrongly, else 0."""
+    """Return 1 for each image that was classified wrongly, else 0."""
     return classification.losses(splits.images(part).y, predictions)
 
 

@@ -23,7 +23,7 @@ class Images:
 
     @property
     def on_disk(self) -> bool:
-        """Whether they are so many that they lie in a mapped file."""
+        """Whether there are so many that they lie in a mapped file."""
         return self.x.nbytes > IN_MEMORY
 
 

@@ -37,7 +37,7 @@ class Shift(keras.layers.Layer):
         return tf.gather(shifted, columns, axis=2, batch_dims=1)
 
     def _positions(self, count: Any, extent: int, most: int) -> Any:
-        """Return for each image which of its rows (or columns) comes where: `(batch, extent)`."""
+        """Return `(batch, extent)`: the row (or column) that each of a shifted image copies."""
         offsets = keras.random.randint((count, 1), -most, most + 1, seed=self.generator)
         positions = tf.range(extent)[None, :] + tf.cast(offsets, "int32")
         return tf.clip_by_value(positions, 0, extent - 1)

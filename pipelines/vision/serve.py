@@ -45,7 +45,7 @@ class VisionFacts(ServingFacts):
 def serving_model(
     network: keras.Model, splits: "VisionSplits", path_column: str = ""
 ) -> ServingModel:
-    """Return the network behind resizing and in front of labels.
+    """Return the network with resizing before it and class names after it.
 
     Its input is `(batch, any height, any width, channels)` in the training images' units. It
     answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities`

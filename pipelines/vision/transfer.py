@@ -42,7 +42,7 @@ def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTens
 
 
 def unfreeze(model: keras.Model, count: int) -> None:
-    """Let the top `count` layers of the backbone learn; batch normalisation stays as it is."""
+    """Let the top `count` layers of the backbone learn, except batch normalisation."""
     backbone = model.get_layer("backbone")
     backbone.trainable = True
     for layer in backbone.layers[: max(0, len(backbone.layers) - count)]:

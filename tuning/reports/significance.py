@@ -18,7 +18,7 @@ GROUPS = 3  # into which a range is divided, to compare its values
 
 
 def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) -> ScoredBaseline:
-    """Score a baseline on val and test; its predictions, which can be large, are not kept."""
+    """Score a baseline on val and test, without keeping its predictions, which can be large."""
     test = baseline.predictions["test"]
     return ScoredBaseline(
         name=baseline.name,

@@ -28,7 +28,7 @@ LATENCY_CALLS = 30
 
 
 def megabytes(params: int) -> float:
-    """Return the size of so many weights."""
+    """Return the size of `params` weights in megabytes."""
     return params * BYTES_PER_WEIGHT / 2**20
 
 

@@ -15,7 +15,7 @@ from tuning.training import distribute
 from tuning.training.monitor import Monitor, Watch
 from tuning.training.schedule import optimizer
 
-# Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
+# Steps that TensorFlow runs per call from Python: a short epoch whole, a long one in pieces.
 STEPS_PER_EXECUTION = 32
 INTERRUPTED = "interrupted"
 

@@ -47,7 +47,7 @@ class Curves(keras.callbacks.Callback):
         self._traced_norms: Callable[..., Any] | None = None
 
     def begin_phase(self) -> None:
-        """Start a phase: the model is compiled anew, so its gradients are traced anew."""
+        """Start a phase: the model is compiled anew, so gradients must be traced anew."""
         self._traced_norms = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
