@@ -4,7 +4,6 @@ imported.
 
 import importlib.metadata
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,9 +20,11 @@ from apps.click_options import (
     without_defaults,
 )
 from apps.rendering import Screen
+from apps.signals import interrupt_on_termination
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 INTERRUPTED = 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -313,7 +314,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command line, and leave with its exit code: see docs/errors.md."""
     if arguments is None:
         arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_termination()
     sys.exit(_run(arguments))
 
 
@@ -330,28 +331,31 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except ApplineError as error:
         if is_verbose:
-            traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
+            _say(traceback.format_exc())
+        _say(f"Error: {error}")
         if error.sweep_id:
-            click.echo(_resume_command(arguments, error.sweep_id), err=True)
+            _say(_resume_command(arguments, error.sweep_id))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
         # click turns an interrupt into its own Abort and keeps ours as the cause.
-        click.echo(_last_words(stop.__cause__ or stop, arguments), err=True)
+        _say(_last_words(stop.__cause__ or stop, arguments))
         return INTERRUPTED
     except Exception as error:
         if is_verbose:
-            traceback.print_exc()
-        click.echo(
+            _say(traceback.format_exc())
+        _say(
             f"Error: {type(error).__name__}: {error}\n"
-            "This should not happen. Add -v to see where, and please report it",
-            err=True,
+            "This should not happen. Add -v to see where, and please report it"
         )
         return 1
 
 
-def _interrupt(signal_number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+def _say(text: str) -> None:
+    """Print on stderr, without the passwords of the addresses that were typed."""
+    shown = hide_secrets(text)
+    click.echo(shown, err=True)
+    if HIDDEN in shown:
+        click.echo(f"A password is hidden. In place of it, MLflow reads {INSTEAD}", err=True)
 
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:

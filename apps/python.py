@@ -132,7 +132,8 @@ def tune(
         DataError: the data cannot be used.
         ApplineError: every trial failed; the first one's reason is given.
     """
-    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.search.definition import Sweep
+    from tuning.search.sweep import run_sweep
 
     options = pipeline.options
     if splits is None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuning.tracking.secrets import has_secret, hide_secrets
+
 if TYPE_CHECKING:
     from tuning.results import ScoredBaseline, SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
@@ -31,7 +33,7 @@ class Screen:
     def say(self, text: str) -> None:
         """Print progress, unless the command is to be quiet."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(hide_secrets(text), err=True)
 
     def result(self, text: str, plain: Mapping[str, Any]) -> None:
         """Print `text`, or with `--json` the one object that stands for it."""
@@ -206,6 +208,8 @@ def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]
 def _store_flag(store: str) -> str:
     if not store:
         return ""
+    if has_secret(store):  # the command would not run without it
+        return "   (with MLFLOW_TRACKING_URI set as before)"
     return f" --tracking-uri {shlex.quote(store)}"
 
 

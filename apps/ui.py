@@ -18,13 +18,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from types import FrameType
 from typing import IO, Any
 
 import psutil
 
+from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
 from tuning.tracking.local_store import Store, check_server, find_store
+from tuning.tracking.secrets import basic_authorization, without_credentials
 from tuning.tracking.ui_links import newest_view_page
 
 HOST = "127.0.0.1"  # MLflow has no login
@@ -50,7 +51,7 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
     store = find_store(uri_or_root)
     if store.is_server:
         check_server(store.uri)
-        print(store.uri + (open_at or _newest_page(store.uri)))
+        print(without_credentials(store.uri) + (open_at or _newest_page(store.uri)))
         return
     if store.database and not store.database.exists():
         raise ApplineError(
@@ -59,10 +60,10 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
         )
     _require_free(port)
     base = f"http://{HOST}:{port}"
-    print(f"Starting MLflow on {store.uri} ...", file=sys.stderr)
+    print(f"Starting MLflow on {store.shown} ...", file=sys.stderr)
     with (
         tempfile.TemporaryFile() as log,
-        _sigterm_interrupts(),
+        interrupted_by_termination(),
         _server(store, port, log) as server,
     ):
         try:
@@ -80,12 +81,14 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
 def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run MLflow's server; end it and all of its children afterwards."""
     command = [sys.executable, "-m", "mlflow", "server"]
-    command += ["--backend-store-uri", store.uri, "--host", HOST, "--port", str(port)]
+    command += ["--host", HOST, "--port", str(port)]
     command += ["--workers", "1"]
     if store.database:
         command += ["--artifacts-destination", (store.database.parent / "artifacts").as_uri()]
     environment = {
         **os.environ,
+        # Not on the command line, which everybody on this machine may read.
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
@@ -121,20 +124,6 @@ def _group_members(group: int) -> list[psutil.Process]:
             if os.getpgid(process.pid) == group:
                 members.append(process)
     return members
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end what is inside as Ctrl-C does."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _require_free(port: int) -> None:
@@ -188,10 +177,14 @@ def _wait_for_answer(server: "subprocess.Popen[bytes]", base: str, log: IO[bytes
 
 def _newest_page(base: str) -> str:
     """Return the path of the view that was saved last in the store behind the server `base`."""
+    headers = {"Content-Type": "application/json"}
+    authorization = basic_authorization(base)
+    if authorization:
+        headers["Authorization"] = authorization
     request = urllib.request.Request(
-        f"{base}/api/2.0/mlflow/experiments/search",
+        f"{without_credentials(base)}/api/2.0/mlflow/experiments/search",
         data=b'{"max_results": 1000}',
-        headers={"Content-Type": "application/json"},
+        headers=headers,
     )
     try:
         with urllib.request.urlopen(request, timeout=LONGEST_ANSWER) as answer:

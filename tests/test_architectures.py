@@ -20,6 +20,7 @@ SWITCHED_ON: dict[str, object] = {
     "head.units": 8,
     "recurrent.layers": 2,
     "conv.stride": 2,
+    "conv.pooling": "max",
     "start_from": "none",
 }
 

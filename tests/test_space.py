@@ -9,6 +9,7 @@ from pipelines.config.hyperparameters import ConvSpec, TrainSpec
 from pipelines.config.search_space import (
     Choice,
     Range,
+    Scalar,
     Space,
     flatten,
     hyper,
@@ -72,10 +73,12 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(
 def test_dimensions_are_read_from_text() -> None:
     known = hyperparameters(VisionSpec)
     assert parse_dimension(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
-    assert parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log") == Range(
-        1e-4, 1e-2, log=True
-    )
-    assert parse_dimension(known["conv.filters"], "8..64").whole
+    rates = parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log")
+    assert rates == Range(1e-4, 1e-2, log=True)
+    filters = parse_dimension(known["conv.filters"], "8..64")
+    assert filters == Range(8, 64)
+    assert isinstance(filters, Range)
+    assert filters.whole
 
 
 @pytest.mark.parametrize("text", ["7..3", "3,3", "1..2:lg", "same..valid"])
@@ -94,17 +97,15 @@ def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
             "transfer.layers": Choice((0, 20)),
         },
     )
-    vgg = {"architecture": "vgg", "conv.filters": 16}
-    assert space.identity({**vgg, "transfer.layers": 0}) == space.identity(
-        {**vgg, "transfer.layers": 20}
-    )
-    transfer = {"architecture": "transfer", "transfer.layers": 0}
-    assert space.identity({**transfer, "conv.filters": 16}) == space.identity(
-        {**transfer, "conv.filters": 32}
-    )
-    assert space.identity({**vgg, "transfer.layers": 0}) != space.identity(
-        {**vgg, "conv.filters": 32, "transfer.layers": 0}
-    )
+
+    def identity(architecture: str, filters: int, layers: int) -> tuple[tuple[str, Scalar], ...]:
+        return space.identity(
+            {"architecture": architecture, "conv.filters": filters, "transfer.layers": layers}
+        )
+
+    assert identity("vgg", 16, 0) == identity("vgg", 16, 20)
+    assert identity("transfer", 16, 0) == identity("transfer", 32, 0)
+    assert identity("vgg", 16, 0) != identity("vgg", 32, 0)
 
 
 def test_a_grid_lists_every_point_once() -> None:

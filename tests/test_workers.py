@@ -52,16 +52,18 @@ def worker() -> Iterator[LocalWorkers]:
 
 
 def test_a_trial_in_another_process_has_the_scores_that_it_has_here(worker: LocalWorkers) -> None:
-    there, here = (TaskList([line_task(1), line_task(2)]) for _ in range(2))
-    worker.run(WORK, there)
-    InProcess().run(WORK, here)
+    in_workers, in_process = (TaskList([line_task(1), line_task(2)]) for _ in range(2))
+    worker.run(WORK, in_workers)
+    InProcess().run(WORK, in_process)
     for number in (1, 2):
-        assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
-        assert (
-            there.outcomes[number].costs["cost/params"]
-            == here.outcomes[number].costs["cost/params"]
+        assert in_workers.outcomes[number].score == pytest.approx(
+            in_process.outcomes[number].score, rel=1e-6
         )
-    assert there.epochs == here.epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
+        assert (
+            in_workers.outcomes[number].costs["cost/params"]
+            == in_process.outcomes[number].costs["cost/params"]
+        )
+    assert in_workers.epochs == in_process.epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
 def test_a_trial_is_stopped_at_the_epoch_at_which_it_was_decided(worker: LocalWorkers) -> None:

@@ -4,25 +4,23 @@ What stands around that is the same for all (see `model`): where the network sta
 decoder of each step ahead, and the quantiles. A new network is an entry in the registry.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from pipelines.errors import ImpossibleSpec
+from pipelines.forecast.encoders import attention_encoder, dilated_encoder, recurrent_encoder
 from pipelines.forecast.quantiles import LEVELS
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
-from pipelines.networks.layers import Dense, Dropout, GlobalPool, LayerNorm, Residual, conv, pool
-from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, apply, measure
+from pipelines.networks.layers import Dense, Dropout, conv
+from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure
 from pipelines.networks.registry import Architecture
-from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
 
-BODY_KERNEL = 3  # of the residual blocks behind the patches; `conv.kernel_size` is the patch itself
 NHITS_UNITS = 64  # of the dense layers in the blocks of nhits, where `head.units` is 0
 
 # What a convolution that cuts the history into patches reads of the spec.
@@ -203,52 +201,6 @@ def quantile_head() -> Plan:
     return (Dense(units=1 + len(LEVELS), zeros=True),)
 
 
-# ------------------------------------------------------------------------------------- the encoders
-
-
-def dilated_encoder(spec: ForecastSpec) -> Plan:
-    """Return residual blocks whose taps lie twice as far apart from block to block."""
-    between = pool(spec.conv)
-    body: list[Layer] = [_dilated_block(spec, 0)]
-    for block in range(1, spec.conv.blocks):
-        body += [*between, _dilated_block(spec, block)]
-    return (*body, GlobalPool(kind=spec.head.pooling))
-
-
-def _dilated_block(spec: ForecastSpec, block: int) -> Residual:
-    dilation = spec.conv.dilation * 2**block
-    first = conv(spec.conv, kernel_size=BODY_KERNEL, dilation=dilation)
-    second = dataclasses.replace(first, activation=None)
-    return Residual(body=(first, second), norm=spec.conv.norm)
-
-
-def attention_encoder(spec: ForecastSpec) -> Plan:
-    """Return attention over the patches (PatchTST, Nie et al. 2023)."""
-    layer = Attention(
-        heads=spec.attention.heads,
-        activation=spec.attention.activation,
-        dropout=spec.attention.dropout,
-    )
-    layers = [layer] * spec.attention.layers
-    return (Positions(), *layers, LayerNorm(), GlobalPool(kind="flatten"))
-
-
-def recurrent_encoder(cell: Literal["lstm", "gru"], spec: ForecastSpec) -> Plan:
-    """Return recurrent layers over the patches; the state after the last patch is the vector."""
-    stack: list[Layer] = []
-    for number in range(1, spec.recurrent.layers + 1):
-        if number > 1:
-            stack.append(Dropout(rate=spec.recurrent.dropout))
-        layer = Recurrent(
-            cell=cell,
-            units=spec.recurrent.units,
-            bidirectional=spec.recurrent.bidirectional,
-            return_sequences=number < spec.recurrent.layers,
-        )
-        stack.append(layer)
-    return tuple(stack)
-
-
 @dataclass(frozen=True, kw_only=True)
 class DilatedArchitecture(PatchArchitecture):
     """Residual blocks over the patches."""
@@ -276,6 +228,9 @@ class AttentionArchitecture(PatchArchitecture):
             )
 
 
+# -------------------------------------------------------------------------------------- the entries
+
+
 ARCHITECTURES.add(
     DilatedArchitecture(
         name="conv",
@@ -293,9 +248,7 @@ ARCHITECTURES.add(
         encoder=dilated_encoder,
     )
 )
-ARCHITECTURES.add(
-    LinearArchitecture(name="linear", reads=frozenset({"linear.trend_window"})),
-)
+ARCHITECTURES.add(LinearArchitecture(name="linear", reads=frozenset({"linear.trend_window"})))
 for _cell in ("lstm", "gru"):
     ARCHITECTURES.add(
         PatchArchitecture(

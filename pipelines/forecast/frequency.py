@@ -174,9 +174,9 @@ def _infer_months(times: "pd.Series", size: int) -> int:
     for months, fewest, most in DAYS_OF_MONTHS:
         if not fewest * DAY <= size <= most * DAY:
             continue
-        # Another day in each month: every 30 days, say.
-        is_irregular = times.dt.day.nunique() > 3 and not times.dt.is_month_end.all()
-        return 0 if is_irregular else months
+        if times.dt.day.nunique() <= 3 or times.dt.is_month_end.all():
+            return months
+        return 0  # another day in each month: every 30 days, say
     return 0
 
 

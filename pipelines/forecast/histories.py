@@ -41,7 +41,7 @@ class History:
     def steps_ahead(self) -> np.ndarray:
         """The steps to forecast after each series' last value `(series, horizon)`."""
         after = self.panel.number[self.ends] + 1
-        return after[:, None] + np.arange(self.facts.horizon)
+        return np.asarray(after[:, None] + np.arange(self.facts.horizon))
 
     def recent_starts(self) -> np.ndarray:
         """Return the windows that have come true in the last `calibration_steps`; none where the

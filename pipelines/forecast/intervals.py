@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Windows that are enough to calibrate on; more are thinned out, neighbours being nearly the same.
 MOST_WINDOWS = 4_000
-# The fewest windows of which one can lie outside a 95 % interval: 19 of 20.
+# What a 95 % interval needs: the next window is one of 20 (Lei et al. 2018).
 FEWEST_WINDOWS = 19
 SMALLEST_WIDTH = 1e-9
 
@@ -36,9 +36,13 @@ def calibrate_rolling(
     forecasts of val where `part` is test. Val has nothing before it: its intervals are those of the
     network until enough of its own windows have come true.
     """
-    forecast_before = [forecasts] if earlier is None else [earlier, forecasts]
-    parts: list[Part] = [part] if earlier is None else ["val", part]
-    fewest = FEWEST_WINDOWS if earlier is None else 1
+    parts: list[Part] = [part]
+    forecasts_by_part = [forecasts]
+    fewest = FEWEST_WINDOWS
+    if earlier is not None:
+        parts.insert(0, "val")
+        forecasts_by_part.insert(0, earlier)
+        fewest = 1  # test has all of val before it, however little that is
     number = np.concatenate([_origins(splits, other) for other in parts])
     truth = np.concatenate([splits.truth(other) for other in parts])
     ends = number + splits.horizon
@@ -50,7 +54,7 @@ def calibrate_rolling(
         if not is_ahead.any() or len(came_true) < fewest:
             continue
         came_true = _thinned(came_true)
-        factors = interval_factors(truth[came_true], _rows(forecast_before, came_true))
+        factors = interval_factors(truth[came_true], _rows(forecasts_by_part, came_true))
         calibrated[is_ahead] = scale_intervals(forecasts[is_ahead], factors)
     return calibrated
 

@@ -142,8 +142,7 @@ class ShrinkToLevel(keras.layers.Layer):
     """Forecasts `(batch, steps, 1 + levels)` moved towards `level` `(batch, steps, 1)`.
 
     `shrinkage` is the share of the mean's distance to the level by which mean and quantiles are
-    moved. It is 0 until it is chosen on val (see `predict.calibrate`): what is fitted is not
-    shrunk.
+    moved: 0 until it is chosen on val (see `predict.calibrate`). In training nothing is moved.
     """
 
     def build(self, forecasts_shape: BatchShape, level_shape: BatchShape) -> None:
@@ -151,7 +150,11 @@ class ShrinkToLevel(keras.layers.Layer):
             shape=(), initializer="zeros", trainable=False, name="shrinkage"
         )
 
-    def call(self, forecasts: KerasTensor, level: KerasTensor) -> KerasTensor:
+    def call(
+        self, forecasts: KerasTensor, level: KerasTensor, training: bool = False
+    ) -> KerasTensor:
+        if training:
+            return forecasts
         return forecasts - self.shrinkage * (forecasts[..., :1] - level)
 
     def compute_output_shape(

@@ -53,7 +53,9 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
     for target in targets:
         series: str | pd.Series = target
         if names is not None:
-            series = names + f"/{target}" if len(targets) > 1 else names
+            series = names
+        if names is not None and len(targets) > 1:
+            series = names + f"/{target}"
         values = _numbers(table, target)
         parts.append(base.assign(_series=series, _target=values, **numbers))
     return pd.concat(parts, ignore_index=True)

@@ -63,7 +63,8 @@ def build(spec: ForecastSpec, splits: "ForecastSplits", start: Rule) -> keras.Mo
         correction = correction * scale
     output = ShrinkToLevel(name=SHRINK)(level + correction, level)
 
-    network = keras.Model(inputs, output, name="network")
+    # TensorFlow rounds differently under another name: weights would differ in their last digit.
+    network = keras.Model(inputs, output, name=spec.architecture)
     if isinstance(start, Ridge):
         network.get_layer(RIDGE).set_weights([start.weights, start.bias])
     spread.start_at(_first_gaps(splits, start, window_norm=spec.window_norm))
@@ -108,7 +109,9 @@ def _echoes(normalized: KerasTensor, splits: "ForecastSplits") -> list[KerasTens
     for season in splits.seasons_in_sight:
         positions = splits.lookback + ahead - season * (ahead // season + 1)
         rows.append(keras.ops.take(normalized, positions, axis=1))
-    return [_concatenate(rows, "echo")] if rows else []
+    if not rows:
+        return []
+    return [_concatenate(rows, "echo")]
 
 
 def _concatenate(tensors: list[KerasTensor], name: str) -> KerasTensor:

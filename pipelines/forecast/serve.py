@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
 
 BATCH_SIZE = 256
+CALIBRATED = "calibrated"  # the layer of a served model that scales its intervals
+NETWORK = "network"  # the layer of a served model that is the network
 
 
 def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingModel:
@@ -51,8 +53,9 @@ def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingMode
         scaled["future"] = normalize(inputs["future"])
 
     # --- forecasts, calibrated
-    calibrated = CalibratedQuantiles(splits.log1p, name="calibrated")
-    answer = calibrated(network(scaled), scale)
+    inner = keras.Model(network.input, network.output, name=NETWORK)
+    calibrated = CalibratedQuantiles(splits.log1p, name=CALIBRATED)
+    answer = calibrated(inner(scaled), scale)
     of_series = np.stack([splits.mean, splits.std], axis=1)
     scaler.set_weights([np.vstack([[0, 1], of_series]), shift, divide])
     forecasts = {part: predict.uncalibrated(network, splits, part) for part in SCORED_PARTS}
@@ -94,7 +97,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
                 f"{splits.dataset}: the {words} differ from those that the model was trained with. "
                 f"Expected {expected}. Received: {received}"
             )
-    return serving.model.get_layer("network")
+    return serving.model.get_layer(NETWORK)
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
@@ -109,19 +112,38 @@ def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
             missing.
     """
     history = read_history(source, serving.facts)
-    forecasts = _forecast(serving, history.inputs_ahead())
     recent = history.recent_starts()
     if len(recent):
-        came_true = _forecast(serving, history.inputs_before(recent))
+        network = _UncalibratedNetwork(serving)
+        came_true = network.forecast(history.inputs_before(recent))
         factors = interval_factors(history.truth(recent), came_true)
-        forecasts = scale_intervals(forecasts, factors)
+        forecasts = scale_intervals(network.forecast(history.inputs_ahead()), factors)
+    else:
+        inputs = history.inputs_ahead()
+        outputs = serving.model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
+        forecasts = np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
     return _answers(history, forecasts)
 
 
-def _forecast(serving: ServingModel, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Return forecasts `(windows, horizon, 1 + levels)` of the served model."""
-    outputs = serving.model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
-    return np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
+class _UncalibratedNetwork:
+    """The network of a served model, without the factors that its intervals were served with."""
+
+    def __init__(self, serving: ServingModel) -> None:
+        calibrated = serving.model.get_layer(CALIBRATED)
+        self._model = keras.Model(serving.model.input, calibrated.input)
+        self._log1p = serving.facts.log1p
+
+    def forecast(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units."""
+        forecasts = []
+        for begin in range(0, len(inputs["series"]), BATCH_SIZE):
+            end = begin + BATCH_SIZE
+            batch = {name: values[begin:end] for name, values in inputs.items()}
+            # Called, not `predict`: that would be traced anew for each answer.
+            scaled, scale = map(np.asarray, self._model(batch, training=False))
+            forecasts.append(scaled * scale[:, 1, None, None] + scale[:, 0, None, None])
+        values = np.concatenate(forecasts)
+        return np.expm1(values) if self._log1p else values
 
 
 def _answers(history: History, forecasts: np.ndarray) -> pd.DataFrame:

@@ -23,6 +23,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
 DELIMITERS = ",;\t|"
 # Words that stand for a gap in a column whose other values are numbers.
 GAPS = ("NA", "NaN", "nan", "null", "None", "N/A")
+BLANKS = " \t\r\n"
 SHOWN_LINES = 5
 
 
@@ -127,11 +128,14 @@ def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
     text = raw.decode(encoding_of(raw), "replace")
     # A cell may be longer than the module's own limit of 131,072 characters.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = list(io.StringIO(text, newline=""))
+    # As pandas has it: a line of spaces is blank, one of delimiters is a row of empty cells.
+    blank = BLANKS.replace(delimiter, "")
+    reader = csv.reader(lines, delimiter=delimiter)
     begins = []
     begin = 1
-    for cells in reader:
-        if cells:
+    for _ in reader:
+        if lines[begin - 1].strip(blank):
             begins.append(begin)
         begin = reader.line_num + 1
     return np.asarray(begins[1:], dtype=int)

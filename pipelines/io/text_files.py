@@ -1,6 +1,7 @@
 """Files of text in whatever encoding they were saved."""
 
 import codecs
+import re
 from pathlib import Path
 
 from pipelines.errors import DataError
@@ -71,10 +72,27 @@ def encoding_of(raw: bytes) -> str:
         pass
     from charset_normalizer import from_bytes
 
-    guess = from_bytes(raw[:GUESSED_FROM], cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
+    beginning = raw[:GUESSED_FROM]
+    guess = from_bytes(beginning, cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
     if guess is not None and _is_valid(raw, guess.encoding):
-        return guess.encoding
+        text = beginning.decode(guess.encoding, "ignore")
+        if not _is_accented(beginning, text):
+            return guess.encoding
     return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
+
+
+def _is_accented(raw: bytes, text: str) -> bool:
+    """Return whether `raw`, which a multi-byte encoding reads as `text`, is plain words with a few
+    accents.
+
+    The two bytes of "öl" in cp1252 are one character of Big5. But such a character stands alone
+    between plain letters, as most in Chinese, Japanese and Korean do not, and ends in a small one.
+    """
+    runs = re.findall(r"[^\x00-\x7f]+", text)
+    total = sum(len(run) for run in runs)
+    alone = sum(len(run) == 1 for run in runs)
+    before_small_letters = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff][a-z]", raw))
+    return max(alone, before_small_letters) >= total / 2
 
 
 def _is_valid(raw: bytes, encoding: str) -> bool:

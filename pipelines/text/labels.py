@@ -91,20 +91,20 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     counts = splitting.count_classes(given["train"], classes)
     splitting.require_classes(counts, source.where, least=splitting.smallest_class(given))
     rows = splitting.split_parts(given, seed)
-    return _take(source, given, rows, classes, _note_joined_labels(classes, source.where))
+    return _take(source, given, rows, classes, _note_combined_labels(classes, source.where))
 
 
-def _note_joined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ...]:
+def _note_combined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ...]:
     """Note labels that look like several in one cell: all that they are made of are labels too."""
     for separator in SEPARATORS:
-        joined = [name for name in classes if separator in name]
+        combined = [name for name in classes if separator in name]
         alone = {name for name in classes if separator not in name}
         pieces: set[str] = set()
-        for name in joined:
+        for name in combined:
             pieces.update(piece.strip() for piece in name.split(separator))
-        if joined and pieces <= alone:
+        if combined and pieces <= alone:
             return (
-                f"{where}: labels such as {joined[0]!r} look like several labels in one cell. "
+                f"{where}: labels such as {combined[0]!r} look like several labels in one cell. "
                 "If they are, add --multi-label",
             )
     return ()

@@ -45,9 +45,9 @@ def read(options: TextOptions) -> TextSource:
     if path.is_dir():
         return _drop_empty(_folder(path))
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES)
+        suffixes = ", ".join(TABLE_SUFFIXES)
         raise DataError(
-            f"{path}: expected a folder of .txt files by class, or a table ({known}). "
+            f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
             f"Received: {path.suffix!r}"
         )
     read_table = tables.read(path, options)

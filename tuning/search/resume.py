@@ -130,8 +130,8 @@ def recorded_trials(sweep: Row, tracker: Tracker) -> RecordedTrials:
         if row.status in ("FINISHED", "FAILED"):
             ended[int(row.tags[TRIAL])] = row
     results_known: dict[int, int] = {}
-    for number, known in json.loads(sweep.tags.get(RUNNING_TRIALS, "{}")).items():
-        results_known[int(number)] = known
+    for number, count in json.loads(sweep.tags.get(RUNNING_TRIALS, "{}")).items():
+        results_known[int(number)] = count
     for number, row in ended.items():
         results_known[number] = int(row.tags[RESULTS_KNOWN])
     return RecordedTrials(ended=ended, results_known=results_known)

@@ -59,91 +59,36 @@ def run_sweep(
             resumed when that is mended.
     """
     began = time.monotonic()
-    executor = executor or InProcess()
-    progress = progress or Progress()
     if splits is None:
         splits = pipeline.load()
     definition = SweepDefinition(pipeline=pipeline, space=space, sweep=sweep, splits=splits)
     # Everything that can be refused is refused before anything is recorded.
     start = _prepare(definition, tracker)
-    run = start.open_run(definition, tracker)
-    progress.begun(run.id, sweep.trials)
+    running = _RunningSweep(
+        definition=definition,
+        tracker=tracker,
+        run=_open_run(definition, start, tracker),
+        progress=progress or Progress(),
+        began=began,
+    )
     try:
-        with finishing(run):
-            baselines = record_baselines(
-                pipeline, splits, tracker, parent=run.id, tags={"sweep": run.id}
-            )
-            scheduler = start.scheduler(definition, tracker, run, progress, began)
-            executor.run(scheduler.work, scheduler)
-            best = _require_best(scheduler.trials, sweep.objective)
-            progress.searched()
-            final = _train_winner(definition, best, tracker, run, baselines, progress)
-            result = SweepResult(
-                run_id=run.id,
-                url=tracker.url(run.id),
-                trials=scheduler.trials,
-                best=best,
-                front=pareto_front(scheduler.trials, sweep.objectives),
-                objectives=sweep.objectives,
-                effects=trial_effects(scheduler.trials, space, sweep.objective),
-                final=final,
-                seconds=time.monotonic() - began,
-                exhausted=scheduler.exhausted,
-            )
-            record_result(result, definition, run, tracker)
+        with finishing(running.run):
+            return running.finish(start, executor or InProcess())
     except KeyboardInterrupt:
-        raise SweepInterrupted(run.id) from None
+        raise SweepInterrupted(running.run.id) from None
     except ExternalFailure as error:
-        error.sweep_id = run.id
+        error.sweep_id = running.run.id
         raise
-    return result
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Start:
-    """What a sweep starts with: nothing, or the runs of the one to resume."""
+    """What a sweep starts with."""
 
-    earlier: Row | None  # the run of the sweep to resume
+    earlier: Row | None  # the run of the sweep to resume, None for a new one
     first: Sequence[Mapping[str, Scalar]]  # points that are tried right after the defaults
     searcher: Searcher
     stopper: Stopper
-
-    def open_run(self, definition: SweepDefinition, tracker: Tracker) -> Run:
-        """Start the sweep's run, or go on with the one to resume."""
-        if self.earlier:
-            return tracker.resume(self.earlier.id)
-        return start_run(definition, self.first, tracker)
-
-    def scheduler(
-        self,
-        definition: SweepDefinition,
-        tracker: Tracker,
-        run: Run,
-        progress: Progress,
-        began: float,
-    ) -> SweepScheduler:
-        """Return the scheduler, with the results of the sweep to resume."""
-        sweep = definition.sweep
-        scheduler = SweepScheduler(
-            work=definition.work(),
-            space=definition.space,
-            objectives=sweep.objectives,
-            searcher=self.searcher,
-            stopper=self.stopper,
-            budget=Budget(
-                trials=sweep.trials,
-                deadline=began + sweep.max_seconds,
-                epochs=sweep.max_epochs,
-            ),
-            epochs=definition.trial_epochs,
-            tracker=tracker,
-            run=run,
-            progress=progress,
-        )
-        if self.earlier:
-            recorded = resume.recorded_trials(self.earlier, tracker)
-            resume.Replay(scheduler, recorded, tracker, run.id).run()
-        return scheduler
 
 
 def _prepare(definition: SweepDefinition, tracker: Tracker) -> _Start:
@@ -159,6 +104,101 @@ def _prepare(definition: SweepDefinition, tracker: Tracker) -> _Start:
         searcher=definition.searcher(first),
         stopper=create_stopper(definition.sweep.stopping_rule, definition.sweep.objective),
     )
+
+
+def _open_run(definition: SweepDefinition, start: _Start, tracker: Tracker) -> Run:
+    """Start the sweep's run, or go on with that of the sweep to resume."""
+    if start.earlier:
+        return tracker.resume(start.earlier.id)
+    return start_run(definition, start.first, tracker)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunningSweep:
+    """A sweep whose run is open."""
+
+    definition: SweepDefinition
+    tracker: Tracker
+    run: Run
+    progress: Progress
+    began: float  # time.monotonic()
+
+    def finish(self, start: _Start, executor: Executor) -> SweepResult:
+        """Compute the baselines, run the trials, train the winner, and record what was found."""
+        definition, sweep = self.definition, self.definition.sweep
+        self.progress.begun(self.run.id, sweep.trials)
+        baselines = record_baselines(
+            definition.pipeline,
+            definition.splits,
+            self.tracker,
+            parent=self.run.id,
+            tags={"sweep": self.run.id},
+        )
+        scheduler = self._scheduler(start)
+        executor.run(scheduler.work, scheduler)
+        best = _require_best(scheduler.trials, sweep.objective)
+        self.progress.searched()
+        final = self._train_winner(best, baselines)
+        result = SweepResult(
+            run_id=self.run.id,
+            url=self.tracker.url(self.run.id),
+            trials=scheduler.trials,
+            best=best,
+            front=pareto_front(scheduler.trials, sweep.objectives),
+            objectives=sweep.objectives,
+            effects=trial_effects(scheduler.trials, definition.space, sweep.objective),
+            final=final,
+            seconds=time.monotonic() - self.began,
+            exhausted=scheduler.exhausted,
+        )
+        record_result(result, definition, self.run, self.tracker)
+        return result
+
+    def _scheduler(self, start: _Start) -> SweepScheduler:
+        """Return the scheduler, which knows the results of the sweep to resume."""
+        sweep = self.definition.sweep
+        scheduler = SweepScheduler(
+            work=self.definition.work(),
+            space=self.definition.space,
+            objectives=sweep.objectives,
+            searcher=start.searcher,
+            stopper=start.stopper,
+            budget=Budget(
+                trials=sweep.trials,
+                deadline=self.began + sweep.max_seconds,
+                epochs=sweep.max_epochs,
+            ),
+            epochs=self.definition.trial_epochs,
+            tracker=self.tracker,
+            run=self.run,
+            progress=self.progress,
+        )
+        if start.earlier:
+            recorded = resume.recorded_trials(start.earlier, self.tracker)
+            resume.Replay(scheduler, recorded, self.tracker, self.run.id).run()
+        return scheduler
+
+    def _train_winner(self, best: Trial, baselines: Sequence[ScoredBaseline]) -> TrainResult:
+        """Train the network of the best trial in full, and test it once."""
+        spec = self.definition.space.spec(best.values)
+        # The batch that its trial had: a larger one may not fit into memory.
+        batch_size = best.batch_size or spec.train.batch_size
+        spec = replace(spec, train=replace(spec.train, batch_size=batch_size))
+        return train(
+            self.definition.pipeline,
+            spec,
+            self.tracker,
+            objective=self.definition.sweep.objective,
+            splits=self.definition.splits,
+            baselines=baselines,
+            labels=RunLabels(
+                role="final",
+                parent=self.run.id,
+                name=f"final, as trial {best.number}",
+                tags={"sweep": self.run.id},
+            ),
+            on_epoch=self.progress.final_epoch,
+        )
 
 
 def _preset_points(definition: SweepDefinition) -> list[dict[str, Scalar]]:
@@ -195,36 +235,6 @@ def _require_best(trials: Sequence[Trial], objective: Objective) -> Trial:
     raise ApplineError(
         "No trial was run: no point of the space can be built, the time was up, or "
         "--max-epochs-total is less than one trial. Widen the space (--search) or the budget"
-    )
-
-
-def _train_winner(
-    definition: SweepDefinition,
-    best: Trial,
-    tracker: Tracker,
-    run: Run,
-    baselines: Sequence[ScoredBaseline],
-    progress: Progress,
-) -> TrainResult:
-    """Train the network of the best trial in full, and test it once."""
-    spec = definition.space.spec(best.values)
-    # The batch that its trial had: a larger one may not fit into memory.
-    batch_size = best.batch_size or spec.train.batch_size
-    spec = replace(spec, train=replace(spec.train, batch_size=batch_size))
-    return train(
-        definition.pipeline,
-        spec,
-        tracker,
-        objective=definition.sweep.objective,
-        splits=definition.splits,
-        baselines=baselines,
-        labels=RunLabels(
-            role="final",
-            parent=run.id,
-            name=f"final, as trial {best.number}",
-            tags={"sweep": run.id},
-        ),
-        on_epoch=progress.final_epoch,
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import ApplineError, UsageError
+from tuning.tracking.secrets import basic_authorization, hide_secrets, without_credentials
 
 LOCAL_ROOT = Path("mlruns")
 DATABASE = "mlflow.db"
@@ -40,6 +41,11 @@ class Store:
 
     uri: str
     database: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its address as messages show it, without a password."""
+        return hide_secrets(self.uri)
 
     @property
     def is_server(self) -> bool:
@@ -214,15 +220,20 @@ def check_server(uri: str) -> None:
     Raises:
         ApplineError: it does not answer.
     """
+    address = without_credentials(uri)
+    request = urllib.request.Request(f"{address}/health")
+    authorization = basic_authorization(uri)
+    if authorization:
+        request.add_header("Authorization", authorization)
     try:
-        urllib.request.urlopen(f"{uri}/health", timeout=SERVER_TIMEOUT).close()
+        urllib.request.urlopen(request, timeout=SERVER_TIMEOUT).close()
     except urllib.error.HTTPError:
         # It answers: whatever it has against this page, MLflow will say.
         return
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ApplineError(
-            f"The MLflow server {uri} does not answer: {reason}\n"
+            f"The MLflow server {address} does not answer: {reason}\n"
             "  Start it:        mlflow server --host 127.0.0.1 --port 5000\n"
             "  Or go local:     --tracking-uri mlruns    "
             "(and unset MLFLOW_TRACKING_URI, if it is set)"

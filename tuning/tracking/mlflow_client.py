@@ -8,8 +8,9 @@ import logging
 import os
 from typing import Any, TypeAlias
 
-from pipelines.errors import ExternalFailure
+from pipelines.errors import ApplineError, ExternalFailure
 from tuning.tracking.local_store import Store, prepare
+from tuning.tracking.secrets import INSTEAD, hide_secrets
 
 # MLflow ships no types.
 Client: TypeAlias = Any
@@ -20,9 +21,11 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to stdout
+    # A server that hangs is given up within 15 seconds.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",  # seconds
 }
+UNAUTHORIZED = ("401", "403", "Unauthorized", "authentication failed")
 
 
 def open_client(store: Store) -> Client:
@@ -38,15 +41,22 @@ def open_client(store: Store) -> Client:
     from mlflow.tracking import MlflowClient
 
     _quiet_loggers()
-    return ReadableErrors(MlflowClient(tracking_uri=store.uri), store.uri)
+    try:
+        client = MlflowClient(tracking_uri=store.uri)
+    except ModuleNotFoundError as error:  # of the database's driver
+        raise ApplineError(
+            f"MLflow at {store.shown}: the Python package {error.name} is missing. "
+            f"Install it: pip install {error.name}"
+        ) from error
+    return ReadableErrors(client, store.shown)
 
 
 class ReadableErrors:
     """MLflow's client, whose errors are one line with the store's name."""
 
-    def __init__(self, client: Any, uri: str) -> None:
+    def __init__(self, client: Any, store: str) -> None:
         self._client = client
-        self._uri = uri
+        self._store = store
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -58,10 +68,18 @@ class ReadableErrors:
             try:
                 return method(*args, **kwargs)
             except (MlflowException, OSError) as error:
-                reason = _first_line(error)
-                raise ExternalFailure(f"MLflow at {self._uri}: {name} failed: {reason}") from error
+                reason = hide_secrets(_first_line(error))
+                message = f"MLflow at {self._store}: {name} failed: {reason}{_remedy(reason)}"
+                raise ExternalFailure(message) from error
 
         return call
+
+
+def _remedy(reason: str) -> str:
+    """Return what to do about an error that is frequent, else nothing."""
+    if any(word in reason for word in UNAUTHORIZED):
+        return f". Set {INSTEAD}"
+    return ""
 
 
 def _create_database(uri: str, artifacts: str) -> None:

@@ -30,6 +30,7 @@ from tuning.tracking.mlflow_run import MlflowRun, write_tags, write_values
 from tuning.tracking.provenance import PROCESS, ended, origin_tags
 from tuning.tracking.queries import all_experiments, run_filter, search
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
+from tuning.tracking.secrets import without_credentials
 from tuning.tracking.ui_links import run_page, view_page
 from tuning.tracking.view_format import View
 
@@ -78,9 +79,9 @@ def _find_or_create_experiment(client: Client, store: Store, name: str) -> str:
     experiment_id = cast(str, experiment.experiment_id)
     if experiment.lifecycle_stage == "deleted":
         raise ApplineError(
-            f"The experiment {name!r} was deleted in {store.uri}. Restore it, or choose another "
+            f"The experiment {name!r} was deleted in {store.shown}. Restore it, or choose another "
             "name with --experiment:\n"
-            f"  MLFLOW_TRACKING_URI={store.uri} mlflow experiments restore "
+            f"  MLFLOW_TRACKING_URI={store.shown} mlflow experiments restore "
             f"--experiment-id {experiment_id}"
         )
     return experiment_id
@@ -130,7 +131,9 @@ class MlflowTracker:
         write_tags(self.client, run_id, values)
 
     def url(self, run_id: str) -> str:
-        base = self.store.uri if self.store.is_server else LOCAL_UI
+        base = LOCAL_UI
+        if self.store.is_server:
+            base = without_credentials(self.store.uri)
         return base + run_page(self.experiment_id, run_id)
 
     def rows(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tuning.tracking.secrets import hide_secrets
+
 PROCESS = "process"  # the tag that says which process writes a run
 # Start times are counted from the clock, which may have been set since: only a clear difference
 # tells two processes apart.
@@ -28,7 +30,7 @@ def origin_tags() -> dict[str, str]:
         "mlflow.source.name": program,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": _commit(str(Path.cwd())),
-        "command": shlex.join([program, *sys.argv[1:]]),
+        "command": hide_secrets(shlex.join([program, *sys.argv[1:]])),
         PROCESS: _process(),
     }
     return {key: value for key, value in tags.items() if value}

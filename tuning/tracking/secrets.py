@@ -1,6 +1,8 @@
 """Passwords and tokens in addresses: never kept, never shown. Imports nothing heavy."""
 
+import base64
 import re
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 # Up to the last @ of a word: an unencoded password may hold @ and / itself.
@@ -20,6 +22,21 @@ def hide_secrets(text: str) -> str:
     text = _USER_ALONE.sub(rf"\1{HIDDEN}@", text)
     text = _IN_QUERY.sub(rf"\1{HIDDEN}", text)
     return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+
+
+def without_credentials(uri: str) -> str:
+    """Return an address without user and password: one that a browser opens and anybody may see."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def basic_authorization(uri: str) -> str:
+    """Return the header `Authorization` for user and password in an address; "" for none."""
+    parts = urlsplit(uri)
+    if parts.username is None:
+        return ""
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
 def has_secret(uri: str) -> bool:

@@ -63,5 +63,5 @@ def _download_from_model(store: Store, location: str, path: str, dst: Path) -> P
         return Path(repository.download_artifacts(path, str(dst)))
     except (MlflowException, OSError) as error:
         raise ApplineError(
-            f"MLflow at {store.uri}: the model in {location} cannot be downloaded: {error}"
+            f"MLflow at {store.shown}: the model in {location} cannot be downloaded: {error}"
         ) from error
