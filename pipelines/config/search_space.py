@@ -89,6 +89,17 @@ class Range:
         """Whether the range holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    def steps(self, count: int) -> list[float]:
+        """Return `count` + 1 values from `low` to `high` in steps of equal size."""
+        values = []
+        for step in range(count + 1):
+            share = step / count
+            if self.log:
+                values.append(self.low * (self.high / self.low) ** share)
+            else:
+                values.append(self.low + (self.high - self.low) * share)
+        return values
+
     def __str__(self) -> str:
         suffix = ":log" if self.log else ""
         return f"{self.low}..{self.high}{suffix}"
@@ -247,10 +258,11 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
         )
     ends = hyperparameter.parse(low), hyperparameter.parse(high)
-    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-        raise UsageError(
-            f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
-        )
+    for end in ends:
+        if isinstance(end, bool | str):
+            raise UsageError(
+                f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
+            )
     return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
 
 
@@ -303,7 +315,11 @@ class Space(Generic[S]):
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
         """Return what tells this point from others: the searched keys that matter there."""
         flat = {**flatten(self.base), **values}
-        return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
+        pairs = []
+        for key in self.dimensions:
+            if self._matters(key, flat):
+                pairs.append((key, values[key]))
+        return tuple(pairs)
 
     def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
         """Return whether `key` has any effect on the network at this point."""
@@ -365,10 +381,6 @@ def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
 def _grid_values(dimension: Dimension) -> tuple[Scalar, ...]:
     if isinstance(dimension, Choice):
         return dimension.values
-    low, high = dimension.low, dimension.high
     if dimension.whole:
-        return tuple(range(int(low), int(high) + 1))
-    shares = [step / RANGE_STEPS for step in range(RANGE_STEPS + 1)]
-    if dimension.log:
-        return tuple(low * (high / low) ** share for share in shares)
-    return tuple(low + (high - low) * share for share in shares)
+        return tuple(range(int(dimension.low), int(dimension.high) + 1))
+    return tuple(dimension.steps(RANGE_STEPS))

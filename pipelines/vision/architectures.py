@@ -19,7 +19,7 @@ from pipelines.networks.layers import (
     conv,
     pool,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -88,7 +88,9 @@ class StagedArchitecture(VisionArchitecture):
     stages: Callable[[VisionSpec, Shape], Stages]
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
-        layers = [layer for stage in self.stages(spec, shape).values() for layer in stage]
+        layers: list[Layer] = []
+        for stage in self.stages(spec, shape).values():
+            layers += stage
         return measure((*layers, *head(spec, num_classes)), shape)
 
     def features(

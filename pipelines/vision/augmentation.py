@@ -32,7 +32,9 @@ def flip_mode(spec: AugmentSpec, splits: "VisionSplits") -> str:
     """Return how images are mirrored: none, horizontal, vertical or both."""
     if spec.flip != "auto":
         return spec.flip
-    return "horizontal" if splits.mirrored else "none"
+    if splits.mirrored:
+        return "horizontal"
+    return "none"
 
 
 def _random_layers(

@@ -110,8 +110,12 @@ def load(options: VisionOptions) -> VisionSplits:
         for part, images in parts.items():
             kept = splitting.subsample(images.y, options.limit, options.seed)
             parts[part] = images.take(kept)
-    splitting.require_known({part: parts[part].y for part in PARTS}, classes, source.where)
-    arrays = [array for part in PARTS for array in (parts[part].x, parts[part].y)]
+    labels: dict[Part, np.ndarray] = {}
+    arrays = []
+    for part in PARTS:
+        labels[part] = parts[part].y
+        arrays += [parts[part].x, parts[part].y]
+    splitting.require_known(labels, classes, source.where)
     splits = VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
@@ -132,9 +136,10 @@ def _number_classes(source: readers.ImageSource) -> tuple[dict[Part, Images], tu
     The names are the reader's, else those that the labels have.
     """
     labels: dict[Part, list[str]] = {}
+    present: set[str] = set()
     for part, images in source.parts.items():
-        labels[part] = [str(label) for label in images.y]
-    present = {label for names in labels.values() for label in names}
+        labels[part] = list(map(str, images.y))
+        present.update(labels[part])
     classes = source.classes or splitting.class_names(present)
     numbered = {}
     for part, images in source.parts.items():

@@ -1,6 +1,6 @@
 """Readers of images, one for each form: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -133,11 +133,14 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
     pictures: dict[Part, list[np.ndarray]] = {}
     labels: dict[Part, list[int]] = {}
     for part, split in tfds_parts(builder, data).items():
-        rows = list(tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)))
-        pictures[part] = [picture for picture, _ in rows]
-        labels[part] = [int(label) for _, label in rows]
+        pictures[part], labels[part] = [], []
+        for picture, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)):
+            pictures[part].append(picture)
+            labels[part].append(int(label))
     labelled, hidden_notes = labelled_parts(labels, data)
-    sizes = [picture.shape[:2] for part in labelled for picture in pictures[part]]
+    sizes = []
+    for part in labelled:
+        sizes += [picture.shape[:2] for picture in pictures[part]]
     size, size_notes = target_size(sizes, options.image_size)
     parts: dict[Part, Images] = {}
     for part in labelled:
@@ -264,7 +267,13 @@ def _from_files(
     """
     decoded = decode_all([file.path for file in files], options.image_size)
     notes = decoded.notes
-    broken = [file.path for file, good in zip(files, decoded.good, strict=True) if not good]
+    rows: dict[Part, list[int]] = {}
+    broken = []
+    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
+        if good:
+            rows.setdefault(file.part, []).append(row)
+        else:
+            broken.append(file.path)
     if broken:
         listed = ", ".join(map(str, broken[:SHOWN_BROKEN]))
         if not options.skip_unreadable:
@@ -273,13 +282,9 @@ def _from_files(
                 f"an image): {listed}. Repair them, or leave them out: --skip-unreadable"
             )
         notes = (*notes, f"{len(broken)} unreadable images left out: {listed}")
-    rows: dict[Part, list[int]] = {}
-    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
-        if good:
-            rows.setdefault(file.part, []).append(row)
-    parts: Mapping[Part, Images] = {
-        part: _take(decoded.pixels, files, chosen) for part, chosen in rows.items()
-    }
+    parts: dict[Part, Images] = {}
+    for part, chosen in rows.items():
+        parts[part] = _take(decoded.pixels, files, chosen)
     return ImageSource(name=name, where=where, parts=parts, notes=notes)
 
 

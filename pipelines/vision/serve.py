@@ -121,14 +121,14 @@ def _images(facts: VisionFacts, source: RawInput) -> tuple[list[str], Iterator[n
     """Return the images' names and their pixels in batches."""
     if isinstance(source, np.ndarray):
         x = _as_images(facts, source)
-        return [str(number) for number in range(len(x))], _array_batches(x)
+        return list(map(str, range(len(x)))), _array_batches(x)
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
     elif Path(source).suffix == ".npz":
         return _images(facts, _from_npz(Path(source)))
     else:
         paths = _image_paths(Path(source), facts.path_column)
-    return [str(path) for path in paths], _decoded_batches(facts, paths)
+    return list(map(str, paths)), _decoded_batches(facts, paths)
 
 
 def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
@@ -161,20 +161,23 @@ def _image_paths(path: Path, path_column: str) -> list[Path]:
             f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
             "paths, or an NPZ file with x"
         )
-    files = [file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES]
-    visible = sorted(file for file in files if not is_hidden(file, path))
-    if not visible:
+    files = []
+    for file in path.rglob("*"):
+        if file.suffix.lower() in readers.SUFFIXES and not is_hidden(file, path):
+            files.append(file)
+    if not files:
         raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
-    return visible
+    return sorted(files)
 
 
 def _listed_paths(path: Path, path_column: str) -> list[Path]:
     if path.suffix.lower() == ".txt":
-        lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1)]
-        named = [(number, line) for number, line in lines if line]
-        return readers.existing_paths(
-            [line for _, line in named], [number for number, _ in named], path
-        )
+        names, lines = [], []
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                names.append(line.strip())
+                lines.append(number)
+        return readers.existing_paths(names, lines, path)
     table = read_table(path)
     if path_column in table.columns:
         column: str | None = path_column
@@ -194,10 +197,10 @@ def _listed_paths(path: Path, path_column: str) -> list[Path]:
 def _from_npz(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in NPZ_NAMES if name in archive.files]
-            if not names:
-                raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
-            return np.asarray(archive[names[0]])
+            for name in NPZ_NAMES:
+                if name in archive.files:
+                    return np.asarray(archive[name])
+            raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
     except DataError:
         raise
     except (OSError, ValueError) as error:
