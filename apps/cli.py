@@ -25,6 +25,7 @@ from apps.signals import interrupt_on_termination
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from tuning.search.tuners import TUNERS
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 INTERRUPTED = 130
@@ -184,7 +185,7 @@ SEARCH: list[click.Parameter] = [
         "keep nothing",
     ),
     make_flag("trials", click.IntRange(min=1), 20, "number of trials"),
-    make_flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
+    make_flag("tuner", str, "tpe", f"how trials are chosen: {', '.join(TUNERS)}"),
     make_flag(
         "workers",
         str,
@@ -208,8 +209,8 @@ SEARCH: list[click.Parameter] = [
         "early_stop",
         str,
         "auto",
-        "stop losing trials early: asha, median or none (auto: median for tpe and random with "
-        "one objective)",
+        "stop losing trials early: asha, median or none (auto: what suits the tuner, none with "
+        "several objectives)",
     ),
     make_flag(
         "max_time",
