@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-all lint types bench ui docs clean
+.PHONY: demo checked test test-all lint types bench ui docs clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "appline needs Python 3.11 or newer. Choose one: make PYTHON=python3.12 ...")'
@@ -15,18 +16,25 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## a short sweep for each application on real embedded data, then the leaderboards
 	$(BIN)/appline demo
 
-test: $(READY)  ## lint, types and the default suite
+checked: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell $(SPELLED)
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: test  ## the slow tests too
-	$(BIN)/pytest -n 2 --dist loadfile -m slow
+test: checked  ## lint, types and the default suite
+	$(PYTEST) -m "not slow"
 
-lint: $(READY)
+test-all: checked  ## the slow tests too, and which share of the lines all of them reach
+	$(PYTEST) -m "not slow" --cov --cov-report=
+	$(PYTEST) -m slow --cov --cov-append --cov-report=term:skip-covered
+
+SPELLED := pipelines tuning apps tests benchmarks docs README.md CONTRIBUTING.md CHANGELOG.md
+
+lint: $(READY)  ## format and repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/codespell $(SPELLED)
 
 types: $(READY)
 	$(BIN)/mypy

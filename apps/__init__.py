@@ -1,1 +1,1 @@
-"""What a person types: one command for all domains, its verbs and flags made from the pipelines' own fields."""
+"""What a person types: one command line for all domains, and the same from Python."""

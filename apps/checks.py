@@ -15,7 +15,11 @@ ANSWER_SUFFIXES = (".csv", ".parquet")
 def require_search_names(
     options: Options, objectives: Sequence[str], tuner: str, early_stop: str
 ) -> None:
-    """Refuse an objective, a tuner or a rule of early stopping that does not exist."""
+    """Refuse an objective, a tuner or a rule of early stopping that does not exist.
+
+    Raises:
+        UsageError: the message gives the nearest name.
+    """
     from tuning.search.tuners import STOPPERS, TUNERS, require
     from tuning.training.costs import COST_METRICS
 
@@ -29,7 +33,11 @@ def require_search_names(
 
 
 def duration(flag: str, text: str) -> float:
-    """Return the seconds of `90`, `90s`, `10m` or `1h30m`; infinite when nothing is given."""
+    """Return the seconds of `90`, `90s`, `10m` or `1h30m`; infinity when nothing is given.
+
+    Raises:
+        UsageError: the text is no duration.
+    """
     if not text:
         return math.inf
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
@@ -40,14 +48,22 @@ def duration(flag: str, text: str) -> float:
 
 
 def require_inputs(inputs: Sequence[str]) -> None:
-    """Refuse paths that do not exist."""
+    """Refuse paths that do not exist.
+
+    Raises:
+        DataError: the message names the first one.
+    """
     for name in inputs:
         if not Path(name).exists():
             raise DataError(f"{name}: no such file or folder")
 
 
 def require_output(output: str, force: bool) -> None:
-    """Refuse a file that answers cannot be written to before they are computed."""
+    """Refuse a file that cannot be written, before the answers for it are computed.
+
+    Raises:
+        UsageError: the message says what is wrong with the path.
+    """
     if not output:
         return
     path = Path(output)

@@ -1,10 +1,10 @@
-"""`appline`: one command for all applications. Errors become exit codes here, and nothing heavy is
-imported.
+"""`appline`: one command line for all applications, from the arguments to an exit code.
+
+Nothing heavy is imported here: `--help` answers at once.
 """
 
 import importlib.metadata
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,9 +21,11 @@ from apps.click_options import (
     without_defaults,
 )
 from apps.rendering import Screen
+from apps.signals import interrupt_on_termination
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 INTERRUPTED = 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -31,7 +33,7 @@ Command = Callable[[type[Options], click.Context], None]
 
 
 class Applications(click.Group):
-    """The applications by name; each is imported only when it is the one that was asked for."""
+    """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*DOMAINS, *super().list_commands(context)]
@@ -65,7 +67,7 @@ def _with_suggestion(
     args: list[str],
     resolve: Callable[[click.Context, list[str]], Resolution],
 ) -> Resolution:
-    """Name the nearest command when there is none of the name that was typed."""
+    """Find the command that was typed; when there is none, name the nearest one."""
     try:
         return resolve(context, args)
     except click.UsageError as error:
@@ -80,9 +82,7 @@ def appline() -> None:
 
 
 def application(domain: str) -> click.Group:
-    """Return the commands of one application, their flags made from its options and
-    hyperparameters.
-    """
+    """Return the commands of one application, with flags for its options and hyperparameters."""
     options_type = options_class(domain)
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
     data = options_flags(options_type)
@@ -310,15 +310,15 @@ def demo(folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command line, and leave with its exit code: see docs/errors.md."""
+    """Run a command line and exit with its exit code; see docs/errors.md."""
     if arguments is None:
         arguments = sys.argv[1:]
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_termination()
     sys.exit(_run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
-    """Return the exit code of a command line; every error is printed here."""
+    """Run a command line and return its exit code; every error is printed here."""
     is_verbose = "-v" in arguments or "--verbose" in arguments
     try:
         code = appline.main(arguments, prog_name="appline", standalone_mode=False)
@@ -330,32 +330,35 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except ApplineError as error:
         if is_verbose:
-            traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
+            _say(traceback.format_exc())
+        _say(f"Error: {error}")
         if error.sweep_id:
-            click.echo(_resume_command(arguments, error.sweep_id), err=True)
+            _say(_resume_command(arguments, error.sweep_id))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
         # click turns an interrupt into its own Abort and keeps ours as the cause.
-        click.echo(_last_words(stop.__cause__ or stop, arguments), err=True)
+        _say(_last_words(stop.__cause__ or stop, arguments))
         return INTERRUPTED
     except Exception as error:
         if is_verbose:
-            traceback.print_exc()
-        click.echo(
+            _say(traceback.format_exc())
+        _say(
             f"Error: {type(error).__name__}: {error}\n"
-            "This should not happen. Add -v to see where, and please report it",
-            err=True,
+            "This should not happen. Add -v to see where, and please report it"
         )
         return 1
 
 
-def _interrupt(signal_number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+def _say(text: str) -> None:
+    """Print on stderr, without the passwords of the addresses that were typed."""
+    shown = hide_secrets(text)
+    click.echo(shown, err=True)
+    if HIDDEN in shown:
+        click.echo(f"A password is hidden. In place of it, MLflow reads {INSTEAD}", err=True)
 
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
-    """Say what an interrupted command has kept, and the command that goes on from there."""
+    """Return what an interrupted command says: what it has kept, and the command that goes on."""
     if isinstance(stop, SweepInterrupted) and stop.run_id:
         return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
     if not isinstance(stop, TrainingInterrupted):
@@ -367,7 +370,7 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
 
 
 def _store(arguments: list[str]) -> list[str]:
-    """Return the words that name the store that the run is in, where the command named one."""
+    """Return the words of a command line that name its store, if any do."""
     words = []
     for position, word in enumerate(arguments):
         is_value = position > 0 and arguments[position - 1] == "--tracking-uri"

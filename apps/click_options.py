@@ -27,8 +27,9 @@ SHORTCUTS = (
 
 
 def make_flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
-    """Return one flag; `kind` is a click type, a Python type, a `Literal`, or a type that may be
-    None.
+    """Return one flag.
+
+    `kind` is a click type, a Python type, a `Literal`, or one of these or None.
     """
     word = f"--{name.replace('_', '-')}"
     shared: dict[str, Any] = {
@@ -48,7 +49,7 @@ def make_flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
 
 def _click_type(kind: Any) -> Any:
     if isinstance(kind, types.UnionType):  # int | None: not given is the automatic choice
-        inner = [one for one in typing.get_args(kind) if one is not type(None)]
+        inner = [part for part in typing.get_args(kind) if part is not type(None)]
         return _click_type(inner[0])
     if typing.get_origin(kind) is typing.Literal:
         return click.Choice(typing.get_args(kind))
@@ -59,7 +60,7 @@ def _click_type(kind: Any) -> Any:
 
 
 def _bounded(plain: Any, bounds: Iterable[Any]) -> Any:
-    """Return the click type of whole numbers within `Ge` and `Le`, other types as they are."""
+    """Return the click type for whole numbers within `Ge` and `Le`; other types as they are."""
     if plain is not int:
         return plain
     least = most = None
@@ -82,11 +83,13 @@ def options_flags(options_type: type[Options]) -> list[click.Option]:
 
 
 def without_defaults(options: Iterable[click.Option]) -> list[click.Option]:
-    """Return the flags with the defaults of the run that is looked at."""
-    flags = [copy.copy(option) for option in options]
-    for flag in flags:
+    """Return the flags with a help text that says: by default as in the run."""
+    flags = []
+    for option in options:
+        flag = copy.copy(option)
         flag.show_default = False
         flag.help = f"{flag.help} (default: the run's)"
+        flags.append(flag)
     return flags
 
 
@@ -112,16 +115,23 @@ class LimitType(click.ParamType):  # type: ignore[type-arg]
 
 
 def with_cost_limits(option: click.Option) -> click.Option:
-    """Return the option `--limit` as one that also bounds what a searched network may cost; others
-    as they are.
+    """Return the option `--limit` as one that also bounds what a searched network may cost.
+
+    Other options are returned as they are.
     """
     if option.name != LIMIT:
         return option
 
     def split(context: click.Context, param: click.Parameter, values: tuple[int | str, ...]) -> int:
-        context.params["limit_costs"] = tuple(value for value in values if isinstance(value, str))
-        counts = [value for value in values if isinstance(value, int)]
-        return counts[-1] if counts else 0
+        costs = []
+        count = 0
+        for value in values:
+            if isinstance(value, str):
+                costs.append(value)
+            else:
+                count = value
+        context.params["limit_costs"] = tuple(costs)
+        return count
 
     help = (
         f"{option.help}; or, repeatable, COST=MOST: start no larger network, "
@@ -179,7 +189,7 @@ def spec_flags(spec_type: type, *, search: bool) -> list[click.Option]:
 
 
 def shortcuts(spec_type: type) -> dict[str, Hyperparameter]:
-    """Return the hyperparameters that have a flag of their own, by the flag's name."""
+    """Return the hyperparameters that have a flag of their own, by the name of the flag."""
     known = hyperparameters(spec_type)
     return {key.rpartition(".")[2]: known[key] for key in SHORTCUTS if key in known}
 

@@ -1,7 +1,7 @@
 """The commands that every application has: train, tune, evaluate, predict, check, datasets, schema.
 
-Each function is one command from its flags to its output. What is heavy is imported inside, after
-everything that can be refused without it: `--help` and a wrong flag need none of it.
+Each function is one command from its flags to its output. Heavy modules are imported inside, after
+everything that can be refused without them: `--help` and a wrong flag need none of them.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
     from tuning.execution.interface import Executor
     from tuning.results import TrainResult
-    from tuning.search.sweep import Sweep
+    from tuning.search.definition import Sweep
     from tuning.tracking.interface import Row, Tracker
 
 GATE_FAILED = 4
@@ -92,7 +92,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     executor = _make_executor(flags, trial_seconds)
     with contextlib.closing(executor):
         runtime.import_tensorflow(deterministic=flags["deterministic"])
-        from tuning.search.sweep import Sweep, sweep_objectives
+        from tuning.search.definition import Sweep, sweep_objectives
 
         pipeline = pipeline_for(command.options)
         splits = pipeline.load()
@@ -230,8 +230,8 @@ def check(options_type: type[Options], context: click.Context) -> None:
     pipeline = pipeline_for(command.options)
     splits = pipeline.load()
     facts = splits.describe()
-    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()]
-    rows += [[name, value] for name, value in facts.items()]
+    rows = [(str(part), f"{count:,}") for part, count in splits.sizes().items()]
+    rows += facts.items()
     lines = [rendering.table([f"{pipeline.domain} / {splits.dataset}", ""], rows)]
     lines += [f"note  {note}" for note in splits.notes]
     train_command = f"appline {pipeline.domain} train --data {command.options.data}"
@@ -249,9 +249,8 @@ def check(options_type: type[Options], context: click.Context) -> None:
 def datasets(options_type: type[Options], context: click.Context) -> None:
     """List the data sets that --data knows by name."""
     known = dict(options_type.datasets)
-    rows = [[name, description] for name, description in known.items()]
     screen = rendering.Screen(json=context.params["json"])
-    screen.result(rendering.table(["--data", "what it is"], rows), known)
+    screen.result(rendering.table(["--data", "what it is"], list(known.items())), known)
 
 
 def schema(options_type: type[Options], context: click.Context) -> None:
@@ -274,7 +273,7 @@ def hyperparameter_table(options_type: type[Options]) -> str:
 
 
 def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor":
-    """Return where trials run: on a cluster, in worker processes, or right here."""
+    """Return where trials run: on a cluster, in worker processes, or in this process."""
     from tuning.execution.local_workers import LocalWorkers, count_workers
 
     count = count_workers(flags["workers"])
@@ -302,7 +301,7 @@ def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor"
 
 
 def _as_names(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return a repeatable flag's values; a config file may hold a single one."""
+    """Return the values of a repeatable flag; a config file may hold a single text."""
     if isinstance(given, str):
         return (given,) if given else ()
     return tuple(given)
@@ -313,7 +312,7 @@ def _screen(command: ResolvedCommand) -> rendering.Screen:
 
 
 def _show_settings(screen: rendering.Screen, command: ResolvedCommand) -> None:
-    """Say only what differs from the defaults, and where it came from."""
+    """Print what differs from the defaults and was not typed, and where it came from."""
     for key, origin in command.origins.items():
         if origin.where != COMMAND_LINE and origin.value not in (None, "", False):
             screen.say(f"setting    {key}={origin.value}  ({origin.where})")
@@ -355,23 +354,23 @@ def _open_tracker(command: ResolvedCommand, splits: "Splits") -> "Tracker":
 
 
 def _find_sweep(tracker: "Tracker", given: str) -> str:
-    """Return the whole id of the sweep that `--resume` names by its beginning."""
+    """Return the full id of the sweep whose id starts with what `--resume` gives."""
     if not given:
         return ""
     matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
     if len(matching) == 1:
         return matching[0]
-    count = len(matching) or "no"
-    word = "sweeps" if len(matching) > 1 else "sweep"
-    verb = "start" if len(matching) > 1 else "starts"
+    problem = f"no sweep in this experiment starts with {given}"
+    if matching:
+        problem = f"{len(matching)} sweeps in this experiment start with {given}"
     raise UsageError(
-        f"--resume {given}: {count} {word} in this experiment {verb} with {given}. "
+        f"--resume {given}: {problem}. "
         "See: appline runs. The experiment follows from --data or --experiment: repeat them"
     )
 
 
 def _find_row(context: click.Context) -> "Row | None":
-    """Return the run that `--run` names, None when `--model` names a file."""
+    """Return the run that `--run` names; None when `--model` names a file."""
     run, model = context.params["run"], context.params["model"]
     if bool(run) == bool(model):
         received = "both" if run else "neither"
@@ -379,7 +378,7 @@ def _find_row(context: click.Context) -> "Row | None":
     if not run:
         return None
     runtime.prepare_environment()
-    from tuning.tracking.mlflow_tracker import find_run
+    from tuning.tracking.stored_runs import find_run
 
     return find_run(run, uri=context.params["tracking_uri"])
 
@@ -394,7 +393,7 @@ def _load_model(
     if row is None:
         serving = read_model(Path(context.params["model"]))
     else:
-        from tuning.tracking.mlflow_tracker import download
+        from tuning.tracking.stored_runs import download
 
         with tempfile.TemporaryDirectory() as folder:
             path = download(

@@ -1,6 +1,4 @@
-"""`appline demo`: for each application a short sweep on real embedded data, the winner tested, and
-all of it compared.
-"""
+"""`appline demo`: a short sweep for each application on real embedded data, and a comparison."""
 
 import contextlib
 import time
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_demo(folder: Path) -> None:
-    """Run every demo into `folder`/mlruns, then print the leaderboards, what was found, and how to
-    look at it.
-    """
+    """Run every demo into `folder`/mlruns, then print the results and how to look at them."""
     began = time.perf_counter()
     # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
     with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:
@@ -42,7 +38,8 @@ def run_demo(folder: Path) -> None:
 def _run(
     domain: str, folder: Path, screen: rendering.Screen, executor: "Executor"
 ) -> "SweepResult":
-    from tuning.search.sweep import Sweep, run_sweep
+    from tuning.search.definition import Sweep
+    from tuning.search.sweep import run_sweep
     from tuning.tracking.mlflow_tracker import open_tracker
 
     options = options_class(domain)()

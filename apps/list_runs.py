@@ -1,4 +1,4 @@
-"""What is in the store: `appline runs`."""
+"""`appline runs`: what is in the store."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,9 +14,7 @@ LIFT_BOUNDS = ("lift/low", "lift/high")
 
 
 def list_runs(uri: str, limit: int, screen: rendering.Screen) -> None:
-    """Print the latest trainings, sweeps and finals of all experiments, with the verdict of
-    each.
-    """
+    """Print the latest trainings, sweeps and final runs of all experiments, with their verdicts."""
     runtime.prepare_environment()
     from tuning.tracking.mlflow_tracker import open_tracker
 
@@ -37,9 +35,7 @@ def list_runs(uri: str, limit: int, screen: rendering.Screen) -> None:
 
 
 def _headline_score(metrics: Mapping[str, float]) -> float | None:
-    """Return a run's test score in its headline metric, which is the one that its lift is told
-    in.
-    """
+    """Return a run's test score in its headline metric, which is the metric of its lift."""
     for key in metrics:
         if key.startswith(LIFT) and key not in LIFT_BOUNDS:
             return metrics.get(f"test/{key.removeprefix(LIFT)}")

@@ -1,4 +1,4 @@
-"""A sweep as it goes: one live display on a terminal, one line a trial on a pipe."""
+"""The progress of a sweep: a live display on a terminal, one line for each trial on a pipe."""
 
 import sys
 import time
@@ -90,7 +90,7 @@ class SweepDisplay(Progress):
         self._final(epoch, values)
 
     def close(self) -> None:
-        """Give the terminal back, also after an error."""
+        """Restore the terminal, also after an error."""
         if self._live:
             self._live.stop()
             self._live = None
@@ -137,14 +137,12 @@ class SweepDisplay(Progress):
         return "  ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Return the seconds until the trials are over, by the mean of those so far; None before
-        the first.
-        """
-        own = [trial.seconds for trial in self._done if not trial.replayed]
-        if not own:
+        """Return the seconds left, by the mean of the trials so far; None before the first."""
+        seconds = [trial.seconds for trial in self._done if not trial.replayed]
+        if not seconds:
             return None
         now = time.monotonic()
-        mean = sum(own) / len(own)
+        mean = sum(seconds) / len(seconds)
         running = sum(max(0.0, mean - (now - trial.began)) for trial in self._running.values())
         num_waiting = max(0, self._total - len(self._done) - len(self._running))
         by_trials = (running + num_waiting * mean) / self._slots

@@ -3,14 +3,16 @@
 import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuning.tracking.secrets import has_secret, hide_secrets
+
 if TYPE_CHECKING:
-    from tuning.results import ScoredBaseline, SweepResult, TrainResult, Trial
+    from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
 
 # The hyperparameters that everybody looks at.
@@ -29,12 +31,12 @@ class Screen:
     json: bool = False
 
     def say(self, text: str) -> None:
-        """Print progress, unless the command is to be quiet."""
+        """Print progress, unless the command is quiet."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(hide_secrets(text), err=True)
 
     def result(self, text: str, plain: Mapping[str, Any]) -> None:
-        """Print `text`, or with `--json` the one object that stands for it."""
+        """Print `text`, or with `--json` the object that stands for it."""
         import json
 
         if self.json:
@@ -43,12 +45,12 @@ class Screen:
             click.echo(text)
 
     def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
-        """Return what shows the epochs of a training."""
+        """Return a callable that shows the epochs of a training."""
         return EpochLine(self, epochs, objective)
 
 
 def _without_nan(plain: Any) -> Any:
-    """Return plain data with null for NaN and infinity: JSON has neither."""
+    """Return plain data with null for NaN and infinity, which JSON does not have."""
     if isinstance(plain, Mapping):
         return {key: _without_nan(value) for key, value in plain.items()}
     if isinstance(plain, list | tuple):
@@ -59,7 +61,7 @@ def _without_nan(plain: Any) -> Any:
 
 
 class EpochLine:
-    """One line an epoch; on a terminal one line in all, written over."""
+    """Prints one line for each epoch; on a terminal, a single line that is overwritten."""
 
     def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
         self._screen = screen
@@ -71,14 +73,17 @@ class EpochLine:
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
-        total = f"/{self._epochs}" if self._epochs else ""
+        count = str(epoch)
+        if self._epochs:
+            count = f"{epoch}/{self._epochs}"
         score = "on train + validation"
         if self._objective in values:
             score = f"{self._objective} {values[self._objective]:.4g}"
-        line = f"epoch {epoch}{total}  loss {values['loss']:.4g}  {score}"
+        line = f"epoch {count}  loss {values['loss']:.4g}  {score}"
         # A training may end at any epoch: each line ends itself, and the next one clears it.
-        clear = CLEAR_LINE_ABOVE if self._is_terminal and self._begun else ""
-        click.echo(f"{clear}{line}", err=True)
+        if self._is_terminal and self._begun:
+            line = CLEAR_LINE_ABOVE + line
+        click.echo(line, err=True)
         self._begun = True
 
 
@@ -90,7 +95,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(
+    grid = Table(
         box=box.SIMPLE_HEAD,
         title=title or None,
         title_justify="left",
@@ -99,12 +104,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     )
     for number, column in enumerate(columns):
         is_text = number == 0 or not column
-        made.add_column(column, justify="left" if is_text else "right", overflow="fold")
+        grid.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
-        made.add_row(*[str(cell) for cell in row])
-    width = Console().width if sys.stdout.isatty() else PIPE_WIDTH
+        grid.add_row(*map(str, row))
+    width = PIPE_WIDTH
+    if sys.stdout.isatty():
+        width = Console().width
     stream = io.StringIO()
-    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(made)
+    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -120,14 +127,19 @@ def format_number(value: float | None) -> str:
 
 def short(value: object) -> str:
     """Return a hyperparameter's value in a few characters."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)
 
 
 def watched(values: Mapping[str, object]) -> str:
-    """Return the hyperparameters that everybody looks at: architecture, kernel size, stride,
-    filters.
+    """Return the hyperparameters that everybody looks at, as words for one line.
+
+    They are the architecture, kernel size, stride and filters.
     """
-    words = [str(values["architecture"])] if "architecture" in values else []
+    words = []
+    if "architecture" in values:
+        words.append(str(values["architecture"]))
     for key, value in values.items():
         if key in WATCHED:
             words.append(f"{key.rpartition('.')[2]}={short(value)}")
@@ -147,20 +159,19 @@ def clock(seconds: float) -> str:
 def train_result(result: "TrainResult", store: str = "") -> str:
     """Return the end of a run in about a dozen lines.
 
-    `store` is what `--tracking-uri` said: the next command needs it too.
+    `store` is the value of `--tracking-uri`: the next command needs it too.
     """
-    from tuning.reports.run_card import verdict
-
-    stopped = f", stopped: {result.stopped}" if result.stopped else ""
+    epoch = f"best epoch {result.best_epoch} of {result.epochs}"
+    if result.stopped:
+        epoch = f"{epoch}, stopped: {result.stopped}"
     cost = result.cost
     lines = [
-        verdict(result),
+        result.verdict,
         leaderboard(result),
-        f"best epoch {result.best_epoch} of {result.epochs}{stopped}; "
-        f"{result.objective.name} {result.best:.4g}",
+        f"{epoch}; {result.objective.name} {result.best:.4g}",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
-        *[f"note       {note}" for note in result.notes],
     ]
+    lines += [f"note       {note}" for note in result.notes]
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")
@@ -181,42 +192,54 @@ def leaderboard(result: "TrainResult") -> str:
         key=lambda baseline: baseline.test[headline],
         reverse=higher_is_better,
     )
-    network_scores = [format_number(result.test.get(name)) for name in names]
     weights = f"{result.cost['params']:,.0f}"
-    rows = [["network", *network_scores, weights, f"{result.cost['train_s']:.1f}"]]
-    rows += [_baseline_row(baseline, names) for baseline in baselines]
-    better = "higher" if higher_is_better else "lower"
+    scores = map(result.test.get, names)
+    rows = [_model_row("network", scores, weights, result.cost["train_s"])]
+    for baseline in baselines:
+        scores = map(baseline.test.get, names)
+        rows.append(_model_row(baseline.name, scores, "", baseline.seconds))
+    better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
 
 
-def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]:
-    scores = [format_number(baseline.test.get(name)) for name in names]
-    return [baseline.name, *scores, "", f"{baseline.seconds:.1f}"]
+def _model_row(
+    name: str, scores: Iterable[float | None], weights: str, seconds: float
+) -> list[str]:
+    return [name, *map(format_number, scores), weights, f"{seconds:.1f}"]
 
 
 def _store_flag(store: str) -> str:
-    return f" --tracking-uri {shlex.quote(store)}" if store else ""
+    if not store:
+        return ""
+    if has_secret(store):  # the command would not run without it
+        return "   (with MLFLOW_TRACKING_URI set as before)"
+    return f" --tracking-uri {shlex.quote(store)}"
 
 
 def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str) -> str:
     """Return a finished trial as one line, with the best one so far."""
-    score = f"FAILED {trial.reason[:80]}"
-    if trial.score is not None:
-        score = f"{objective} {trial.score:.4f}"
-    early = f" stopped at epoch {trial.epochs}" if trial.stopped_early else ""
-    time = " (recorded before)" if trial.replayed else f" {trial.seconds:.1f} s"
-    best_so_far = ""
+    parts = [f"trial {trial.number}/{total} "]
+    if trial.score is None:
+        parts.append(f"FAILED {trial.reason[:80]} ")
+    else:
+        parts.append(f"{objective} {trial.score:.4f} ")
+    parts.append(watched(trial.values))
+    if trial.stopped_early:
+        parts.append(f"stopped at epoch {trial.epochs}")
+    if trial.replayed:
+        parts.append("(recorded before)")
+    else:
+        parts.append(f"{trial.seconds:.1f} s")
     if best and best.score is not None:
-        best_so_far = f"  best {best.score:.4f} (trial {best.number})"
-    return (
-        f"trial {trial.number}/{total}  {score}  {watched(trial.values)}{early}{time}{best_so_far}"
-    )
+        parts.append(f" best {best.score:.4f} (trial {best.number})")
+    return " ".join(parts)
 
 
 def sweep_result(result: "SweepResult", store: str = "") -> str:
-    """Return the end of a sweep: the winner, what was found, and the final run; `store` as in
-    `train_result`.
+    """Return the end of a sweep: the winner, what was found, and the final run.
+
+    `store` is the value of `--tracking-uri`, as in `train_result`.
     """
     from tuning.reports.run_card import describe_effect
 
@@ -224,9 +247,13 @@ def sweep_result(result: "SweepResult", store: str = "") -> str:
     lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
     if len(result.objectives) > 1:
         lines += ["", _pareto_front(result), ""]
-    main = [effect for effect in result.effects if effect.key in WATCHED]
-    clear = [effect for effect in result.effects if effect.key not in WATCHED and effect.clear]
-    for effect in [*main, *clear]:
+    watched_effects, clear_effects = [], []
+    for effect in result.effects:
+        if effect.key in WATCHED:
+            watched_effects.append(effect)
+        elif effect.clear:
+            clear_effects.append(effect)
+    for effect in [*watched_effects, *clear_effects]:
         lines.append(f"found      {effect.key}  {describe_effect(effect)}")
     lines += ["", train_result(result.final, store)]
     if result.run_id:
@@ -257,7 +284,7 @@ def _pareto_front(result: "SweepResult") -> str:
 
 
 def estimate(cost: "Estimate") -> str:
-    """Return what a sweep would cost: its space, corner models, time."""
+    """Return what a sweep would cost: its space, the networks that were measured, the time."""
     rows = [_measured_row(measured) for measured in cost.measured]
     columns = ["network", "weights", "MACs", "ms a step", "s an epoch", "overhead (s)", ""]
     early = ""
@@ -281,12 +308,12 @@ def _space_line(cost: "Estimate") -> str:
     total = "infinite (it has a continuous range)"
     if space.total is not None:
         total = f"{space.total:,} points"
-    drawn = f"of {space.looked_at:,} drawn at random " if space.drawn else ""
-    limit = f", {space.over_limit:,} are over a limit" if space.over_limit else ""
-    return (
-        f"space      {total}; {drawn}{space.impossible:,} cannot be built, "
-        f"{space.equal:,} equal another one{limit}"
-    )
+    counts = f"{space.impossible:,} cannot be built, {space.equal:,} equal another one"
+    if space.drawn:
+        counts = f"of {space.looked_at:,} drawn at random {counts}"
+    if space.over_limit:
+        counts = f"{counts}, {space.over_limit:,} are over a limit"
+    return f"space      {total}; {counts}"
 
 
 def _measured_row(measured: "Measured") -> list[str]:

@@ -1,4 +1,4 @@
-"""What a command's values come to: defaults, then config files, environment, command line."""
+"""The values of a command: defaults, then config files, environment, command line."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A value that is no default, and where it came from."""
+    """A value that is not a default, and where it came from."""
 
     value: object
     where: str
@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedCommand:
-    """What flags, environment and config files come to."""
+    """The values of a command, brought together from flags, environment and config files."""
 
     options: Options
     spec: Any
@@ -57,13 +57,18 @@ def resolve(
     """Bring a command's values together; the options of `base` stand in for the defaults.
 
     Raises:
-        UsageError: a key or value that does not exist or does not fit, with the nearest name.
+        UsageError: a key or value does not exist or does not fit; the message gives the nearest
+            name.
     """
     values = _Values(context, options_type)
     values.read_config_files()
     values.read_flags()
-    option_names = {one.name for one in dataclasses.fields(options_type)}
-    chosen = {name: value for name, value in values.flags.items() if name in option_names}
+    chosen, flags = {}, {}
+    for name, value in values.flags.items():
+        if name in options_type.__dataclass_fields__:
+            chosen[name] = value
+        else:
+            flags[name] = value
     if base is None:
         options = options_type(**chosen)
     else:
@@ -73,10 +78,10 @@ def resolve(
     return ResolvedCommand(
         options=options,
         spec=replace(options_type.spec_type(), values.hyperparameters),
-        dimensions=_dimensions(
+        dimensions=search_dimensions(
             options_type, values.hyperparameters, values.searches, only=only_search
         ),
-        flags={name: value for name, value in values.flags.items() if name not in option_names},
+        flags=flags,
         origins=values.origins,
     )
 
@@ -94,7 +99,7 @@ class _Values:
 
     def __post_init__(self) -> None:
         self.flags = dict(self.context.params)
-        self._params = {one.name: one for one in self.context.command.params if one.name}
+        self._params = {param.name: param for param in self.context.command.params if param.name}
 
     def read_config_files(self) -> None:
         """Read the files of `--config`, later ones over earlier ones."""
@@ -138,16 +143,14 @@ class _Values:
         self.searches |= dict(_pairs(self.flags.get("search", ()), "--search", example="3,5,7"))
 
 
-def _dimensions(
+def search_dimensions(
     options_type: type[Options],
     fixed: Iterable[str],
     searches: Mapping[str, str],
     *,
     only: bool,
 ) -> dict[str, Dimension]:
-    """Return what is searched: the domain's own space without what is fixed, widened by
-    `searches`.
-    """
+    """Return what is searched: the domain's own space without what is fixed, and `searches`."""
     known = hyperparameters(options_type.spec_type)
     dimensions: dict[str, Dimension] = {}
     if not only:
@@ -172,9 +175,7 @@ def _pairs(texts: Iterable[str], flag: str, *, example: str) -> list[tuple[str, 
 
 
 def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
-    """Return what a config file's value comes to, by name, as the flag of the same name would take
-    it.
-    """
+    """Return the value of a config file, by name, as the flag of the same name would take it."""
     if setting.value is None:
         return {setting.key: param.default}
     scratch = click.Context(click.Command("scratch"))

@@ -1,10 +1,12 @@
 """`appline ui`: MLflow's pages on the right store, opened at the comparison. Imports no MLflow; the
 server is a process of its own.
 
-Plain `mlflow ui` ignores MLFLOW_TRACKING_URI, makes an empty database where one stands, starts 15
-processes (2.7 GB) and leaves some behind. Here it is two processes (.5 GB) that end with this one.
+Plain `mlflow ui` ignores MLFLOW_TRACKING_URI, creates an empty database in the working directory,
+starts 15 processes (2.7 GB) and leaves some behind. Here it is two processes (.5 GB) that end with
+this one.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -16,16 +18,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import IO, Any
 
+import psutil
+
+from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
 from tuning.tracking.local_store import Store, check_server, find_store
-from tuning.tracking.saved_views import newest_page
+from tuning.tracking.secrets import basic_authorization, without_credentials
+from tuning.tracking.ui_links import newest_view_page
 
 HOST = "127.0.0.1"  # MLflow has no login
-LONGEST_START = 180.0  # seconds; 5 to 10 on a quiet machine
+# Seconds.
+LONGEST_START = 180.0  # 5 to 10 on a quiet machine
+LONGEST_END = 10.0  # after each signal
+LONGEST_ANSWER = 30.0
+LONGEST_PROBE = 2.0  # of a server on this machine
+POLL_INTERVAL = 0.2
+OFFERED_PORTS = 100  # how far from a taken port a free one is looked for
+SHOWN_LOG_LINES = 15
 
 
 def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None:
@@ -35,52 +46,49 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
     For a store that an MLflow server keeps, print the link only.
 
     Raises:
-        ApplineError: nothing is recorded yet, the port is taken, or the server does not come up.
+        ApplineError: nothing is recorded yet, the port is taken, or the server does not start.
     """
     store = find_store(uri_or_root)
-    if store.served:
+    if store.is_server:
         check_server(store.uri)
-        print(store.uri + (open_at or _newest(store.uri)))
+        print(without_credentials(store.uri) + (open_at or _newest_page(store.uri)))
         return
     if store.database and not store.database.exists():
         raise ApplineError(
-            f"{store.database}: nothing is recorded here yet. First train something: appline vision train --data digits"
+            f"{store.database}: nothing is recorded here yet. "
+            "First train something: appline vision train --data digits"
         )
     _require_free(port)
     base = f"http://{HOST}:{port}"
-    print(f"Starting MLflow on {store.uri} ...", file=sys.stderr)
-    with tempfile.TemporaryFile() as log, _terminable(), _server(store, port, log) as server:
+    print(f"Starting MLflow on {store.shown} ...", file=sys.stderr)
+    with (
+        tempfile.TemporaryFile() as log,
+        interrupted_by_termination(),
+        _server(store, port, log) as server,
+    ):
         try:
-            _wait(server, base, log)
-            print(base + (open_at or _newest(base)), flush=True)
-            print("Ctrl-C ends it.", file=sys.stderr)
+            _wait_for_answer(server, base, log)
+            print(base + (open_at or _newest_page(base)), flush=True)
+            print("Press Ctrl-C to stop.", file=sys.stderr)
             server.wait()
         except KeyboardInterrupt:
-            print("Ended.", file=sys.stderr)
+            print("Stopped.", file=sys.stderr)
         else:
-            raise ApplineError(f"MLflow's server ended by itself:\n{_tail(log)}")
+            raise ApplineError(f"MLflow's server stopped unexpectedly:\n{_last_lines(log)}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run MLflow's server; end it and all of its children afterwards."""
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store.uri,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
+    command = [sys.executable, "-m", "mlflow", "server"]
+    command += ["--host", HOST, "--port", str(port)]
     command += ["--workers", "1"]
     if store.database:
         command += ["--artifacts-destination", (store.database.parent / "artifacts").as_uri()]
     environment = {
         **os.environ,
+        # Not on the command line, which everybody on this machine may read.
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
@@ -94,63 +102,45 @@ def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Pop
         try:
             yield server
         finally:
-            _end(server)
+            _end_group(server.pid)
+            server.wait()
 
 
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    for last_word, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
-        try:
-            os.killpg(server.pid, last_word)
-        except ProcessLookupError:
-            break
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and _alive(server):
-            time.sleep(0.1)
-    server.wait()
+def _end_group(group: int) -> None:
+    """Ask all processes of a group to end, and kill those that do not."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        members = _group_members(group)
+        for process in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal_number)
+        psutil.wait_procs(members, timeout=LONGEST_END)
 
 
-def _alive(server: "subprocess.Popen[bytes]") -> bool:
-    server.poll()  # a dead child counts as a member of its group until it is asked for
-    try:
-        os.killpg(server.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end what is inside as Ctrl-C does."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _group_members(group: int) -> list[psutil.Process]:
+    # Not the children of the first process: one whose parent has ended is nobody's child any more.
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):  # it has ended since
+            if os.getpgid(process.pid) == group:
+                members.append(process)
+    return members
 
 
 def _require_free(port: int) -> None:
-    if _free(port):
+    if _is_free(port):
         return
-    other = next((candidate for candidate in range(port + 1, port + 100) if _free(candidate)), 0)
-    raise ApplineError(
-        f"Port {port} of {HOST} is taken{_by_whom(port)}."
-        + (
-            f" Choose a free one: appline ui --port {other}"
-            if other
-            else " Choose another one with --port"
-        )
-    )
+    advice = "Choose another one with --port"
+    for candidate in range(port + 1, port + OFFERED_PORTS):
+        if _is_free(candidate):
+            advice = f"Choose a free one: appline ui --port {candidate}"
+            break
+    raise ApplineError(f"Port {port} of {HOST} is taken{_by_whom(port)}. {advice}")
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does: connections that linger do not count
+        # As the server does: connections that linger do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
@@ -159,43 +149,52 @@ def _free(port: int) -> bool:
 
 
 def _by_whom(port: int) -> str:
+    """Return which MLflow answers at `port`, as the end of a clause; "" when none does."""
+    base = f"http://{HOST}:{port}"
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/version", timeout=2) as answer:
+        with urllib.request.urlopen(f"{base}/version", timeout=LONGEST_PROBE) as answer:
             version = answer.read(40).decode(errors="replace")
     except (OSError, ValueError):
         return ""
-    return f": an MLflow {version} answers at http://{HOST}:{port}, perhaps an `appline ui` that runs already"
+    return f": an MLflow {version} answers at {base}, perhaps an `appline ui` that is still running"
 
 
-def _wait(server: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
+def _wait_for_answer(server: "subprocess.Popen[bytes]", base: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + LONGEST_START
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise ApplineError(f"MLflow's server did not start:\n{_tail(log)}")
+            raise ApplineError(f"MLflow's server did not start:\n{_last_lines(log)}")
         try:
-            urllib.request.urlopen(f"{base}/health", timeout=2).close()
+            urllib.request.urlopen(f"{base}/health", timeout=LONGEST_PROBE).close()
         except OSError:
-            time.sleep(0.2)
+            time.sleep(POLL_INTERVAL)
         else:
             return
-    raise ApplineError(f"MLflow's server did not answer for {LONGEST_START:.0f} s:\n{_tail(log)}")
+    raise ApplineError(
+        f"MLflow's server did not answer for {LONGEST_START:.0f} s:\n{_last_lines(log)}"
+    )
 
 
-def _newest(base: str) -> str:
+def _newest_page(base: str) -> str:
     """Return the path of the view that was saved last in the store behind the server `base`."""
+    headers = {"Content-Type": "application/json"}
+    authorization = basic_authorization(base)
+    if authorization:
+        headers["Authorization"] = authorization
     request = urllib.request.Request(
-        f"{base}/api/2.0/mlflow/experiments/search",
+        f"{without_credentials(base)}/api/2.0/mlflow/experiments/search",
         data=b'{"max_results": 1000}',
-        headers={"Content-Type": "application/json"},
+        headers=headers,
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(request, timeout=LONGEST_ANSWER) as answer:
+            content: dict[str, Any] = json.load(answer)
     except (OSError, ValueError):  # a server that wants a login: the link still leads there
-        return newest_page([])
-    return newest_page(found.get("experiments", []))
+        return newest_view_page([])
+    return newest_view_page(content.get("experiments", []))
 
 
-def _tail(log: IO[bytes]) -> str:
+def _last_lines(log: IO[bytes]) -> str:
     log.seek(0)
-    return "\n".join(log.read().decode(errors="replace").splitlines()[-15:])
+    lines = log.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-SHOWN_LOG_LINES:])

@@ -1,16 +1,20 @@
-"""What a cluster's way costs: the same 40 short trials on local workers, on Ray and on Dask, two processes of one thread each.
+"""What a cluster's way costs: the same 40 short trials on local workers, on Ray and on Dask, two
+processes of one thread each.
 
-    python -m benchmarks.cluster            # Dask is left out where `dask.distributed` is not installed
+    python -m benchmarks.cluster       # Dask is left out where `dask.distributed` is not installed
 
-Each contender runs in a process of its own. Seconds a trial are from the end of the first two trials (a process imports TensorFlow
-before its first one) to that of the last; then one of the processes gets kill -9: seconds until the executor tells. Ray's cluster is
-a head without CPUs and two nodes of one; Dask's a scheduler and two workers under their nannies. The Dask executor below
-does what `tuning.execution.ray_cluster` does with Ray: news of each epoch go to the brain, whose answer the trial waits for.
+Each contender runs in a process of its own. Seconds a trial are from the end of the first two
+trials (a process imports TensorFlow before its first one) to that of the last; then one of the
+processes gets kill -9: seconds until the executor says so. Ray's cluster is a head without CPUs and
+two nodes of one; Dask's a scheduler and two workers under their nannies. The Dask executor below
+does what `tuning.execution.ray_cluster` does with Ray: news of each epoch go to the scheduler,
+whose answer the trial waits for.
 """
 
 import contextlib
 import importlib.util
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -21,32 +25,38 @@ from typing import Any
 import psutil
 
 TRIALS, EPOCHS, PROCESSES = 40, 4, 2
+TRIALS_WITH_KILL = 6
+SECONDS_BETWEEN_KILLS = 2.0
 CONTENDERS = ("local", "ray", "dask")
 
 
-class Tasks:
-    """A brain that hands out short digits trials, keeps the times at which they ended, and kills a process if it is told to."""
+class ShortTrials:
+    """A scheduler that hands out short digits trials, keeps the times at which they ended, and
+    kills a process if it is told to.
+    """
 
     def __init__(self, base: Any, trials: int, kill: bool = False) -> None:
         from pipelines.config.search_space import replace
         from tuning.execution.trial import Task
 
-        specs = [
-            replace(base, {"conv.filters": 8 + number % 10, "train.epochs": EPOCHS})
-            for number in range(trials)
-        ]
-        self.tasks = [
-            Task(number=number, spec=spec, seed=number)
-            for number, spec in enumerate(specs, start=1)
-        ]
+        self.tasks = []
+        for number in range(1, trials + 1):
+            filters = 8 + (number - 1) % 10
+            spec = replace(base, {"conv.filters": filters, "train.epochs": EPOCHS})
+            self.tasks.append(Task(number=number, spec=spec, seed=number))
         self.ends: list[float] = []
-        self.kill, self.killed, self.known = kill, 0.0, 0.0
+        self.kill = kill
+        self.killed = -math.inf  # time.monotonic()
+        self.death_reported = 0.0
 
     def next_task(self) -> Any:
         return self.tasks.pop(0) if self.tasks else None
 
     def reported(self, task: Any, epoch: int, values: Any) -> str:
-        if self.kill and task.number == 3 and not self.killed:
+        is_due = task.number > PROCESSES and not self.death_reported
+        # Again after a while: a process between two trials dies unnoticed and is replaced.
+        is_due = is_due and time.monotonic() - self.killed > SECONDS_BETWEEN_KILLS
+        if self.kill and is_due:
             kill_a_worker()
             self.killed = time.monotonic()
         return ""
@@ -54,7 +64,7 @@ class Tasks:
     def ended(self, task: Any, outcome: Any) -> None:
         assert outcome.died or not outcome.reason, outcome.reason
         if outcome.died:
-            self.known = time.monotonic()
+            self.death_reported = time.monotonic()
         self.ends.append(time.monotonic())
 
 
@@ -62,15 +72,14 @@ def kill_a_worker() -> None:
     """Kill one of the processes that trials run in, whoever started it."""
     for process in psutil.process_iter(["cmdline", "pid"]):
         line = " ".join(process.info["cmdline"] or ())
-        ours = "ray::_Actor" in line or (
-            "spawn_main" in line and psutil.Process() in process.parents()
-        )
-        if ours:
+        is_child = "spawn_main" in line and psutil.Process() in process.parents()
+        if "ray::_Actor" in line or is_child:
             process.kill()
             return
 
 
-def dask_trial(packed: bytes, data: bytes, number: int) -> Any:
+def dask_trial(pickled_task: bytes, pickled_work: bytes, number: int) -> Any:
+    """Run one trial in a Dask worker."""
     from distributed import Queue, get_worker
 
     from tuning.execution.trial import run_trial
@@ -80,91 +89,113 @@ def dask_trial(packed: bytes, data: bytes, number: int) -> Any:
     runtime.import_tensorflow()
     worker = get_worker()
     if not hasattr(worker, "appline_work"):
-        worker.appline_work = pickle.loads(data)
+        worker.appline_work = pickle.loads(pickled_work)
     news, answers = Queue("news"), Queue(f"answers-{number}")
 
     def report(epoch: int, values: Any) -> str:
         news.put((number, epoch, dict(values)))
         return str(answers.get())
 
-    return run_trial(worker.appline_work, pickle.loads(packed), report)
+    return run_trial(worker.appline_work, pickle.loads(pickled_task), report)
 
 
 class DaskCluster:
     """The executor interface on Dask's futures and queues."""
 
+    slots = PROCESSES
+
     def __init__(self, client: Any) -> None:
         self.client = client
+        self._running: dict[Any, tuple[Any, Any]] = {}  # task and queue of answers, by future
 
-    def run(self, work: Any, brain: Any) -> None:
+    def run(self, work: Any, scheduler: Any) -> None:
+        """Run trials until `scheduler` has no further ones and all have ended."""
         from distributed import Queue, wait
 
-        from tuning.execution.trial import Outcome
-
-        news, busy = Queue("news"), {}
-        [data] = self.client.scatter([pickle.dumps(work)], broadcast=True)
+        news = Queue("news")
+        [work_future] = self.client.scatter([pickle.dumps(work)], broadcast=True)
         while True:
-            while len(busy) < PROCESSES and (task := brain.next_task()):
-                future = self.client.submit(
-                    dask_trial, pickle.dumps(task), data, task.number, retries=0, pure=False
-                )
-                busy[future] = (task, Queue(f"answers-{task.number}"))
-            if not busy:
+            self._hand_out(scheduler, work_future)
+            if not self._running:
                 return
             with contextlib.suppress(Exception):
-                wait(list(busy), timeout=0.02, return_when="FIRST_COMPLETED")
+                wait(list(self._running), timeout=0.02, return_when="FIRST_COMPLETED")
             for _ in range(news.qsize()):
-                number, epoch, values = news.get()
-                task, answers = next(
-                    ((task, answers) for task, answers in busy.values() if task.number == number),
-                    (None, None),
-                )
-                if task:
-                    answers.put(brain.reported(task, epoch, values))
-            for future in [future for future in busy if future.done()]:
-                task, _ = busy.pop(future)
-                outcome = (
-                    Outcome(reason=str(future.exception()), died=True)
-                    if future.status == "error"
-                    else future.result()
-                )
-                future.release()  # else the death of its worker makes Dask run a finished trial again
-                brain.ended(task, outcome)
+                self._answer(scheduler, *news.get())
+            for future in [future for future in self._running if future.done()]:
+                self._end(scheduler, future)
 
     def close(self) -> None:
+        """Leave the cluster."""
         self.client.close()
+
+    def _hand_out(self, scheduler: Any, work_future: Any) -> None:
+        from distributed import Queue
+
+        while len(self._running) < PROCESSES and (task := scheduler.next_task()):
+            future = self.client.submit(
+                dask_trial, pickle.dumps(task), work_future, task.number, retries=0, pure=False
+            )
+            self._running[future] = (task, Queue(f"answers-{task.number}"))
+
+    def _answer(self, scheduler: Any, number: int, epoch: int, values: Any) -> None:
+        for task, answers in self._running.values():
+            if task.number == number:
+                answers.put(scheduler.reported(task, epoch, values))
+
+    def _end(self, scheduler: Any, future: Any) -> None:
+        from tuning.execution.trial import Outcome
+
+        task, _ = self._running.pop(future)
+        if future.status == "error":
+            outcome = Outcome(reason=str(future.exception()), died=True)
+        else:
+            outcome = future.result()
+        # Else the death of its worker makes Dask run a finished trial again.
+        future.release()
+        scheduler.ended(task, outcome)
 
 
 @contextlib.contextmanager
-def executor(name: str) -> Iterator[Any]:
-    if name == "local":
-        from tuning.execution.local_workers import LocalWorkers
+def open_executor(name: str) -> Iterator[Any]:
+    """Yield the executor of a contender, and close it with its cluster."""
+    match name:
+        case "local":
+            yield from _local_workers()
+        case "ray":
+            yield from _ray_cluster()
+        case _:
+            yield from _dask_cluster()
 
-        made = LocalWorkers(PROCESSES)
-        yield made
-        made.close()
-    elif name == "ray":
-        from ray.cluster_utils import Cluster
 
-        from tuning.execution.ray_cluster import RayCluster
+def _local_workers() -> Iterator[Any]:
+    from tuning.execution.local_workers import LocalWorkers
 
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        for _ in range(PROCESSES):
-            cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        ray = RayCluster(cluster.address)
+    with contextlib.closing(LocalWorkers(PROCESSES)) as workers:
+        yield workers
+
+
+def _ray_cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    from tuning.execution.ray_cluster import RayCluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(PROCESSES):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    with contextlib.closing(RayCluster(cluster.address)) as ray:
         yield ray
-        ray.close()
-        cluster.shutdown()
-    else:
-        import dask
-        from distributed import Client, LocalCluster
+    cluster.shutdown()
 
-        dask.config.set({"distributed.scheduler.allowed-failures": 0})
-        with LocalCluster(
-            n_workers=PROCESSES, threads_per_worker=1, dashboard_address=None
-        ) as cluster:
-            yield DaskCluster(Client(cluster))
+
+def _dask_cluster() -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with LocalCluster(n_workers=PROCESSES, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield DaskCluster(Client(cluster))
 
 
 def contend(name: str) -> None:
@@ -173,25 +204,35 @@ def contend(name: str) -> None:
 
     runtime.import_tensorflow()
     from pipelines.config.search_space import replace
-    from pipelines.vision.pipeline import VisionPipeline, VisionSpec
+    from pipelines.vision.options import VisionOptions
+    from pipelines.vision.pipeline import VisionPipeline
+    from pipelines.vision.spec import VisionSpec
     from tuning.execution.trial import Work
 
-    pipeline = VisionPipeline()
+    pipeline = VisionPipeline(VisionOptions())
     base = replace(VisionSpec(), {"conv.blocks": 2, "augment.shift": 0})
-    work = Work(pipeline=pipeline, splits=pipeline.load(), objective=pipeline.objective())
-    with executor(name) as runs:
-        brain, began = Tasks(base, TRIALS), time.monotonic()
-        runs.run(work, brain)
-        first, last = sorted(brain.ends)[PROCESSES - 1], max(brain.ends)
-        found = {"start": min(brain.ends) - began, "trial": (last - first) / (TRIALS - PROCESSES)}
-        brain = Tasks(base, 6, kill=True)
-        runs.run(work, brain)
-        print(json.dumps({**found, "known": brain.known - brain.killed if brain.known else None}))
+    objective = pipeline.options.objective()
+    work = Work(pipeline=pipeline, splits=pipeline.load(), objective=objective)
+    with open_executor(name) as executor:
+        began = time.monotonic()
+        trials = ShortTrials(base, TRIALS)
+        executor.run(work, trials)
+        ends = sorted(trials.ends)
+        times: dict[str, float | None] = {
+            "start": ends[0] - began,
+            "trial": (ends[-1] - ends[PROCESSES - 1]) / (TRIALS - PROCESSES),
+            "death_after": None,
+        }
+        trials = ShortTrials(base, TRIALS_WITH_KILL, kill=True)
+        executor.run(work, trials)
+        if trials.death_reported:
+            times["death_after"] = trials.death_reported - trials.killed
+        print(json.dumps(times))
 
 
 def main() -> None:
     """Run all contenders, one after another."""
-    found = {}
+    times: dict[str, dict[str, Any]] = {}
     for name in CONTENDERS:
         if name == "dask" and importlib.util.find_spec("distributed") is None:
             print("dask   is not installed")
@@ -205,15 +246,24 @@ def main() -> None:
         if done.returncode:
             print(f"{name:<7}failed: {done.stderr[-800:]}")
             continue
-        found[name] = json.loads(done.stdout.splitlines()[-1])
-        ratio = found[name]["trial"] / found["local"]["trial"]
-        known = "not told" if found[name]["known"] is None else f"{found[name]['known']:.1f} s"
-        print(
-            f"{name:<7}{found[name]['trial']:.2f} s a trial, {ratio:.2f} of local; first trial after {found[name]['start']:.1f} s; "
-            f"a killed process is known after {known}",
-            flush=True,
-        )
+        times[name] = json.loads(done.stdout.splitlines()[-1])
+        print(describe(name, times[name], times["local"]), flush=True)
+
+
+def describe(name: str, times: dict[str, Any], local: dict[str, Any]) -> str:
+    """Return a contender's line."""
+    ratio = times["trial"] / local["trial"]
+    death = "is not reported"
+    if times["death_after"] is not None:
+        death = f"is reported after {times['death_after']:.1f} s"
+    return (
+        f"{name:<7}{times['trial']:.2f} s a trial, {ratio:.2f} of local; "
+        f"first trial after {times['start']:.1f} s; a killed process {death}"
+    )
 
 
 if __name__ == "__main__":
-    contend(sys.argv[1]) if len(sys.argv) > 1 else main()
+    if len(sys.argv) > 1:
+        contend(sys.argv[1])
+    else:
+        main()

@@ -1,7 +1,9 @@
-"""How dense the code is, and whether its imports form circles: `python -m benchmarks.code_shape [CHECKOUT]`.
+"""How dense the code is, and whether its imports form circles.
 
-Counts go by 1,000 lines that are not blank, of the rooms `pipelines`, `tuning` and `apps`. Imports inside functions and
-those for types alone count as imports.
+    python -m benchmarks.code_shape [CHECKOUT]
+
+Counts are for each 1,000 lines that are not blank, of the rooms `pipelines`, `tuning` and `apps`.
+Imports inside functions and those for types alone count as imports.
 """
 
 import argparse
@@ -29,7 +31,7 @@ def main() -> None:
 
 
 def measure(paths: list[Path]) -> dict[str, float]:
-    """Return the counts for these files: per 1,000 lines unless the name says otherwise."""
+    """Return the counts for these files, for each 1,000 lines unless the name says otherwise."""
     lines: list[str] = []
     ternaries = comprehensions = nested = deferred = comments = 0
     function_lines: list[int] = []
@@ -88,7 +90,7 @@ def _median(values: list[int]) -> float:
 
 
 def import_graph(paths: list[Path], checkout: Path) -> dict[str, set[str]]:
-    """Return for each module the modules of the same files that it imports, wherever in it."""
+    """Return for each module which of the other modules it imports, wherever in it."""
     names = {_module_name(path, checkout): path for path in paths}
     graph: dict[str, set[str]] = {}
     for name, path in names.items():
@@ -108,7 +110,7 @@ def _imported(path: Path, names: dict[str, Path]) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                # `from pipelines.text import data` imports the module `data`, not the package's __init__ alone.
+                # `from pipelines.text import data` imports the module, not the __init__.py alone.
                 if inner in names:
                     yield inner
                 elif node.module in names:

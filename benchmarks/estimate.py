@@ -29,11 +29,12 @@ def main() -> None:
     """Estimate, then run."""
     arguments = sys.argv[1:] or ["vision", "tune", "--trials", "20"]
     with tempfile.TemporaryDirectory() as folder:
-        promised, asked = run([*arguments, "--dry-run"])
-        found, _ = run([*arguments, "--tracking-uri", f"sqlite:///{folder}/mlflow.db"])
-    ratio = promised["seconds"] / found["seconds"]
+        estimate, estimate_s = run([*arguments, "--dry-run"])
+        sweep, _ = run([*arguments, "--tracking-uri", f"sqlite:///{folder}/mlflow.db"])
+    ratio = estimate["seconds"] / sweep["seconds"]
     print(
-        f"promised {promised['seconds']:.0f} s (found out in {asked:.0f} s), taken {found['seconds']:.0f} s"
+        f"promised {estimate['seconds']:.0f} s (after measuring for {estimate_s:.0f} s), "
+        f"taken {sweep['seconds']:.0f} s"
     )
     print(f"promised / taken  {ratio:.2f}  (target .70 to 1.30)")
 

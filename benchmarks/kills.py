@@ -3,8 +3,9 @@
     python -m benchmarks.kills              # 50 kills, about 45 minutes
     python -m benchmarks.kills --kills 5
 
-A sweep of short trials runs with two workers in a real store. After a random time either the whole process group, the
-parent or one worker gets kill -9; then the sweep is resumed, until all trials are done; then the next sweep begins.
+A sweep of short trials runs with two workers in a real store. After a random time either the whole
+process group, the parent or one worker gets kill -9; then the sweep is resumed, until all trials
+are done; then the next sweep begins.
 """
 
 import os
@@ -15,13 +16,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 from benchmarks.arguments import parser
+from tuning.tracking.interface import Row
 
 TRIALS = 20
+LONGEST_WAIT = 25.0  # seconds before a kill
 SPACE = ("--only-search", "--search", "conv.kernel_size=2,3", "--search", "conv.filters=4..40")
 SHORT = (
     "--limit",
@@ -40,23 +44,31 @@ COMMAND = ("vision", "tune", *SPACE, *SHORT, "--workers", "2", "--trials", str(T
 
 def main() -> None:
     """Kill and resume, and count."""
-    wanted = parser(__doc__)
-    wanted.add_argument("--kills", type=int, default=50)
-    kills = wanted.parse_args().kills
+    arguments = parser(__doc__)
+    arguments.add_argument("--kills", type=int, default=50)
+    most_kills = arguments.parse_args().kills
     rng = random.Random(0)
-    done = Counter[str]()
+    kills = Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
-        while sum(done[kind] for kind in ("all", "parent", "worker")) < kills:
-            sweep(Path(folder), rng, kills, done)
-        lost, repeated, running, sweeps = count(Path(folder))
+        while kills.total() < most_kills:
+            run_sweep(Path(folder), rng, most_kills, kills)
+        rows = recorded_runs(Path(folder))
+    sweeps = [row.id for row in rows if row.tags["role"] == "sweep"]
+    lost = repeated = 0
+    for sweep_id in sweeps:
+        finished = count_finished(rows, sweep_id)
+        lost += TRIALS - len(finished)
+        repeated += finished.total() - len(finished)
+    running = sum(row.status == "RUNNING" for row in rows)
     print(
-        f"{dict(done)} kills in {sweeps} sweeps of {TRIALS} trials: {lost} trials lost, {repeated} repeated, {running} runs left RUNNING"
+        f"{dict(kills)} kills in {len(sweeps)} sweeps of {TRIALS} trials: {lost} trials lost, "
+        f"{repeated} repeated, {running} runs left RUNNING"
     )
     sys.exit(bool(lost or repeated or running))
 
 
-def sweep(folder: Path, rng: random.Random, kills: int, done: Counter[str]) -> None:
-    """Run one sweep to its end through several kills."""
+def run_sweep(folder: Path, rng: random.Random, most_kills: int, kills: Counter[str]) -> None:
+    """Run one sweep to its end through several kills, which are counted by kind."""
     sweep_id = ""
     while True:
         resume = ("--resume", sweep_id) if sweep_id else ()
@@ -74,22 +86,23 @@ def sweep(folder: Path, rng: random.Random, kills: int, done: Counter[str]) -> N
             if line.startswith("sweep "):
                 sweep_id = line.split()[1]
                 break
-        if sum(done[kind] for kind in ("all", "parent", "worker")) < kills:
-            time.sleep(rng.uniform(0, 25))
+        if kills.total() < most_kills:
+            time.sleep(rng.uniform(0, LONGEST_WAIT))
             if process.poll() is None:
-                done[kill(process.pid, rng)] += 1
+                kills[kill(process.pid, rng)] += 1
         process.stderr.read()
         if process.wait() == 0:
             return
 
 
 def kill(pid: int, rng: random.Random) -> str:
-    """Kill all processes of a sweep, its parent or one of its workers, where there is one yet; return which it was."""
-    workers = [
-        child
-        for child in psutil.Process(pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
+    """Kill all processes of a sweep, its parent or one of its workers, where there is one yet;
+    return which it was.
+    """
+    workers = []
+    for child in psutil.Process(pid).children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            workers.append(child)
     kind = rng.choice(["all", "parent", *(["worker"] if workers else [])])
     match kind:
         case "worker":
@@ -101,23 +114,21 @@ def kill(pid: int, rng: random.Random) -> str:
     return kind
 
 
-def count(folder: Path) -> tuple[int, int, int, int]:
+def recorded_runs(folder: Path) -> list[Row]:
+    """Return all runs of the store in `folder`."""
     from tuning.tracking.mlflow_tracker import open_tracker
 
-    rows = open_tracker("vision/digits", root=folder / "mlruns").rows(limit=100_000)
-    sweeps = [row.id for row in rows if row.tags["role"] == "sweep"]
-    lost = repeated = 0
-    for sweep_id in sweeps:
-        ended = Counter(
-            row.tags["trial"]
-            for row in rows
-            if row.tags["role"] == "trial"
-            and row.tags["sweep"] == sweep_id
-            and row.status == "FINISHED"
-        )
-        lost += TRIALS - len(ended)
-        repeated += sum(times - 1 for times in ended.values())
-    return lost, repeated, sum(row.status == "RUNNING" for row in rows), len(sweeps)
+    return open_tracker("vision/digits", root=folder / "mlruns").rows(limit=100_000)
+
+
+def count_finished(rows: Sequence[Row], sweep_id: str) -> Counter[str]:
+    """Return how many finished runs each trial of a sweep has, by number."""
+    finished = Counter[str]()
+    for row in rows:
+        is_trial = row.tags["role"] == "trial" and row.tags["sweep"] == sweep_id
+        if is_trial and row.status == "FINISHED":
+            finished[row.tags["trial"]] += 1
+    return finished
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is learned: one folder a domain, and the parts that domains share.
+"""What is learned: one folder for each domain, and the parts that domains share.
 
 from pipelines import create_pipeline
 
@@ -28,25 +28,27 @@ DOMAINS: dict[str, str] = {
 
 
 def options_class(domain: str) -> "type[Options]":
-    """Return the class of the options of `domain`; nothing heavy is imported."""
+    """Return the options class of `domain`; this imports nothing heavy."""
     return cast("type[Options]", _class(domain, "options"))
 
 
 def pipeline_class(domain: str) -> "type[AnyPipeline]":
-    """Return the pipeline of `domain`. TensorFlow is imported now, unless it has been."""
+    """Return the pipeline class of `domain`; this imports TensorFlow."""
     return cast("type[AnyPipeline]", _class(domain, "pipeline"))
 
 
 def pipeline_for(options: "Options") -> "AnyPipeline":
-    """Return the pipeline that these options are for."""
+    """Return the pipeline for these options."""
     return pipeline_class(options.domain)(options)
 
 
 def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
-    """Return the pipeline of `domain` with these options, those of `appline <domain> train --help`.
+    """Return the pipeline of `domain` with these options.
+
+    `appline <domain> train --help` lists the options.
 
     Raises:
-        UsageError: there is no such domain or option; the nearest name is given.
+        UsageError: there is no such domain or option; the message gives the nearest name.
     """
     kind = options_class(domain)
     known = kind.__dataclass_fields__

@@ -1,38 +1,41 @@
-"""What a user can put right: errors that carry the exit code of the command line."""
+"""Errors that a user can put right, each with the exit code of the command line."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class ApplineError(ValueError):
-    """Something failed while running. The message is complete: users see no traceback."""
+    """Something failed while running.
+
+    The message is complete: users see no traceback.
+    """
 
     exit_code = 1
     sweep_id = ""  # of the sweep that it broke, which `--resume` continues
 
 
 class UsageError(ApplineError):
-    """A flag, a key or a value that does not exist or does not fit."""
+    """A flag, a key or a value does not exist or does not fit."""
 
     exit_code = 2
 
 
 class ImpossibleSpec(UsageError):
-    """A combination of hyperparameters that no network can have, found by arithmetic."""
+    """No network can have this combination of hyperparameters, by arithmetic."""
 
 
 class DataError(ApplineError):
-    """Data that was refused: the message names the file and the row or column."""
+    """Data was refused: the message names the file and the row or column."""
 
     exit_code = 3
 
 
 class ExternalFailure(ApplineError):
-    """Something outside failed that a run relies on: MLflow's store, a cluster, the disk."""
+    """Something failed that a run relies on: MLflow's store, a cluster, the disk."""
 
 
 class Diverged(ApplineError):
-    """Training stopped because the loss is not a number any more."""
+    """Training stopped because the loss became NaN or infinite."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -48,8 +51,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM during a search: finished trials are kept, and `--resume run_id`
-    continues.
+    """Ctrl-C or SIGTERM during a search.
+
+    Finished trials are kept, and `--resume run_id` continues the search.
     """
 
     def __init__(self, run_id: str) -> None:

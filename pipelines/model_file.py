@@ -1,4 +1,4 @@
-"""A served model as one file: a `model.keras` that Keras loads, with the facts that answering needs inside it."""
+"""A served model as one file: a `model.keras` that Keras loads, with the model's facts inside."""
 
 import dataclasses
 import json
@@ -15,6 +15,11 @@ from pipelines.pipeline import ServingFacts, ServingModel
 
 # Keras passes over a member of its file that it does not know.
 FACTS_MEMBER = "appline.json"
+# A member may grow this much when it is unpacked, or to this many bytes, whichever is more. Keras
+# stores members as they are, and JSON shrinks to a tenth: what grows a thousandfold is a bomb.
+MOST_GROWTH = 50
+SMALL_MEMBER = 64 * 2**20
+SHOWN_REASON = 200  # characters of what Keras says
 
 
 def write_model(serving: ServingModel, path: Path) -> None:
@@ -34,12 +39,41 @@ def read_model(path: Path) -> ServingModel:
         raise DataError(f"{path}: no such model file. Expected a model.keras that appline saved")
     try:
         with zipfile.ZipFile(path) as archive:
+            _require_sane_sizes(archive, path)
             content = json.loads(archive.read(FACTS_MEMBER))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{path}: is not a model.keras that appline saved ({error})") from error
     facts = read_facts(content, str(path))
-    # The import above has registered the layers that the file holds: Keras loads it only then.
-    return ServingModel(model=keras.saving.load_model(path, compile=False), facts=facts)
+    return ServingModel(model=read_network(path), facts=facts)
+
+
+def read_network(path: Path) -> keras.Model:
+    """Return the Keras model in a file whose layers are registered (see `read_facts`).
+
+    Raises:
+        DataError: it holds a class that this version does not know, a Lambda, or broken weights.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError and more
+        first_line = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(
+            f"{path}: Keras cannot load the network in it ({first_line[:SHOWN_REASON]}). "
+            "Expected a model.keras that this version of appline saved"
+        ) from error
+
+
+def _require_sane_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse members that would fill the memory when they are unpacked."""
+    for member in archive.infolist():
+        most = max(SMALL_MEMBER, MOST_GROWTH * member.compress_size)
+        if member.file_size > most:
+            raise DataError(
+                f"{path}: its member {member.filename} would grow from {member.compress_size:,} to "
+                f"{member.file_size:,} bytes; no model that appline saved does that"
+            )
 
 
 def facts_as_json(serving: ServingModel) -> dict[str, Any]:
@@ -48,15 +82,17 @@ def facts_as_json(serving: ServingModel) -> dict[str, Any]:
 
 
 def read_facts(content: Any, where: str) -> ServingFacts:
-    """Return what `facts_as_json` gave as the facts of its domain; the domain's layers are registered with Keras.
+    """Return the facts that `facts_as_json` gave, as the type of their domain.
+
+    As a side effect, the layers of the domain are registered with Keras.
 
     Raises:
-        DataError: these are no facts of a domain that this version knows; `where` names the file.
+        DataError: these are not facts of a domain that this version knows; `where` names the file.
     """
     from pydantic import TypeAdapter, ValidationError
 
     domain = content.get("domain") if isinstance(content, Mapping) else None
-    if domain not in DOMAINS:
+    if not isinstance(domain, str) or domain not in DOMAINS:
         known = ", ".join(DOMAINS)
         raise DataError(f"{where}: is a model of the domain {domain!r}. Known: {known}")
     facts_type = pipeline_class(domain).facts_type

@@ -1,6 +1,6 @@
 """The contract between a domain and the rest: what a pipeline can do with a domain's data.
 
-`tuning` trains, searches and tracks any `Pipeline` by these methods alone; a new domain is a
+`tuning` trains, searches and tracks any `Pipeline` through these methods alone; a new domain is a
 subclass of it.
 """
 
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple model to compare with: its predictions in the form that the network's have, and what
-    it cost.
-    """
+    """A simple model to compare with: its cost, and its predictions in the form of a network's."""
 
     name: str
     predictions: Mapping[Part, "np.ndarray"]
@@ -40,8 +38,10 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One `fit` of a training: most networks have one, a pretrained backbone is first frozen and
-    then tuned.
+    """One call of `fit` in a training.
+
+    Most networks have one phase. A pretrained backbone has two: first it is frozen, then it is
+    fine-tuned.
     """
 
     name: str
@@ -51,8 +51,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class ServingFacts:
-    """What answering needs to know beside the network: plain data that is kept as JSON in the
-    model's file.
+    """What a served model must know besides its network, kept as JSON in the model's file.
 
     A domain's subclass declares its facts as typed fields; they are checked when a file is read.
     """
@@ -64,7 +63,7 @@ class ServingFacts:
 class ServingModel:
     """A model for its user: raw input in, answers out.
 
-    `notes` are sentences on what was made of the network after its fit.
+    `notes` are sentences about what was done to the network after its fit.
     """
 
     model: "keras.Model"
@@ -80,7 +79,7 @@ SplitsT = TypeVar("SplitsT", bound=Splits)
 
 @dataclass(frozen=True)
 class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
-    """One domain with the options that a person has set."""
+    """One domain, with the options that a person has set."""
 
     options: OptionsT
 
@@ -88,7 +87,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @property
     def domain(self) -> str:
-        """The domain's name, as the command line has it."""
+        """The domain's name on the command line."""
         return self.options.domain
 
     def objective_for(self, splits: SplitsT, name: str = "") -> Objective:
@@ -96,20 +95,24 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         return self.options.objective(name)
 
     def headline_metric(self, splits: SplitsT) -> Objective:
-        """Return the metric of `score` in which model and baselines are compared.
+        """Return the metric of `score` by which the network and its baselines are compared.
 
-        `losses` averages to it where less is better, else to 1 minus it.
+        The mean of `losses` is this metric where less is better, and 1 minus it where more is
+        better.
         """
         return self.options.headline
 
     @abstractmethod
     def load(self) -> SplitsT:
-        """Read the data and split it. Raises `DataError` for data that cannot be used."""
+        """Read the data and split it.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
 
     @abstractmethod
     def cost(self, spec: SpecT, splits: SplitsT) -> Cost | None:
-        """Return what the network of `spec` costs, by arithmetic alone; None where that is not
-        possible.
+        """Return what the network of `spec` costs by arithmetic, None where arithmetic cannot tell.
 
         Raises:
             ImpossibleSpec: no network can have this spec.
@@ -121,24 +124,24 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def build(self, spec: SpecT, splits: SplitsT) -> "keras.Model":
-        """Return the network, functional and not compiled: what is fitted inside `training_model`
-        and later served.
+        """Return the network: functional, not compiled.
+
+        It is fitted inside `training_model`, and later served.
         """
 
     def serving_call(self, model: "keras.Model", inputs: Any) -> Any:
-        """Return the answer of `model` to a batch of inputs as it is served: how long that takes is
-        the latency.
+        """Return what `model` answers to a batch of inputs when it is served.
+
+        The latency is the time of this call.
         """
         return model(inputs, training=False)
 
     def training_model(self, model: "keras.Model", spec: SpecT, splits: SplitsT) -> "keras.Model":
-        """Return the model that is fitted: `model` with what only training sees, such as
-        augmentation, around it.
-        """
+        """Return the model to fit: `model` inside what only training sees, such as augmentation."""
         return model
 
     def phases(self, spec: SpecT, train: TrainSpec) -> Sequence[Phase]:
-        """Return the fits of a training, in order."""
+        """Return the phases of a training, in order."""
         return (Phase(name="fit", epochs=train.epochs, learning_rate=train.learning_rate),)
 
     def on_phase_start(self, phase: Phase, model: "keras.Model", spec: SpecT) -> None:
@@ -146,31 +149,28 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def compile_arguments(self, spec: SpecT, splits: SplitsT) -> dict[str, Any]:
-        """Return `loss` and `metrics` for `keras.Model.compile`; the optimizer comes from
-        `TrainSpec`.
-        """
+        """Return `loss` and `metrics` for `keras.Model.compile`; the optimizer is `TrainSpec`'s."""
 
     @abstractmethod
     def batches(
         self, splits: SplitsT, part: Part, spec: SpecT, *, training: bool
     ) -> "tf.data.Dataset":
-        """Return batches of `(inputs, targets)`; with `training`, shuffled anew each epoch by the
-        options' seed.
+        """Return batches of `(inputs, targets)`.
+
+        With `training` they are shuffled anew each epoch, by the seed in the options.
         """
 
     def calibrate(
         self, model: "keras.Model", splits: SplitsT, like: "keras.Model | None" = None
     ) -> None:
-        """Choose on val what no gradient learns, such as the weights of a blend, and keep it inside
-        `model`.
+        """Choose on val what no gradient learns, such as blend weights, and keep it inside `model`.
 
-        With `like`, a network of the same spec, its choice is taken over: `model` may have learned
-        from val.
+        With `like`, a network of the same spec, take over the choice of that network: `model` may
+        have been trained on val too.
         """
 
     def merge_train_val(self, splits: SplitsT) -> SplitsT:
-        """Return splits whose train holds val too; everything numbered (classes, tokens, items)
-        keeps its number.
+        """Return splits whose train holds val too; classes, tokens and items keep their numbers.
 
         Raises:
             UsageError: networks of this domain are fitted to train alone.
@@ -182,9 +182,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def predict(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
-        """Return the network's predictions for `part`, one row an example, in the form that `score`
-        takes.
-        """
+        """Return the network's predictions for `part` as `score` takes them, one row an example."""
 
     @abstractmethod
     def score(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> dict[str, float]:
@@ -192,13 +190,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def losses(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "np.ndarray":
-        """Return one loss for each independent unit of `part`, from which error bars come. Lower is
-        better.
+        """Return a loss for each independent unit of `part`; lower is better.
+
+        Error bars are computed from these losses.
         """
 
     @abstractmethod
     def baselines(self, splits: SplitsT) -> Iterator[Baseline]:
-        """Yield the baselines, fitted on train, their own settings chosen on val."""
+        """Yield the baselines, fitted on train; settings of their own are chosen on val."""
 
     @abstractmethod
     def table(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "pd.DataFrame":
@@ -216,9 +215,10 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def restore_network(self, serving: ServingModel, splits: SplitsT) -> "keras.Model":
-        """Return what `predict` takes with `splits`: the network inside a served model.
+        """Return the network inside a served model, for `predict` with `splits`.
 
-        It is the whole model where its own vocabulary and its own baselines must answer.
+        Where the model must answer with its own vocabulary and its own baselines, this is the whole
+        model.
 
         Raises:
             DataError: these splits do not fit the network: other classes, another size.
@@ -230,7 +230,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """Return answers as a table for raw input: a file, a folder, an array or a table.
 
         Raises:
-            DataError: the input cannot be read; the message names the file and row.
+            DataError: the input cannot be read; the message names the file and the row.
         """
 
 

@@ -12,10 +12,9 @@ SCORED_PARTS: tuple[Part, ...] = ("val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Splits(ABC):
-    """Data divided before anything was fitted to it, with the facts that a model must know. It fits
-    no models.
+    """The three parts of a data set, with the facts that a model must know; no fitted models.
 
-    `digest` tells these very splits from all others. `notes` are sentences about the data that its
+    `digest` identifies the content of these splits. `notes` are sentences about the data that its
     user should read.
     """
 
@@ -29,6 +28,4 @@ class Splits(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """Return what a person wants to know of the data before training: counts, shapes, classes,
-        dates.
-        """
+        """Return what to know about the data before training: counts, shapes, classes, dates."""

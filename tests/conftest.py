@@ -1,15 +1,19 @@
 """What tests share: nothing is written outside `tmp_path`, and TensorFlow is quiet."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tuning.tracking.mlflow_run import MlflowRun
+from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.training import runtime
 
 runtime.prepare_environment()
 
-# A suite that a script starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+# A suite that a script starts in the background ignores Ctrl-C, and so would the commands that
+# tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -20,3 +24,23 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "APPLINE_DATA", "APPLINE_SEED"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a local MLflow store. Creating one takes seconds, so tests share it."""
+    return tmp_path_factory.mktemp("store") / "mlruns"
+
+
+@pytest.fixture
+def tracker(store_root: Path, request: pytest.FixtureRequest) -> MlflowTracker:
+    """An experiment of the test's own: creating one takes milliseconds."""
+    return open_tracker(f"tests/{request.node.name}", root=store_root)
+
+
+@pytest.fixture
+def run(tracker: MlflowTracker) -> Iterator[MlflowRun]:
+    """A run that is being written."""
+    started = tracker.start("a run", role="train")
+    yield started
+    started.finish()

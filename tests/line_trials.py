@@ -1,4 +1,4 @@
-"""Trials of the rehearsed domain, and who hands them out: what the tests of executors share."""
+"""Trials of the line domain and a scheduler of them: what the tests of executors share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.execution.trial import Outcome, Task, Work
 
-LINE = LinePipeline(LineOptions())
-WORK = Work(pipeline=LINE, splits=LINE.load(), objective=LINE.options.objective())
+PIPELINE = LinePipeline(LineOptions())
+WORK = Work(pipeline=PIPELINE, splits=PIPELINE.load(), objective=PIPELINE.options.objective())
 
 
 def line_task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
@@ -19,8 +19,8 @@ def line_task(number: int, mode: str = "fine", epochs: int = 2) -> Task:
 
 
 @dataclass
-class Listener:
-    """A scheduler that hands out what it was given and keeps what it hears.
+class TaskList:
+    """A scheduler that hands out the tasks it was given and keeps what is reported.
 
     It stops every trial at the epoch `stop_at`.
     """

@@ -10,10 +10,9 @@ def small_series(path: Path, rows: int = 400) -> Path:
     """Write an hourly series with a daily season and a little noise, and return its path."""
     steps = np.arange(rows)
     noise = np.random.default_rng(0).normal(scale=0.1, size=rows)
-    when = pd.date_range("2024-01-01", periods=rows, freq="h")
-    pd.DataFrame({"ds": when, "y": 10 + np.sin(2 * np.pi * steps / 24) + noise}).to_csv(
-        path, index=False
-    )
+    times = pd.date_range("2024-01-01", periods=rows, freq="h")
+    values = 10 + np.sin(2 * np.pi * steps / 24) + noise
+    pd.DataFrame({"ds": times, "y": values}).to_csv(path, index=False)
     return path
 
 
@@ -29,11 +28,12 @@ def small_texts(path: Path) -> Path:
     common = ["the", "tea", "soup", "was", "and", "very", "it", "box"]
     rows = ["text,label"]
     for number in range(120):
-        label = "good" if number % 2 else "bad"
+        label, other = ("good", "bad") if number % 2 else ("bad", "good")
+        is_mixed = number % 7 == 0
         chosen = [
             *rng.choice(common, 6),
             *rng.choice(words[label], 2),
-            *rng.choice(words["bad" if number % 2 else "good"], int(number % 7 == 0)),
+            *rng.choice(words[other], int(is_mixed)),
         ]
         rows.append(f"{' '.join(rng.permutation(chosen))},{label}")
     path.write_text("\n".join(rows) + "\n")
@@ -41,18 +41,18 @@ def small_texts(path: Path) -> Path:
 
 
 def small_log(path: Path, users: int = 40, items: int = 30) -> Path:
-    """Write who had what and when: each user walks through the items by steps of one or two, from a
-    place of their own.
+    """Write who had what and when: each user walks through the items by steps of one or two, from
+    an item of their own.
     """
     rng = np.random.default_rng(0)
     rows = ["user,item,rating,timestamp"]
     for user in range(users):
-        place = int(rng.integers(items))
+        item = int(rng.integers(items))
         for step in range(12):
-            rows.append(
-                f"u{user},i{place % items},{int(rng.integers(1, 6))},{1_600_000_000 + 1000 * user + step}"
-            )
-            place += int(rng.integers(1, 3))
+            rating = int(rng.integers(1, 6))
+            time = 1_600_000_000 + 1000 * user + step
+            rows.append(f"u{user},i{item % items},{rating},{time}")
+            item += int(rng.integers(1, 3))
     path.write_text("\n".join(rows) + "\n")
     return path
 

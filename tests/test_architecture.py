@@ -184,7 +184,7 @@ def test_only_the_registry_knows_architectures_by_name(domain: str) -> None:
             compared = isinstance(node, ast.Compare) and "architecture" in ast.unparse(node.left)
             matched = isinstance(node, ast.Match) and "architecture" in ast.unparse(node.subject)
             if compared or matched:
-                wrong.append(f"{path}: line {node.lineno}")
+                wrong.append(f"{path}: {ast.unparse(node)[:80]}")
     assert wrong == []
 
 

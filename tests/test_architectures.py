@@ -1,6 +1,4 @@
-"""Every entry of a registry of architectures says which hyperparameters it reads: checked by
-building it.
-"""
+"""Every architecture declares the hyperparameters that it reads; building its network checks it."""
 
 import dataclasses
 from contextlib import suppress
@@ -99,9 +97,7 @@ def test_an_entry_declares_exactly_what_its_network_reads(
 
 
 def own_backbone(pipeline: AnyPipeline, splits: Any, folder: Path) -> dict[str, object]:
-    """Return what makes a network of appline's own the backbone: others would have to be
-    downloaded.
-    """
+    """Return what makes a network of appline's own the backbone: others would need a download."""
     from pipelines.model_file import write_model
 
     spec = replace(pipeline.options.spec_type(), {"conv.filters": 8})

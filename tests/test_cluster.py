@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipelines.errors import ApplineError
-from tests.killed import assert_the_same, killed_and_undisturbed
-from tests.line_trials import WORK, Listener, line_task
+from tests.killed_sweep import assert_the_same, killed_and_undisturbed
+from tests.line_trials import WORK, TaskList, line_task
 from tuning.execution.trial import Task
 
 pytestmark = [
@@ -34,35 +34,35 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     try:
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
-        made.wait_for_nodes()
-    except (
-        Exception
-    ) as error:  # a container may forbid what Ray needs: that tells nothing about this project
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        cluster.wait_for_nodes()
+    except Exception as error:
+        # A container may forbid what Ray needs: that tells nothing about this project.
         pytest.skip(f"Ray cannot start a cluster of its own here: {error}")
-    yield made
-    made.shutdown()
+    yield cluster
+    cluster.shutdown()
 
 
 def test_trials_on_a_cluster_have_the_scores_that_they_have_here(cluster: Any) -> None:
-    from tuning.execution.interface import InProcess
+    from tuning.execution.in_process import InProcess
     from tuning.execution.ray_cluster import RayCluster
 
-    there, here = (
-        Listener([line_task(1), line_task(2), line_task(3, "raises")]),
-        Listener([line_task(1), line_task(2), line_task(3, "raises")]),
+    on_cluster, in_process = (
+        TaskList([line_task(1), line_task(2), line_task(3, "raises")]) for _ in range(2)
     )
     ray = RayCluster(cluster.address)
     assert ray.slots == 2
-    ray.run(WORK, there)
+    ray.run(WORK, on_cluster)
     ray.close()
-    InProcess().run(WORK, here)
-    assert [there.outcomes[number].reason for number in (1, 2)] == ["", ""]
+    InProcess().run(WORK, in_process)
+    assert [on_cluster.outcomes[number].reason for number in (1, 2)] == ["", ""]
     for number in (1, 2):
-        assert there.outcomes[number].score == pytest.approx(here.outcomes[number].score, rel=1e-6)
-    assert there.outcomes[3].reason == "RuntimeError: this network cannot be built"
-    assert sorted(there.epochs) == sorted(here.epochs)
+        assert on_cluster.outcomes[number].score == pytest.approx(
+            in_process.outcomes[number].score, rel=1e-6
+        )
+    assert on_cluster.outcomes[3].reason == "RuntimeError: this network cannot be built"
+    assert sorted(on_cluster.epochs) == sorted(in_process.epochs)
 
 
 def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: Any) -> None:
@@ -70,21 +70,22 @@ def test_a_killed_node_loses_only_its_trial_and_a_stopped_trial_stops(cluster: A
 
     ray = RayCluster(cluster.address)
 
-    class Killer(Listener):
+    class NodeKiller(TaskList):
         def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
             if not self.outcomes and len(cluster.nodes) == 2:
                 cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
             return super().reported(task, epoch, values)
 
-    heard = Killer([line_task(number, epochs=60) for number in (1, 2)] + [line_task(3)], stop_at=50)
-    ray.run(WORK, heard)
+    long_tasks = [line_task(number, epochs=60) for number in (1, 2)]
+    scheduler = NodeKiller([*long_tasks, line_task(3)], stop_at=50)
+    ray.run(WORK, scheduler)
     ray.close()
-    died = [number for number, outcome in heard.outcomes.items() if outcome.died]
+    died = [number for number, outcome in scheduler.outcomes.items() if outcome.died]
     assert len(died) == 1
-    assert len(heard.outcomes) == 3
-    assert heard.outcomes[3].score is not None
+    assert len(scheduler.outcomes) == 3
+    assert scheduler.outcomes[3].score is not None
     survivor = next(number for number in (1, 2) if number not in died)
-    assert heard.outcomes[survivor].stopped == "enough"
+    assert scheduler.outcomes[survivor].stopped == "enough"
 
 
 def test_a_sweep_whose_driver_is_killed_resumes_to_what_an_undisturbed_one_finds(

@@ -15,25 +15,32 @@ from pipelines.errors import UsageError
 from tuning.training.distribute import drop_uneven_batch, strategy
 
 PROGRAM = """
-import json, sys
-from tuning import quiet
-quiet.prepare_environment()
+import json
+from tuning.training import runtime
+runtime.prepare_environment()
 import tensorflow as tf
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pipelines.config.search_space import replace
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
-from tuning.training.distribute import strategy
 from tuning.tracking.interface import NullTracker
+from tuning.training.distribute import strategy
 from tuning.training.train import train
+
 class InOrder(LinePipeline):
-    # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one epoch's order later.
+    # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one
+    # epoch's order later.
     def batches(self, splits, part, spec, *, training):
         return super().batches(splits, part, spec, training=False)
-def test_mse(name, batch_size):
-    return train(InOrder(), replace(LineSpec(), {"train.batch_size": batch_size}), NullTracker(), strategy=strategy(name)).test["mse"]
-print(json.dumps([test_mse("none", 32), test_mse("mirrored", 32), test_mse("mirrored", 14)]))
+
+def mse(name, batch_size):
+    spec = replace(LineSpec(), {"train.batch_size": batch_size})
+    pipeline = InOrder(LineOptions())
+    return train(pipeline, spec, NullTracker(), strategy=strategy(name)).test["mse"]
+
+print(json.dumps([mse("none", 32), mse("mirrored", 32), mse("mirrored", 14)]))
 """
 
 
@@ -52,30 +59,38 @@ def test_two_devices_come_to_the_same_scores_as_one() -> None:
     assert with_a_shorter_last_batch < 10 * alone
 
 
-def test_a_batch_that_devices_cannot_share_evenly_is_refused_and_a_shorter_last_one_left_out() -> (
-    None
-):
-    class Two:
-        num_replicas_in_sync = 2
+class TwoDevices:
+    """What `drop_uneven_batch` asks of a strategy."""
 
-    def batches(count: int, size: int) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices(
-            (np.zeros((count, 1)), np.zeros((count, 1)))
-        ).batch(size)
+    num_replicas_in_sync = 2
 
-    with pytest.raises(
-        UsageError, match=r"cannot share a batch of 15 examples evenly.*to a multiple of 2$"
-    ):
-        drop_uneven_batch(batches(64, 15), batches(64, 15), Two())
-    with pytest.raises(
-        UsageError, match=r"a batch of 97 examples evenly.*to a multiple of 2 below 97"
-    ):
-        drop_uneven_batch(batches(97, 128), batches(97, 128), Two())
-    assert [len(x) for x, _ in drop_uneven_batch(batches(97, 32), batches(97, 32), Two())] == [
-        32,
-        32,
-        32,
-    ]
+
+def even_batches(count: int, size: int) -> tf.data.Dataset:
+    """Return batches of `count` examples for two devices."""
+
+    def batches() -> tf.data.Dataset:
+        x = np.zeros((count, 1))
+        return tf.data.Dataset.from_tensor_slices((x, x)).batch(size)
+
+    return drop_uneven_batch(batches(), batches(), TwoDevices())
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "message"),
+    [
+        (64, 15, r"cannot share a batch of 15 examples evenly.*to a multiple of 2$"),
+        (97, 128, r"a batch of 97 examples evenly.*to a multiple of 2 below 97"),
+    ],
+)
+def test_a_batch_that_devices_cannot_share_evenly_is_refused(
+    count: int, size: int, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        even_batches(count, size)
+
+
+def test_a_last_batch_that_devices_cannot_share_evenly_is_left_out() -> None:
+    assert [len(x) for x, _ in even_batches(97, 32)] == [32, 32, 32]
 
 
 def test_one_device_is_refused() -> None:

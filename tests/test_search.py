@@ -12,8 +12,9 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, Range, Scalar, Space, hyper
 from pipelines.errors import UsageError
 from tuning.search.ask_tell import Proposal, Searcher
-from tuning.search.oracles import hyperparameters
+from tuning.search.constraints import Feasible
 from tuning.search.tuners import TUNERS
+from tuning.search.untried_points import as_hyperparameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,8 @@ class Spec:
     train: TrainSpec = TrainSpec()
 
 
-BAYESIAN = pytest.param(
-    "bayesian", marks=pytest.mark.slow
-)  # KerasTuner takes a second for each proposal
+# KerasTuner takes a second for each proposal.
+BAYESIAN = pytest.param("bayesian", marks=pytest.mark.slow)
 ACCURACY = Objective(name="val_accuracy", direction="max")
 SMALL: dict[str, Dimension] = {
     "conv.kernel_size": Choice((3, 5, 7)),
@@ -40,9 +40,8 @@ def searcher(
     tuner: str = "random",
     seed: int = 42,
     objective: Objective = ACCURACY,
-    **more: object,
+    feasible: Feasible = lambda values: True,
 ) -> Searcher:
-    feasible = more.get("feasible", lambda values: True)
     return Searcher(
         Space(base=Spec(), dimensions=dimensions),
         tuner=tuner,
@@ -50,53 +49,45 @@ def searcher(
         seed=seed,
         epochs=9,
         feasible=feasible,
-    )  # type: ignore[arg-type]
-
-
-def score(values: Mapping[str, Scalar]) -> float:
-    return (
-        1
-        - abs(float(values["conv.kernel_size"]) - 5) / 10
-        - abs(float(values["conv.filters"]) - 32) / 100
     )
 
 
+def score(values: Mapping[str, Scalar]) -> float:
+    kernel_size, filters = float(values["conv.kernel_size"]), float(values["conv.filters"])
+    return 1 - abs(kernel_size - 5) / 10 - abs(filters - 32) / 100
+
+
 def ask_all(search: Searcher, most: int) -> list[Proposal]:
-    found: list[Proposal] = []
-    while len(found) < most and (proposal := search.ask()) is not None:
-        found.append(proposal)
+    proposals: list[Proposal] = []
+    while len(proposals) < most and (proposal := search.ask()) is not None:
+        proposals.append(proposal)
         search.tell(proposal.number, (score(proposal.values),))
-    return found
+    return proposals
 
 
 @pytest.mark.parametrize("tuner", ["tpe", "random", BAYESIAN, "grid"])
 def test_no_point_is_proposed_twice_and_an_exhausted_space_is_said_so(tuner: str) -> None:
-    found = ask_all(searcher(tuner=tuner), 50)
-    assert len(found) == 18
-    assert len({tuple(proposal.values.items()) for proposal in found}) == 18
+    proposals = ask_all(searcher(tuner=tuner), 50)
+    assert len(proposals) == 18
+    assert len({tuple(proposal.values.items()) for proposal in proposals}) == 18
 
 
 @pytest.mark.parametrize("tuner", ["tpe", "random", "hyperband", BAYESIAN, "grid"])
 def test_what_cannot_be_built_is_never_proposed(tuner: str) -> None:
-    found = ask_all(
-        searcher(tuner=tuner, feasible=lambda values: values["conv.kernel_size"] != 7), 30
-    )
-    assert found
-    assert all(proposal.values["conv.kernel_size"] != 7 for proposal in found)
+    search = searcher(tuner=tuner, feasible=lambda values: values["conv.kernel_size"] != 7)
+    proposals = ask_all(search, 30)
+    assert proposals
+    assert all(proposal.values["conv.kernel_size"] != 7 for proposal in proposals)
 
 
 @pytest.mark.parametrize("tuner", ["tpe", "random"])
-def test_the_little_that_a_limit_leaves_of_an_endless_space_is_found(tuner: str) -> None:
+def test_the_little_that_a_limit_leaves_of_an_infinite_space_is_found(tuner: str) -> None:
     rates: dict[str, Dimension] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2)}
-    found = ask_all(
-        searcher(
-            rates,
-            tuner=tuner,
-            feasible=lambda values: float(values["train.learning_rate"]) < 1.1e-4,
-        ),
-        5,
-    )
-    assert len(found) == 5
+
+    def is_low(values: Mapping[str, Scalar]) -> bool:
+        return float(values["train.learning_rate"]) < 1.1e-4
+
+    assert len(ask_all(searcher(rates, tuner=tuner, feasible=is_low), 5)) == 5
 
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
@@ -107,8 +98,8 @@ def test_the_defaults_are_the_first_trial(tuner: str) -> None:
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_the_same_seed_and_answers_give_the_same_questions(tuner: str) -> None:
-    """Resuming replays the answers; KerasTuner's own state is stale after a change and lost after a
+def test_the_same_seed_and_results_give_the_same_proposals(tuner: str) -> None:
+    """Resuming replays the results; KerasTuner's own state is stale after a change and lost after a
     kill.
     """
     ranges: dict[str, Dimension] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True)}
@@ -124,14 +115,10 @@ def test_every_seed_is_a_seed_zero_too(seed: int) -> None:
 
 def test_a_boolean_stays_a_boolean() -> None:
     """`hp.Choice([True, False])` returns 1 and 0."""
-    values = [
-        proposal.values["flag"]
-        for proposal in (
-            searcher({"flag": Choice((True, False))}, tuner=tuner).ask() for tuner in TUNERS
-        )
-        if proposal
-    ]
-    assert all(isinstance(value, bool) for value in values)
+    for tuner in TUNERS:
+        proposal = searcher({"flag": Choice((True, False))}, tuner=tuner).ask()
+        assert proposal
+        assert isinstance(proposal.values["flag"], bool)
 
 
 def test_the_direction_is_given_and_never_guessed() -> None:
@@ -141,17 +128,12 @@ def test_the_direction_is_given_and_never_guessed() -> None:
 
 
 def test_the_space_is_declared_flat_and_nothing_is_built_to_discover_it() -> None:
-    declared = hyperparameters(
-        Space(
-            base=Spec(),
-            dimensions={
-                **SMALL,
-                "train.learning_rate": Range(1e-4, 1e-2, log=True),
-                "conv.blocks": Range(1, 4),
-            },
-        )
-    )
-    assert [hp.name for hp in declared.space] == [*SMALL, "train.learning_rate", "conv.blocks"]
+    ranges = {
+        "train.learning_rate": Range(1e-4, 1e-2, log=True),
+        "conv.blocks": Range(1, 4),
+    }
+    declared = as_hyperparameters(Space(base=Spec(), dimensions={**SMALL, **ranges}))
+    assert [hp.name for hp in declared.space] == [*SMALL, *ranges]
     assert all(not hp.conditions for hp in declared.space)
 
 
@@ -178,19 +160,17 @@ def test_a_trial_without_a_finite_score_is_failed_and_not_run_again(bad: float |
 
 
 def test_hyperband_says_how_many_epochs_a_trial_gets() -> None:
-    found = ask_all(searcher(tuner="hyperband"), 40)
-    assert {proposal.epochs for proposal in found} >= {1, 3, 9}
+    proposals = ask_all(searcher(tuner="hyperband"), 40)
+    assert {proposal.epochs for proposal in proposals} >= {1, 3, 9}
 
 
 @pytest.mark.slow
 def test_bayesian_search_comes_to_the_best_region_sooner_than_the_grid_does() -> None:
     ranges: dict[str, Dimension] = {"conv.kernel_size": Range(1, 30), "conv.filters": Range(1, 100)}
-    best = {
-        tuner: max(
-            score(proposal.values) for proposal in ask_all(searcher(ranges, tuner=tuner), 25)
-        )
-        for tuner in ("bayesian", "grid")
-    }
+    best = {}
+    for tuner in ("bayesian", "grid"):
+        proposals = ask_all(searcher(ranges, tuner=tuner), 25)
+        best[tuner] = max(score(proposal.values) for proposal in proposals)
     assert best["bayesian"] > best["grid"]
 
 

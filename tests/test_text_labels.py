@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.splits import PARTS
-from pipelines.text.pipeline import TextPipeline
-from tests.texts import load, noted, refused, several, small, total, write
+from tests.texts import load, load_path, noted, refused, several, small, total, write
 
 # ------------------------------------------------------------------------------------------- labels
 
@@ -43,8 +42,8 @@ def test_a_class_with_one_row_is_refused(tmp_path: Path) -> None:
     table.loc[4, "label"] = "odd"
     message = refused(write(table, tmp_path))
     assert (
-        "texts.csv: each class needs at least 3 examples, one for each of train, val and test. 'odd' has 1. All: "
-        in message
+        "texts.csv: each class needs at least 3 examples, one for each of train, val and test. "
+        "'odd' has 1. All: " in message
     )
 
 
@@ -109,14 +108,13 @@ def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path
     assert not splits.exclusive
     assert noted(splits, f"texts.csv: labels are separated by {separator!r}: 3 classes")
     assert total(splits) == 20
-    hot = {
-        text: row.tolist()
-        for part in PARTS
-        for text, row in zip(splits.texts(part), splits.hot(part), strict=True)
-    }
-    assert hot[f"text 0 of a{separator} b"] == [1, 1, 0]
-    assert hot[f"text 4 of c{separator}a"] == [1, 0, 1]
-    assert all(splits.hot(part).any(axis=0).all() for part in PARTS)
+    one_hot = {}
+    for part in PARTS:
+        for text, row in zip(splits.texts(part), splits.one_hot(part), strict=True):
+            one_hot[text] = row.tolist()
+    assert one_hot[f"text 0 of a{separator} b"] == [1, 1, 0]
+    assert one_hot[f"text 4 of c{separator}a"] == [1, 0, 1]
+    assert all(splits.one_hot(part).any(axis=0).all() for part in PARTS)
 
 
 def test_another_separator_is_given(tmp_path: Path) -> None:
@@ -127,8 +125,8 @@ def test_another_separator_is_given(tmp_path: Path) -> None:
 def test_labels_without_a_separator_are_refused_with_the_flag(tmp_path: Path) -> None:
     message = refused(write(several("a", "b", "a/b"), tmp_path), multi_label=True)
     assert (
-        "texts.csv: --multi-label, but no label holds | ; or , between several. What stands there? --label-separator TEXT"
-        in message
+        "texts.csv: --multi-label, but no label contains | ; or , between several. "
+        "Say what separates them: --label-separator TEXT" in message
     )
 
 
@@ -136,7 +134,7 @@ def test_a_given_separator_that_no_label_holds_is_refused(tmp_path: Path) -> Non
     message = refused(
         write(several("a", "b", "a|b"), tmp_path), multi_label=True, label_separator="/"
     )
-    assert "texts.csv: --label-separator '/': no label holds it" in message
+    assert "texts.csv: --label-separator '/' occurs in no label. The first label: '" in message
 
 
 def test_several_labels_are_limited_with_their_texts(tmp_path: Path) -> None:
@@ -155,8 +153,8 @@ def test_lists_of_labels_are_refused_with_the_form_expected(tmp_path: Path) -> N
     ):
         message = refused(path, multi_label=True)
         assert (
-            f"{path.name}: line 1: the label is a list or an object. Expected one value in a cell, several labels as a|b."
-            in message
+            f"{path.name}: line 1: the label is a list or an object. "
+            "Expected one value in a cell, several labels as a|b." in message
         )
         assert "Received: ['a']" in message
 
@@ -166,7 +164,9 @@ def test_labels_that_look_like_several_are_noted(joined: str, tmp_path: Path) ->
     splits = load(several("a", "b", joined), tmp_path)
     assert splits.exclusive
     assert noted(
-        splits, f"texts.csv: labels such as {joined!r} look like several in one: add --multi-label"
+        splits,
+        f"texts.csv: labels such as {joined!r} look like several labels in one cell. "
+        "If they are, add --multi-label",
     )
 
 
@@ -179,12 +179,12 @@ def test_a_rare_class_among_several_labels_stays_in_train(tmp_path: Path) -> Non
     rows += [(f"rare {name} {number}", name) for name in ("x", "y", "z") for number in range(3)]
     pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "rare.csv", index=False)
     for seed in range(5):
-        splits = TextPipeline(data=str(tmp_path / "rare.csv"), multi_label=True, seed=seed).load()
-        assert (splits.hot("train").sum(axis=0) > 0).all()
+        splits = load_path(tmp_path / "rare.csv", multi_label=True, seed=seed)
+        assert (splits.one_hot("train").sum(axis=0) > 0).all()
 
 
-def test_many_rare_labels_are_divided_all_the_same(tmp_path: Path) -> None:
-    """No label is the rarest one of five texts, so texts are divided without regard to labels."""
+def test_many_rare_labels_are_split_all_the_same(tmp_path: Path) -> None:
+    """No label is the rarest one of five texts, so texts are split without regard to labels."""
     rows = [(f"text number {n}", f"l{n % 20}|l{(n + 7) % 20}") for n in range(40)]
     splits = load(pd.DataFrame(rows, columns=["text", "label"]), tmp_path, multi_label=True)
     assert sum(splits.sizes().values()) == 40

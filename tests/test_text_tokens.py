@@ -10,24 +10,26 @@ import tensorflow as tf
 
 from pipelines.text import tokens
 from pipelines.text.data import TextSplits
+from pipelines.text.tokens import Tokenization
 from tests.texts import load, parted, small
 
 
 def words(text: str, unit: tokens.Unit = "word", lower: bool = True) -> list[str]:
-    return [
-        token.decode()
-        for token in tokens.split(tf.constant([text]), unit, lower)[0].numpy().tolist()
-    ]
+    found = tokens.split(tf.constant([text]), Tokenization(unit=unit, lower=lower))
+    return [token.decode() for token in found[0].numpy().tolist()]
+
+
+def word_fingerprints(text: str) -> set[int]:
+    words = Tokenization(unit="word", lower=True)
+    return set(tokens.ngram_fingerprints(tf.constant([text]), words, characters=False)[0].numpy())
 
 
 # ------------------------------------------------------------------------------------------- tokens
 
 
-def test_a_linear_model_hears_where_a_text_begins_and_ends() -> None:
-    first, last, alone = (
-        set(tokens.features(tf.constant([text]), "word", True, spelling=False)[0].numpy())
-        for text in ("what a", "a what", "what")
-    )
+def test_a_linear_model_knows_where_a_text_begins_and_ends() -> None:
+    first, last = word_fingerprints("what a"), word_fingerprints("a what")
+    alone = word_fingerprints("what")
     assert len(first & last) == 2, "the words, and neither what stands at an end nor their order"
     assert len(alone & first) == 2, "the word, and that it begins the text"
     assert len(alone & last) == 2, "the word, and that it ends the text"
@@ -110,7 +112,7 @@ def test_tokens_are_characters_where_texts_lack_spaces(
         parted(train=[text + " " * n for n in range(3) for text in texts], val=texts, test=texts),
         tmp_path,
     )
-    assert splits.unit == unit
+    assert splits.tokenization.unit == unit
     assert splits.describe()["tokens"].startswith("words" if unit == "word" else "characters")
 
 

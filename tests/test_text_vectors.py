@@ -72,7 +72,7 @@ def test_a_file_of_word_vectors_that_is_not_there_is_refused() -> None:
 
 def test_word_vectors_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
     message = vectors_refused(vectors_file(tmp_path, "le 1 2\nla 3 4\n"))
-    assert "holds none of the 4 known tokens. Expected lines: a token, its numbers" in message
+    assert "holds none of the 4 tokens of the vocabulary. Expected lines of a token" in message
 
 
 @pytest.mark.parametrize("name", ["vectors.txt.gz", "vectors.zip"])

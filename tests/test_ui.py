@@ -19,8 +19,11 @@ import pytest
 
 from apps.ui import serve_ui
 from pipelines.errors import ApplineError
-from tuning.tracking.mlflow_tracker import MlflowTracker, Record, download, find_run, open_tracker
-from tuning.tracking.saved_views import SweepCharts, page
+from tuning.tracking.interface import Record
+from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
+from tuning.tracking.saved_views import SweepCharts
+from tuning.tracking.stored_runs import download, find_run
+from tuning.tracking.ui_links import run_page, view_page
 
 ROOT = Path(__file__).parent.parent
 CHARTS = SweepCharts(
@@ -73,8 +76,9 @@ def fake_mlflow() -> Iterator[int]:
 def test_for_a_server_only_the_link_of_the_newest_view_is_printed(
     fake_mlflow: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    serve_ui(f"http://127.0.0.1:{fake_mlflow}")
-    assert capsys.readouterr().out == f"http://127.0.0.1:{fake_mlflow}{page('3', 'v1', 'CHART')}\n"
+    base = f"http://127.0.0.1:{fake_mlflow}"
+    serve_ui(base)
+    assert capsys.readouterr().out == f"{base}{view_page('3', 'v1', 'CHART')}\n"
 
 
 def test_a_page_that_is_asked_for_is_the_one_whose_link_is_printed(
@@ -88,12 +92,10 @@ def test_a_taken_port_names_who_has_it_and_the_next_free_one(
     fake_mlflow: int, tmp_path: Path
 ) -> None:
     (tmp_path / "mlflow.db").touch()
-    with pytest.raises(
-        ApplineError,
-        match=rf"Port {fake_mlflow} .* an MLflow 3\.17\.2 answers (.|\n)*appline ui --port \d+",
-    ) as told:
+    message = rf"Port {fake_mlflow} .* an MLflow 3\.17\.2 answers (.|\n)*appline ui --port \d+"
+    with pytest.raises(ApplineError, match=message) as caught:
         serve_ui(str(tmp_path), port=fake_mlflow)
-    suggested = int(str(told.value).rpartition(" ")[2])
+    suggested = int(str(caught.value).rpartition(" ")[2])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", suggested))
 
@@ -104,25 +106,24 @@ def test_a_store_without_runs_says_what_to_do_first(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_down_is_told() -> None:
+def test_a_server_that_is_down_is_named() -> None:
     with pytest.raises(ApplineError, match="does not answer"):
         serve_ui("http://127.0.0.1:9")
 
 
-# ---------------------------------------------------------------------------------- the real server
+# --- the real server
 
 
 @dataclass(frozen=True)
-class ServingModel:
-    """A running `serve_ui`: its process, the link that it printed, and the address before the
-    link's `/#`.
-    """
+class RunningUi:
+    """A running `serve_ui`: its process, and the link that it printed."""
 
     process: "subprocess.Popen[str]"
     link: str
 
     @property
     def base(self) -> str:
+        """The address before the link's `/#`."""
         return self.link.partition("/#")[0]
 
 
@@ -134,18 +135,19 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     return tracker
 
 
-def serve(tracker: MlflowTracker) -> ServingModel:
+def serve(tracker: MlflowTracker) -> RunningUi:
     assert tracker.store.database
-    program = f"from apps.ui import serve_ui; serve_ui({str(tracker.store.database.parent)!r}, {free_port()})"
+    root = str(tracker.store.database.parent)
+    program = f"from apps.ui import serve_ui; serve_ui({root!r}, {free_port()})"
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert process.stdout
-    return ServingModel(process, process.stdout.readline().strip())
+    return RunningUi(process, process.stdout.readline().strip())
 
 
 @pytest.fixture(scope="module")
-def served(local: MlflowTracker) -> Iterator[ServingModel]:
+def running_ui(local: MlflowTracker) -> Iterator[RunningUi]:
     started = serve(local)
     with started.process:
         yield started
@@ -160,30 +162,31 @@ def get(url: str) -> bytes:
 
 @pytest.mark.slow
 def test_the_link_leads_to_the_view_that_was_saved_last(
-    served: ServingModel, local: MlflowTracker
+    running_ui: RunningUi, local: MlflowTracker
 ) -> None:
-    assert served.link == served.base + local.sweep_view(CHARTS)
-    assert b"<title>MLflow</title>" in get(served.base)
+    assert running_ui.link == running_ui.base + local.sweep_view(CHARTS)
+    assert b"<title>MLflow</title>" in get(running_ui.base)
 
 
 @pytest.mark.slow
-def test_the_server_is_two_processes_that_listen_on_this_machine_only(served: ServingModel) -> None:
-    children = psutil.Process(served.process.pid).children(recursive=True)
+def test_the_server_is_two_processes_that_listen_on_this_machine_only(
+    running_ui: RunningUi,
+) -> None:
+    children = psutil.Process(running_ui.process.pid).children(recursive=True)
     assert len(children) == 2
-    addresses = {
-        connection.laddr.ip
-        for child in children
-        for connection in child.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    addresses = set()
+    for child in children:
+        for connection in child.net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                addresses.add(connection.laddr.ip)
     assert addresses == {"127.0.0.1"}
 
 
 @pytest.mark.slow
 def test_a_tracker_writes_and_reads_through_the_server_without_a_word(
-    served: ServingModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    running_ui: RunningUi, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    tracker = open_tracker("through/server", uri=served.base)
+    tracker = open_tracker("through/server", uri=running_ui.base)
     sweep = tracker.start("sweep", role="sweep", tags={"sweep": "s1"})
     trial = tracker.record(
         Record(
@@ -200,35 +203,33 @@ def test_a_tracker_writes_and_reads_through_the_server_without_a_word(
     (tmp_path / "network.keras").write_bytes(b"the network")
     sweep.model(tmp_path / "network.keras", {"domain": "vision"})
     sweep.finish()
-    assert find_run(trial[:10], served.base).metrics == {"loss": 0.5}
-    assert download(sweep.id, "card.md", tmp_path / "back", uri=served.base).read_text() == "a text"
+    assert find_run(trial[:10], running_ui.base).metrics == {"loss": 0.5}
     assert (
-        download(sweep.id, "model/model.keras", tmp_path / "back", uri=served.base).read_bytes()
-        == b"the network"
+        download(sweep.id, "card.md", tmp_path / "back", uri=running_ui.base).read_text()
+        == "a text"
     )
-    assert (
-        tracker.url(trial)
-        == f"{served.base}/#/experiments/{tracker.experiment}/runs/{trial}?workflowType=machine_learning"
-    )
+    network = download(sweep.id, "model/model.keras", tmp_path / "back", uri=running_ui.base)
+    assert network.read_bytes() == b"the network"
+    assert tracker.url(trial) == running_ui.base + run_page(tracker.experiment_id, trial)
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.slow
 def test_artifacts_of_the_local_store_are_shown_by_the_server(
-    served: ServingModel, local: MlflowTracker
+    running_ui: RunningUi, local: MlflowTracker
 ) -> None:
     run = local.start("a run", role="train")
     run.text("a text", "card.md")
     run.finish()
-    assert get(f"{served.base}/get-artifact?path=card.md&run_uuid={run.id}") == b"a text"
+    assert get(f"{running_ui.base}/get-artifact?path=card.md&run_uuid={run.id}") == b"a text"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("last_word", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_it_ends_with_all_its_children(last_word: signal.Signals, local: MlflowTracker) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_it_ends_with_all_its_children(stop: signal.Signals, local: MlflowTracker) -> None:
     with serve(local).process as process:
         children = psutil.Process(process.pid).children(recursive=True)
-        os.kill(process.pid, last_word)
+        os.kill(process.pid, stop)
         assert process.wait(30) == 0
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []

@@ -8,31 +8,22 @@ from typing import Any
 import pytest
 
 from pipelines.errors import ApplineError
-from tuning.tracking.saved_views import (
-    LONGEST_VALUE,
-    Leaderboard,
-    SweepCharts,
-    View,
-    leaderboard_view,
-    newest_page,
-    page,
-    run_page,
-    sweep_views,
-)
+from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
+from tuning.tracking.ui_links import newest_view_page, run_page, view_page
+from tuning.tracking.view_format import LONGEST_VALUE, View
 
 SEARCHED = ["conv.pooling", "conv.kernel_size", "conv.filters", "train.learning_rate"]
 
 
 def charts(**changes: Any) -> SweepCharts:
-    given = {
+    defaults = {
         "sweep": "s1",
         "name": "Sweep s1",
         "objective": "val_accuracy",
         "direction": "max",
         "searched": SEARCHED,
-        **changes,
     }
-    return SweepCharts(**given)
+    return SweepCharts(**{**defaults, **changes})
 
 
 def decoded(view: View) -> dict[str, Any]:
@@ -75,21 +66,18 @@ def test_kernel_size_and_learning_rate_get_a_chart_of_their_own() -> None:
     ]
 
 
-def test_the_objective_and_the_loss_are_drawn_by_epoch() -> None:
-    assert [card["metricKey"] for card in cards(sweep_views(charts())[0], "LINE")] == [
-        "val_accuracy",
-        "val_loss",
-    ]
-    assert [
-        card["metricKey"] for card in cards(sweep_views(charts(objective="val_loss"))[0], "LINE")
-    ] == ["val_loss"]
+@pytest.mark.parametrize(
+    ("objective", "drawn"),
+    [("val_accuracy", ["val_accuracy", "val_loss"]), ("val_loss", ["val_loss"])],
+)
+def test_the_objective_and_the_loss_are_drawn_by_epoch(objective: str, drawn: list[str]) -> None:
+    lines = cards(sweep_views(charts(objective=objective))[0], "LINE")
+    assert [card["metricKey"] for card in lines] == drawn
 
 
 def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
-    for view in (
-        *sweep_views(charts()),
-        leaderboard_view(Leaderboard(headline="accuracy", direction="max")),
-    ):
+    board = Leaderboard(headline="accuracy", direction="max")
+    for view in (*sweep_views(charts()), leaderboard_view(board)):
         state = decoded(view)
         sections = {section["uuid"] for section in state["compareRunSections"]}
         uuids = [card["uuid"] for card in state["compareRunCharts"]]
@@ -97,9 +85,7 @@ def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
         assert len(set(uuids)) == len(uuids)
 
 
-def test_the_table_of_a_sweep_begins_with_role_and_scores_and_holds_the_searched_parameters() -> (
-    None
-):
+def test_the_table_of_a_sweep_begins_with_scores_and_holds_the_searched_parameters() -> None:
     state = decoded(sweep_views(charts(test=["test/accuracy"]))[1])
     assert state["columnOrder"][:4] == [
         "attributes.`Run Name`",
@@ -112,14 +98,13 @@ def test_the_table_of_a_sweep_begins_with_role_and_scores_and_holds_the_searched
 
 
 def test_the_leaderboard_puts_score_baseline_and_lift_side_by_side_without_trials() -> None:
-    state = decoded(
-        leaderboard_view(
-            Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])
-        )
-    )
+    board = Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])
+    state = decoded(leaderboard_view(board))
     assert state["columnOrder"][2:6] == [
-        f"metrics.`{key}`"
-        for key in ("test/accuracy", "baseline/accuracy", "lift/accuracy", "test/f1_macro")
+        "metrics.`test/accuracy`",
+        "metrics.`baseline/accuracy`",
+        "metrics.`lift/accuracy`",
+        "metrics.`test/f1_macro`",
     ]
     assert "tags.role != 'trial'" in state["searchFilter"]
 
@@ -139,19 +124,16 @@ def test_a_view_that_does_not_fit_is_refused() -> None:
 
 
 def test_saving_a_sweeps_views_again_replaces_them() -> None:
-    assert [view.tag for view in sweep_views(charts())] == [
-        view.tag for view in sweep_views(charts(name="renamed"))
-    ]
-    assert (
-        len({view.tag for view in (*sweep_views(charts()), *sweep_views(charts(sweep="s2")))}) == 4
-    )
+    tags = [view.tag for view in sweep_views(charts())]
+    renamed = [view.tag for view in sweep_views(charts(name="renamed"))]
+    other = [view.tag for view in sweep_views(charts(sweep="s2"))]
+    assert renamed == tags
+    assert len({*tags, *other}) == 4
 
 
 def test_links_lead_to_the_side_for_model_training() -> None:
-    assert (
-        page("7", "v1", "TABLE")
-        == "/#/experiments/7/runs?viewStateShareKey=v1&compareRunsMode=TABLE&workflowType=machine_learning"
-    )
+    query = "viewStateShareKey=v1&compareRunsMode=TABLE&workflowType=machine_learning"
+    assert view_page("7", "v1", "TABLE") == f"/#/experiments/7/runs?{query}"
     assert run_page("7", "r1") == "/#/experiments/7/runs/r1?workflowType=machine_learning"
 
 
@@ -164,11 +146,11 @@ def test_the_newest_view_of_all_experiments_is_found() -> None:
         ]
         return {"experiment_id": number, "tags": tags}
 
-    found = [
+    experiments = [
         {"experiment_id": "0"},
         experiment("1", "old", 10, "CHART"),
         experiment("2", "new", 30, "TABLE"),
         experiment("3", "mid", 20, "CHART"),
     ]
-    assert newest_page(found) == page("2", "new", "TABLE")
-    assert newest_page([]) == "/#/experiments?workflowType=machine_learning"
+    assert newest_view_page(experiments) == view_page("2", "new", "TABLE")
+    assert newest_view_page([]) == "/#/experiments?workflowType=machine_learning"

@@ -1,14 +1,17 @@
-"""What trainings and sweeps came to: plain data that every room of `tuning` may use."""
+"""The results of trainings and sweeps: plain data that all of `tuning` may use."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
 CONFIDENCE = 0.95
@@ -17,9 +20,7 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBaseline:
-    """A baseline as it is compared: its scores on val and test, and its loss for each unit of
-    test.
-    """
+    """A baseline in a comparison: its scores on val and test, and its loss for each test unit."""
 
     name: str
     val: Mapping[str, float]
@@ -31,8 +32,9 @@ class ScoredBaseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """How much less a model loses than a baseline on the same units of test, with a 95 % interval.
-    Above 0: better.
+    """How much less a model loses than a baseline on the same units of test; above 0 is better.
+
+    `low` and `high` are the ends of a 95 % interval.
     """
 
     baseline: str
@@ -50,7 +52,7 @@ class Lift:
         return "ties"
 
     def as_json(self, metric: str) -> dict[str, Any]:
-        """Return what `--json` prints of it; `metric` is the one that was compared."""
+        """Return what `--json` prints; `metric` is the one that was compared."""
         return {
             "metric": metric,
             "over": self.baseline,
@@ -61,9 +63,9 @@ class Lift:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult:
-    """What a training came to: what a person wants to know at the end of a run.
+    """The result of a training: what a person wants to know at the end of a run.
 
     `best` is the score of the objective in the epoch whose weights were kept; `val` and `test` are
     scores of the model that is served. `changed` are the hyperparameters that differ from their
@@ -87,6 +89,39 @@ class TrainResult:
     cost: Mapping[str, float]
     notes: Sequence[str]
     changed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: does the network beat the strongest baseline, and how sure is that?
+
+        The strongest baseline is the one that is best on val.
+        """
+        metric = self.headline.name
+        score = self.test[metric]
+        if self.lift is None:
+            return f"Test {metric} {score:.4g}, with no baseline to compare"
+        lift = self.lift
+        test_scores = {baseline.name: baseline.test[metric] for baseline in self.baselines}
+        return (
+            f"The network {lift.verdict} {lift.baseline}: "
+            f"test {metric} {score:.4g} against {test_scores[lift.baseline]:.4g} "
+            f"(lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
+        )
+
+    def scores(self) -> "pd.DataFrame":
+        """Return the test scores of the network and its baselines, with seconds of training.
+
+        One row is one model.
+        """
+        import pandas as pd
+
+        rows = {"network": {**self.test, "train_s": self.cost["train_s"]}}
+        for baseline in self.baselines:
+            rows[baseline.name] = {**baseline.test, "train_s": baseline.seconds}
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def __repr__(self) -> str:
+        return f"TrainResult({self.domain} / {self.dataset}: {self.verdict})"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -112,9 +147,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A finished trial: its values, and its score for each objective, or the reason why it has
-    none.
-    """
+    """A finished trial: its values, and its scores or the reason why it has none."""
 
     number: int
     values: Mapping[str, Scalar]
@@ -125,7 +158,7 @@ class Trial:
     costs: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""  # why it ended before its last epoch; empty when it did not
     stopped_early: bool = False  # by the rule of early stopping
-    saved: float = 0.0  # seconds that early stopping has spared
+    saved: float = 0.0  # seconds, by early stopping
     reason: str = ""  # why it has no score
     run_id: str = ""
     replayed: bool = False  # read back from MLflow, when its sweep was resumed
@@ -136,7 +169,7 @@ class Trial:
         return self.scores[0] if self.scores else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints of it."""
+        """Return what `--json` prints."""
         return {
             "number": self.number,
             "values": dict(self.values),
@@ -162,8 +195,9 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What the trials say about one hyperparameter: their scores for each of its values (or third
-    of a range).
+    """The effect of one hyperparameter: the scores of trials for each of its values.
+
+    The values of a range are grouped into thirds.
     """
 
     key: str
@@ -174,7 +208,7 @@ class Effect:
 
     @property
     def clear(self) -> bool:
-        """Whether the difference is more than chance."""
+        """Whether the difference is statistically significant."""
         return self.p_value < 1 - CONFIDENCE
 
     @property
@@ -183,16 +217,19 @@ class Effect:
         return not math.isnan(self.p_value)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints of it."""
+        """Return what `--json` prints."""
         levels = {}
         for value, level in self.levels.items():
             levels[value] = [level.mean, level.standard_error, level.count]
         return {"key": self.key, "levels": levels, "best": self.best, "p_value": self.p_value}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SweepResult:
-    """What a sweep found. `front` are the trials that no other one beats in every objective."""
+    """What a sweep found.
+
+    `front` are the trials that no other trial beats in every objective.
+    """
 
     run_id: str
     url: str
@@ -207,7 +244,7 @@ class SweepResult:
 
     @property
     def saved(self) -> float:
-        """Seconds that early stopping has spared, of all workers together."""
+        """Seconds that early stopping has saved, summed over all workers."""
         return sum(trial.saved for trial in self.trials)
 
     @property
@@ -217,8 +254,37 @@ class SweepResult:
 
     @property
     def num_stopped_early(self) -> int:
-        """How many trials the rule of early stopping has ended."""
+        """How many trials were ended by the rule of early stopping."""
         return sum(trial.stopped_early for trial in self.trials)
+
+    def table(self) -> "pd.DataFrame":
+        """Return the trials, one row each, with what was searched and what came of it.
+
+        The columns are the trial's number, the searched hyperparameters, scores, seconds, epochs,
+        and why it stopped or failed.
+        """
+        import pandas as pd
+
+        names = [objective.name for objective in self.objectives]
+        rows = []
+        for trial in self.trials:
+            scores = trial.scores or (math.nan,) * len(names)
+            rows.append(
+                {
+                    "trial": trial.number,
+                    **trial.values,
+                    **dict(zip(names, scores, strict=True)),
+                    "seconds": trial.seconds,
+                    "epochs": trial.epochs,
+                    "stopped": trial.stopped,
+                    "reason": trial.reason,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        best = f"{len(self.trials)} trials, best {self.best.score:.4g}"
+        return f"SweepResult({best}: {self.final.verdict})"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""

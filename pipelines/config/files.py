@@ -19,6 +19,8 @@ from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparam
 from pipelines.errors import UsageError, suggest
 
 SEARCH = "search"
+LARGEST_FILE = 256 * 2**10  # bytes: read in about a second
+DEEPEST = 10  # levels; a hyperparameter lies on the second or third
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,9 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:
-    """What a file says: options of the domain or the command, hyperparameters by dotted key, and
-    what to search.
+    """What a file says: options, hyperparameters by dotted key, and what to search.
+
+    Options are those of the domain and those of the command.
     """
 
     options: Mapping[str, Setting]
@@ -42,16 +45,16 @@ class ConfigFile:
 
 
 def read_config(path: Path, options_type: type[Options], option_names: set[str]) -> ConfigFile:
-    """Read a YAML file; 1.2, so that `1e-4` is a number and `no` is a text.
+    """Read a YAML file, by YAML 1.2: `1e-4` is a number and `no` is a text.
 
     Args:
         path: the file.
-        options_type: of the domain.
+        options_type: the options class of the domain.
         option_names: every option that the command takes, the domain's own included.
 
     Raises:
-        UsageError: no such file, no YAML, or an unknown key; the message names the line and the
-            nearest key.
+        UsageError: there is no such file, it is no YAML, or a key is unknown; the message names the
+            line and the nearest key.
     """
     known = hyperparameters(options_type.spec_type)
     options: dict[str, Setting] = {}
@@ -76,20 +79,71 @@ def read_config(path: Path, options_type: type[Options], option_names: set[str])
 
 def _settings(path: Path) -> list[Setting]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    if not path.is_file():
-        raise UsageError(f"--config {path}: no such file")
+    text = _read(path)
     try:
-        loaded = YAML(typ="rt").load(path.read_text("utf-8"))
+        _require_plain(text, path)
+        loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UsageError(f"{path}: line {line}: {error.problem or error.context}") from None
+    except YAMLError as error:  # a character that no YAML holds
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path}: is not a YAML file: {reason}") from None
     if loaded is None:
         return []
     if not isinstance(loaded, Mapping):
         raise UsageError(f"{path}: expected keys with values. Received: a {type(loaded).__name__}")
     return list(_leaves(loaded, path))
+
+
+def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--config {path}: is not a regular file")
+    if not path.is_file():
+        raise UsageError(f"--config {path}: no such file")
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise UsageError(
+            f"--config {path}: has {size:,} bytes. Expected at most {LARGEST_FILE:,}: "
+            "a config file holds options and hyperparameters, not data"
+        )
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}: line {line}: is not UTF-8. Save the file as UTF-8") from None
+
+
+def _require_plain(text: str, path: Path) -> None:
+    """Refuse deep nesting, and anchors and aliases: they can unfold to more than fits in memory."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml import tokens as yaml_tokens
+
+    opening = (
+        yaml_tokens.BlockMappingStartToken,
+        yaml_tokens.BlockSequenceStartToken,
+        yaml_tokens.FlowMappingStartToken,
+        yaml_tokens.FlowSequenceStartToken,
+    )
+    closing = (
+        yaml_tokens.BlockEndToken,
+        yaml_tokens.FlowMappingEndToken,
+        yaml_tokens.FlowSequenceEndToken,
+    )
+    depth = 0
+    for token in YAML(typ="rt").scan(text):
+        line = token.start_mark.line + 1
+        if isinstance(token, yaml_tokens.AliasToken | yaml_tokens.AnchorToken):
+            raise UsageError(
+                f"{path}: line {line}: anchors (&) and aliases (*) are not read. "
+                "Write the value where it belongs"
+            )
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > DEEPEST:
+            raise UsageError(f"{path}: line {line}: is nested more than {DEEPEST} levels deep")
 
 
 def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:
@@ -105,23 +159,23 @@ def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:
 
 
 def run_params(options: Options, spec: object) -> dict[str, Scalar]:
-    """Return what MLflow shows as parameters: every option and every hyperparameter."""
+    """Return the parameters that MLflow shows: every option and every hyperparameter."""
     return {**options.as_params(), **flatten(spec)}
 
 
 def write_config(
     options: Options, spec: object, search: Mapping[str, Dimension] | None = None
 ) -> str:
-    """Return the YAML text that `read_config` takes back: the same options, spec and search."""
+    """Return the YAML text that `read_config` reads back: the same options, spec and search."""
     from ruamel.yaml import YAML
 
     nested: dict[str, Any] = dict(options.as_params())
     for key, value in flatten(spec).items():
         *groups, name = key.split(".")
-        place = nested
+        level = nested
         for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
+            level = level.setdefault(group, {})
+        level[name] = value
     if search:
         nested[SEARCH] = {key: str(dimension) for key, dimension in search.items()}
     stream = io.StringIO()

@@ -1,7 +1,6 @@
-"""The hyperparameters that domains share: one name everywhere, so that runs of different domains
-compare.
+"""Hyperparameters that domains share, under one name everywhere, so that their runs compare.
 
-A domain composes these into its own spec beside its choice of architecture. No Keras here: the
+A domain composes these into its own spec, beside its choice of architecture. No Keras here: the
 command line reads these classes for `--help`.
 """
 
@@ -80,16 +79,14 @@ class HeadSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochBudget:
-    """How many epochs a training has unless told: enough to see `examples`, from `fewest` to
-    `most`.
-    """
+    """The default number of epochs: enough to see `examples`, but from `fewest` to `most`."""
 
     examples: int
     fewest: int
     most: int
 
     def epochs_for(self, num_examples: int) -> int:
-        """Return the epochs for so many training examples."""
+        """Return the number of epochs for `num_examples` training examples."""
         epochs = round(self.examples / max(1, num_examples))
         return min(max(epochs, self.fewest), self.most)
 

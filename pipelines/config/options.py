@@ -1,18 +1,20 @@
-"""What a person may set for one domain: read by `--help`, so nothing heavy is imported here or by
-its subclasses.
+"""What a person may set for a domain; `--help` reads it, so nothing heavy is imported.
+
+The same holds for the subclasses in the domains' `options.py`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from annotated_types import Ge, Le
 
 from pipelines.config.search_space import Conditions, Dimension, Scalar, Space
 from pipelines.errors import UsageError, suggest
 
+T = TypeVar("T")
 Direction: TypeAlias = Literal["max", "min"]
 # NumPy's legacy generator and scikit-learn take no larger seed.
 Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
@@ -26,16 +28,22 @@ def option(default: Any, help: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search makes better: the name of a metric and the direction in which it is better."""
+    """What a search improves: the name of a metric, and the direction in which it is better."""
 
     name: str
     direction: Direction
 
     def better(self, score: float, than: float) -> bool:
-        """Whether `score` is better than the other."""
+        """Return whether `score` is better than `than`."""
         if self.direction == "max":
             return score > than
         return score < than
+
+    def best(self, candidates: Iterable[T], score: Callable[[T], float]) -> T:
+        """Return the candidate with the best score, the first one of equals."""
+        if self.direction == "max":
+            return max(candidates, key=score)
+        return min(candidates, key=score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +58,7 @@ class DemoSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of a domain. Each field becomes a flag, a key of config files and a parameter in
-    MLflow.
-    """
+    """The options of a domain; each is a flag, a key in config files and a parameter in MLflow."""
 
     data: str = option("", "name of a data set (see `datasets`), tfds:NAME, or a path")
     seed: Seed = option(42, "seed of the splits, the weights and the order of examples")
@@ -94,9 +100,7 @@ class Options:
         return known[name]
 
     def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
-        """Return the space of `dimensions` around the spec `base`, with this domain's
-        conditions.
-        """
+        """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
     def as_params(self) -> dict[str, Scalar]:

@@ -30,19 +30,16 @@ RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and 
 
 
 def hyper(default: Any, help: str) -> Any:
-    """Declare one hyperparameter of a spec: its default, and the sentence that `--help` shows for
-    it.
-    """
+    """Declare a hyperparameter of a spec: its default, and its sentence of help."""
     return dataclasses.field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a text field that takes one of `names`, for names that are known only when the
-    program runs.
+    """Annotates a text field that takes one of `names`, which are known only when the program runs.
 
-    `architecture: Annotated[str, OneOf(REGISTRY)]` takes the names in the registry, also those
-    registered later.
+    `architecture: Annotated[str, OneOf(REGISTRY)]` takes the names in the registry, also those that
+    are registered later.
     """
 
     names: Mapping[str, object]
@@ -89,8 +86,19 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether it holds whole numbers only."""
+        """Whether the range holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def steps(self, count: int) -> list[float]:
+        """Return `count` + 1 values from `low` to `high` in steps of equal size."""
+        values = []
+        for step in range(count + 1):
+            share = step / count
+            if self.log:
+                values.append(self.low * (self.high / self.low) ** share)
+            else:
+                values.append(self.low + (self.high - self.low) * share)
+        return values
 
     def __str__(self) -> str:
         suffix = ":log" if self.log else ""
@@ -129,7 +137,7 @@ class Hyperparameter:
 
     @property
     def choices(self) -> tuple[Scalar, ...]:
-        """The values that it can take where these are listed (`Literal`, `OneOf`), else nothing."""
+        """The values that the field can take, where its type lists them (`Literal`, `OneOf`)."""
         if typing.get_origin(self.type) is typing.Literal:
             return typing.get_args(self.type)
         if typing.get_origin(self.type) is typing.Annotated:
@@ -140,7 +148,7 @@ class Hyperparameter:
 
     @property
     def expected(self) -> str:
-        """The type's name, for messages."""
+        """The name of the type, for messages."""
         return " or ".join(kind.__name__ for kind in _plain_types(self.type))
 
 
@@ -153,9 +161,7 @@ def _plain_types(annotation: Any) -> tuple[type, ...]:
 
 
 def hyperparameters(spec_type: type) -> Mapping[str, Hyperparameter]:
-    """Return every scalar field of `spec_type`, nested ones under dotted keys, in order of
-    declaration.
-    """
+    """Return every scalar field of `spec_type` in order; those of nested specs have dotted keys."""
     return _hyperparameters(typing.cast(Hashable, spec_type))
 
 
@@ -217,8 +223,10 @@ def replace(spec: S, values: Mapping[str, object]) -> S:
 
 
 def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
-    """Return the hyperparameter called `key`; raise `UsageError` with the nearest name when there
-    is none.
+    """Return the hyperparameter called `key`.
+
+    Raises:
+        UsageError: there is none; the message gives the nearest name.
     """
     if key in known:
         return known[key]
@@ -234,8 +242,12 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
-    """Read what `--search key=...` gives: `3,5,7`, or `1e-4..1e-2`, with `:log` for an even spread
-    by factor.
+    """Read the value of `--search key=...`: `3,5,7`, or a range such as `1e-4..1e-2`.
+
+    A range that ends in `:log` is spread evenly by factor.
+
+    Raises:
+        UsageError: it is neither, or a value does not fit the hyperparameter.
     """
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
@@ -246,10 +258,11 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
         )
     ends = hyperparameter.parse(low), hyperparameter.parse(high)
-    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-        raise UsageError(
-            f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
-        )
+    for end in ends:
+        if isinstance(end, bool | str):
+            raise UsageError(
+                f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
+            )
     return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
 
 
@@ -273,8 +286,9 @@ class Space(Generic[S]):
                 find(known, key).parse(value)
 
     def defaults(self) -> dict[str, Scalar]:
-        """Return the base's own values of what is searched; where a dimension lacks it, the
-        dimension's first.
+        """Return the base's values of the searched keys.
+
+        Where a dimension does not contain the base's value, its first value stands in.
         """
         flat = flatten(self.base)
         values = {}
@@ -286,7 +300,7 @@ class Space(Generic[S]):
         return values
 
     def holds(self, key: str, value: Scalar) -> bool:
-        """Whether `key` is searched and may have this value."""
+        """Return whether `key` is searched and may have this value."""
         dimension = self.dimensions.get(key)
         if dimension is None:
             return False
@@ -299,14 +313,16 @@ class Space(Generic[S]):
         return replace(self.base, {key: values[key] for key in self.dimensions})
 
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
-        """Return what tells this point from others: searched keys that do not matter here are left
-        out.
-        """
+        """Return what tells this point from others: the searched keys that matter there."""
         flat = {**flatten(self.base), **values}
-        return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
+        pairs = []
+        for key in self.dimensions:
+            if self._matters(key, flat):
+                pairs.append((key, values[key]))
+        return tuple(pairs)
 
     def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
-        """Whether `key` has any effect on the network at this point."""
+        """Return whether `key` has any effect on the network at this point."""
         return self._matters(key, {**flatten(self.base), **values})
 
     def _matters(self, key: str, flat: Mapping[str, Scalar]) -> bool:
@@ -318,9 +334,7 @@ class Space(Generic[S]):
         return True
 
     def count(self) -> int | None:
-        """Return how many points the space has, equal and impossible ones included; None when it is
-        infinite.
-        """
+        """Return the number of points, also equal and impossible ones; None if it is infinite."""
         total = 1
         for dimension in self.dimensions.values():
             if isinstance(dimension, Range) and not dimension.whole:
@@ -329,8 +343,9 @@ class Space(Generic[S]):
         return total
 
     def grid(self) -> Iterator[dict[str, Scalar]]:
-        """Yield every point in order, the last key changing fastest; a continuous range gives five
-        points.
+        """Yield every point in order, the last key changing fastest.
+
+        A continuous range gives five points.
         """
         values = [_grid_values(dimension) for dimension in self.dimensions.values()]
         for combination in itertools.product(*values):
@@ -341,7 +356,7 @@ class Space(Generic[S]):
         return {key: _draw(dimension, rng) for key, dimension in self.dimensions.items()}
 
     def describe(self) -> dict[str, Any]:
-        """Return the space as plain data: what a sweep's fingerprint and a resolved config hold."""
+        """Return the space as plain data, for a sweep's fingerprint and a resolved config."""
         search = {key: str(dimension) for key, dimension in self.dimensions.items()}
         return {"base": flatten(self.base), "search": search}
 
@@ -366,10 +381,6 @@ def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
 def _grid_values(dimension: Dimension) -> tuple[Scalar, ...]:
     if isinstance(dimension, Choice):
         return dimension.values
-    low, high = dimension.low, dimension.high
     if dimension.whole:
-        return tuple(range(int(low), int(high) + 1))
-    shares = [step / RANGE_STEPS for step in range(RANGE_STEPS + 1)]
-    if dimension.log:
-        return tuple(low * (high / low) ** share for share in shares)
-    return tuple(low + (high - low) * share for share in shares)
+        return tuple(range(int(dimension.low), int(dimension.high) + 1))
+    return tuple(dimension.steps(RANGE_STEPS))

@@ -1,7 +1,7 @@
-"""Scores, losses and tables of class probabilities, whatever they are of."""
+"""Scores, losses and tables of class probabilities, for any kind of input."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,15 +19,21 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     Args:
         labels: `(n,)` class numbers, or `(n, classes)` zeros and ones where an example may have
             several classes.
-        probabilities: `(n, classes)`, rows that sum to 1 where an example has one class.
+        probabilities: `(n, classes)`; where an example has one class, each row sums to 1.
 
     The area under the curve is one class against the rest, averaged over classes (for two classes
     the usual one); it is left out when `labels` lack a class.
     """
+    if labels.ndim == 2:
+        result = _multi_label_scores(labels, probabilities)
+    else:
+        result = _single_label_scores(labels, probabilities)
+    return {name: float(value) for name, value in result.items()}
+
+
+def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     from sklearn import metrics
 
-    if labels.ndim == 2:
-        return _multi_label_scores(labels, probabilities)
     num_classes = probabilities.shape[1]
     classes = np.arange(num_classes)
     predicted = probabilities.argmax(axis=1)
@@ -44,12 +50,13 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     if len(np.unique(labels)) == num_classes:
         ranked = probabilities[:, 1] if num_classes == 2 else clipped
         result["auc"] = metrics.roc_auc_score(labels, ranked, multi_class="ovr", labels=classes)
-    return {name: float(value) for name, value in result.items()}
+    return result
 
 
-def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return accuracy (all classes of an example right), F1, share of wrong decisions, area under
-    the curve.
+def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return accuracy, micro and macro F1, Hamming loss, and area under the ROC curve.
+
+    An example counts as right for the accuracy when all of its classes are.
     """
     from sklearn import metrics
 
@@ -63,26 +70,28 @@ def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[s
     every_class_has_both = (labels.min(axis=0) < labels.max(axis=0)).all()
     if every_class_has_both:
         result["auc"] = metrics.roc_auc_score(labels, probabilities, average="macro")
-    return {name: float(value) for name, value in result.items()}
+    return result
 
 
 def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return `(n,)` whether each example's answer is right; of several classes, whether all are."""
+    """Return `(n,)` whether each answer is right; with several classes, whether all are."""
     if labels.ndim == 2:
         return np.asarray(((probabilities > 0.5) == (labels > 0)).all(axis=1))
     return np.asarray(probabilities.argmax(axis=1) == labels)
 
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 for each wrong answer and 0 for each right one: their mean is 1 minus the
-    accuracy.
+    """Return 1 for each wrong answer and 0 for each right one.
+
+    Their mean is 1 minus the accuracy.
     """
     return np.asarray(~is_correct(labels, probabilities), dtype=float)
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
-    """Return one row an example: its position, label, answer, the answer's probability, and each
-    class'.
+    """Return one row for each example: its label, the answer, and the probability of each class.
+
+    `probability` is that of the answer; `right` says whether the answer is the label.
     """
     import pandas as pd
 
@@ -108,6 +117,6 @@ def probability_columns(probabilities: np.ndarray, classes: Sequence[str]) -> "p
 
 
 def joined_names(chosen: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Return for each row of `chosen` `(n, classes)` the names of its classes: `a|b`."""
+    """Return the names of the classes in each row of `chosen` `(n, classes)`, as `a|b`."""
     names = np.asarray(classes, dtype=object)
     return ["|".join(names[row]) for row in chosen]

@@ -1,6 +1,4 @@
-"""Figures of class probabilities: what is taken for what, and how far the probabilities can be
-trusted.
-"""
+"""Figures of class probabilities: which classes are confused, and how well they are calibrated."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,11 +18,10 @@ TALLEST = 14.0  # inches
 def classification_plots(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the confusion matrix (rows in per cent of the true class) and the reliability of the
-    probabilities.
+    """Yield the confusion matrix, in per cent of each true class, and a reliability diagram.
 
-    `labels` and `probabilities` as in `classification.scores`. Examples with several classes have
-    no confusion matrix: F1 by class stands in its place.
+    `labels` and `probabilities` are those of `classification.scores`. Examples with several classes
+    have no confusion matrix: F1 by class stands in its place.
     """
     if labels.ndim == 2:
         yield "f1_by_class", _f1_by_class(labels, probabilities, classes)
@@ -100,9 +97,7 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
 
 
 def _bin_counts(confidence: np.ndarray) -> np.ndarray:
-    """Return how many examples each bin holds that is not empty, the bins being those of
-    `calibration_curve`.
-    """
+    """Return the number of examples in each bin of `calibration_curve` that is not empty."""
     edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
     bins = np.searchsorted(edges[1:-1], confidence)
     counts = np.bincount(bins, minlength=RELIABILITY_BINS)

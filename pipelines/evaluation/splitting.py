@@ -24,7 +24,7 @@ def sample_indices(total: int, count: int, seed: int) -> np.ndarray:
 
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct labels in order: by number where all are whole numbers."""
+    """Return the distinct labels in order: by number where all are whole numbers, else by name."""
     present = set(labels)
     if all(re.fullmatch(r"-?\d+", label) for label in present):
         # By name too: 7 and 007 always come in the same order.
@@ -43,7 +43,7 @@ def split_parts(
 ) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
 
-    Given parts stay whole; a missing one is a fifth of train, each class in its share. When test is
+    Given parts stay whole; a missing part is a fifth of train, stratified by class. When test is
     given, val is a tenth of a train of 5,000 or more, and never more than 5,000.
 
     Args:
@@ -80,7 +80,7 @@ def _part_size(num_train: int, *, test_is_given: bool) -> int:
 
 
 def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Return at most `limit` positions, in order, the first of each class among them."""
+    """Return at most `limit` positions, in order, with the first of each class among them."""
     firsts = np.unique(labels, return_index=True)[1]
     others = np.setdiff1d(sample_indices(len(labels), limit, seed), firsts)
     room = max(0, limit - len(firsts))
@@ -91,7 +91,7 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
     """Refuse parts that are empty or hold classes that train lacks.
 
     Raises:
-        DataError: the part, and the classes.
+        DataError: the message names the part and the classes.
     """
     known = set(labels["train"].tolist())
     for part in SCORED_PARTS:
@@ -104,35 +104,40 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
 
 
 def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    """Return how many examples each class has, for class numbers `(n,)`; the most frequent come
-    first.
+    """Return how many examples each class has, the most frequent first.
+
+    `numbers` are class numbers `(n,)`.
     """
-    return {classes[number]: count for number, count in Counter(numbers.tolist()).most_common()}
+    counts = {}
+    for number, count in Counter(numbers.tolist()).most_common():
+        counts[classes[number]] = count
+    return counts
 
 
 def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
-    """Refuse fewer than two classes, and classes too small to stand in every part.
+    """Refuse fewer than two classes, and classes too small to be in every part.
 
     Raises:
-        DataError: what is missing, with the counts.
+        DataError: the message says what is missing, with the counts.
     """
     listed = ", ".join(f"{name}: {count}" for name, count in list(counts.items())[:SHOWN_CLASSES])
     if len(counts) < 2:
         raise DataError(
             f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
         )
-    small = {name: count for name, count in counts.items() if count < least}
+    small = []
+    for name, count in counts.items():
+        if count < least:
+            small.append(f"{name!r} has {count}")
     if small:
-        shown = list(small.items())[:SHOWN_SMALL_CLASSES]
-        named = ", ".join(f"{name!r} has {count}" for name, count in shown)
+        shown = ", ".join(small[:SHOWN_SMALL_CLASSES])
         raise DataError(
             f"{where}: each class needs at least {least} examples, one for each of train, val and "
-            f"test. {named}. All: {listed}"
+            f"test. {shown}. All: {listed}"
         )
 
 
 def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
-    """Return how many examples each class needs: one for train and one for each part that is
-    missing.
-    """
-    return 1 + sum(part not in labels for part in SCORED_PARTS)
+    """Return how many examples each class needs: one for train, and one for each missing part."""
+    missing = set(SCORED_PARTS) - set(labels)
+    return 1 + len(missing)

@@ -1,4 +1,4 @@
-"""A name for the content of a data set: equal data has the same one, on any machine."""
+"""A name for the content of a data set: equal data gets the same name on any machine."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ NUMERIC_KINDS = "biufM"  # booleans, whole numbers, floats and times
 
 
 def data_digest(*arrays: np.ndarray) -> str:
-    """Return 16 hex digits that tell these arrays (dtype, shape and content) from all others."""
+    """Return 16 hex digits that identify these arrays by dtype, shape and content."""
     state = hashlib.sha256()
     for array in arrays:
         state.update(f"{array.dtype}{array.shape}".encode())

@@ -10,7 +10,8 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
     """Return the path that `--data` names.
 
     Raises:
-        DataError: nothing is there; the nearest of the `known` names of data sets is given.
+        DataError: nothing is there; the message gives the nearest of the `known` names of data
+            sets.
     """
     path = Path(data).expanduser()
     if not path.exists():
@@ -18,13 +19,33 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
             f"--data {data}: there is no such file or folder, and no data set of that name."
             f"{suggest(data, known)} Known data sets: appline {domain} datasets"
         )
+    if not path.is_dir():
+        require_regular_file(path)
     return path
+
+
+def require_regular_file(path: Path) -> None:
+    """Refuse what would be read without end or wait for ever: pipes, devices, sockets.
+
+    Raises:
+        DataError: there is no such file, or it is not a regular one.
+    """
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Expected a file")
+    if path.exists():
+        raise DataError(f"{path}: is a pipe or a device. Expected a regular file: save it first")
+    raise DataError(f"{path}: there is no such file")
 
 
 def visible_folders(folder: Path) -> list[Path]:
     """Return the folders in `folder` whose names do not begin with a dot, in order."""
-    inside = [path for path in folder.iterdir() if path.is_dir()]
-    return sorted(path for path in inside if not path.name.startswith("."))
+    folders = []
+    for path in folder.iterdir():
+        if path.is_dir() and not path.name.startswith("."):
+            folders.append(path)
+    return sorted(folders)
 
 
 def is_hidden(path: Path, root: Path) -> bool:

@@ -1,9 +1,11 @@
 """Files of text in whatever encoding they were saved."""
 
 import codecs
+import re
 from pathlib import Path
 
 from pipelines.errors import DataError
+from pipelines.io.paths import require_regular_file
 
 # Encodings of one byte a character fit nearly everything, so that a guess among them is worth
 # little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
@@ -39,29 +41,33 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: it holds a NUL byte, as no text does.
     """
+    require_regular_file(path)
     raw = path.read_bytes()
     require_text(raw, path)
     return decode(raw)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without their ends; blank ones too, but for those behind the
-    last text.
+    """Return the lines of a text file without their line ends.
+
+    Blank lines are kept, except those after the last text.
     """
-    # Not splitlines: the NEL of a Latin-1 file may stand in a text.
-    lines = read_text(path).rstrip("\r\n").split("\n")
-    return [line.rstrip("\r") for line in lines]
+    return split_lines(read_text(path).rstrip("\r\n"))
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text, without the line ends of Unix or Windows."""
+    # Not splitlines: it also ends a line at the NEL of Latin-1, which may stand inside a text.
+    return [line.rstrip("\r") for line in text.split("\n")]
 
 
 def decode(raw: bytes) -> str:
-    """Return bytes as text by the encoding that they are in (see `encoding_of`)."""
+    """Return bytes as text, by the encoding that `encoding_of` finds."""
     return raw.decode(encoding_of(raw), "replace")
 
 
 def encoding_of(raw: bytes) -> str:
-    """Return the name of the encoding that bytes are in: UTF-8 where they are valid UTF-8, else a
-    guess.
-    """
+    """Return the name of the encoding of these bytes: UTF-8 where they are valid, else a guess."""
     try:
         raw.decode("utf-8")
         return "utf-8-sig"
@@ -69,10 +75,27 @@ def encoding_of(raw: bytes) -> str:
         pass
     from charset_normalizer import from_bytes
 
-    guess = from_bytes(raw[:GUESSED_FROM], cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
+    beginning = raw[:GUESSED_FROM]
+    guess = from_bytes(beginning, cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
     if guess is not None and _is_valid(raw, guess.encoding):
-        return guess.encoding
+        text = beginning.decode(guess.encoding, "ignore")
+        if not _is_accented(beginning, text):
+            return guess.encoding
     return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
+
+
+def _is_accented(raw: bytes, text: str) -> bool:
+    """Return whether `raw` is plain words with a few accents, not multi-byte characters.
+
+    `text` is how a multi-byte encoding reads it. The two bytes of "öl" in cp1252 are one character
+    of Big5. But such a character stands alone between plain letters, as most in Chinese, Japanese
+    and Korean do not, and ends in a small one.
+    """
+    runs = re.findall(r"[^\x00-\x7f]+", text)
+    total = len("".join(runs))
+    alone = sum(len(run) == 1 for run in runs)
+    before_small_letters = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff][a-z]", raw))
+    return max(alone, before_small_letters) >= total / 2
 
 
 def _is_valid(raw: bytes, encoding: str) -> bool:
@@ -84,7 +107,11 @@ def _is_valid(raw: bytes, encoding: str) -> bool:
 
 
 def require_text(raw: bytes, path: Path) -> None:
-    """Refuse bytes with a NUL among them; the first ones tell what the file may be instead."""
+    """Refuse bytes with a NUL among them, and say what the file may be instead.
+
+    Raises:
+        DataError: there is a NUL byte, as in UTF-16, an archive or a workbook.
+    """
     if b"\0" not in raw:
         return
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

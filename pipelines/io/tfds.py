@@ -11,10 +11,11 @@ PREFIX = "tfds:"
 
 
 def tfds_builder(data: str) -> Any:
-    """Return the prepared builder of `tfds:NAME`, downloaded where it has to be.
+    """Return the prepared builder of `tfds:NAME`, downloaded where necessary.
 
     Raises:
-        DataError: there is no such set (the nearest name is given), or it cannot be downloaded.
+        DataError: there is no such set (the message gives the nearest name), or it cannot be
+            downloaded.
     """
     import tensorflow_datasets as tfds
 
@@ -34,8 +35,10 @@ def tfds_builder(data: str) -> Any:
 
 
 def tfds_parts(builder: Any, data: str) -> dict[Part, str]:
-    """Return which split of `builder` is which part; raise `DataError` when none is for
-    training.
+    """Return the name of the builder's split for each part.
+
+    Raises:
+        DataError: no split is for training.
     """
     # Some builders learn their splits only by reading.
     splits = list(builder.info.splits) or ["train", "test"]
@@ -50,10 +53,10 @@ def labelled_parts(
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return the parts whose class numbers are known, and a note for each part where all are -1.
 
-    The test parts of GLUE and others hide their labels so.
+    The test parts of GLUE and others hide their labels in this way.
 
     Raises:
-        DataError: labels of train are hidden, or some but not all of a part.
+        DataError: labels of train are hidden, or some but not all of another part.
     """
     labelled: list[Part] = []
     notes = []

@@ -1,6 +1,4 @@
-"""Layers that Keras does not have and several domains use, registered so that a saved model loads
-again.
-"""
+"""Layers that Keras lacks and several domains use; they are registered, so saved models load."""
 
 from typing import TypeAlias
 

@@ -1,8 +1,7 @@
-"""The layers of a plan that stand in networks of any kind, in one dimension or two by the same
-code.
+"""Layers of a plan for networks of any kind; the same code serves one dimension and two.
 
 Each layer is one class: its size by arithmetic (`cost`) beside its Keras layers (`apply`). Keras is
-imported inside `apply`, because the command line reads the architectures, which are made of these,
+imported inside `apply`: the command line reads the architectures, which are made of these layers,
 for `--help`.
 """
 
@@ -13,6 +12,9 @@ from typing import Any, Literal, cast
 from pipelines.config.hyperparameters import Activation, ConvSpec, GlobalPooling, Norm, Padding
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+
+# The beginning of the names of Keras' layers; a sum is an average times the number of positions.
+_POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,7 @@ class Pool:
         import keras
 
         rank = _rank(x)
-        kind = "MaxPooling" if self.kind == "max" else "AveragePooling"
-        x = _layer_class(kind, rank)(self.size, name=f"{name}_pool")(x)
+        x = _layer_class(_POOLING[self.kind], rank)(self.size, name=f"{name}_pool")(x)
         if self.kind == "sum":
             x = keras.layers.Rescaling(self.size**rank, name=f"{name}_sum")(x)
         return x
@@ -44,7 +45,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Conv:
-    """Convolution, perhaps pooling, then normalisation, activation and spatial dropout.
+    """Convolution, optional pooling, then normalisation, activation and spatial dropout.
 
     Pooling stands before normalisation: the largest value is the same before a rising activation as
     after it, and what follows has a quarter of the positions to go over (Page 2018: a seventh of a
@@ -75,9 +76,11 @@ class Conv:
         # Of each filter: batch normalisation has four numbers, layer normalisation two, else there
         # is a bias.
         numbers = {"batch": 4, "layer": 2, "none": 1}[self.norm]
-        convolved = (*sizes, self.filters)
+        shape = (*sizes, self.filters)
+        if self.pool:
+            shape = self.pool.cost(shape).shape
         return Cost(
-            shape=self.pool.cost(convolved).shape if self.pool else convolved,
+            shape=shape,
             params=weights + numbers * self.filters,
             macs=weights * math.prod(sizes),
         )
@@ -101,8 +104,9 @@ class Conv:
         if padding == "causal":
             # Conv2D knows no causal padding and Conv1D does: padding by hand serves both.
             before = self.dilation * (self.kernel_size - 1)
-            amount = (before, 0) if rank == 1 else ((before, 0),) * rank
-            x = _layer_class("ZeroPadding", rank)(amount, name=f"{name}_pad")(x)
+            amounts: Any = [(before, 0)] * rank
+            pad = _layer_class("ZeroPadding", rank)
+            x = pad(amounts if rank > 1 else amounts[0], name=f"{name}_pad")(x)
             padding = "valid"
         x = _layer_class("Conv", rank)(
             self.filters,
@@ -128,8 +132,9 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:
-    """A body added to its own input (He et al. 2016); a 1x1 convolution projects the input where
-    shapes differ.
+    """A body added to its own input (He et al. 2016).
+
+    Where their shapes differ, a 1x1 convolution projects the input.
     """
 
     body: Plan
@@ -138,7 +143,9 @@ class Residual:
     def cost(self, shape: Shape) -> Cost:
         body = measure(self.body, shape)
         shortcut = self._shortcut(shape)
-        return body.beside(shortcut.cost(shape)) if shortcut else body
+        if shortcut is None:
+            return body
+        return body.beside(shortcut.cost(shape))
 
     def _shortcut(self, shape: Shape) -> Conv | None:
         after = measure(self.body, shape).shape
@@ -163,25 +170,32 @@ class Residual:
 
         shape: Shape = tuple(cast(tuple[int, ...], x.shape[1:]))
         shortcut = self._shortcut(shape)
-        kept = shortcut.apply(x, f"{name}_shortcut") if shortcut else x
+        kept = x
+        if shortcut is not None:
+            kept = shortcut.apply(x, f"{name}_shortcut")
         return keras.layers.Add(name=f"{name}_add")([kept, apply(self.body, x, f"{name}_body")])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel:
-    """Branches over the same input, their channels side by side: the inception block."""
+    """Branches over the same input, with their channels side by side: the inception block."""
 
     branches: tuple[Plan, ...]
 
     def cost(self, shape: Shape) -> Cost:
-        costs = [measure(branch, shape) for branch in self.branches]
-        extents = {cost.shape[:-1] for cost in costs}
+        costs: list[Cost] = []
+        extents = set()
+        channels = 0
+        for branch in self.branches:
+            cost = measure(branch, shape)
+            costs.append(cost)
+            extents.add(cost.shape[:-1])
+            channels += cost.shape[-1]
         if len(extents) > 1:
             raise ImpossibleSpec(
                 f"The branches of an inception block end in different extents: {sorted(extents)}. "
                 "Use padding=same"
             )
-        channels = sum(cost.shape[-1] for cost in costs)
         return Cost(shape=(*extents.pop(), channels)).beside(*costs)
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
@@ -195,9 +209,7 @@ class Parallel:
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalPool:
-    """All positions become one vector: their maximum, average or sum, or all of them side by
-    side.
-    """
+    """Makes one vector of all positions: their maximum, average or sum, or all of them in a row."""
 
     kind: GlobalPooling
 
@@ -211,9 +223,8 @@ class GlobalPool:
 
         if self.kind == "flatten":
             return keras.layers.Flatten(name=f"{name}_flatten")(x)
-        kind = "GlobalMaxPooling" if self.kind == "max" else "GlobalAveragePooling"
         positions = math.prod(x.shape[1:-1])
-        x = _layer_class(kind, _rank(x))(name=f"{name}_pool")(x)
+        x = _layer_class(f"Global{_POOLING[self.kind]}", _rank(x))(name=f"{name}_pool")(x)
         if self.kind == "sum":
             x = keras.layers.Rescaling(positions, name=f"{name}_sum")(x)
         return x
@@ -221,10 +232,10 @@ class GlobalPool:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A dense layer; without activation, an output.
+    """A dense layer; without an activation, an output.
 
-    `zeros` starts it at zero, so that what it adds to the predictions of a baseline begins as
-    nothing.
+    `zeros` starts the layer at zero: a correction that is added to a baseline's predictions then
+    starts at nothing.
     """
 
     units: int
@@ -272,7 +283,7 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm:
-    """Layer normalisation over the channels, where it stands by itself."""
+    """Layer normalisation over the channels, as a layer of its own."""
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape, params=2 * shape[-1])
@@ -290,9 +301,7 @@ def conv(
     dilation: int = 1,
     pooled: bool = False,
 ) -> Conv:
-    """Return the convolution that `spec` describes, with what this place in the architecture
-    changes.
-    """
+    """Return the convolution that `spec` describes, with what its place in the network changes."""
     return Conv(
         filters=filters or spec.filters,
         kernel_size=kernel_size or spec.kernel_size,
@@ -311,7 +320,9 @@ def conv(
 def pool(spec: ConvSpec) -> Plan:
     """Return the pooling that `spec` describes, as a plan of one layer or none."""
     layer = _pool(spec)
-    return (layer,) if layer else ()
+    if layer is None:
+        return ()
+    return (layer,)
 
 
 def _pool(spec: ConvSpec) -> Pool | None:
@@ -321,7 +332,7 @@ def _pool(spec: ConvSpec) -> Pool | None:
 
 
 def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
-    """Return `x` after batch or layer normalisation over the channels, or as it is."""
+    """Return `x` after batch or layer normalisation over the channels, or unchanged."""
     import keras
 
     if norm == "batch":
@@ -334,7 +345,9 @@ def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
 def _penalty(l1: float, l2: float) -> Any:
     import keras
 
-    return keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
+    if not (l1 or l2):
+        return None
+    return keras.regularizers.L1L2(l1=l1, l2=l2)
 
 
 def _rank(x: KerasTensor) -> int:
@@ -342,9 +355,7 @@ def _rank(x: KerasTensor) -> int:
 
 
 def _layer_class(kind: str, rank: int) -> Any:
-    """Return the Keras layer class of `kind` for this number of extents: `Conv` and 2 give
-    `Conv2D`.
-    """
+    """Return a Keras layer class by kind and rank: `Conv` and 2 give `Conv2D`."""
     import keras
 
     return getattr(keras.layers, f"{kind}{rank}D")

@@ -11,8 +11,8 @@ from pipelines.networks.plan import KerasTensor
 def class_answers(probabilities: KerasTensor, classes: Sequence[str]) -> dict[str, KerasTensor]:
     """Return what a served classifier answers, from `probabilities` `(batch, classes)`.
 
-    `label` `(batch,)` strings, `probability` `(batch,)` of that label, and `probabilities` as
-    given.
+    The answers are `label` `(batch,)` strings, `probability` `(batch,)` of that label, and
+    `probabilities` as given.
     """
     to_name = keras.layers.StringLookup(
         vocabulary=list(classes), num_oov_indices=0, invert=True, name="labels"
@@ -27,7 +27,7 @@ def class_answers(probabilities: KerasTensor, classes: Sequence[str]) -> dict[st
 def embedding_layer(
     vectors: np.ndarray, name: str, *, trainable: bool = True
 ) -> keras.layers.Embedding:
-    """Return a layer that begins with these vectors `(ids, width)`.
+    """Return an embedding layer that begins with these vectors `(ids, width)`.
 
     They are set as weights: an initializer would write them as JSON into a saved model's file.
     """
@@ -42,9 +42,7 @@ def embedding_layer(
 def predict_in_batches(
     network: keras.Model, inputs: Mapping[str, np.ndarray], batch_size: int
 ) -> np.ndarray:
-    """Return the output of a network for inputs `(n, ...)` by name, `batch_size` examples at a
-    time.
-    """
+    """Return the network's output for inputs `(n, ...)` by name, computed in batches."""
     count = len(next(iter(inputs.values())))
     outputs = []
     for start in range(0, count, batch_size):

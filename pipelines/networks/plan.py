@@ -1,5 +1,4 @@
-"""An architecture as data: layers whose sizes, weights and multiplications are known before Keras
-is called.
+"""An architecture as data: sizes, weights and operations are known before Keras is called.
 
 A plan is a tuple of layers. `measure` walks it by arithmetic and raises `ImpossibleSpec` where a
 size runs out, so that a search never starts such a network; `apply` builds the very same plan in
@@ -16,8 +15,9 @@ KerasTensor: TypeAlias = Any  # Keras ships no types
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one example costs: trained and stored weights, and multiply-accumulate operations of a
-    forward pass.
+    """The size of a network: its output shape, its weights, its multiply-accumulates per example.
+
+    `params` counts trained and stored weights; `macs` are those of one forward pass.
     """
 
     shape: Shape
@@ -25,36 +25,35 @@ class Cost:
     macs: int = 0
 
     def then(self, other: "Cost") -> "Cost":
-        """Return the cost of this and `other` after it."""
+        """Return the cost of this network followed by `other`."""
         return Cost(
             shape=other.shape, params=self.params + other.params, macs=self.macs + other.macs
         )
 
     def beside(self, *others: "Cost") -> "Cost":
-        """Return the cost of all of them, with the shape of this one."""
-        costs = (self, *others)
-        return Cost(
-            shape=self.shape,
-            params=sum(cost.params for cost in costs),
-            macs=sum(cost.macs for cost in costs),
-        )
+        """Return the cost of this and `others` together, with the shape of this one."""
+        params, macs = self.params, self.macs
+        for other in others:
+            params += other.params
+            macs += other.macs
+        return Cost(shape=self.shape, params=params, macs=macs)
 
 
 class Layer(Protocol):
     """One layer of a plan: what it costs by arithmetic, and what it is in Keras."""
 
     def cost(self, shape: Shape) -> Cost:
-        """Return what it makes of one example of `shape`, and what that costs.
+        """Return the output shape for one example of `shape`, and what the layer costs.
 
         Raises:
-            ImpossibleSpec: it does not fit this shape.
+            ImpossibleSpec: the layer does not fit this shape.
         """
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
-        """Return the layer applied to `x` `(batch, *shape)`; the names of its Keras layers begin
-        with `name`.
+        """Return the layer applied to `x` `(batch, *shape)`.
 
-        `mask` `(batch, steps)` is false for the steps that attention must not look at.
+        The names of its Keras layers begin with `name`. `mask` `(batch, steps)` is false for the
+        steps that attention must not look at.
         """
 
 
@@ -62,7 +61,7 @@ Plan: TypeAlias = tuple[Layer, ...]
 
 
 def measure(plan: Plan, shape: Shape) -> Cost:
-    """Return what `plan` makes of one example of `shape`, and what that costs.
+    """Return the output shape of `plan` for one example of `shape`, and what the plan costs.
 
     Raises:
         ImpossibleSpec: a layer does not fit what the layers before it leave.
@@ -77,7 +76,7 @@ def apply(plan: Plan, x: KerasTensor, name: str, mask: KerasTensor | None = None
     """Return `plan` applied to `x`, its layers called `<name>_<position>_<kind>`.
 
     The number of extents of `x`, one or two, decides between `Conv1D` and `Conv2D` and their like.
-    `name` is the group under which gradient norms are logged. `mask` as for `Layer.apply`.
+    `name` is the group under which gradient norms are logged. `mask` is the one of `Layer.apply`.
     """
     for position, layer in enumerate(plan, start=1):
         x = layer.apply(x, f"{name}_{position}", mask)

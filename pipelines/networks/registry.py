@@ -1,12 +1,11 @@
-"""The architectures of a domain by name: one entry for each, which says what it is called, reads
-and builds.
+"""The architectures of a domain by name; each entry says what it is called, reads and builds.
 
-Everything that has to know of an architecture asks here: the choices of `--architecture`, the
+Everything that has to know about an architecture asks here: the choices of `--architecture`, the
 conditions of a search, the arithmetic of sizes, the network that is built. A new architecture is a
 new entry and nothing else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,8 +17,8 @@ from pipelines.errors import UsageError, suggest
 class Architecture:
     """What every entry has; a domain's subclass adds how its networks are measured and built.
 
-    `reads` are the hyperparameters that have an effect on its network, by dotted key; those of
-    training (`train.*`) and others that no architecture claims matter everywhere and are not
+    `reads` are the hyperparameters, by dotted key, that have an effect on the entry's network. Keys
+    that no entry of the domain claims, such as `train.*`, matter for every architecture and are not
     listed.
     """
 
@@ -65,16 +64,13 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return len(self._entries)
 
     def conditions(self) -> Conditions:
-        """Return for each hyperparameter that some architectures read and others do not, which ones
-        read it.
-        """
-        claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
+        """Return, for each hyperparameter that only some architectures read, which ones do."""
+        readers: dict[str, list[str]] = {}
+        for name, entry in self._entries.items():
+            for key in entry.reads:
+                readers.setdefault(key, []).append(name)
         conditions = {}
-        for key in claimed:
-            readers = self._names(lambda entry, key=key: key in entry.reads)  # type: ignore[misc]
-            if len(readers) < len(self._entries):
-                conditions[key] = {"architecture": readers}
+        for key, names in sorted(readers.items()):
+            if len(names) < len(self._entries):
+                conditions[key] = {"architecture": tuple(names)}
         return conditions
-
-    def _names(self, chosen: Callable[[A], bool]) -> tuple[str, ...]:
-        return tuple(name for name, entry in self._entries.items() if chosen(entry))

@@ -15,9 +15,7 @@ from pipelines.networks.plan import Cost, KerasTensor, Shape, apply
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent:
-    """An LSTM or GRU, in one direction or both; with `return_sequences` it answers at every
-    step.
-    """
+    """An LSTM or GRU in one direction or both; with `return_sequences`, an output at every step."""
 
     cell: Literal["lstm", "gru"]
     units: int
@@ -31,8 +29,11 @@ class Recurrent:
         directions = 2 if self.bidirectional else 1
         weights = gates * self.units * (channels + self.units) * directions
         width = self.units * directions
+        after: Shape = (width,)
+        if self.return_sequences:
+            after = (steps, width)
         return Cost(
-            shape=(steps, width) if self.return_sequences else (width,),
+            shape=after,
             params=weights + gates * biases * self.units * directions,
             macs=weights * steps,
         )
@@ -49,7 +50,7 @@ class Recurrent:
 
 @dataclass(frozen=True, kw_only=True)
 class Positions:
-    """A learned vector for each position, added to it: attention by itself knows no order."""
+    """A learned vector added to each position: attention by itself knows no order."""
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape, params=math.prod(shape))
@@ -62,11 +63,11 @@ class Positions:
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """Each step sees the others, or with `causal` those before it, then two dense layers (Vaswani
-    et al. 2017).
+    """Attention, in which each step sees all others, then two dense layers (Vaswani et al. 2017).
 
-    Layers are normalised before, not after (Xiong et al. 2020); heads share the channels; between
-    the two dense layers there are `expansion` times as many.
+    With `causal` a step sees only those before it. Layers are normalised before, not after (Xiong
+    et al. 2020). The heads divide the channels among them; between the two dense layers there are
+    `expansion` times as many.
     """
 
     heads: int

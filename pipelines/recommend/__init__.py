@@ -1,1 +1,5 @@
-"""Recommendation: which item a user takes next, or how a user rates an item, from a table of who had what."""
+"""Interactions of users with items to recommendations, or to ratings."""
+
+from pipelines.recommend import (
+    architectures as _architectures,  # noqa: F401  # enters them into the registry
+)

@@ -1,36 +1,41 @@
-"""Simple baselines in closed form: to rank, popularity, nearest items, transitions and EASE; to rate, means."""
+"""The baselines: to rank, popularity, nearest items, transitions and EASE; to rate, means.
+
+What is fitted here is kept for as long as its splits are: the baselines, the blend with a network
+and a served model ask for the same models.
+"""
 
 import dataclasses
 import time
 import typing
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.pipeline import Baseline
-from pipelines.recommend import scoring
-from pipelines.recommend.closed import (
+from pipelines.recommend import evaluate, ranking
+from pipelines.recommend.item_models import (
     MOST_EASE_ITEMS,
     Biases,
     Ease,
-    Fitted,
     FittedBiases,
     ItemKNN,
-    Linear,
+    ItemModel,
     Markov,
     Mean,
     Popularity,
+    Ranker,
+    Rater,
     scores_of,
 )
-from pipelines.recommend.splits import RecommendSplits
-from pipelines.splits import Part
+from pipelines.splits import SCORED_PARTS, Part
 
-Ranker: TypeAlias = Popularity | ItemKNN | Markov | Ease
-Rater: TypeAlias = Mean | Biases
+if TYPE_CHECKING:
+    from pipelines.recommend.data import RecommendSplits
 
-SCORED: tuple[Part, Part] = ("val", "test")
 MANY_ITEMS = 5_000  # one EASE takes seconds up to here, and two minutes of one core at 12,000
 
 KNN = tuple(
@@ -48,101 +53,160 @@ MARKOV = tuple(
     )
 )
 EASE = tuple(Ease(penalty=penalty) for penalty in (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0))
-KEPT = 250  # of each item's weights in an EASE that is saved: all 3,500 of MovieLens made a file of 105 MB
-FEW_EASE = (Ease(penalty=50.0), Ease(penalty=300.0))
+EASE_OF_MANY_ITEMS = (Ease(penalty=50.0), Ease(penalty=300.0))
+# Weights of each item in an EASE that is saved: all 3,500 of MovieLens made a file of 105 MB.
+KEPT_WEIGHTS = 250
 BIASES = tuple(
     Biases(user_penalty=user, item_penalty=item)
     for user, item in product((1.0, 3.0, 5.0, 10.0, 20.0), repeat=2)
 )
+# What a rating network starts from and corrects.
+STARTING_BIASES = Biases(user_penalty=5.0, item_penalty=3.0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Chosen:
-    """The settings of one baseline that are best on val, their loss there, and the seconds that the choice took."""
+@dataclass(frozen=True, kw_only=True)
+class TunedBaseline:
+    """The settings of one baseline that are best on val, their loss there, and the seconds that the
+    choice took.
+    """
 
     settings: Ranker | Rater
     loss: float
     seconds: float
 
 
-def baselines(splits: RecommendSplits) -> Iterator[Baseline]:
-    """Yield the baselines, fitted to what may be known of each part, their settings chosen on val."""
-    for name, chosen in splits.baselines.items():
-        begin = time.perf_counter()
-        predictions = {
-            part: predict(chosen.settings.fit(splits, splits.known(part)), splits, part)
-            for part in SCORED
-        }
-        seconds = chosen.seconds + time.perf_counter() - begin
+@dataclass
+class _FittedModels:
+    """What has been fitted to some splits so far."""
+
+    tuned: dict[str, TunedBaseline] = field(default_factory=dict)
+    item_models: dict[tuple[Ranker, Part], ItemModel] = field(default_factory=dict)
+    biases: FittedBiases | None = None
+
+
+# By the identity of the splits, and only while they are in use: splits with other cases have the
+# same digest. A sweep's worker fits nothing but the biases, once: its trials are judged without the
+# item models.
+_FITTED: dict[int, _FittedModels] = {}
+
+
+def _fitted_models(splits: "RecommendSplits") -> _FittedModels:
+    key = id(splits)
+    if key not in _FITTED:
+        _FITTED[key] = _FittedModels()
+        weakref.finalize(splits, _FITTED.pop, key, None)
+    return _FITTED[key]
+
+
+def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
+    """Yield the baselines, fitted to what may be known of each part, their settings chosen on
+    val.
+    """
+    for name, tuned in tune(splits).items():
+        began = time.perf_counter()
+        predictions = {}
+        for part in SCORED_PARTS:
+            fitted = tuned.settings.fit(splits, splits.known_mask(part))
+            predictions[part] = predict(fitted, splits, part)
         yield Baseline(
             name=name,
             predictions=predictions,
-            seconds=seconds,
-            params=dataclasses.asdict(chosen.settings),
+            seconds=tuned.seconds + time.perf_counter() - began,
+            params=dataclasses.asdict(tuned.settings),
         )
 
 
-def chosen(splits: RecommendSplits) -> dict[str, Chosen]:
-    """Return the baselines of this task by name, each with its best settings on val. `splits.baselines` keeps them."""
+def tune(splits: "RecommendSplits") -> Mapping[str, TunedBaseline]:
+    """Return the baselines of this task by name, each with its settings that are best on val."""
+    models = _fitted_models(splits)
+    if not models.tuned:
+        sample = splits.validation_sample()
+        for name, candidates in _candidates(splits).items():
+            models.tuned[name] = _best_on_val(candidates, sample)
+    return models.tuned
+
+
+def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]]:
     if splits.task == "rate":
-        return {"global mean": _choose((Mean(),), splits), "biases": _choose(BIASES, splits)}
-    baselines: dict[str, Sequence[Ranker]] = {
+        return {"global mean": (Mean(),), "biases": BIASES}
+    candidates: dict[str, Sequence[Ranker | Rater]] = {
         "popularity": (Popularity(),),
         "item-kNN": KNN,
         "recency item-kNN": RECENT_KNN,
         "Markov": MARKOV,
     }
     if splits.num_items <= MOST_EASE_ITEMS:
-        baselines["EASE"] = EASE if splits.num_items <= MANY_ITEMS else FEW_EASE
-    return {name: _choose(candidates, splits) for name, candidates in baselines.items()}
+        has_many_items = splits.num_items > MANY_ITEMS
+        candidates["EASE"] = EASE_OF_MANY_ITEMS if has_many_items else EASE
+    return candidates
 
 
-def closed_forms(splits: RecommendSplits) -> dict[str, Ranker]:
-    """Return what a network may be added to: the baselines that are quickly fitted again, small enough to be saved beside it."""
-    found: dict[str, Ranker] = {}
-    for name, chosen in splits.baselines.items():
-        match chosen.settings:
-            case Ease() as ease if splits.num_items <= MANY_ITEMS:
-                found[name] = dataclasses.replace(ease, kept=KEPT)
-            case Popularity() | ItemKNN() | Markov() as settings:
-                found[name] = settings
-    return found
-
-
-def fitted(settings: Ranker, splits: RecommendSplits, part: Part) -> Linear:
-    """Return a closed form fitted to what may be known when `part` is answered; the same one for whoever asks again."""
-    key = settings, part
-    if key not in splits.fitted:
-        splits.fitted[key] = settings.fit(splits, splits.known(part))
-    return splits.fitted[key]
-
-
-def plain(settings: Ranker) -> dict[str, Any]:
-    """Return settings as plain data, for `ranker` to read."""
-    return {"kind": type(settings).__name__, **dataclasses.asdict(settings)}
-
-
-def ranker(plain: Mapping[str, Any]) -> Ranker:
-    """Return the settings that `plain` wrote."""
-    kinds: dict[str, type[Ranker]] = {kind.__name__: kind for kind in typing.get_args(Ranker)}
-    return kinds[plain["kind"]](**{name: value for name, value in plain.items() if name != "kind"})
-
-
-def _choose(candidates: Sequence[Ranker | Rater], splits: RecommendSplits) -> Chosen:
-    """Return the candidate that is best on val, by NDCG@10 or by the squared error of ratings, fitted to train."""
-    begin = time.perf_counter()
-    some, known = splits.judged, splits.known("val")
-    losses = [
-        float(scoring.losses(predict(one.fit(some, known), some, "val"), some, "val").mean())
-        for one in candidates
-    ]
+def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits") -> TunedBaseline:
+    """Return the candidate that is best on val, by NDCG@10 or by the squared error of ratings,
+    fitted to train.
+    """
+    began = time.perf_counter()
+    mask = sample.known_mask("val")
+    losses = []
+    for candidate in candidates:
+        predictions = predict(candidate.fit(sample, mask), sample, "val")
+        losses.append(float(evaluate.losses(predictions, sample, "val").mean()))
     best = int(np.argmin(losses))
-    return Chosen(settings=candidates[best], loss=losses[best], seconds=time.perf_counter() - begin)
+    seconds = time.perf_counter() - began
+    return TunedBaseline(settings=candidates[best], loss=losses[best], seconds=seconds)
 
 
-def predict(fitted: Fitted | FittedBiases, splits: RecommendSplits, part: Part) -> np.ndarray:
-    """Return the predictions of a fitted scorer for `part`, in the form that `scoring` describes."""
+def predict(fitted: ItemModel | FittedBiases, splits: "RecommendSplits", part: Part) -> np.ndarray:
+    """Return the predictions of a fitted model for `part`, in the form that `ranking` describes."""
     if isinstance(fitted, FittedBiases):
         cases = splits.cases(part)
         return fitted.ratings(cases.user, cases.target)[:, None].astype(np.float32)
-    return scoring.ranked(lambda rows: scores_of(fitted, splits, part, rows), splits, part)
+    return ranking.rank_items(lambda rows: scores_of(fitted, splits, part, rows), splits, part)
+
+
+# ----------------------------------------------------------------- what networks are combined with
+
+
+def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
+    """Return the rankers that a network may be added to: the tuned ones that are quickly fitted
+    again, small enough to be saved beside it.
+    """
+    candidates: dict[str, Ranker] = {}
+    for name, tuned in tune(splits).items():
+        match tuned.settings:
+            case Ease() as ease if splits.num_items <= MANY_ITEMS:
+                candidates[name] = dataclasses.replace(ease, kept=KEPT_WEIGHTS)
+            case Popularity() | ItemKNN() | Markov() as settings:
+                candidates[name] = settings
+    return candidates
+
+
+def item_model(settings: Ranker, splits: "RecommendSplits", part: Part) -> ItemModel:
+    """Return the item model of these settings, fitted to what may be known when `part` is
+    predicted.
+    """
+    models = _fitted_models(splits).item_models
+    key = settings, part
+    if key not in models:
+        models[key] = settings.fit(splits, splits.known_mask(part))
+    return models[key]
+
+
+def starting_biases(splits: "RecommendSplits") -> FittedBiases:
+    """Return the biases of users and items in train that a rating network starts from."""
+    models = _fitted_models(splits)
+    if models.biases is None:
+        models.biases = STARTING_BIASES.fit(splits, splits.known_mask("val"))
+    return models.biases
+
+
+def settings_as_dict(settings: Ranker) -> dict[str, Any]:
+    """Return settings as plain data, for `settings_from_dict` to read."""
+    return {"kind": type(settings).__name__, **dataclasses.asdict(settings)}
+
+
+def settings_from_dict(content: Mapping[str, Any]) -> Ranker:
+    """Return the settings that `settings_as_dict` wrote."""
+    kinds: dict[str, type[Ranker]] = {kind.__name__: kind for kind in typing.get_args(Ranker)}
+    fields = {name: value for name, value in content.items() if name != "kind"}
+    return kinds[content["kind"]](**fields)

@@ -1,304 +1,406 @@
-"""What `load` does: read who had what, calibrate the task and the split, divide, and number what train holds."""
+"""Interactions to `RecommendSplits`: read, split before anything is fitted to them, numbered by
+what train holds.
+"""
 
-from collections import Counter
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, cast
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, UsageError, suggest
+from pipelines.errors import DataError
+from pipelines.evaluation.splitting import sample_indices
 from pipelines.io.digest import data_digest
-from pipelines.recommend import readers
-from pipelines.recommend.log import Log, coded, filtered, limited, without_copies, without_repeats
-from pipelines.recommend.readers import Columns, Read
-from pipelines.recommend.splits import Method, RecommendSplits, Task
-from pipelines.splits import PARTS, Part
+from pipelines.recommend import item_facts, readers, splitting
+from pipelines.recommend.columns import ColumnNames
+from pipelines.recommend.interactions import (
+    Interactions,
+    drop_duplicates,
+    drop_rare,
+    encode_ids,
+    keep_one_per_pair,
+    number_by_train,
+    subsample,
+)
+from pipelines.recommend.options import RecommendOptions, SplitMethod, Task
+from pipelines.recommend.readers import RawInteractions
+from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from pipelines.recommend.pipeline import RecommendPipeline
+FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
+EVERYTHING = slice(None)
+# Cases of val on which settings are chosen; more would only take longer.
+LARGEST_VALIDATION_SAMPLE = 4_000
+SHOWN_TITLES = 3
+SHOWN_FEATURES = 5
 
-SHARES = (0.8, 0.9)  # train up to the first, val up to the second, test behind it
+TASKS: Mapping[Task, str] = {
+    "rank": "which item comes next, among all that the user has not had",
+    "rate": "how a user rates an item",
+}
+METHODS: Mapping[SplitMethod, str] = {
+    "leave-last": "the last interactions of each user are test, those before them val",
+    "time": "by time: the oldest 80 % of interactions are train, the newest 10 % test",
+    "random": "random",
+    "column": "as the column split says",
+}
+# What targets and what users get that never occur in train.
+COLD: Mapping[Task, tuple[str, str]] = {
+    "rank": ("no model can rank them", "they can only get popular items"),
+    "rate": ("they are rated like an average item", "they rate like an average user"),
+}
+NAMED_PARTS: tuple[tuple[Part, str], ...] = (("val", "validation"), ("test", "test"))
 
 
-def load(options: "RecommendPipeline") -> RecommendSplits:
-    """Return the interactions that the options name, divided.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationCases:
+    """What is asked in one part, one row a case. A case's history is the rows [start, end) of the
+    interactions.
+
+    `user` (cases,) is 0 for a user that train does not hold; `person` (cases,) tells those apart
+    too. `target` (cases,) is 0 for an item that train does not hold (cold: a miss for everyone).
+    `rating` (cases,) is float32, NaN without ratings.
+    """
+
+    user: np.ndarray
+    person: np.ndarray
+    target: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    rating: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendSplits(Splits):
+    """Interactions of users with items, rows in the order of (user, time, the order of the source).
+
+    User number u is `users[u - 1]` and item number i is `items[i - 1]`; only what train holds has a
+    number. 0 is padding, and what train does not hold. `titles[i - 1]` is for people, the id where
+    there is none. `features` (items + 1, names), None without, is 1 where an item has one of
+    `feature_names`.
+
+    Of the columns (rows,), `person` tells all users apart: the known ones by their number, then
+    those that train does not hold; `people[person - 1]` is the id. `rating` is NaN without ratings,
+    `time` (seconds) 0 without times, and `part` 0, 1 or 2 for train, val or test.
+
+    `target_rows` holds the rows that are the targets of val and test. With `rolling`, all rows of
+    the same user before the target are its history; without, those of the parts before.
+    """
+
+    task: Task
+    method: SplitMethod
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+    people: tuple[str, ...]
+    titles: tuple[str, ...]
+    features: "sparse.csr_matrix | None"
+    feature_names: tuple[str, ...]
+    person: np.ndarray
+    user: np.ndarray
+    item: np.ndarray
+    rating: np.ndarray
+    time: np.ndarray
+    part: np.ndarray
+    target_rows: Mapping[Part, np.ndarray]
+    rolling: bool
+    seed: int
+
+    @property
+    def num_users(self) -> int:
+        """How many users train holds."""
+        return len(self.users)
+
+    @property
+    def num_items(self) -> int:
+        """How many items train holds."""
+        return len(self.items)
+
+    @property
+    def rated(self) -> bool:
+        """Whether there are ratings."""
+        return bool(len(self.rating)) and not np.isnan(self.rating[0])
+
+    @property
+    def timed(self) -> bool:
+        """Whether there are times."""
+        return bool(self.time.any())
+
+    def sizes(self) -> dict[Part, int]:
+        """Return the interactions of train, and how many cases val and test have."""
+        return {
+            "train": int((self.part == 0).sum()),
+            "val": len(self.cases("val")),
+            "test": len(self.cases("test")),
+        }
+
+    def describe(self) -> dict[str, str]:
+        per_user = np.bincount(self.person)[1:]
+        pairs = len(self.people) * max(self.num_items, 1)
+        titles = _shorten(self.titles, SHOWN_TITLES)
+        facts = {
+            "users": f"{len(self.people):,}, {self.num_users:,} of them in train",
+            "items": f"{self.num_items:,} in train ({titles})",
+            "interactions": f"{len(self.item):,}, {100 * len(self.item) / pairs:.2g} % of all "
+            "pairs",
+            "of one user": f"{np.median(per_user):g} in the median, {per_user.min():,} to "
+            f"{per_user.max():,}",
+        }
+        if self.rated:
+            low, high, mean = self.rating.min(), self.rating.max(), self.rating.mean()
+            facts["ratings"] = f"{low:g} to {high:g}, mean {mean:.3g}"
+        if self.timed and self.time.min() >= FIRST_DATE:
+            ends = np.array([self.time.min(), self.time.max()])
+            first, last = ends.astype("datetime64[s]").astype("datetime64[D]")
+            facts["dates"] = f"{first} to {last}"
+        if self.feature_names:
+            shown = _shorten(self.feature_names, SHOWN_FEATURES)
+            facts["features"] = f"{len(self.feature_names):,} ({shown})"
+        return {
+            **facts,
+            "task": f"{self.task}: {TASKS[self.task]}",
+            "split": METHODS[self.method],
+        }
+
+    def cases(self, part: Part) -> EvaluationCases:
+        """Return what is asked in `part`.
+
+        In train that is every interaction; to rank, those that have one of the same user before
+        them.
+        """
+        return self._cases[part]
+
+    @cached_property
+    def _cases(self) -> dict[Part, EvaluationCases]:
+        return {part: self._find_cases(part) for part in PARTS}
+
+    def _find_cases(self, part: Part) -> EvaluationCases:
+        if part == "train":
+            has_history = self._first < np.arange(len(self.item))
+            rows = np.flatnonzero((self.part == 0) & ((self.task == "rate") | has_history))
+        else:
+            rows = self.target_rows[part]
+        end = rows
+        if not self.rolling and part != "train":
+            known_people = self.person[self.known_mask(part)]
+            known_per_person = np.bincount(known_people, minlength=len(self.people) + 1)
+            end = self._first[rows] + known_per_person[self.person[rows]]
+        return EvaluationCases(
+            user=self.user[rows],
+            person=self.person[rows],
+            target=self.item[rows],
+            start=self._first[rows],
+            end=end,
+            rating=self.rating[rows],
+        )
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        """The first row of each row's user: (rows,)."""
+        return np.searchsorted(self.person, self.person)
+
+    @cached_property
+    def _packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """The items of the rows whose item train holds, and how many of those stand before each
+        row: (those rows,), (rows + 1,).
+        """
+        in_train = self.item > 0
+        return self.item[in_train], np.concatenate([[0], np.cumsum(in_train)])
+
+    def _spans(self, part: Part, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cases, num_before = self.cases(part), self._packed[1]
+        return num_before[cases.start[rows]], num_before[cases.end[rows]]
+
+    def histories(
+        self, part: Part, length: int = 0, rows: slice | np.ndarray = EVERYTHING
+    ) -> np.ndarray:
+        """Return the last `length` items before each target (0: all), left-padded with 0: (cases,
+        length) int32.
+
+        `rows` chooses among the cases. Items that train does not hold are left out.
+        """
+        items, (first, last) = self._packed[0], self._spans(part, rows)
+        length = length or max(int((last - first).max(initial=0)), 1)
+        positions = last[:, None] - np.arange(length, 0, -1)
+        inside = positions >= first[:, None]
+        return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
+
+    def seen(self, part: Part, rows: slice | np.ndarray = EVERYTHING) -> "sparse.csr_matrix":
+        """Return 1 for the items of each case's history, which are not recommended again: (cases,
+        items + 1) int8.
+        """
+        from scipy import sparse
+
+        items, (first, last) = self._packed[0], self._spans(part, rows)
+        bounds = np.concatenate([[0], np.cumsum(last - first)])
+        positions = np.repeat(first - bounds[:-1], last - first) + np.arange(bounds[-1])
+        shape = (len(first), self.num_items + 1)
+        ones = np.ones(len(positions), np.int8)
+        return sparse.csr_matrix((ones, items[positions], bounds), shape=shape)
+
+    def known_mask(self, part: Part) -> np.ndarray:
+        """Return which rows may be known when `part` is predicted: train for val, train and val for
+        test. (rows,) bool.
+        """
+        return np.asarray(self.part < max(PARTS.index(part), 1))
+
+    def train_counts(self) -> np.ndarray:
+        """Return how many interactions of train each item has: (items + 1,)."""
+        return np.bincount(self.item[self.part == 0], minlength=self.num_items + 1)
+
+    def validation_sample(self) -> "RecommendSplits":
+        """Return these splits with the cases of val on which settings are chosen, at most 4,000."""
+        keep = np.zeros(len(self.cases("val")), bool)
+        keep[sample_indices(len(keep), LARGEST_VALIDATION_SAMPLE, self.seed)] = True
+        return self.only("val", keep)
+
+    def merge_train_val(self) -> "RecommendSplits":
+        """Return these splits with the interactions of val in train."""
+        return dataclasses.replace(self, part=np.where(self.part == 1, 0, self.part))
+
+    def only(self, part: Part, keep: np.ndarray) -> "RecommendSplits":
+        """Return these splits with the cases of `part` (val or test) for which `keep` (cases,) is
+        true.
+        """
+        rows = {**self.target_rows, part: self.target_rows[part][keep]}
+        return dataclasses.replace(self, target_rows=rows)
+
+
+def _shorten(names: tuple[str, ...], count: int) -> str:
+    more = ", ..." if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def load(options: RecommendOptions) -> RecommendSplits:
+    """Return the interactions that the options name, split.
 
     Raises:
         DataError: the data cannot be read, or nothing can be asked of it.
         UsageError: an option that does not exist or does not fit.
     """
-    _require_options(options)
-    columns = Columns(
+    splitting.require_options(options)
+    names = ColumnNames(
         user=options.user_column,
         item=options.item_column,
         rating=options.rating_column,
         time=options.time_column,
         title=options.title_column,
     )
-    read = readers.read(options.data, columns, options.items)
-    notes = list(read.notes)
-    task = _task(options, read)
-    method = _method(options, read, task, notes)
-    log = without_copies(limited(coded(read), options.limit, options.seed), notes)
-    timed = read.time is not None
+    raw = readers.read(options.data, names, options.items)
+    notes = list(raw.notes)
+    task = splitting.choose_task(options, raw)
+    method = splitting.choose_method(options, raw, task, notes)
+    interactions = subsample(encode_ids(raw), options.limit, options.seed)
+    interactions = drop_duplicates(interactions, notes)
+    timed = raw.time is not None
     if task == "rank" and method == "random":
         # The last ones in a random order are a random choice; a user's history has no order then.
         timed = False
-        log = replace(log, time=np.random.default_rng(options.seed).permutation(len(log.item)))
-    log = log.take(np.lexsort((log.time, log.part, log.person)))
-    log = without_repeats(log, task, notes)
-    log = replace(log, part=_parts(log, task, method, options, read.where, notes))
-    log = log.take(np.lexsort((log.part, log.person)))
-    log = filtered(log, options.min_count, read.where, notes)
+        order = np.random.default_rng(options.seed).permutation(len(interactions.item))
+        interactions = replace(interactions, time=order)
+    order = np.lexsort((interactions.time, interactions.part, interactions.person))
+    interactions = keep_one_per_pair(interactions.take(order), task, notes)
+    part = splitting.assign_parts(interactions, task, method, options, raw.where, notes)
+    interactions = replace(interactions, part=part)
+    interactions = interactions.take(np.lexsort((part, interactions.person)))
+    interactions = drop_rare(interactions, options.min_count, raw.where, notes)
     if not timed:
-        log = replace(log, time=np.zeros(len(log.item), np.int64))
+        interactions = replace(interactions, time=np.zeros(len(interactions.item), np.int64))
     rolling = task == "rank" and not (method == "column" and not timed)
-    splits = _numbered(log, read, task, method, rolling, options.seed)
-    _require_cases(splits, read.where)
-    return replace(splits, notes=(*notes, *splits.notes, *_cold(splits)))
+    splits = _build_splits(interactions, raw, task, method, rolling=rolling, seed=options.seed)
+    _require_cases(splits, raw.where)
+    return replace(splits, notes=(*notes, *splits.notes, *_cold_notes(splits)))
 
 
-def _require_options(options: "RecommendPipeline") -> None:
-    for flag, given, known in (
-        ("--task", options.task, ("auto", "rank", "rate")),
-        ("--split", options.split, ("auto", "leave-last", "time", "random")),
-    ):
-        if given not in known:
-            raise UsageError(
-                f"{flag} is one of {', '.join(known)}.{suggest(given, known)} Received: {given!r}"
-            )
-    for flag, number in (("--holdout", options.holdout), ("--min-count", options.min_count)):
-        if number < 1:
-            raise UsageError(f"{flag} is a number of interactions, 1 or more. Received: {number}")
-
-
-def _task(options: "RecommendPipeline", read: Read) -> Task:
-    if options.task == "rate" and read.rating is None:
-        raise DataError(
-            f"{read.where}: --task rate needs a column of ratings, and there is none. "
-            "Name it: --rating-column NAME, or rank items instead: --task rank"
-        )
-    if options.task == "auto":
-        return "rank" if read.time is not None or read.rating is None else "rate"
-    return options.task
-
-
-def _method(options: "RecommendPipeline", read: Read, task: Task, notes: list[str]) -> Method:
-    """Return how to divide; note what makes scores look better than they are."""
-    if read.part is not None:
-        if options.split != "auto":
-            raise UsageError(
-                f"{read.where}: has a column split, which is kept. Leave out --split {options.split}, or rename the column"
-            )
-        return "column"
-    method = options.split
-    if method == "auto":
-        method = "random" if task == "rate" else "leave-last"
-        if task == "rank" and read.time is None:
-            raise DataError(
-                f"{read.where}: has no column of times, so nobody knows what a user took last. Name it: --time-column NAME. "
-                "Are the rows in the order of time? Say so: --split leave-last. Or hold out items at random, "
-                "which looks better than the future will be: --split random"
-            )
-    if method == "time" and read.time is None:
-        raise DataError(
-            f"{read.where}: --split time needs a column of times, and there is none. Name it: --time-column NAME"
-        )
-    if (
-        method in ("time", "leave-last")
-        and read.time is not None
-        and (read.time == read.time[0]).all()
-    ):
-        if method == "time":
-            raise DataError(
-                f"{read.where}: --split time: all times are the same. Another split: --split leave-last"
-            )
-        notes.append(
-            f"{read.where}: all times are the same; the order of the rows is taken as the order of time"
-        )
-    if method == "random":
-        notes.append(
-            "the split is random: a model may learn from what came after the cases it is asked; scores are optimistic"
-        )
-    if method == "leave-last" and read.time is None:
-        notes.append(
-            f"{read.where}: without times, the order of the rows is taken as the order of time"
-        )
-    return cast(Method, method)
-
-
-def _parts(
-    log: Log, task: Task, method: Method, options: "RecommendPipeline", where: str, notes: list[str]
-) -> np.ndarray:
-    """Return 0, 1 or 2 (train, val, test) for each row of a log in the order of users and times: (rows,) int8."""
-    rows = len(log.item)
-    if method == "column":
-        return log.part
-    if method == "time":
-        ordered = np.sort(log.time)
-        borders = [ordered[int(share * rows)] for share in SHARES]
-        return np.asarray((log.time >= borders[0]).astype(np.int8) + (log.time >= borders[1]))
-    if task == "rate" and method == "random":
-        part = np.empty(rows, np.int8)
-        part[np.random.default_rng(options.seed).permutation(rows)] = np.searchsorted(
-            SHARES, np.arange(rows) / rows, side="right"
-        )
-        return part
-    count = np.bincount(log.person, minlength=len(log.users))
-    behind = np.cumsum(count)[log.person] - 1 - np.arange(rows)  # how many of the same user follow
-    least = 2 * options.holdout + 1
-    enough = count[log.person] >= least
-    few = int(((count > 0) & (count < least)).sum())
-    if not enough.any():
-        sizes, users = np.unique(count[count > 0], return_counts=True)
-        shown = ", ".join(
-            f"{number:,} users have {size}"
-            for size, number in list(zip(sizes, users, strict=True))[:5]
-        )
-        raise DataError(
-            f"{where}: no user has the {least} interactions that leaving out the last {options.holdout} for test and for val takes "
-            f"({shown}). Expected more history: a smaller --holdout, or divide all users at a point in time: --split time"
-        )
-    if few:
-        notes.append(
-            f"{few:,} users with fewer than {least} interactions stay whole in train; nothing is asked of them"
-        )
-    return np.where(
-        enough & (behind < 2 * options.holdout), np.where(behind < options.holdout, 2, 1), 0
-    ).astype(np.int8)
-
-
-def _numbered(
-    log: Log, read: Read, task: Task, method: Method, rolling: bool, seed: int
+def _build_splits(
+    interactions: Interactions,
+    raw: RawInteractions,
+    task: Task,
+    method: SplitMethod,
+    *,
+    rolling: bool,
+    seed: int,
 ) -> RecommendSplits:
-    train = log.part == 0
-    people, person, num_users = _renumbered(log.person, train)
-    stock, item, num_items = _renumbered(log.item, train)
-    order = np.argsort(person, kind="stable")
-    person, item, log = person[order], item[order], log.take(order)
-    items = tuple(map(str, log.items[stock[:num_items]]))
-    features, feature_names, left_out = _features(items, read.features)
-    item = np.where(item <= num_items, item, 0).astype(np.int32)
-    asked: dict[Part, np.ndarray] = {
-        "val": _asked(log, person, 1, task, method),
-        "test": _asked(log, person, 2, task, method),
-    }
-    ids = [log.users[people], log.items[stock[:num_items]]]
+    """Return the splits, users and items numbered from 1, what train holds first."""
+    numbered = number_by_train(interactions)
+    person, item, interactions = numbered.person, numbered.item, numbered.interactions
+    items = tuple(map(str, numbered.items))
+    features = item_facts.feature_matrix(items, raw.facts.features)
+    target_rows: dict[Part, np.ndarray] = {}
+    for part in SCORED_PARTS:
+        number = PARTS.index(part)
+        target_rows[part] = splitting.target_rows(interactions, person, number, task, method)
     return RecommendSplits(
-        dataset=read.name,
-        digest=data_digest(person, item, log.rating, log.time, log.part, *asked.values(), *ids),
+        dataset=raw.name,
+        digest=data_digest(
+            person,
+            item,
+            interactions.rating,
+            interactions.time,
+            interactions.part,
+            *target_rows.values(),
+            numbered.people,
+            numbered.items,
+        ),
         task=task,
         method=method,
-        users=tuple(map(str, log.users[people[:num_users]])),
+        users=tuple(map(str, numbered.people[: numbered.num_users])),
         items=items,
-        people=tuple(map(str, log.users[people])),
-        titles=tuple(read.titles.get(name, name) for name in items),
-        features=features,
-        feature_names=feature_names,
-        notes=left_out,
+        people=tuple(map(str, numbered.people)),
+        titles=tuple(raw.facts.titles.get(name, name) for name in items),
+        features=features.matrix,
+        feature_names=features.names,
+        notes=features.notes,
         person=person.astype(np.int32),
-        user=np.where(person <= num_users, person, 0).astype(np.int32),
+        user=np.where(person <= numbered.num_users, person, 0).astype(np.int32),
         item=item,
-        rating=log.rating,
-        time=log.time.astype(np.int64),
-        part=log.part,
-        asked=asked,
+        rating=interactions.rating,
+        time=interactions.time.astype(np.int64),
+        part=interactions.part,
+        target_rows=target_rows,
         rolling=rolling,
         seed=seed,
     )
 
 
-def _renumbered(codes: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return which codes have the numbers 1, 2, ...: those of train first; the number of each row; how many train has."""
-    known = np.unique(codes[train])
-    order = np.concatenate([known, np.setdiff1d(codes, known)])
-    number = np.zeros(int(codes.max()) + 1, np.int64)
-    number[order] = np.arange(1, len(order) + 1)
-    return order, number[codes], len(known)
-
-
-def _features(
-    items: tuple[str, ...], features: Mapping[str, tuple[str, ...]]
-) -> "tuple[sparse.csr_matrix | None, tuple[str, ...], tuple[str, ...]]":
-    """Return the matrix of items and features, the features' names, and a note on those left out: what one item alone has tells nothing."""
-    from scipy import sparse
-
-    counts = Counter(name for item in items for name in dict.fromkeys(features.get(item, ())))
-    names = tuple(sorted(name for name, count in counts.items() if count > 1))
-    lonely = len(counts) - len(names)
-    notes = (
-        (f"{lonely:,} of {len(counts):,} features belong to one item alone; they are left out",)
-        if lonely
-        else ()
-    )
-    if not names:
-        return None, (), notes
-    place = {name: at for at, name in enumerate(names)}
-    pairs = [
-        (number, place[name])
-        for number, item in enumerate(items, start=1)
-        for name in dict.fromkeys(features.get(item, ()))
-        if name in place
-    ]
-    rows, columns = np.array(pairs).T
-    return (
-        sparse.csr_matrix(
-            (np.ones(len(pairs), np.float32), (rows, columns)), shape=(len(items) + 1, len(names))
-        ),
-        names,
-        notes,
-    )
-
-
-def _asked(log: Log, person: np.ndarray, part: int, task: Task, method: Method) -> np.ndarray:
-    """Return the rows that are asked: all of the part, but to rank by time each user's first one there."""
-    rows = np.flatnonzero(log.part == part)
-    return (
-        rows[np.unique(person[rows], return_index=True)[1]]
-        if task == "rank" and method == "time"
-        else rows
-    )
-
-
 def _require_cases(splits: RecommendSplits, where: str) -> None:
     if splits.num_items < 2:
-        _refuse(where, f"train holds {splits.num_items} item", splits)
-    for part in PARTS[1:]:
+        _refuse(where, f"train holds only {splits.num_items} item", splits)
+    for part in SCORED_PARTS:
         if not len(splits.cases(part)):
-            _refuse(where, f"nothing is asked in {part}", splits)
+            _refuse(where, f"the part {part} is empty", splits)
 
 
 def _refuse(where: str, what: str, splits: RecommendSplits) -> NoReturn:
-    counts = np.bincount(splits.part, minlength=3)
-    parts = ", ".join(f"{part} {count:,}" for part, count in zip(PARTS, counts, strict=True))
+    counts = np.bincount(splits.part, minlength=len(PARTS))
+    parts = [f"{part} {count:,}" for part, count in zip(PARTS, counts, strict=True)]
     raise DataError(
-        f"{where}: {what}. Interactions: {parts}. Expected some in each part and at least 2 items: more rows, or another --split"
+        f"{where}: {what}. Interactions: {', '.join(parts)}. Expected some in each part and at "
+        "least 2 items: add rows, or use another --split"
     )
 
 
-def _cold(splits: RecommendSplits) -> list[str]:
-    """Count what a model cannot know: targets and users that train does not hold."""
+def _cold_notes(splits: RecommendSplits) -> list[str]:
+    """Return notes on what a model cannot know: targets and users that train does not hold."""
+    cold_target, cold_user = COLD[splits.task]
     notes = []
-    for part in PARTS[1:]:
+    for part, name in NAMED_PARTS:
         cases = splits.cases(part)
-        if cold := int((cases.target == 0).sum()):
-            cost = (
-                "a miss for every model" if splits.task == "rank" else "rated like an average item"
-            )
+        num_cold = int((cases.target == 0).sum())
+        if num_cold:
             notes.append(
-                f"{cold:,} of {len(cases):,} {part} cases ask for an item that train does not hold: {cost}"
+                f"{num_cold:,} of {len(cases):,} {name} targets never occur in train; {cold_target}"
             )
-        if strangers := len(np.unique(cases.person[cases.user == 0])):
+        num_users = len(np.unique(cases.person))
+        num_new = len(np.unique(cases.person[cases.user == 0]))
+        if num_new:
             notes.append(
-                f"{strangers:,} of {len(np.unique(cases.person)):,} {part} users do not stand in train: {_STRANGERS[splits.task]}"
+                f"{num_new:,} of {num_users:,} {name} users never occur in train; {cold_user}"
             )
     return notes
-
-
-_STRANGERS: Mapping[Task, str] = {
-    "rank": "popular items are all they can be given",
-    "rate": "they rate like an average user",
-}

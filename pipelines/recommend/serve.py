@@ -1,9 +1,12 @@
-"""A trained network for its user: a user's id or a history of items in, the best items with titles and scores out."""
+"""A trained network for its user: a user's id or a history of items in, the best items with titles
+and scores out.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -12,95 +15,178 @@ import pandas as pd
 from pipelines.errors import DataError
 from pipelines.io.tables import cell_text, find_column, read_table
 from pipelines.io.text_files import read_lines
-from pipelines.pipeline import ServingModel
-from pipelines.recommend import blend
-from pipelines.recommend.readers import ITEMS, USERS
-from pipelines.recommend.splits import RecommendSplits
+from pipelines.networks.plan import KerasTensor
+from pipelines.pipeline import RawInput, ServingFacts, ServingModel
+from pipelines.recommend import predict
+from pipelines.recommend.columns import ITEMS, USERS
+from pipelines.recommend.layers import ItemModelScores, WeightedScores
+from pipelines.recommend.options import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOP = 10
+    from pipelines.recommend.data import RecommendSplits
+
+    Texts: TypeAlias = NDArray[np.object_]
+
+NUM_RECOMMENDED = 10
 HISTORIES = ("history", "items", "sequence")
 SEPARATOR = "|"  # between the items of a history
-ANSWERED = 256  # users at a time
+OTHER_SEPARATORS = (";", ",", " ")  # where they make known items of it
+BATCH_SIZE = 256  # users
 
 
-def served(
-    network: keras.Model, splits: RecommendSplits, user_column: str = "", item_column: str = ""
-) -> ServingModel:
-    """Return the network, and to rank the closed forms beside it, over numbers of users and items; the facts hold their ids.
+@dataclass(frozen=True, kw_only=True)
+class RecommendFacts(ServingFacts):
+    """What recommending needs to know beside the network.
 
-    To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and the answer is
-    `scores` (batch, items + 1). To rate, they are `user`, `item` and `history`, and the answer is `rating` (batch, 1).
-    The columns are those that the training data was read by, empty where they were guessed.
+    User number u is `users[u - 1]`, item number i is `items[i - 1]`, as in the data;
+    `histories[u - 1]` are the numbers of the user's items, all parts together. The columns are
+    those that the training data was read by, empty where they were guessed.
     """
-    names, length = blend.names_and_length(network)
-    inputs: dict[str, Any] = {"user": keras.Input((), dtype="int32", name="user")}
-    inputs["history"] = keras.Input((None,), dtype="int32", name="history")
+
+    task: Task
+    user_column: str
+    item_column: str
+    users: list[str]
+    items: list[str]
+    titles: list[str]
+    histories: list[list[int]]
+    rating_range: list[float]  # the lowest and the highest; empty without ratings
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """One row of the input: the user's number (0: unknown), the numbers of the history, a note."""
+
+    user: int
+    history: list[int]
+    note: str
+
+
+def serving_model(
+    network: keras.Model, splits: "RecommendSplits", user_column: str = "", item_column: str = ""
+) -> ServingModel:
+    """Return the network, and to rank the item models beside it, over numbers of users and items;
+    the facts hold their ids.
+
+    To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and
+    the answer is `scores` (batch, items + 1). To rate, they are `user`, `item` and `history`, and
+    the answer is `rating` (batch, 1).
+    """
+    inputs: dict[str, KerasTensor] = {
+        "user": keras.Input((), dtype="int32", name="user"),
+        "history": keras.Input((None,), dtype="int32", name="history"),
+    }
     if splits.task == "rate":
         inputs["item"] = keras.Input((), dtype="int32", name="item")
-    # Its own last items, padded where there are fewer.
-    padded = keras.layers.ZeroPadding1D((length, 0), name="pad")(inputs["history"][:, :, None])[
-        :, -length:, 0
-    ]
-    shown = {**inputs, "history": padded}
-    answer = network({name: shown[name] for name in names})
+    names, length = predict.names_and_length(network)
+    network_inputs = {**inputs, "history": _last_items(inputs["history"], length)}
+    output = network({name: network_inputs[name] for name in names})
     notes: tuple[str, ...] = ()
-    if splits.task == "rank":
-        start = blend.start_of(network)
-        scores = answer
-        closed = blend.closed_of(start, splits, "test")
-        if closed:
-            layers = [
-                blend.ClosedScores.of(one, f"closed_{number}")
-                for number, one in enumerate(closed.values(), start=1)
-            ]
-            weights = [start.network, *(one["weight"] for one in start.closed.values())]
-            scores = blend.WeightedScores(weights, name="weighted")(
-                [answer, *(layer(inputs["history"]) for layer in layers)]
-            )
-        answers = {"scores": scores}
-        notes = (blend.describe(start),)
+    if splits.task == "rate":
+        answers = {"rating": output}
     else:
-        answers = {"rating": answer}
-    facts = {
-        "domain": "recommend",
-        "task": splits.task,
-        "columns": {"user": user_column, "item": item_column},
-        "users": list(splits.users),
-        "items": list(splits.items),
-        "titles": list(splits.titles),
-        "histories": _histories(splits),
-        "ratings": [float(splits.rating.min()), float(splits.rating.max())] if splits.rated else [],
-    }
+        answers = {"scores": _blended(network, output, inputs["history"], splits)}
+        notes = (predict.describe_blend(predict.stacking_weights(network)),)
+    rating_range = []
+    if splits.rated:
+        rating_range = [float(splits.rating.min()), float(splits.rating.max())]
+    facts = RecommendFacts(
+        domain="recommend",
+        task=splits.task,
+        user_column=user_column,
+        item_column=item_column,
+        users=list(splits.users),
+        items=list(splits.items),
+        titles=list(splits.titles),
+        histories=_histories(splits),
+        rating_range=rating_range,
+    )
     return ServingModel(model=keras.Model(inputs, answers, name="served"), facts=facts, notes=notes)
 
 
-def _histories(splits: RecommendSplits) -> list[list[int]]:
-    """Return the numbers of each known user's items, all parts together: what is known when the model is used."""
-    known = (splits.user > 0) & (splits.item > 0)
-    user, item = splits.user[known], splits.item[known]
+def _last_items(history: KerasTensor, length: int) -> KerasTensor:
+    """Return the last `length` items (batch, length), padded where there are fewer."""
+    padded = keras.layers.ZeroPadding1D((length, 0), name="pad")(history[:, :, None])
+    return padded[:, -length:, 0]
+
+
+def _blended(
+    network: keras.Model, scores: KerasTensor, history: KerasTensor, splits: "RecommendSplits"
+) -> KerasTensor:
+    """Return the network's scores summed with those of the item models, fitted to all that test may
+    know.
+    """
+    weights = predict.stacking_weights(network)
+    item_models = predict.item_models_of(weights, splits, "test")
+    if not item_models:
+        return scores
+    parts = [scores]
+    score_weights = [weights.network]
+    for number, (name, item_model) in enumerate(item_models.items(), start=1):
+        parts.append(ItemModelScores.of(item_model, f"item_model_{number}")(history))
+        score_weights.append(weights.item_models[name]["weight"])
+    return WeightedScores(score_weights, name="weighted")(parts)
+
+
+def _histories(splits: "RecommendSplits") -> list[list[int]]:
+    """Return the numbers of each known user's items, all parts together: what is known when the
+    model is used.
+    """
+    in_train = (splits.user > 0) & (splits.item > 0)
+    user, item = splits.user[in_train], splits.item[in_train]
     bounds = np.searchsorted(user, np.arange(1, splits.num_users + 2))
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
 
-def predict_raw(
-    served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
-) -> pd.DataFrame:
+def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
+    """Return the network inside, for splits whose users and items are numbered alike.
+
+    Raises:
+        DataError: another task, other users or other items.
+    """
+    facts: RecommendFacts = serving.facts
+    if facts.task != splits.task:
+        raise DataError(
+            f"{splits.dataset}: the model was trained to {facts.task}, and this data is split to "
+            f"{splits.task}. Add --task {facts.task}"
+        )
+    _require_same(splits.dataset, "users", facts.users, splits.users)
+    _require_same(splits.dataset, "items", facts.items, splits.items)
+    return serving.model.get_layer("network")
+
+
+def _require_same(dataset: str, what: str, of_model: Sequence[str], of_data: Sequence[str]) -> None:
+    if list(of_model) != list(of_data):
+        raise DataError(
+            f"{dataset}: the {what} differ from those of the training data "
+            f"({len(of_data):,} here, {len(of_model):,} there)"
+        )
+
+
+# ------------------------------------------------------------------------------------- predict_raw
+
+
+def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
     """Return the ten best new items for each row of `source`, or a rating for each.
 
-    `source` is a table with a column of users, of histories (ids of items with | between them) or both, a .txt file
-    with a user on each line, or an array of users. To rate, it is a table of users and items. A user without a known
-    item in sight gets what is popular, and `note` says so.
+    `source` is a table with a column of users, of histories (ids of items with | between them) or
+    both, a .txt file with a user on each line, or an array of users. To rate, it is a table of
+    users and items. A user without a known item gets what is popular, and `note` says so.
+
+    Raises:
+        DataError: the input cannot be read, or lacks a column.
     """
-    table = _table(source)
+    table = _read(source)
     if not len(table):
-        raise DataError("Nobody to answer for: the input holds no rows")
-    return _ratings(served, table) if served.facts["task"] == "rate" else _best(served, table)
+        raise DataError("The input holds no rows, so there is nothing to answer")
+    if serving.facts.task == "rate":
+        return _rate(serving, table)
+    return _recommend(serving, table)
 
 
-def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
+def _read(source: RawInput) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source
     if isinstance(source, np.ndarray):
@@ -108,198 +194,206 @@ def _table(source: "str | Path | pd.DataFrame | np.ndarray") -> pd.DataFrame:
     path = Path(source)
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file. Expected a table with a column user or history, or a .txt file with a user on each line"
+            f"{path}: no such file. Expected a table with a column user or history, "
+            "or a .txt file with a user on each line"
         )
     if path.suffix.lower() == ".txt":
-        return pd.DataFrame({"user": [line.strip() for line in read_lines(path) if line.strip()]})
-    return read_table(path, as_texts=True)
+        users = [line.strip() for line in read_lines(path)]
+        return pd.DataFrame({"user": [user for user in users if user]})
+    return read_table(path, as_text=True).frame
 
 
 def _column(
-    table: pd.DataFrame, own: str, names: Sequence[str], role: str
-) -> "NDArray[np.object_] | None":
-    """Return the column of a role as texts: the one that the training data had for it, else one of the usual names."""
-    name = (
-        own
-        if own in table
-        else find_column(table, "", names, role=role, flag="", where="the input")
-    )
-    return (
-        None if name is None else np.asarray([_text(value) for value in table[name]], dtype=object)
-    )
+    table: pd.DataFrame, of_training: str, names: Sequence[str], role: str
+) -> "Texts | None":
+    """Return the column of a role as texts: the one that the training data had for it, else one of
+    the usual names.
+    """
+    name: str | None = of_training
+    if of_training not in table:
+        name = find_column(table, "", names, role=role, flag="", where="the input")
+    if name is None:
+        return None
+    return np.asarray([_text(cell) for cell in table[name]], dtype=object)
 
 
-def _text(value: object) -> str:
-    """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a history."""
-    if isinstance(value, list | tuple | np.ndarray):
-        return SEPARATOR.join(cell_text(one) for one in value)
-    return cell_text(value)
-
-
-def _best(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
-    facts = served.facts
-    users, given = (
-        _column(table, facts["columns"]["user"], USERS, "user"),
-        _column(table, "", HISTORIES, "history"),
-    )
-    if users is None and given is None:
-        columns = ", ".join(map(str, table.columns))
-        raise DataError(
-            f"The input has neither a column of users nor one of histories. Expected user or history. Its columns: {columns}"
-        )
-    numbers = _numbers(facts["users"])
-    items = _numbers(facts["items"])
-    rows = []
-    for at in range(len(table)):
-        number = numbers.get(users[at], 0) if users is not None else 0
-        asked = _items_of(given[at], items) if given is not None else []
-        known = [items[one] for one in asked if one in items]
-        history = known or (facts["histories"][number - 1] if number else [])
-        rows.append(
-            (
-                number,
-                history,
-                _note(
-                    users is not None and not number and not asked,
-                    len(asked) - len(known),
-                    bool(history),
-                ),
-            )
-        )
-    popularity = None if all(history for _, history, _ in rows) else _popularity(facts)
-    parts = [
-        _top(served, rows[begin : begin + ANSWERED], popularity)
-        for begin in range(0, len(rows), ANSWERED)
-    ]
-    best, scores = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
-    count = best.shape[1]
-    ids, titles = (
-        np.asarray(facts["items"], dtype=object),
-        np.asarray(facts["titles"], dtype=object),
-    )
-    frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
-    frame["user"] = np.repeat(users if users is not None else np.full(len(table), ""), count)
-    frame["place"] = np.tile(np.arange(1, count + 1), len(table))
-    frame["item"], frame["title"] = ids[best.ravel() - 1], titles[best.ravel() - 1]
-    frame["score"] = scores.ravel().round(4)
-    frame["note"] = np.repeat([note for _, _, note in rows], count)
-    left = frame["score"].abs() < np.inf  # fewer than ten where fewer are left to recommend
-    return frame.loc[left].reset_index(drop=True)
-
-
-def _items_of(cell: str, known: Mapping[str, int]) -> list[str]:
-    """Return the ids in a cell, between bars; between semicolons, commas or spaces where that makes known items of it."""
-    if cell.strip() not in known:
-        for separator in (SEPARATOR, ";", ",", " "):
-            found = [one.strip() for one in cell.split(separator) if one.strip()]
-            if separator in cell and (separator == SEPARATOR or any(one in known for one in found)):
-                return found
-    return [cell.strip()] if cell.strip() else []
+def _text(cell: object) -> str:
+    """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a
+    history.
+    """
+    if isinstance(cell, list | tuple | np.ndarray):
+        return SEPARATOR.join(cell_text(value) for value in cell)
+    return cell_text(cell)
 
 
 def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
     return {name: number for number, name in enumerate(ids, start=1)}
 
 
-def _note(stranger: bool, unknown: int, any_history: bool) -> str:
-    notes = ["unknown user"] if stranger else []
-    if unknown:
-        notes.append(f"{unknown} unknown item{'s' if unknown > 1 else ''} passed over")
-    if not any_history:
-        notes.append("nothing known: popular items")
-    return "; ".join(notes)
-
-
-def _padded(histories: Sequence[Sequence[int]]) -> np.ndarray:
+def _pad(histories: Sequence[Sequence[int]]) -> np.ndarray:
     """Return histories (rows, length of the longest), padded on the left with 0."""
     padded = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
-    for place, items in enumerate(histories):
+    for row, items in enumerate(histories):
         if items:
-            padded[place, -len(items) :] = items
+            padded[row, -len(items) :] = items
     return padded
 
 
-def _popularity(facts: Mapping[str, Any]) -> np.ndarray:
+# --------------------------------------------------------------------------------------- recommend
+
+
+def _recommend(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
+    facts: RecommendFacts = serving.facts
+    users = _column(table, facts.user_column, USERS, "user")
+    requests = _requests(facts, table, users)
+    popularity = None
+    if not all(request.history for request in requests):
+        popularity = _popularity(facts)
+    best_parts = []
+    score_parts = []
+    for begin in range(0, len(requests), BATCH_SIZE):
+        best, scores = _best_items(serving, requests[begin : begin + BATCH_SIZE], popularity)
+        best_parts.append(best)
+        score_parts.append(scores)
+    best, scores = np.concatenate(best_parts), np.concatenate(score_parts)
+    count = best.shape[1]
+    positions = best.ravel() - 1
+    user_names = users if users is not None else np.full(len(table), "")
+    frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
+    frame["user"] = np.repeat(user_names, count)
+    frame["place"] = np.tile(np.arange(1, count + 1), len(table))
+    frame["item"] = np.asarray(facts.items, dtype=object)[positions]
+    frame["title"] = np.asarray(facts.titles, dtype=object)[positions]
+    frame["score"] = scores.ravel().round(4)
+    frame["note"] = np.repeat([request.note for request in requests], count)
+    # Fewer than ten where fewer are left to recommend.
+    is_new = frame["score"].abs() < np.inf
+    return frame.loc[is_new].reset_index(drop=True)
+
+
+def _requests(facts: RecommendFacts, table: pd.DataFrame, users: "Texts | None") -> list[_Request]:
+    histories = _column(table, "", HISTORIES, "history")
+    if users is None and histories is None:
+        columns = ", ".join(map(str, table.columns))
+        raise DataError(
+            "The input has neither a column of users nor one of histories. "
+            f"Expected user or history. Its columns: {columns}"
+        )
+    user_numbers, item_numbers = _numbers(facts.users), _numbers(facts.items)
+    requests = []
+    for row in range(len(table)):
+        number = 0
+        if users is not None:
+            number = user_numbers.get(users[row], 0)
+        given: list[str] = []
+        if histories is not None:
+            given = _split_history(histories[row], item_numbers)
+        known_items = [item_numbers[item] for item in given if item in item_numbers]
+        history = known_items
+        if not known_items and number:
+            history = facts.histories[number - 1]
+        note = _note(
+            is_unknown_user=users is not None and not number and not given,
+            num_unknown_items=len(given) - len(known_items),
+            has_history=bool(history),
+        )
+        requests.append(_Request(user=number, history=history, note=note))
+    return requests
+
+
+def _split_history(cell: str, item_numbers: Mapping[str, int]) -> list[str]:
+    """Return the ids in a cell, between bars; between semicolons, commas or spaces where that makes
+    known items of it.
+    """
+    text = cell.strip()
+    if not text:
+        return []
+    if text in item_numbers:
+        return [text]
+    if SEPARATOR in text:
+        return _between(text, SEPARATOR)
+    for separator in OTHER_SEPARATORS:
+        items = _between(text, separator)
+        if separator in text and any(item in item_numbers for item in items):
+            return items
+    return [text]
+
+
+def _between(text: str, separator: str) -> list[str]:
+    parts = [part.strip() for part in text.split(separator)]
+    return [part for part in parts if part]
+
+
+def _note(*, is_unknown_user: bool, num_unknown_items: int, has_history: bool) -> str:
+    notes = ["unknown user"] if is_unknown_user else []
+    if num_unknown_items:
+        plural = "s" if num_unknown_items > 1 else ""
+        notes.append(f"{num_unknown_items} unknown item{plural} ignored")
+    if not has_history:
+        notes.append("no history: popular items")
+    return "; ".join(notes)
+
+
+def _popularity(facts: RecommendFacts) -> np.ndarray:
     """Return the share of the known users who have each item: (items + 1,)."""
-    counts = np.bincount(
-        np.fromiter(chain.from_iterable(facts["histories"]), np.int64),
-        minlength=len(facts["items"]) + 1,
-    )
-    return counts / max(1, len(facts["users"]))
+    items = np.fromiter(chain.from_iterable(facts.histories), np.int64)
+    counts = np.bincount(items, minlength=len(facts.items) + 1)
+    return counts / max(1, len(facts.users))
 
 
-def _top(
-    served: ServingModel, rows: Sequence[tuple[int, list[int], str]], popularity: np.ndarray | None
+def _best_items(
+    serving: ServingModel, requests: Sequence[_Request], popularity: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers and scores of the best items that are not in the history, (rows, TOP) each: what is popular without one."""
-    history = _padded([items for _, items, _ in rows])
-    users = np.asarray([number for number, _, _ in rows], np.int32)
-    scores = np.array(served.model({"user": users, "history": history}, training=False)["scores"])
+    """Return the numbers and scores of the best items that are not in the history, (rows, 10) each:
+    what is popular without one.
+    """
+    history = _pad([request.history for request in requests])
+    inputs: dict[str, Any] = {
+        "user": np.asarray([request.user for request in requests], np.int32),
+        "history": history,
+    }
+    scores = np.array(serving.model(inputs, training=False)["scores"])
     if popularity is not None:
-        scores[~history.any(axis=1)] = popularity  # no network has learned what to say to nothing
+        # No network has learned what to recommend to nobody.
+        scores[~history.any(axis=1)] = popularity
     np.put_along_axis(scores, history, -np.inf, axis=1)
     scores[:, 0] = -np.inf
-    best = np.argsort(-scores, axis=1, kind="stable")[:, : min(TOP, scores.shape[1] - 1)]
+    count = min(NUM_RECOMMENDED, scores.shape[1] - 1)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     return best, np.take_along_axis(scores, best, axis=1)
 
 
-def _ratings(served: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
-    facts = served.facts
-    users, asked = (
-        _column(table, facts["columns"]["user"], USERS, "user"),
-        _column(table, facts["columns"]["item"], ITEMS, "item"),
-    )
-    if users is None or asked is None:
-        raise DataError(
-            f"To rate, the input needs columns user and item. Its columns: {', '.join(map(str, table.columns))}"
-        )
-    numbers, items = _numbers(facts["users"]), _numbers(facts["items"])
-    user = np.asarray([numbers.get(one, 0) for one in users], np.int32)
-    item = np.asarray([items.get(one, 0) for one in asked], np.int32)
-    parts = []
-    for begin in range(0, len(user), ANSWERED):
-        rows = slice(begin, begin + ANSWERED)
-        history = _padded(
-            [facts["histories"][number - 1] if number else [] for number in user[rows]]
-        )
-        answers = served.model(
-            {"user": user[rows], "history": history, "item": item[rows]}, training=False
-        )
-        parts.append(np.asarray(answers["rating"])[:, 0])
-    low, high = facts["ratings"]
-    notes = [
-        "; ".join(
-            text for text, missing in (("unknown user", not u), ("unknown item", not i)) if missing
-        )
-        for u, i in zip(user, item, strict=True)
-    ]
+# -------------------------------------------------------------------------------------------- rate
+
+
+def _rate(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
+    facts: RecommendFacts = serving.facts
+    users = _column(table, facts.user_column, USERS, "user")
+    items = _column(table, facts.item_column, ITEMS, "item")
+    if users is None or items is None:
+        columns = ", ".join(map(str, table.columns))
+        raise DataError(f"To rate, the input needs columns user and item. Its columns: {columns}")
+    user_numbers, item_numbers = _numbers(facts.users), _numbers(facts.items)
+    user = np.asarray([user_numbers.get(name, 0) for name in users], np.int32)
+    item = np.asarray([item_numbers.get(name, 0) for name in items], np.int32)
+    ratings = []
+    for begin in range(0, len(user), BATCH_SIZE):
+        rows = slice(begin, begin + BATCH_SIZE)
+        histories = [facts.histories[number - 1] if number else [] for number in user[rows]]
+        inputs = {"user": user[rows], "history": _pad(histories), "item": item[rows]}
+        ratings.append(np.asarray(serving.model(inputs, training=False)["rating"])[:, 0])
+    low, high = facts.rating_range
+    notes = []
+    for user_number, item_number in zip(user, item, strict=True):
+        unknown = [] if user_number else ["unknown user"]
+        if not item_number:
+            unknown.append("unknown item")
+        notes.append("; ".join(unknown))
     return pd.DataFrame(
         {
             "user": users,
-            "item": asked,
-            "rating": np.concatenate(parts).clip(low, high).round(3),
+            "item": items,
+            "rating": np.concatenate(ratings).clip(low, high).round(3),
             "note": notes,
         }
     )
-
-
-def restore_network(served: ServingModel, splits: RecommendSplits) -> keras.Model:
-    """Return the network inside, for splits whose users and items are numbered alike.
-
-    Raises:
-        DataError: another task, other users or other items.
-    """
-    facts = served.facts
-    if facts["task"] != splits.task:
-        raise DataError(
-            f"{splits.dataset}: the model knows how to {facts['task']}. This data is split to {splits.task}: --task {facts['task']}"
-        )
-    for what, its, here in (
-        ("users", facts["users"], list(splits.users)),
-        ("items", facts["items"], list(splits.items)),
-    ):
-        if its != here:
-            raise DataError(
-                f"{splits.dataset}: the model knows {len(its):,} {what}. This data has {len(here):,}, or others"
-            )
-    return served.model.get_layer("network")

@@ -1,5 +1,6 @@
 """A trained network for its user: texts in, labels with probabilities out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,116 +9,134 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
+from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
 from pipelines.io.paths import is_hidden
 from pipelines.io.tables import find_column, read_table
 from pipelines.io.text_files import read_lines, read_text
 from pipelines.networks.models import class_answers
-from pipelines.pipeline import ServingModel
-from pipelines.text import blend, model
-from pipelines.text.readers import TEXTS
-from pipelines.text.tokens import TokenIds
+from pipelines.pipeline import RawInput, ServingFacts, ServingModel
+from pipelines.text import predict
+from pipelines.text.baselines import TfidfReference
+from pipelines.text.layers import TokenIds
+from pipelines.text.model import START_LOGITS, TOKENS
+from pipelines.text.tables import SHOWN_CHARACTERS, SHOWN_NAMES, TEXT_COLUMNS, text_cells
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
 
-def served(network: keras.Model, splits: "TextSplits", column: str = "") -> ServingModel:
-    """Return the network behind tokens and the closed form, and in front of labels.
+@dataclass(frozen=True, kw_only=True)
+class TextFacts(ServingFacts):
+    """What answering about texts needs to know."""
 
-    Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and
-    `probabilities` `(batch, classes)`. `column` is the one that the training texts were read from, empty where it was guessed.
+    classes: list[str]
+    exclusive: bool  # whether each text has exactly one class
+    text_column: str  # that the training texts were read from; empty where it was guessed
+
+
+def serving_model(
+    network: keras.Model, splits: "TextSplits", reference: TfidfReference, text_column: str = ""
+) -> ServingModel:
+    """Return the network behind tokens and TF-IDF, and in front of labels.
+
+    Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings,
+    `probability` `(batch,)` and `probabilities` `(batch, classes)`.
     """
     text = keras.Input((), dtype="string", name="text")
-    inputs = {
-        "tokens": TokenIds(
-            list(splits.vocabulary), splits.length, splits.unit, splits.lower, name="ids"
-        )(text)
-    }
-    if "start" in {tensor.name for tensor in network.inputs}:
-        inputs["start"] = splits.closed.layer()(text)
-    activation = (
-        keras.layers.Softmax(name="softmax")
-        if splits.exclusive
-        else keras.layers.Activation("sigmoid", name="sigmoid")
-    )
-    probabilities = activation(network(inputs))
-    return ServingModel(
-        model=keras.Model(text, class_answers(probabilities, splits.classes), name=model.SERVED),
-        facts={
-            "domain": "text",
-            "classes": list(splits.classes),
-            "column": column,
-            "exclusive": splits.exclusive,
-        },
-        notes=blend.describe(network),
-    )
-
-
-def predict_raw(
-    served: ServingModel, source: "str | Path | pd.DataFrame | np.ndarray"
-) -> pd.DataFrame:
-    """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`, then each class' probability.
-
-    `source` is a table with a column of texts, a .txt file with a text on each line, a folder of .txt files with a text
-    each, or an array of strings.
-    """
-    texts = _texts(source, served.facts["column"])
-    if not len(texts):
-        raise DataError("No text to answer for")
-    classes = served.facts["classes"]
-    chances = model.answers(served.model, texts)
-    table = pd.DataFrame({"text": texts})
-    if served.facts["exclusive"]:
-        table["label"] = np.asarray(classes, dtype=object)[chances.argmax(axis=1)]
+    unit, lower = splits.tokenization.unit, splits.tokenization.lower
+    to_ids = TokenIds(list(splits.vocabulary), splits.length, unit, lower, name="ids")
+    inputs = {TOKENS: to_ids(text)}
+    if predict.needs_start_logits(network):
+        inputs[START_LOGITS] = reference.model(splits).layer()(text)
+    if splits.exclusive:
+        activation = keras.layers.Softmax(name="softmax")
     else:
-        table["labels"] = [
-            "|".join(name for name, chance in zip(classes, row, strict=True) if chance > 0.5)
-            for row in chances
-        ]
-    table["probability"] = chances.max(axis=1).round(5)
-    return table.join(pd.DataFrame(chances.round(5), columns=[f"p({name})" for name in classes]))
+        activation = keras.layers.Activation("sigmoid", name="sigmoid")
+    answers = class_answers(activation(network(inputs)), splits.classes)
+    return ServingModel(
+        model=keras.Model(text, answers, name=predict.SERVED),
+        facts=TextFacts(
+            domain="text",
+            classes=list(splits.classes),
+            exclusive=splits.exclusive,
+            text_column=text_column,
+        ),
+        notes=predict.describe_blend(network),
+    )
 
 
-def _texts(source: "str | Path | pd.DataFrame | np.ndarray", own: str) -> np.ndarray:
+def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
+    """Return the whole model, with its own tokens and its own TF-IDF: those of other splits know
+    other texts.
+
+    Raises:
+        DataError: the data has other classes.
+    """
+    of_model, of_data = serving.facts.classes, list(splits.classes)
+    if of_model != of_data:
+        raise DataError(
+            f"{splits.dataset}: the model was trained with classes {of_model}. "
+            f"This data has {of_data}"
+        )
+    return serving.model
+
+
+def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
+    """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`,
+    then each class' probability.
+
+    `source` is a table with a column of texts, a .txt file with a text on each line, a folder of
+    .txt files with a text each, or an array of strings.
+    """
+    facts: TextFacts = serving.facts
+    texts = _texts(source, facts.text_column)
+    if not len(texts):
+        raise DataError("There is no text to answer. Expected at least one")
+    probabilities = predict.predict_texts(serving.model, texts)
+    frame = pd.DataFrame({"text": texts})
+    if facts.exclusive:
+        names = np.asarray(facts.classes, dtype=object)
+        frame["label"] = names[probabilities.argmax(axis=1)]
+    else:
+        frame["labels"] = joined_names(probabilities > 0.5, facts.classes)
+    frame["probability"] = probabilities.max(axis=1).round(DIGITS)
+    return frame.join(probability_columns(probabilities, facts.classes))
+
+
+def _texts(source: RawInput, text_column: str) -> np.ndarray:
     if isinstance(source, np.ndarray):
         return np.asarray([str(text) for text in source.ravel()], dtype=object)
     if isinstance(source, pd.DataFrame):
-        return _column(source.rename(columns=str), own, "the table")
+        return _column(source.rename(columns=str), text_column, "the table")
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*.txt") if not is_hidden(file, path))
-        return np.asarray([read_text(file) for file in files], dtype=object)
+        files = [file for file in path.rglob("*.txt") if not is_hidden(file, path)]
+        return np.asarray([read_text(file) for file in sorted(files)], dtype=object)
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, or a folder of .txt files"
+            f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, "
+            "or a folder of .txt files"
         )
     if path.suffix.lower() == ".txt":
         return np.asarray(read_lines(path), dtype=object)
-    return _column(read_table(path, as_texts=True), own, str(path))
+    return _column(read_table(path, as_text=True).frame, text_column, str(path))
 
 
-def _column(table: pd.DataFrame, own: str, where: str) -> np.ndarray:
-    name = own if own in table else find_column(table, "", TEXTS, role="text", flag="", where=where)
-    if name is None and len(table.columns) == 1:
-        name = table.columns[0]
+def _column(frame: pd.DataFrame, text_column: str, where: str) -> np.ndarray:
+    if text_column in frame:
+        return text_cells(frame, text_column)
+    name = find_column(frame, "", TEXT_COLUMNS, role="text", flag="", where=where)
+    if name is None and len(frame.columns) == 1:
+        name = str(frame.columns[0])
         if " " in name.strip():
             raise DataError(
-                f"{where}: its first line looks like a text, not like a column's name. Write `text` above it. Received: {name[:60]!r}"
+                f"{where}: its first line looks like a text, not like the name of a column. "
+                f"Write `text` above it. Received: {name[:SHOWN_CHARACTERS]!r}"
             )
     if name is None:
+        expected = ", ".join(TEXT_COLUMNS[:SHOWN_NAMES])
         raise DataError(
-            f"{where}: has no column of texts. Expected one called {', '.join(TEXTS[:6])}. Its columns: {', '.join(table.columns)}"
+            f"{where}: has no column of texts. Expected one called {expected}. "
+            f"Its columns: {', '.join(frame.columns)}"
         )
-    return np.asarray(table[name].fillna("").astype(str), dtype=object)
-
-
-def restore_network(served: ServingModel, splits: "TextSplits") -> keras.Model:
-    """Return the whole model, with its own tokens and its own closed form: those of other splits know other texts.
-
-    Raises:
-        DataError: other classes.
-    """
-    its, here = served.facts["classes"], list(splits.classes)
-    if its != here:
-        raise DataError(f"{splits.dataset}: the model knows classes {its}. This data has {here}")
-    return served.model
+    return text_cells(frame, name)

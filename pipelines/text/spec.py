@@ -1,22 +1,26 @@
 """The hyperparameters of a text network."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 
 from pipelines.config.hyperparameters import (
+    AttentionSpec,
     ConvSpec,
     Count,
+    CountOrAuto,
     EpochBudget,
     HeadSpec,
     Rate,
     RecurrentSpec,
     TrainSpec,
 )
-from pipelines.config.search_space import hyper
+from pipelines.config.search_space import OneOf, hyper
+from pipelines.networks.registry import ArchitectureRegistry
 
-Architecture: TypeAlias = Literal["fasttext", "textcnn", "cnn_rnn", "lstm", "gru", "transformer"]
+# Filled by `pipelines.text.architectures`.
+ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,32 +28,37 @@ class EmbeddingSpec:
     """Tokens as vectors."""
 
     width: Count = hyper(
-        64, "length of each token's vector (that of the file, where vectors come from one)"
+        64, "length of each token's vector (with embedding.vectors: that of the file)"
     )
     dropout: Rate = hyper(0.2, "share of the vectors' channels dropped, the same for a whole text")
     ngrams: Annotated[int, Ge(1), Le(5)] = hyper(
-        2, "fasttext: runs of up to so many tokens get a vector of their own"
+        2, "fasttext: longest run of tokens that gets a vector of its own"
     )
     vectors: str = hyper(
         "",
-        "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz), or glove-6b-50d",
+        "a file of word vectors in GloVe, word2vec or fastText text format (may end in .gz or "
+        ".zip), or glove-6b-50d",
     )
     trainable: bool = hyper(True, "whether vectors from a file are trained further")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextTrainSpec(TrainSpec):
-    """How a text network is fitted: few texts more often, or it does not learn to answer by itself."""
+    """How a text network is fitted: the fewer texts, the more often, or it does not learn to answer
+    by itself.
+    """
 
-    # On val of 576 to 960 texts of trec, sst2 and clinc150, 24 epochs lowered the log loss of 6 by 9, 2 and 47 per cent.
+    # On val of 576 to 960 texts of trec, sst2 and clinc150, 24 epochs lowered the log loss of 6 by
+    # 9, 2 and 47 per cent.
     epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=24_000, fewest=6, most=24)
-    # Never: beside the closed form a network shows late what it has learned. Stopped after half of the epochs, reviews lost .6 per cent.
+    # Never: beside TF-IDF a network shows late what it has learned. Stopped after half of the
+    # epochs, reviews lost .6 per cent.
     patience_share: ClassVar[float] = 1.0
-    epochs: Annotated[int, Ge(0)] = hyper(
-        0, "passes over the training data (0: 6 to 24, fewer the more texts there are)"
+    epochs: CountOrAuto = hyper(
+        0, "epochs of the training (0: 6 to 24, fewer the more texts there are)"
     )
-    patience: Annotated[int, Ge(0)] = hyper(
-        0, "stop after so many epochs without a better validation score; 0: never"
+    patience: CountOrAuto = hyper(
+        0, "epochs without a better validation score after which to stop (0: never)"
     )
 
 
@@ -57,18 +66,21 @@ class TextTrainSpec(TrainSpec):
 class TextSpec:
     """Everything about a text network that a search may change."""
 
-    architecture: Architecture = hyper("textcnn", "family of the network")
+    architecture: Annotated[str, OneOf(ARCHITECTURES)] = hyper("textcnn", "family of the network")
     start_from: Literal["baseline", "none"] = hyper(
-        "baseline", "baseline: the network corrects the logits of TF-IDF and logistic regression"
+        "baseline",
+        "baseline: the network corrects the logits of TF-IDF with logistic regression; "
+        "none: it answers by itself",
     )
     start_dropout: Rate = hyper(
         0.8,
-        "share of the training texts that hide those logits: the network learns to answer by itself too",
+        "share of training texts in which those logits are hidden, so that the network learns to "
+        "answer by itself too",
     )
     embedding: EmbeddingSpec = EmbeddingSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
-    heads: Count = hyper(4, "transformer: attention heads")
+    attention: AttentionSpec = AttentionSpec(dropout=0.2)
     head: HeadSpec = HeadSpec(dropout=0.5)
     label_smoothing: Rate = hyper(0.05, "share of each target spread over all classes")
     train: TextTrainSpec = TextTrainSpec(batch_size=64, learning_rate=4e-3, refit=True)

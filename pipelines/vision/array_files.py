@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.parts import PART_NAMES
+from pipelines.io.paths import require_regular_file
 from pipelines.splits import Part
 from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.options import VisionOptions
@@ -21,7 +22,8 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
     """Read `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_val`, `y_val`.
 
     Raises:
-        DataError: pickled objects, arrays that are no images, or images without labels.
+        DataError: the file holds pickled objects, arrays that are not images, or images without
+            labels.
     """
     arrays = _load_arrays(path)
     parts = _image_parts(arrays, path)
@@ -41,6 +43,7 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    require_regular_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -98,12 +101,12 @@ def _as_images(x: np.ndarray, where: str) -> np.ndarray:
 
 
 def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
-    """Return one label an image, whole numbers or names."""
+    """Return one label per image, as whole numbers or names."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (count,):
         raise DataError(
-            f"{where}: expected one label an image, shape ({count},). Received: {y.shape}"
+            f"{where}: expected one label per image, shape ({count},). Received: {y.shape}"
         )
     if y.dtype.kind != "f":
         return y
@@ -149,8 +152,10 @@ def is_idx_folder(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: Path) -> ImageSource:
-    """Read the four IDX files of MNIST and its relatives (LeCun 1998):
-    `train-images-idx3-ubyte[.gz]` and so on.
+    """Read the four IDX files of MNIST and its relatives (LeCun 1998).
+
+    They are called `train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte` and so on, perhaps with
+    `.gz`.
     """
     parts: dict[Part, Images] = {}
     for part, stem in IDX_STEMS.items():
@@ -168,9 +173,12 @@ def read_idx_folder(folder: Path) -> ImageSource:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Return an IDX file of bytes: two zero bytes, type 8, the number of dimensions, their extents,
-    the values.
+    """Return the array in an IDX file of bytes.
+
+    Such a file holds two zero bytes, the type (8), the number of dimensions, their extents, and the
+    values.
     """
+    require_regular_file(path)
     try:
         raw = path.read_bytes()
         if path.suffix == ".gz":

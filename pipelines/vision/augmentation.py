@@ -17,9 +17,7 @@ SMALLEST_CUTOUT = 0.02  # of the area
 def add_augmentation(
     model: keras.Model, spec: AugmentSpec, splits: "VisionSplits", seed: int
 ) -> keras.Model:
-    """Return `model` behind the random layers of `spec`: active in `fit`, passing everything
-    through elsewhere.
-    """
+    """Return `model` behind the random layers of `spec`, which are active in `fit` alone."""
     layers = _random_layers(spec, splits, seed)
     if not layers:
         return model
@@ -34,7 +32,9 @@ def flip_mode(spec: AugmentSpec, splits: "VisionSplits") -> str:
     """Return how images are mirrored: none, horizontal, vertical or both."""
     if spec.flip != "auto":
         return spec.flip
-    return "horizontal" if splits.mirrored else "none"
+    if splits.mirrored:
+        return "horizontal"
+    return "none"
 
 
 def _random_layers(
@@ -64,9 +64,7 @@ def _random_layers(
 
 
 def mix_up(batches: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
-    """Return batches in which each image and its label are a weighted mean of two (Zhang et al.
-    2018).
-    """
+    """Return batches of weighted means of two images and of their labels (Zhang et al. 2018)."""
     layer = keras.layers.MixUp(alpha=alpha, seed=seed)
 
     def mix(images: Any, labels: Any) -> Any:

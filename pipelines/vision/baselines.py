@@ -21,8 +21,12 @@ FEWEST_IMAGES = 1_000
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
 FLATTENED_AT_ONCE = 2_000
-# Above so many training values, logistic regression is fitted once and stopped early.
+# Logistic regression: inverse strengths of its penalty, the strongest penalty first.
+STRENGTHS: tuple[float, ...] = (0.01, 0.1, 1.0)
+STEPS = 1_000  # at most, of its solver
+# From so many training values on it is fitted once, with the first strength, and stopped early.
 MANY_VALUES = 1_000_000
+FEW_STEPS = 60
 
 # Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
 Predictor: TypeAlias = Callable[[Part], np.ndarray]
@@ -30,9 +34,7 @@ Predictor: TypeAlias = Callable[[Part], np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pixels:
-    """What the baselines are fitted to: rows of values from 0 to 1, for train a sample of its
-    images.
-    """
+    """The data for the baselines: rows of values from 0 to 1, and a sample of those of train."""
 
     rows: Mapping[Part, np.ndarray]
     train_x: np.ndarray
@@ -45,10 +47,9 @@ class _Pixels:
 
 
 def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
-    """Yield logistic regression and k-nearest neighbours, their settings chosen on the validation
-    part.
+    """Yield logistic regression and k-nearest neighbours, with settings chosen on val.
 
-    Images are averaged down and, for large sets, sampled: the params say to what.
+    Images are averaged down and, for large sets, sampled: the params say to which size and number.
     """
     pixels = _pixels(splits, seed)
     began = time.perf_counter()
@@ -94,9 +95,9 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    is_large = pixels.train_x.size >= MANY_VALUES
-    strengths = (0.01,) if is_large else (0.01, 0.1, 1.0)
-    steps = 60 if is_large else 1000
+    strengths, steps = STRENGTHS, STEPS
+    if pixels.train_x.size >= MANY_VALUES:
+        strengths, steps = STRENGTHS[:1], FEW_STEPS
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
@@ -109,9 +110,7 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
 
 
 def _class_probabilities(model: Any, pixels: _Pixels, part: Part) -> np.ndarray:
-    """Return probabilities with a column for every class, those that the sample of train lacked
-    included.
-    """
+    """Return probabilities `(n, classes)`; classes that the sample of train lacked have 0."""
     rows = pixels.rows[part]
     probabilities = np.zeros((len(rows), pixels.num_classes))
     probabilities[:, model.classes_] = model.predict_proba(rows)
@@ -135,8 +134,9 @@ def _nearest_neighbours(pixels: _Pixels) -> dict[str, Predictor]:
 def _votes(
     one_hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part
 ) -> np.ndarray:
-    """Return the share of each class among the labels of the k nearest; `nearest` `(n, most)` has
-    them in order.
+    """Return the share of each class among the labels of the k nearest training images.
+
+    `nearest` `(n, most)` holds the labels in the order of distance.
     """
     columns = nearest[part].T[:k]
     return np.asarray(sum(one_hot[column] for column in columns) / len(columns))

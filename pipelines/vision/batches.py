@@ -16,8 +16,9 @@ SHUFFLED = 100_000  # images among which the next one is drawn
 def batches(
     splits: "VisionSplits", part: Part, batch_size: int, shuffle_seed: int | None
 ) -> tf.data.Dataset:
-    """Return batches of images in their own units and one-hot labels; shuffled anew each epoch with
-    a seed.
+    """Return batches of images in their own units and of one-hot labels.
+
+    With a seed they are shuffled, anew in each epoch.
     """
     images = splits.images(part)
     count, depth = len(images.y), len(splits.classes)

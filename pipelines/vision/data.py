@@ -1,6 +1,4 @@
-"""Images from anywhere to `VisionSplits`: read, checked, split before anything is fitted to
-them.
-"""
+"""Images from anywhere to `VisionSplits`: read, checked, and split before anything is fitted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,8 +24,9 @@ LARGEST_COMPARED = 2**30  # bytes of training images among which copies are look
 
 @dataclass(frozen=True, kw_only=True)
 class VisionSplits(Splits):
-    """Images `(n, height, width, channels)` and class numbers `(n,)` for each part, and what a
-    network must know.
+    """Images `(n, height, width, channels)` and class numbers `(n,)` for each part.
+
+    With them, the facts that a network must know.
     """
 
     train: Images
@@ -64,8 +63,9 @@ class VisionSplits(Splits):
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each channel over (at most 10,000 of) the training images, in their
-        own units.
+        """Mean and variance of each channel, in the images' own units.
+
+        They are those of the training images, or of 10,000 of them.
         """
         rows = splitting.sample_indices(len(self.train.y), MOMENTS_FROM, self.seed)
         x = np.asarray(self.train.x[rows]).astype("float64")
@@ -74,10 +74,10 @@ class VisionSplits(Splits):
 
     @cached_property
     def mirrored(self) -> bool:
-        """Whether images keep their class when mirrored, left to right, judged on training images
-        alone.
+        """Whether images keep their class when mirrored left to right.
 
-        The nearest of one half of them names those of the other half and their mirror images.
+        Training images alone decide: one half classifies the other half and its mirror images by
+        the nearest neighbour.
         """
         from sklearn.neighbors import KNeighborsClassifier
 
@@ -95,8 +95,10 @@ class VisionSplits(Splits):
 
 
 def load(options: VisionOptions) -> VisionSplits:
-    """Read what `--data` names and split what is not split yet: a fifth for test, a fifth of the
-    rest for validation.
+    """Read what `--data` names, and split what is not split yet.
+
+    A missing test part takes a fifth, a missing val part a fifth of the rest (see
+    `splitting.split_parts`).
 
     Raises:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
@@ -108,8 +110,12 @@ def load(options: VisionOptions) -> VisionSplits:
         for part, images in parts.items():
             kept = splitting.subsample(images.y, options.limit, options.seed)
             parts[part] = images.take(kept)
-    splitting.require_known({part: parts[part].y for part in PARTS}, classes, source.where)
-    arrays = [array for part in PARTS for array in (parts[part].x, parts[part].y)]
+    labels: dict[Part, np.ndarray] = {}
+    arrays = []
+    for part in PARTS:
+        labels[part] = parts[part].y
+        arrays += [parts[part].x, parts[part].y]
+    splitting.require_known(labels, classes, source.where)
     splits = VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
@@ -125,13 +131,15 @@ def load(options: VisionOptions) -> VisionSplits:
 
 
 def _number_classes(source: readers.ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
-    """Return the parts with class numbers for labels; class names come from the reader, else from
-    the labels.
+    """Return the parts with class numbers for labels, and the names of the classes.
+
+    The names are the reader's, else those that the labels have.
     """
     labels: dict[Part, list[str]] = {}
+    present: set[str] = set()
     for part, images in source.parts.items():
-        labels[part] = [str(label) for label in images.y]
-    present = {label for names in labels.values() for label in names}
+        labels[part] = list(map(str, images.y))
+        present.update(labels[part])
     classes = source.classes or splitting.class_names(present)
     numbered = {}
     for part, images in source.parts.items():
@@ -153,8 +161,9 @@ def _split(
 
 
 def _largest_value(x: np.ndarray) -> float:
-    """Return the largest value a pixel can have: 255 for bytes that use more than half of it, else
-    the largest seen.
+    """Return the largest value that a pixel can have.
+
+    It is 255 for bytes that use more than half of their range, else the largest value seen.
     """
     largest = float(x.max())
     if x.dtype == np.uint8 and largest > 127:
@@ -163,9 +172,7 @@ def _largest_value(x: np.ndarray) -> float:
 
 
 def _copies(splits: VisionSplits) -> tuple[str, ...]:
-    """Count images of val and test that also stand in train: they make scores look better than they
-    are.
-    """
+    """Return notes on images of val and test that are also in train: they flatter the scores."""
     if splits.train.x.nbytes >= LARGEST_COMPARED:
         return ()
     in_train = {image.tobytes() for image in splits.train.x}

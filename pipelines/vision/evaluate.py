@@ -24,27 +24,25 @@ def score(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> dict[s
 
 
 def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> np.ndarray:
-    """Return 1 for each image that was answered wrongly, else 0."""
+    """Return 1 for each image that was classified wrongly, else 0."""
     return classification.losses(splits.images(part).y, predictions)
 
 
 def table(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> pd.DataFrame:
-    """Return one row an image: its label, the answer, and the probability of each class."""
+    """Return one row for each image: its label, the answer, and the probability of each class."""
     return classification.table(splits.images(part).y, predictions, splits.classes)
 
 
 def plots(
     predictions: np.ndarray, splits: "VisionSplits", part: Part
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield confusion, reliability and the worst mistakes."""
+    """Yield a confusion matrix, a reliability diagram and the worst mistakes."""
     yield from classification_plots(splits.images(part).y, predictions, splits.classes)
     yield "mistakes", mistakes(predictions, splits, part)
 
 
 def mistakes(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> "Figure":
-    """Return the images that were answered wrongly with the greatest confidence, with label and
-    answer.
-    """
+    """Return a figure of the most confident wrong answers: each image with its label and answer."""
     from matplotlib.figure import Figure
 
     images = splits.images(part)

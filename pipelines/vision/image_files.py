@@ -24,9 +24,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels `(n, height, width, channels)` of files, which of them could be read, and what was
-    changed.
-    """
+    """Pixels `(n, height, width, channels)` of files, which files were readable, and notes."""
 
     pixels: np.ndarray
     good: list[bool]
@@ -36,7 +34,7 @@ class Decoded:
 def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     """Decode files in two passes: headers for sizes and channels, then pixels.
 
-    `image_size` is the height and width that all get; 0 finds a fitting one.
+    `image_size` is the height and width that all images get; 0 finds a fitting one.
     """
     headers = [header for header in _in_threads(_header, paths) if header]
     size, notes = target_size([header.size for header in headers], image_size)
@@ -63,7 +61,7 @@ def target_size(sizes: Sequence[Size], asked: int) -> tuple[Size, tuple[str, ...
     first = next(iter(distinct))
     if len(distinct) == 1 and max(first) <= LARGEST_NATIVE:
         return first, ()
-    middle = int(np.median([min(size) for size in sizes]))
+    middle = int(np.median(list(map(min, sizes))))
     side = max(SMALLEST_SIDE, min(LARGEST_SIDE, middle))
     received = f"{len(distinct)} different sizes" if len(distinct) > 1 else f"{first}"
     note = f"images of {received} are resized to {side}x{side}; choose another with --image-size"
@@ -82,18 +80,14 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
-    """Return an image file as `(height, width, channels)` bytes, upright and opaque; None when it
-    cannot be read.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    """Return an image file as `(height, width, channels)` bytes, upright and opaque.
 
-    unreadable = (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    )
+    None: it cannot be read.
+    """
+    from PIL import Image, ImageOps
+
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -109,7 +103,7 @@ def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             pixels = np.asarray(image, dtype="uint8")
             return pixels.reshape(image.height, image.width, channels)
-    except unreadable:
+    except _unreadable():
         return None
 
 
@@ -121,8 +115,10 @@ class _Header:
 
 def _header(path: Path) -> _Header | None:
     """Return what a file's header says, or None when it cannot be read."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
+    if not path.is_file():
+        return None
     try:
         with Image.open(path) as image:
             upright: Image.Image = image
@@ -130,14 +126,25 @@ def _header(path: Path) -> _Header | None:
                 upright = ImageOps.exif_transpose(image)
             size = (upright.height, upright.width)
             return _Header(size, coloured=upright.mode not in GREY_MODES)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except _unreadable():
         return None
 
 
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what Pillow raises for a file that is no image, is truncated, or is too large."""
+    from PIL import Image, UnidentifiedImageError
+
+    return (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    )
+
+
 def _allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """Return room for bytes: in memory, or beyond 1 GiB in a file that disappears with the
-    process.
-    """
+    """Return an array of bytes: in memory, or beyond 1 GiB in a file that ends with the process."""
     if int(np.prod(shape, dtype="int64")) <= IN_MEMORY:
         return np.zeros(shape, dtype="uint8")
     import tempfile

@@ -23,14 +23,15 @@ class Images:
 
     @property
     def on_disk(self) -> bool:
-        """Whether they are so many that they lie in a mapped file."""
+        """Whether there are so many that they lie in a mapped file."""
         return self.x.nbytes > IN_MEMORY
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSource:
-    """What a reader found: at least the part `train`; `classes` in order where the source names
-    them.
+    """What a reader found: at least the part `train`.
+
+    `classes` are names in order, where the source gives them.
     """
 
     name: str
@@ -41,7 +42,7 @@ class ImageSource:
 
 
 def name_classes(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Part, Images]:
-    """Return the parts with names in place of class numbers."""
+    """Return the parts with the names of classes in place of their numbers."""
     array = np.asarray(names, dtype=object)
     named = {}
     for part, images in parts.items():

@@ -10,11 +10,11 @@ from pipelines.networks.plan import KerasTensor
 
 @keras.saving.register_keras_serializable("appline")
 class Shift(keras.layers.Layer):
-    """Shift each image `(batch, height, width, channels)` by whole pixels, up to `factor` of its
-    extents.
+    """Shifts each image `(batch, height, width, channels)` by whole pixels at random.
 
-    An image so small that this rounds to no pixel stays where it is: one pixel of eight is no small
-    shift (on optdigits it cost .8 points of validation accuracy).
+    The most is the share `factor` of each extent. An image so small that this rounds to no pixel
+    stays where it is: one pixel of eight is no small shift (on optdigits it cost .8 points of
+    validation accuracy).
 
     Cropping a padded image moves the same pixels as `RandomTranslation` at a fifth of its time on a
     CPU: no interpolation. New pixels at the border repeat the old border.
@@ -37,7 +37,7 @@ class Shift(keras.layers.Layer):
         return tf.gather(shifted, columns, axis=2, batch_dims=1)
 
     def _positions(self, count: Any, extent: int, most: int) -> Any:
-        """Return for each image which of its rows (or columns) comes where: `(batch, extent)`."""
+        """Return `(batch, extent)`: the row (or column) that each of a shifted image copies."""
         offsets = keras.random.randint((count, 1), -most, most + 1, seed=self.generator)
         positions = tf.range(extent)[None, :] + tf.cast(offsets, "int32")
         return tf.clip_by_value(positions, 0, extent - 1)

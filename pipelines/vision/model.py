@@ -18,12 +18,11 @@ MIRRORED = "mirrored"
 
 
 def build(spec: VisionSpec, splits: "VisionSplits", *, tta: bool) -> keras.Model:
-    """Return the network from images `(batch, height, width, channels)` in their own units to
-    logits `(batch, classes)`.
+    """Return the network from images in their own units to logits `(batch, classes)`.
 
-    With `tta`, and where training flips images from left to right, `predict.probabilities` asks it
-    about both sides. The output of the layer `features` is what another training can build upon
-    (see `transfer`).
+    The images are `(batch, height, width, channels)`. With `tta`, and where training flips images
+    from left to right, `predict.probabilities` asks the network about both sides. Another training
+    can build upon the output of the layer `features` (see `transfer`).
     """
     # --- input
     inputs = keras.Input(splits.shape, name="image")
@@ -41,7 +40,7 @@ def build(spec: VisionSpec, splits: "VisionSplits", *, tta: bool) -> keras.Model
 
 
 def compile_arguments(spec: VisionSpec) -> dict[str, Any]:
-    """Return loss and metrics: one class of several."""
+    """Return loss and metrics for one class of several."""
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=spec.label_smoothing
     )

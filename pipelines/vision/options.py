@@ -1,4 +1,4 @@
-"""Image classification: what a person may set. Read by `--help`, so nothing heavy is imported."""
+"""Options of image classification; `--help` reads them, so nothing heavy is imported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Image classification: the contract kept."""
+"""Image classification: the methods of the contract, each in the module of its duty."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

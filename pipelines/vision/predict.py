@@ -10,7 +10,7 @@ from pipelines.vision.model import MIRRORED
 def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
     """Return the class probabilities `(batch, classes)` of images in their own units.
 
-    They are means over an image and its mirror image where the network was built so.
+    They are means over an image and its mirror image where the network was built to do so.
     """
     plain = keras.ops.softmax(network(images, training=False))
     if not any(layer.name == MIRRORED for layer in network.layers):
@@ -20,8 +20,9 @@ def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
 
 
 def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of many images `(n, height, width, channels)`
-    of any type.
+    """Return the class probabilities `(n, classes)` of images `(n, height, width, channels)`.
+
+    The images may be of any type, and more than fit into one batch.
     """
     outputs = []
     for start in range(0, len(x), batch_size):

@@ -1,8 +1,6 @@
-"""One reader for each form in which images come: samples, TFDS, folders, tables of paths, NPZ and
-IDX files.
-"""
+"""Readers of images, one for each form: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -70,7 +68,11 @@ class LabelledFile:
 
 
 def read(options: VisionOptions) -> ImageSource:
-    """Read what `--data` names, by its form."""
+    """Read what `--data` names, by its form.
+
+    Raises:
+        DataError: there is nothing there, or it cannot be used; the message says what and where.
+    """
     data = options.data
     if data == "digits":
         return _digits()
@@ -131,11 +133,14 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
     pictures: dict[Part, list[np.ndarray]] = {}
     labels: dict[Part, list[int]] = {}
     for part, split in tfds_parts(builder, data).items():
-        rows = list(tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)))
-        pictures[part] = [picture for picture, _ in rows]
-        labels[part] = [int(label) for _, label in rows]
+        pictures[part], labels[part] = [], []
+        for picture, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)):
+            pictures[part].append(picture)
+            labels[part].append(int(label))
     labelled, hidden_notes = labelled_parts(labels, data)
-    sizes = [picture.shape[:2] for part in labelled for picture in pictures[part]]
+    sizes = []
+    for part in labelled:
+        sizes += [picture.shape[:2] for picture in pictures[part]]
     size, size_notes = target_size(sizes, options.image_size)
     parts: dict[Part, Images] = {}
     for part in labelled:
@@ -152,9 +157,7 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`; hidden files and folders
-    are passed over.
-    """
+    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`, without hidden files."""
     below = visible_folders(root)
     parts = part_folders(below)
     if "train" not in parts:
@@ -185,8 +188,9 @@ def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
-    """Read a table with the columns path, label and perhaps split; paths are below the table's own
-    folder.
+    """Read a table with the columns path, label and perhaps split.
+
+    Paths are relative to the table's own folder.
     """
     table = read_table(path)
     path_column = table.find_column(
@@ -220,11 +224,12 @@ def _table(path: Path, options: VisionOptions) -> ImageSource:
 def existing_paths(
     names: Iterable[object], lines: Sequence[int] | np.ndarray, table: Path
 ) -> list[Path]:
-    """Return the images' paths that a column of the file `table` holds; `lines` are those of its
-    rows.
+    """Return the paths of the images that a column of the file `table` names.
+
+    `lines` are the lines of its rows, for messages.
 
     Raises:
-        DataError: one leads out of the table's folder, or there is no such file.
+        DataError: a path leads out of the table's folder, or there is no such file.
     """
     paths = []
     absent = []
@@ -242,7 +247,7 @@ def existing_paths(
 
 
 def _inside(table: Path, name: str, line: int) -> Path:
-    """Return the image's path; one that leads out of the table's folder is refused."""
+    """Return the path of an image, and refuse one that leads out of the table's folder."""
     root = table.parent.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
@@ -256,12 +261,19 @@ def _inside(table: Path, name: str, line: int) -> Path:
 def _from_files(
     name: str, where: str, files: Sequence[LabelledFile], options: VisionOptions
 ) -> ImageSource:
-    """Decode image files to one size; refuse unreadable ones, or leave them out with
-    `--skip-unreadable`.
+    """Decode image files to one size.
+
+    Unreadable files are refused, or left out with `--skip-unreadable`.
     """
     decoded = decode_all([file.path for file in files], options.image_size)
     notes = decoded.notes
-    broken = [file.path for file, good in zip(files, decoded.good, strict=True) if not good]
+    rows: dict[Part, list[int]] = {}
+    broken = []
+    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
+        if good:
+            rows.setdefault(file.part, []).append(row)
+        else:
+            broken.append(file.path)
     if broken:
         listed = ", ".join(map(str, broken[:SHOWN_BROKEN]))
         if not options.skip_unreadable:
@@ -270,13 +282,9 @@ def _from_files(
                 f"an image): {listed}. Repair them, or leave them out: --skip-unreadable"
             )
         notes = (*notes, f"{len(broken)} unreadable images left out: {listed}")
-    rows: dict[Part, list[int]] = {}
-    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
-        if good:
-            rows.setdefault(file.part, []).append(row)
-    parts: Mapping[Part, Images] = {
-        part: _take(decoded.pixels, files, chosen) for part, chosen in rows.items()
-    }
+    parts: dict[Part, Images] = {}
+    for part, chosen in rows.items():
+        parts[part] = _take(decoded.pixels, files, chosen)
     return ImageSource(name=name, where=where, parts=parts, notes=notes)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Gt, Le
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
@@ -23,27 +24,30 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 256
 BYTE_RANGE = 255
+# Of images that a model may ask for: a file must not decide how much memory is taken.
+LARGEST_SIDE = 4_096
+MOST_CHANNELS = 4
 NPZ_NAMES = ("x", "x_test", "x_train")
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisionFacts(ServingFacts):
-    """What answering about images needs to know."""
+    """What a served image model must know besides its network."""
 
     classes: list[str]
-    height: int
-    width: int
-    channels: int
-    scale: float  # the largest value that a pixel can have
+    height: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
+    width: Annotated[int, Ge(1), Le(LARGEST_SIDE)]
+    channels: Annotated[int, Ge(1), Le(MOST_CHANNELS)]
+    scale: Annotated[float, Gt(0)]  # the largest value that a pixel can have
     path_column: str
 
 
 def serving_model(
     network: keras.Model, splits: "VisionSplits", path_column: str = ""
 ) -> ServingModel:
-    """Return the network behind resizing and in front of labels.
+    """Return the network with resizing before it and class names after it.
 
-    Its input is `(batch, any height, any width, channels)` in the training images' units; it
+    Its input is `(batch, any height, any width, channels)` in the training images' units. It
     answers with a dict of `label` `(batch,)` strings, `probability` `(batch,)` and `probabilities`
     `(batch, classes)`.
     """
@@ -70,7 +74,7 @@ def serving_model(
 
 
 def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:
-    """Return the network inside.
+    """Return the network inside a served model.
 
     Raises:
         DataError: the data has other classes, another size or other units.
@@ -91,7 +95,7 @@ def _require_same(dataset: str, what: str, of_model: Any, of_data: Any) -> None:
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return one row an image: `image`, `label`, `probability`, then the probability of each class.
+    """Return one row for each image: `image`, `label`, `probability`, then that of each class.
 
     `source` is an image file, a folder of them, a .txt file of paths, another table with a column
     of paths, an NPZ file with `x`, an array of one image or many, or a table whose first column
@@ -117,14 +121,14 @@ def _images(facts: VisionFacts, source: RawInput) -> tuple[list[str], Iterator[n
     """Return the images' names and their pixels in batches."""
     if isinstance(source, np.ndarray):
         x = _as_images(facts, source)
-        return [str(number) for number in range(len(x))], _array_batches(x)
+        return list(map(str, range(len(x)))), _array_batches(x)
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
     elif Path(source).suffix == ".npz":
         return _images(facts, _from_npz(Path(source)))
     else:
         paths = _image_paths(Path(source), facts.path_column)
-    return [str(path) for path in paths], _decoded_batches(facts, paths)
+    return list(map(str, paths)), _decoded_batches(facts, paths)
 
 
 def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
@@ -157,20 +161,23 @@ def _image_paths(path: Path, path_column: str) -> list[Path]:
             f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
             "paths, or an NPZ file with x"
         )
-    files = [file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES]
-    visible = sorted(file for file in files if not is_hidden(file, path))
-    if not visible:
+    files = []
+    for file in path.rglob("*"):
+        if file.suffix.lower() in readers.SUFFIXES and not is_hidden(file, path):
+            files.append(file)
+    if not files:
         raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
-    return visible
+    return sorted(files)
 
 
 def _listed_paths(path: Path, path_column: str) -> list[Path]:
     if path.suffix.lower() == ".txt":
-        lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1)]
-        named = [(number, line) for number, line in lines if line]
-        return readers.existing_paths(
-            [line for _, line in named], [number for number, _ in named], path
-        )
+        names, lines = [], []
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                names.append(line.strip())
+                lines.append(number)
+        return readers.existing_paths(names, lines, path)
     table = read_table(path)
     if path_column in table.columns:
         column: str | None = path_column
@@ -190,10 +197,10 @@ def _listed_paths(path: Path, path_column: str) -> list[Path]:
 def _from_npz(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in NPZ_NAMES if name in archive.files]
-            if not names:
-                raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
-            return np.asarray(archive[names[0]])
+            for name in NPZ_NAMES:
+                if name in archive.files:
+                    return np.asarray(archive[name])
+            raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
     except DataError:
         raise
     except (OSError, ValueError) as error:
@@ -201,9 +208,7 @@ def _from_npz(path: Path) -> np.ndarray:
 
 
 def _as_images(facts: VisionFacts, x: np.ndarray) -> np.ndarray:
-    """Return `(n, height, width, channels)` in the model's units for one image or many, of any
-    numeric type.
-    """
+    """Return one image or many as `(n, height, width, channels)` in the model's units."""
     channels = facts.channels
     if x.dtype.kind not in "biuf":
         raise DataError(f"An image is an array of numbers. Received: dtype {x.dtype}")

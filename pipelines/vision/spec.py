@@ -19,7 +19,8 @@ Share: TypeAlias = Annotated[float, Ge(0), Lt(0.5)]
 class AugmentSpec:
     """What training images go through.
 
-    Others do not, but for being flipped where the answer is a mean over both sides (`--tta`).
+    Other images do not, except that an answer may be the mean over an image and its mirror image
+    (`--tta`).
     """
 
     flip: Literal["auto", "none", "horizontal", "vertical", "both"] = hyper(
@@ -38,9 +39,7 @@ class AugmentSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferSpec:
-    """A pretrained backbone: first only a new head learns on its features, then its top layers
-    too.
-    """
+    """A pretrained backbone: at first only a new head learns, then the top layers learn as well."""
 
     backbone: str = hyper(
         "EfficientNetV2B0",

@@ -20,12 +20,13 @@ SMALLEST_PRETRAINED_SIDE = 96
 
 
 def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTensor:
-    """Return the frozen backbone's features `(batch, features)` of `inputs`, images in units of 0
-    to `scale`.
+    """Return the features `(batch, features)` of `inputs` from a frozen, pretrained backbone.
+
+    `inputs` are images in units of 0 to `scale`.
 
     Raises:
-        UsageError: no such backbone.
-        DataError: its weights are neither on this machine nor to be had.
+        UsageError: there is no such backbone.
+        DataError: its weights are not on this machine and cannot be downloaded.
     """
     if spec.backbone.endswith(".keras"):
         return _appline_backbone(Path(spec.backbone), inputs, scale)
@@ -41,7 +42,7 @@ def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTens
 
 
 def unfreeze(model: keras.Model, count: int) -> None:
-    """Let the top `count` layers of the backbone learn; batch normalisation stays as it is."""
+    """Let the top `count` layers of the backbone learn, except batch normalisation."""
     backbone = model.get_layer("backbone")
     backbone.trainable = True
     for layer in backbone.layers[: max(0, len(backbone.layers) - count)]:
@@ -52,9 +53,7 @@ def unfreeze(model: keras.Model, count: int) -> None:
 
 
 def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
-    """Return the network of keras.applications that `spec` names, without its head, and its
-    preprocessing.
-    """
+    """Return the backbone of keras.applications that `spec` names, and its preprocessing."""
     constructors = _constructors()
     if spec.backbone not in constructors:
         raise UsageError(
@@ -111,9 +110,7 @@ def _preprocessing(backbone: str) -> Any:
 
 
 def _cannot_download(backbone: str, reason: str) -> str:
-    """Return the message for weights that cannot be downloaded; `reason` ends with their
-    address.
-    """
+    """Return the message for weights that could not be downloaded; `reason` holds their address."""
     file = reason.rsplit("/", maxsplit=1)[-1].split(":")[0].split(" ")[0]
     return (
         f"The weights of {backbone} cannot be downloaded. Put the file {file} into "
@@ -123,8 +120,9 @@ def _cannot_download(backbone: str, reason: str) -> str:
 
 
 def _appline_backbone(path: Path, inputs: KerasTensor, scale: float) -> KerasTensor:
-    """Return the features of a network that appline trained, on images of another size, range or
-    number of channels.
+    """Return the features of a network that appline trained.
+
+    Its training images may differ from `inputs` in size, range and number of channels.
     """
     if not path.is_file():
         raise DataError(
@@ -150,8 +148,9 @@ def _appline_backbone(path: Path, inputs: KerasTensor, scale: float) -> KerasTen
 
 
 def _with_channels(x: KerasTensor, channels: int) -> KerasTensor:
-    """Return images with so many channels: grey ones repeated, colours averaged, further ones left
-    out.
+    """Return images with so many channels.
+
+    Grey is repeated, colours are averaged to grey, further channels are left out.
     """
     if x.shape[-1] == channels:
         return x

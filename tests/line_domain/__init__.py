@@ -1,4 +1,4 @@
-"""A fifth domain, rehearsed: a line fitted to points, small enough to be trained in a second.
+"""A fifth domain, rehearsed: a line fitted to points, small enough to train in a second.
 
 It is what `docs/add-a-domain.md` builds: a folder with the contract's file names, nothing else
 changed.

@@ -1,4 +1,4 @@
-"""What a person may set; imports nothing heavy."""
+"""Options of the line domain; nothing heavy is imported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The contract kept, in one file because there is so little of it."""
+"""The contract of the line domain, in one file because there is so little of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from tuning.execution.trial import Work, run_trial
 
 
 class InProcess:
-    """An executor that holds nothing."""
+    """An executor without processes of its own."""
 
     slots = 1
 
@@ -18,4 +18,4 @@ class InProcess:
             scheduler.ended(task, outcome)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: nothing is held."""

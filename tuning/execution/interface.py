@@ -11,14 +11,17 @@ from typing import Protocol
 
 from tuning.execution.trial import Outcome, Task, Work
 
-RECYCLED = 40  # trials of a process: 8 MB each are left behind
-# A trial whose epoch takes this much longer than the median one so far, and longer than SILENT
-# seconds, hangs.
-HANGS, SILENT = 20.0, 900.0
+TRIALS_PER_PROCESS = 40  # then it is replaced: each trial leaves 8 MB behind
+# A trial hangs when no epoch has ended for this many times the median epoch so far, and for at
+# least so many seconds.
+HANG_FACTOR = 20.0
+FEWEST_SILENT_SECONDS = 900.0
+# The same before any epoch of any trial has ended.
+FIRST_SILENT_SECONDS = 4 * FEWEST_SILENT_SECONDS
 
 
 class TrialScheduler(Protocol):
-    """Who hands out trials and learns from them."""
+    """What hands out trials and learns from them."""
 
     def next_task(self) -> Task | None:
         """Return the next trial to start, or None: nothing now, and nothing more once no trial is
@@ -26,10 +29,10 @@ class TrialScheduler(Protocol):
         """
 
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
-        """Hear of an epoch of a running trial; return the reason to stop it, or nothing."""
+        """Take the metrics of an epoch of a running trial; return the reason to stop it, or ""."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Hear what became of a trial."""
+        """Take what became of a trial."""
 
 
 class Executor(Protocol):
@@ -43,7 +46,7 @@ class Executor(Protocol):
         """Run trials until `scheduler` has no further ones and all have ended.
 
         Raises:
-            KeyboardInterrupt: running trials were given up, and are heard of no more.
+            KeyboardInterrupt: running trials were given up, and nothing more is reported of them.
         """
 
     def close(self) -> None:
@@ -51,32 +54,34 @@ class Executor(Protocol):
 
 
 class HangDetector:
-    """Tells which running trial hangs or takes too long, from the epochs that have ended so far."""
+    """Tells which running trial hangs or takes too long, from the epochs that have ended so far.
+
+    All moments are those of `time.monotonic()`.
+    """
 
     def __init__(self, trial_seconds: float) -> None:
         self._trial_seconds = trial_seconds
-        self._epochs: list[float] = []
+        self._epoch_seconds: list[float] = []
 
-    def epoch(self, seconds: float) -> None:
-        """Hear how long an epoch took."""
-        self._epochs.append(seconds)
+    def add_epoch(self, seconds: float) -> None:
+        """Take the duration of an epoch that has ended."""
+        self._epoch_seconds.append(seconds)
 
-    def silence(self) -> float:
+    def longest_silence(self) -> float:
         """Return the seconds without news after which a trial hangs."""
-        return max(SILENT, HANGS * statistics.median(self._epochs)) if self._epochs else 4 * SILENT
+        if not self._epoch_seconds:
+            return FIRST_SILENT_SECONDS
+        return max(FEWEST_SILENT_SECONDS, HANG_FACTOR * statistics.median(self._epoch_seconds))
 
-    def over(self, began: float, since: float, now: float) -> str:
-        """Return why a trial that began then (infinite: not yet), and was last heard of `since`
-        then, is given up, or nothing.
-        """
+    def reason_to_end(self, began: float, last_news: float, now: float) -> str:
+        """Return why a trial is given up now, or "". `began` is infinite until it has begun."""
         if now - began > self._trial_seconds:
             return f"it took longer than {self._trial_seconds:.0f} s (--trial-time)"
-        return (
-            f"no epoch ended for {now - since:.0f} s: it hangs"
-            if now - since > self.silence()
-            else ""
-        )
+        silence = now - last_news
+        if silence > self.longest_silence():
+            return f"no epoch ended for {silence:.0f} s: it hangs"
+        return ""
 
-    def until(self, began: float, since: float) -> float:
-        """Return the moment at which it would be given up."""
-        return min(since + self.silence(), began + self._trial_seconds)
+    def deadline(self, began: float, last_news: float) -> float:
+        """Return the moment at which a trial is given up, if there are no news until then."""
+        return min(last_news + self.longest_silence(), began + self._trial_seconds)

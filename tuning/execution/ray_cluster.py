@@ -13,39 +13,50 @@ import socket
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.errors import ApplineError, ExternalFailure, UsageError
-from tuning.execution.interface import RECYCLED, HangDetector, TrialScheduler
+from tuning.execution.interface import TRIALS_PER_PROCESS, HangDetector, TrialScheduler
 from tuning.execution.trial import Outcome, Task, Work
 
-LOOK = 0.02  # seconds between looks at what has come back
-ANSWER = 10.0  # seconds for the cluster's address to answer
+SECONDS_BETWEEN_LOOKS = 0.02  # at what has come back
+SECONDS_TO_ANSWER = 10.0  # for the cluster's address
 # Times that a trial is handed out before its actor is there: Ray may place it on a machine that has
-# just died
-STARTS = 5
-# The epoch in whose place an actor says that a trial begins: its start and the data's way are over
+# just died.
+MOST_STARTS = 5
+# The epoch in whose place an actor says that a trial begins: its start and the data's way are over.
 BEGUN = 0
+MOST_CHARACTERS = 200  # of an error of Ray's
 
 
 @dataclass(eq=False)
 class _Slot:
-    """One actor, and the trial that runs there."""
+    """One actor, and the trial that runs there. Moments are those of `time.monotonic()`."""
 
     actor: Any
-    trials: int = 0
+    num_trials: int = 0
     task: Task | None = None
     future: Any = None
-    began: float = math.inf  # until the actor says that it is there
-    since: float = 0.0
-    start_time: float = 0.0
+    began: float = math.inf  # infinite until the actor says that it is there
+    last_news: float = 0.0
+    start_time: float = 0.0  # seconds since 1970
 
     @property
-    def waits(self) -> bool:
-        """Whether its trial waits for the actor: others may hold the cluster's CPUs."""
+    def waits_for_actor(self) -> bool:
+        """Whether its trial has not begun: others may hold the cluster's CPUs."""
         return self.task is not None and self.began == math.inf
+
+    def take(self, task: Task, work_reference: Any, news: Any) -> None:
+        """Send a trial to the actor."""
+        self.task = task
+        self.num_trials += 1
+        self.start_time = time.time()
+        self.began = math.inf
+        self.last_news = time.monotonic()
+        self.future = self.actor.trial.remote(work_reference, pickle.dumps(task), news)
 
 
 @dataclass
@@ -55,11 +66,11 @@ class RayCluster:
     """
 
     address: str
-    trial_seconds: float = math.inf
+    trial_seconds: float = math.inf  # a trial that takes longer has failed
     deterministic: bool = False
     _slots: list[_Slot] = field(default_factory=list)
     _not_begun: list[Task] = field(default_factory=list)  # whose actor died before it was there
-    _starts: Counter[int] = field(default_factory=Counter)
+    _num_starts: Counter[int] = field(default_factory=Counter)  # by trial
 
     def __post_init__(self) -> None:
         try:
@@ -69,7 +80,7 @@ class RayCluster:
                 '--cluster needs Ray: pip install ".[cluster]" in a checkout of appline'
             ) from error
         try:
-            _reach(self.address)
+            _check_address(self.address)
             ray.init(
                 address=self.address,
                 log_to_driver=False,
@@ -78,10 +89,11 @@ class RayCluster:
             )
         except (OSError, RuntimeError, ValueError) as error:
             raise ApplineError(
-                f"--cluster {self.address}: no Ray cluster answers there ({error}). Start one: ray start --head"
+                f"--cluster {self.address}: no Ray cluster answers there ({error}). "
+                "Start one: ray start --head"
             ) from error
         self._ray = ray
-        self._patience = HangDetector(self.trial_seconds)
+        self._hang_detector = HangDetector(self.trial_seconds)
 
     @property
     def slots(self) -> int:
@@ -89,105 +101,131 @@ class RayCluster:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def run(self, work: Work, scheduler: TrialScheduler) -> None:
-        from ray.exceptions import RayError
-        from ray.util.queue import Queue
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+        """Run trials until `scheduler` has no further ones and all have ended.
 
-        self._starts.clear()
+        Raises:
+            ExternalFailure: the cluster failed.
+        """
+        from ray.exceptions import RayError
+
+        self._num_starts.clear()
         # As bytes: an actor can read them only when it knows where this process finds its modules.
         # In a list: else Ray would bring them anew for every trial.
-        data = [self._ray.put(pickle.dumps(work))]
-        # Here, where it lives as long as the scheduler does: on another machine it could be lost
-        # with that.
-        here = NodeAffinitySchedulingStrategy(
-            node_id=self._ray.get_runtime_context().get_node_id(), soft=False
-        )
-        news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        work_reference = [self._ray.put(pickle.dumps(work))]
         try:
-            while True:
-                self._hand_out(scheduler, data, news)
-                busy = [slot for slot in self._slots if slot.task]
-                if not busy:
-                    return
-                done, _ = self._ray.wait([slot.future for slot in busy], timeout=LOOK)
-                self._hear_epochs(news, scheduler)
-                for slot in busy:
-                    if slot.future in done:
-                        self._hear_end(slot, scheduler)
-                self._end_hanging(scheduler)
+            with self._news_queue() as news:
+                while True:
+                    self._hand_out(scheduler, work_reference, news)
+                    busy = [slot for slot in self._slots if slot.task]
+                    if not busy:
+                        return
+                    futures = [slot.future for slot in busy]
+                    done, _ = self._ray.wait(futures, timeout=SECONDS_BETWEEN_LOOKS)
+                    self._handle_news(news, scheduler)
+                    for slot in busy:
+                        if slot.future in done:
+                            self._handle_end(slot, scheduler)
+                    self._end_hanging(scheduler)
         except RayError as error:
             raise ExternalFailure(
-                f"--cluster {self.address}: the Ray cluster failed: {type(error).__name__}: {_last_line(error)}"
+                f"--cluster {self.address}: the Ray cluster failed: {_describe(error)}"
             ) from error
-        finally:
-            with contextlib.suppress(RayError):
-                news.shutdown(force=True)
 
     def close(self) -> None:
+        """End all actors and leave the cluster."""
         for slot in self._slots:
             self._ray.kill(slot.actor)
         self._slots.clear()
         self._ray.shutdown()
 
-    def _hand_out(self, scheduler: TrialScheduler, data: Any, news: Any) -> None:
-        free = [slot for slot in self._slots if not slot.task]
-        while (
-            free and len(self._slots) > self.slots
-        ):  # a machine was lost: an idle actor must not hold the CPU that another waits for
-            self._drop(free.pop())
-        while free or len(self._slots) < self.slots:
+    @contextlib.contextmanager
+    def _news_queue(self) -> Iterator[Any]:
+        """Yield the queue through which actors report."""
+        from ray.exceptions import RayError
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        # On this machine, where it lives as long as the scheduler does: on another one it could be
+        # lost with that.
+        this_machine = NodeAffinitySchedulingStrategy(
+            node_id=self._ray.get_runtime_context().get_node_id(), soft=False
+        )
+        news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_machine})
+        try:
+            yield news
+        finally:
+            with contextlib.suppress(RayError):
+                news.shutdown(force=True)
+
+    def _hand_out(self, scheduler: TrialScheduler, work_reference: Any, news: Any) -> None:
+        """Give every idle slot a trial, as long as there are some."""
+        idle = [slot for slot in self._slots if not slot.task]
+        # After a machine was lost: an idle actor must not hold the CPU that another one waits for.
+        while idle and len(self._slots) > self.slots:
+            self._drop(idle.pop())
+        while idle or len(self._slots) < self.slots:
             task = self._not_begun.pop() if self._not_begun else scheduler.next_task()
             if task is None:
-                if any(slot.waits for slot in self._slots):  # for a CPU that an idle actor may hold
-                    for slot in free:
-                        self._drop(slot)
+                self._free_cpus(idle)
                 return
-            self._starts[task.number] += 1
-            slot = free.pop() if free else self._add_slot()
-            if slot.trials >= RECYCLED:
+            self._num_starts[task.number] += 1
+            slot = idle.pop() if idle else self._add_slot()
+            if slot.num_trials >= TRIALS_PER_PROCESS:
                 self._drop(slot)
                 slot = self._add_slot()
-            slot.task, slot.trials, slot.start_time = task, slot.trials + 1, time.time()
-            slot.began, slot.since = math.inf, time.monotonic()
-            slot.future = slot.actor.trial.remote(data, pickle.dumps(task), news)
+            slot.take(task, work_reference, news)
+
+    def _free_cpus(self, idle: list[_Slot]) -> None:
+        """Drop idle actors where a trial waits for a CPU, which one of them may hold."""
+        if any(slot.waits_for_actor for slot in self._slots):
+            for slot in idle:
+                self._drop(slot)
 
     def _add_slot(self) -> _Slot:
-        made = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
-        slot = _Slot(made.remote(sys.path, self.deterministic))
+        actor = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=2, max_restarts=0)
+        slot = _Slot(actor.remote(sys.path, self.deterministic))
         self._slots.append(slot)
         return slot
 
-    def _hear_epochs(self, news: Any, scheduler: TrialScheduler) -> None:
+    def _drop(self, slot: _Slot) -> None:
+        self._ray.kill(slot.actor)
+        self._slots.remove(slot)
+
+    def _handle_news(self, news: Any, scheduler: TrialScheduler) -> None:
         while not news.empty():
             number, epoch, values = news.get()
-            slot = next(
-                (slot for slot in self._slots if slot.task and slot.task.number == number), None
-            )
+            slot = self._slot_of(number)
             if slot is None or slot.task is None:
                 continue  # of a trial that was given up
             now = time.monotonic()
             if epoch == BEGUN:
-                slot.began = slot.since = now
+                slot.began = slot.last_news = now
                 continue
-            self._patience.epoch(now - slot.since)
-            slot.since = now
+            self._hang_detector.add_epoch(now - slot.last_news)
+            slot.last_news = now
             slot.actor.answer.remote(scheduler.reported(slot.task, epoch, values))
 
-    def _hear_end(self, slot: _Slot, scheduler: TrialScheduler) -> None:
+    def _slot_of(self, number: int) -> _Slot | None:
+        for slot in self._slots:
+            if slot.task and slot.task.number == number:
+                return slot
+        return None
+
+    def _handle_end(self, slot: _Slot, scheduler: TrialScheduler) -> None:
         from ray.exceptions import OutOfMemoryError, RayError
 
-        never_begun = slot.waits
+        never_begun = slot.waits_for_actor
         task, slot.task = slot.task, None
         assert task
         try:
             outcome = self._ray.get(slot.future)
         except RayError as error:
             self._drop(slot)
-            if never_begun and self._starts[task.number] < STARTS:
+            if never_begun and self._num_starts[task.number] < MOST_STARTS:
                 self._not_begun.append(task)
                 return
             outcome = Outcome(
-                reason=f"its process on the cluster ended: {type(error).__name__}: {_last_line(error)}",
+                reason=f"its process on the cluster ended: {_describe(error)}",
                 died=True,
                 out_of_memory=isinstance(error, OutOfMemoryError),
                 start_time=slot.start_time,
@@ -197,38 +235,31 @@ class RayCluster:
 
     def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()
-        for slot in [slot for slot in self._slots if slot.task and not slot.waits]:
-            if self._ray.wait([slot.future], timeout=0)[
-                0
-            ]:  # it waits to be heard: this process was busy
+        for slot in [slot for slot in self._slots if slot.task and not slot.waits_for_actor]:
+            done, _ = self._ray.wait([slot.future], timeout=0)
+            if done:  # its end was not read yet: this process was busy
                 continue
-            if reason := self._patience.over(slot.began, slot.since, now):
+            reason = self._hang_detector.reason_to_end(slot.began, slot.last_news, now)
+            if reason:
                 task, slot.task = slot.task, None
                 assert task
                 self._drop(slot)
-                scheduler.ended(
-                    task,
-                    replace(
-                        Outcome(reason=reason), start_time=slot.start_time, end_time=time.time()
-                    ),
-                )
-
-    def _drop(self, slot: _Slot) -> None:
-        self._ray.kill(slot.actor)
-        self._slots.remove(slot)
+                outcome = Outcome(reason=reason, start_time=slot.start_time, end_time=time.time())
+                scheduler.ended(task, outcome)
 
 
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1][:200]
+def _describe(error: Exception) -> str:
+    last_line = str(error).strip().splitlines()[-1]
+    return f"{type(error).__name__}: {last_line[:MOST_CHARACTERS]}"
 
 
-def _reach(address: str) -> None:
+def _check_address(address: str) -> None:
     """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the
     like are Ray's to find.
     """
     url = urlsplit(address if "://" in address else f"//{address}")
     if url.hostname and url.port:
-        socket.create_connection((url.hostname, url.port), timeout=ANSWER).close()
+        socket.create_connection((url.hostname, url.port), timeout=SECONDS_TO_ANSWER).close()
 
 
 class _Actor:
@@ -236,26 +267,28 @@ class _Actor:
     thread.
     """
 
-    def __init__(self, paths: list[str], deterministic: bool) -> None:
+    def __init__(self, module_paths: list[str], deterministic: bool) -> None:
         import queue
 
-        sys.path[:] = dict.fromkeys([*paths, *sys.path])
+        # Where the driver finds its modules, before anything of them is imported.
+        sys.path[:] = dict.fromkeys([*module_paths, *sys.path])
         from tuning.training import runtime
 
         runtime.use_threads(1)
         runtime.import_tensorflow(deterministic=deterministic)
         self._answers: queue.Queue[str] = queue.Queue()
-        self._data: Any = None
+        self._work_reference: Any = None
         self._work: Any = None
 
-    def trial(self, data: list[Any], packed: bytes, news: Any) -> Outcome:
+    def trial(self, work_reference: list[Any], pickled_task: bytes, news: Any) -> Outcome:
         import ray
 
         from tuning.execution.trial import run_trial
 
-        if data[0] != self._data:
-            self._data, self._work = data[0], pickle.loads(ray.get(data[0]))
-        task: Task = pickle.loads(packed)
+        if work_reference[0] != self._work_reference:
+            self._work_reference = work_reference[0]
+            self._work = pickle.loads(ray.get(work_reference[0]))
+        task: Task = pickle.loads(pickled_task)
 
         news.put((task.number, BEGUN, {}))
 

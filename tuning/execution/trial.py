@@ -1,5 +1,5 @@
-"""One trial as a pure function: what it is given decides what it answers, in this process, in
-another, on another machine.
+"""One trial as a pure function: the same task has the same outcome in this process, in another, on
+another machine.
 """
 
 import dataclasses
@@ -16,7 +16,8 @@ from tuning.training.costs import LATENCY, latency_ms, megabytes
 if TYPE_CHECKING:
     from tuning.training.fit import FitResult
 
-# What a trial tells after each epoch; a text that comes back is the reason to stop there.
+# Called after each epoch with its number and metrics; a text that it returns is the reason to stop
+# there.
 EpochReport: TypeAlias = Callable[[int, Mapping[str, float]], str]
 
 
@@ -62,21 +63,23 @@ class Outcome:
 
     @property
     def epochs(self) -> int:
+        """How many epochs have ended."""
         return len(self.history.get("loss", ()))
 
 
 def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outcome:
     """Fit the network of `task` and return how good it became.
 
-    A failing trial is an answer too, with its reason: one bad point must not end a night's sweep.
+    A failing trial has an outcome too, with its reason: one bad point must not end a night's sweep.
 
     Raises:
         KeyboardInterrupt: the trial was interrupted and has no outcome.
     """
+    # Here: a worker sets its threads before TensorFlow is imported.
     from tuning.training.fit import fit
     from tuning.training.monitor import Watch
 
-    start = time.time()
+    start_time = time.time()
     watch = Watch(
         objective=work.objective, deadline=time.monotonic() + task.seconds, on_epoch=report
     )
@@ -87,7 +90,7 @@ def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outc
         return Outcome(
             reason=f"{type(error).__name__}: {error}",
             out_of_memory=_is_out_of_memory(error),
-            start_time=start,
+            start_time=start_time,
             end_time=time.time(),
         )
     if fitted.interrupted:
@@ -98,21 +101,20 @@ def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outc
         best_epoch=fitted.best_epoch,
         costs=costs,
         stopped=fitted.stopped,
-        start_time=start,
+        start_time=start_time,
         end_time=time.time(),
     )
 
 
-def smaller(task: Task) -> Task | None:
+def with_half_batch(task: Task) -> Task | None:
     """Return the task with half its batch, to be tried once when memory ran out; None when there is
-    no half.
+    no half, or this was the second attempt.
     """
-    size = task.spec.train.batch_size
-    if size < 2 or task.attempt > 1:
+    batch_size = task.spec.train.batch_size
+    if batch_size < 2 or task.attempt > 1:
         return None
-    spec = dataclasses.replace(
-        task.spec, train=dataclasses.replace(task.spec.train, batch_size=size // 2)
-    )
+    train = dataclasses.replace(task.spec.train, batch_size=batch_size // 2)
+    spec = dataclasses.replace(task.spec, train=train)
     return dataclasses.replace(task, spec=spec, attempt=task.attempt + 1)
 
 
@@ -124,12 +126,11 @@ def _costs(work: Work, task: Task, fitted: "FitResult") -> dict[str, float]:
         "cost/train_s": fitted.seconds,
         "cost/train_cpu_s": fitted.cpu_seconds,
     }
-    return costs | (
-        {LATENCY: latency_ms(work.pipeline, task.spec, work.splits, fitted.model)}
-        if work.latency
-        else {}
-    )
+    if work.latency:
+        costs[LATENCY] = latency_ms(work.pipeline, task.spec, work.splits, fitted.model)
+    return costs
 
 
 def _is_out_of_memory(error: Exception) -> bool:
+    # By name: TensorFlow is not imported here.
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

@@ -1,6 +1,4 @@
-"""Models beside each other: how much better, how sure, and what a sweep says about each
-hyperparameter.
-"""
+"""Comparisons: by how much one model is better, how sure that is, and what a search has shown."""
 
 import itertools
 import math
@@ -9,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipelines.config.options import Objective
-from pipelines.config.search_space import Choice, Dimension, Range, Scalar
+from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
 from tuning.results import CONFIDENCE, Effect, Level, Lift, ScoredBaseline
@@ -20,7 +18,7 @@ GROUPS = 3  # into which a range is divided, to compare its values
 
 
 def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) -> ScoredBaseline:
-    """Score a baseline on val and test; its predictions, which can be large, are not kept."""
+    """Score a baseline on val and test, without keeping its predictions, which can be large."""
     test = baseline.predictions["test"]
     return ScoredBaseline(
         name=baseline.name,
@@ -33,19 +31,19 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
 
 
 def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
-    """Return the baseline that is best on the validation part: chosen like the network, without a
-    look at test.
+    """Return the baseline that is best on validation.
+
+    It is chosen like the network: without a look at test.
     """
-    pick = max if headline.direction == "max" else min
-    return pick(baselines, key=lambda baseline: baseline.val[headline.name])
+    return headline.best(baselines, lambda baseline: baseline.val[headline.name])
 
 
 def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
-    """Return the mean of the paired differences `over.losses - losses` and its bootstrap interval
-    over units.
+    """Return the mean of the paired differences `over.losses - losses`, with an interval.
 
     Units `(n,)` are images, users, or blocks of windows: whatever `Pipeline.losses` takes to be
-    independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993).
+    independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993) over the
+    units.
     """
     from scipy import stats
 
@@ -71,18 +69,18 @@ def effects(
     dimensions: Mapping[str, Dimension],
     objective: Objective,
 ) -> list[Effect]:
-    """Return the effect of each searched hyperparameter over `(values, score)` trials, the clearest
-    first.
+    """Return the effect of each searched hyperparameter, the clearest first.
 
-    Other hyperparameters vary beside it, so that this is what a change did on average in this
-    sweep, and no more.
+    Each of `trials` is `(values, score)`. Other hyperparameters vary as well, so an effect is what
+    a change did on average in this sweep, and no more.
     """
-    found = []
+    several_levels = []
     for key, dimension in dimensions.items():
         effect = _effect(key, dimension, trials, objective)
         if len(effect.levels) > 1:
-            found.append(effect)
-    return sorted(found, key=lambda effect: effect.p_value if effect.testable else 1.0)
+            several_levels.append(effect)
+    # Too few trials for a test count as no difference.
+    return sorted(several_levels, key=lambda effect: np.nan_to_num(effect.p_value, nan=1.0))
 
 
 def _effect(
@@ -95,15 +93,16 @@ def _effect(
     for values, score in trials:
         if key in values:
             groups[_label(dimension, values[key])].append(score)
-    scores = {label: group for label, group in groups.items() if group}
-    levels = {label: _level(group) for label, group in scores.items()}
-    pick = max if objective.direction == "max" else min
-    return Effect(
-        key=key,
-        levels=levels,
-        best=pick(levels, key=lambda label: levels[label].mean) if levels else "",
-        p_value=_p_value(list(scores.values())),
-    )
+    levels = {}
+    scores = []
+    for label, group in groups.items():
+        if group:
+            levels[label] = _level(group)
+            scores.append(group)
+    best = ""
+    if levels:
+        best = objective.best(levels, lambda label: levels[label].mean)
+    return Effect(key=key, levels=levels, best=best, p_value=_p_value(scores))
 
 
 def _level(scores: Sequence[float]) -> Level:
@@ -114,8 +113,9 @@ def _level(scores: Sequence[float]) -> Level:
 
 
 def _p_value(groups: Sequence[Sequence[float]]) -> float:
-    """Return the probability of such differences by chance alone (Kruskal and Wallis 1952); NaN:
-    too few trials.
+    """Return the probability of such differences by chance (Kruskal and Wallis 1952).
+
+    NaN: there are too few trials.
     """
     from scipy import stats
 
@@ -129,20 +129,13 @@ def _p_value(groups: Sequence[Sequence[float]]) -> float:
 def _labels(dimension: Dimension) -> list[str]:
     if isinstance(dimension, Choice):
         return [str(value) for value in dimension.values]
-    return [f"{low:.2g}..{high:.2g}" for low, high in itertools.pairwise(_edges(dimension))]
+    edges = itertools.pairwise(dimension.steps(GROUPS))
+    return [f"{low:.2g}..{high:.2g}" for low, high in edges]
 
 
 def _label(dimension: Dimension, value: Scalar) -> str:
     if isinstance(dimension, Choice):
         return str(value)
-    inner_edges = _edges(dimension)[1:-1]
+    inner_edges = dimension.steps(GROUPS)[1:-1]
     group = int(np.searchsorted(inner_edges, float(value), side="right"))
     return _labels(dimension)[group]
-
-
-def _edges(dimension: Range) -> list[float]:
-    low, high = dimension.low, dimension.high
-    shares = [step / GROUPS for step in range(GROUPS + 1)]
-    if dimension.log:
-        return [low * (high / low) ** share for share in shares]
-    return [low + (high - low) * share for share in shares]

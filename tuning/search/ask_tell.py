@@ -15,8 +15,12 @@ import numpy as np
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import UsageError
-from tuning.search.oracles import Feasible, TrialResult, oracle
-from tuning.search.tuners import SEVERAL, TUNERS, require
+from tuning.search.constraints import Feasible
+from tuning.search.oracles import create_oracle
+from tuning.search.tuners import MULTI_OBJECTIVE_TUNERS, TUNERS, require
+from tuning.search.untried_points import TrialResult, TrialStatus
+
+HYPERBAND_EPOCHS = "tuner/epochs"  # KerasTuner's key for the epochs that Hyperband gives a trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,20 +28,20 @@ class Proposal:
     """One trial to run: its number from 1, its values by dotted key, and the epochs it gets (0: the
     sweep's own).
 
-    `known` is how many trials the searcher had been told of: with it a search is asked the same
-    questions again.
+    `results_known` is how many results the searcher had when it proposed this: a resumed sweep asks
+    again with as many.
     """
 
     number: int
     values: Mapping[str, Scalar]
     epochs: int = 0
-    known: int = 0
+    results_known: int = 0
 
 
 class Searcher:
     """Asks an oracle for points and tells it how they did.
 
-    The same seed and the same answers in the same order give the same questions: that is what makes
+    The same seed and the same results in the same order give the same proposals: that is what makes
     a sweep resumable by replay.
     """
 
@@ -52,26 +56,27 @@ class Searcher:
         feasible: Feasible,
         first: Sequence[Mapping[str, Scalar]] = (),
     ) -> None:
-        """`feasible` says by arithmetic whether a point can be built; `epochs` is the most that
-        Hyperband gives a trial.
+        """Begin a search.
 
-        The defaults are tried first, then the points of `first`; by a grid, all in order.
+        The defaults are tried first, then the points of `first`; by a grid, all points in order.
+
+        Args:
+            space: what is searched.
+            tuner: one of `TUNERS`.
+            objectives: what is made better; the first one decides.
+            seed: decides everything random.
+            epochs: the most that Hyperband gives a trial.
+            feasible: whether a point can be built, by arithmetic.
+            first: points that are tried early.
 
         Raises:
             UsageError: there is no such tuner, it takes one objective only, or there is nothing to
                 search.
         """
-        require("--tuner", tuner, TUNERS)
-        if len(objectives) > 1 and tuner not in SEVERAL:
-            raise UsageError(
-                f"--tuner {tuner}: takes one objective, not {len(objectives)}. For several: --tuner {' or '.join(SEVERAL)}"
-            )
-        if not space.dimensions:
-            raise UsageError(
-                "There is nothing to search: every hyperparameter is fixed. Add --search conv.kernel_size=3,5,7, or use train"
-            )
-        self._keys = list(space.dimensions)
-        self._oracle = oracle(
+        _require_searchable(space, tuner, objectives)
+        self._space = space
+        self._objectives = tuple(objectives)
+        self._oracle = create_oracle(
             space,
             tuner,
             objectives,
@@ -80,44 +85,59 @@ class Searcher:
             feasible=feasible,
             first=[space.defaults(), *first],
         )
-        self._objectives = tuple(objectives)
-        self._open: dict[int, kt.engine.trial.Trial] = {}
-        self._asked = 0
-        self._told = 0
+        self._running: dict[int, kt.engine.trial.Trial] = {}
+        self._num_proposed = 0
+        self._num_results = 0
         self.exhausted = False
 
     def ask(self) -> Proposal | None:
         """Return the next point; None when there is none until further trials have ended, or none
         at all (`exhausted`).
         """
-        trial = self._oracle.create_trial(f"trial-{self._asked + 1}")
-        if trial.status != kt.engine.trial.TrialStatus.RUNNING:
-            self.exhausted = trial.status == kt.engine.trial.TrialStatus.STOPPED
+        trial = self._oracle.create_trial(f"trial-{self._num_proposed + 1}")
+        if trial.status != TrialStatus.RUNNING:
+            self.exhausted = trial.status == TrialStatus.STOPPED
             return None
-        self._asked += 1
-        self._open[self._asked] = trial
+        self._num_proposed += 1
+        self._running[self._num_proposed] = trial
         values = trial.hyperparameters.values
         return Proposal(
-            number=self._asked,
-            values={key: values[key] for key in self._keys},
-            epochs=int(values.get("tuner/epochs", 0)),
-            known=self._told,
+            number=self._num_proposed,
+            values={key: values[key] for key in self._space.dimensions},
+            epochs=int(values.get(HYPERBAND_EPOCHS, 0)),
+            results_known=self._num_results,
         )
 
     def tell(self, number: int, scores: Sequence[float] | None, stopped_at: int = 0) -> None:
         """Report a trial's scores, one for each objective, or None for a trial that failed.
 
-        `stopped_at` is the epoch where it was stopped early, 0 when it was not.
+        A trial with a score that is not finite counts as failed. `stopped_at` is the epoch at which
+        it was stopped early, 0 when it was not.
         """
-        trial = self._open.pop(number)
-        self._told += 1
-        good = scores is not None and bool(np.isfinite(scores).all())
-        self._oracle.record_result(
-            trial.trial_id, TrialResult(tuple(map(float, scores or ())) if good else (), stopped_at)
-        )
-        if scores is None or not good:
-            trial.status = kt.engine.trial.TrialStatus.FAILED
+        trial = self._running.pop(number)
+        self._num_results += 1
+        finite: tuple[float, ...] = ()
+        if scores is not None and np.isfinite(scores).all():
+            finite = tuple(map(float, scores))
+        self._oracle.record_result(trial.trial_id, TrialResult(finite, stopped_at))
+        if finite:
+            self._oracle.update_trial(trial.trial_id, {self._objectives[0].name: finite[0]})
+            trial.status = TrialStatus.COMPLETED
         else:
-            self._oracle.update_trial(trial.trial_id, {self._objectives[0].name: float(scores[0])})
-            trial.status = kt.engine.trial.TrialStatus.COMPLETED
+            trial.status = TrialStatus.FAILED
         self._oracle.end_trial(trial)
+
+
+def _require_searchable(space: Space[Any], tuner: str, objectives: Sequence[Objective]) -> None:
+    require("--tuner", tuner, TUNERS)
+    if len(objectives) > 1 and tuner not in MULTI_OBJECTIVE_TUNERS:
+        alternatives = " or ".join(MULTI_OBJECTIVE_TUNERS)
+        raise UsageError(
+            f"--tuner {tuner}: takes one objective, not {len(objectives)}. "
+            f"For several: --tuner {alternatives}"
+        )
+    if not space.dimensions:
+        raise UsageError(
+            "There is nothing to search: every hyperparameter is fixed. "
+            "Add --search conv.kernel_size=3,5,7, or use train"
+        )

@@ -23,18 +23,18 @@ STARTUP = 4  # other trials that have come as far, before the median rule judges
 
 
 class Stopper(Protocol):
-    """Hears every epoch of every trial, in any order."""
+    """A rule of early stopping: is told every epoch of every trial, in any order of trials."""
 
     def reported(self, number: int, epoch: int, score: float) -> str:
-        """Return the reason to stop this trial now, or nothing. A trial's epochs come in order,
-        from 1.
+        """Return the reason to stop this trial now, or "". A trial's epochs come in order, from
+        1.
         """
 
     def forget(self, number: int) -> None:
-        """Leave out a trial that has no score, or begins again: no other one is judged by it."""
+        """Leave out a trial that has no score, or is run again: no other one is judged by it."""
 
     def expected_share(self, epochs: int) -> float:
-        """Return the share of the epochs that is still run, about, each trial having `epochs`."""
+        """Return about which share of the epochs is still run, each trial having `epochs`."""
 
 
 class Never:
@@ -51,38 +51,47 @@ class Never:
 
 
 class Asha:
-    """Asynchronous successive halving (Li et al. 2020), its stopping form: at epochs 2, 6, 18, ...
-    the best third goes on.
+    """Asynchronous successive halving (Li et al. 2020) in its stopping form.
 
-    Trials are compared with those that came so far before them, so nobody waits for anybody.
+    At epochs 2, 6, 18, ... the best third goes on. A trial is compared with those that came so far
+    before it, so that none waits for another.
     """
 
     def __init__(self, objective: Objective) -> None:
-        self._sign = 1 if objective.direction == "max" else -1
-        self._rungs: dict[int, dict[int, float]] = {}  # by epoch, then by trial
-        self._best: dict[int, float] = {}
+        self._sign = _sign(objective)
+        self._rungs: dict[int, dict[int, float]] = {}  # gain by epoch, then by trial
+        self._best: dict[int, float] = {}  # gain by trial
 
     def reported(self, number: int, epoch: int, score: float) -> str:
-        best = self._best[number] = max(self._best.get(number, -np.inf), self._sign * score)
+        best = max(self._best.get(number, -np.inf), self._sign * score)
+        self._best[number] = best
         if not _is_rung(epoch):
             return ""
         rung = self._rungs.setdefault(epoch, {})
         rung[number] = best
-        kept = max(1, len(rung) // REDUCTION) if len(rung) >= REDUCTION else len(rung)
-        if best >= sorted(rung.values(), reverse=True)[kept - 1]:
+        num_kept = len(rung)
+        if len(rung) >= REDUCTION:
+            num_kept = max(1, len(rung) // REDUCTION)
+        worst_kept = sorted(rung.values(), reverse=True)[num_kept - 1]
+        if best >= worst_kept:
             return ""
         return f"stopped early: not among the best third of {len(rung)} trials at epoch {epoch}"
 
     def forget(self, number: int) -> None:
-        for rung in (self._best, *self._rungs.values()):
+        self._best.pop(number, None)
+        for rung in self._rungs.values():
             rung.pop(number, None)
 
     def expected_share(self, epochs: int) -> float:
-        total, share, last = 0.0, 1.0, 0
-        for epoch in range(1, epochs + 1):
-            if _is_rung(epoch) and epoch < epochs:
-                total, share, last = total + share * (epoch - last), share * ASHA_KEEPS, epoch
-        return (total + share * (epochs - last)) / epochs
+        num_run = 0.0  # epochs that a trial runs on average
+        share = 1.0  # of the trials that are still running
+        last_rung = 0
+        for epoch in range(1, epochs):
+            if _is_rung(epoch):
+                num_run += share * (epoch - last_rung)
+                share *= ASHA_KEEPS
+                last_rung = epoch
+        return (num_run + share * (epochs - last_rung)) / epochs
 
 
 def _is_rung(epoch: int) -> bool:
@@ -92,43 +101,50 @@ def _is_rung(epoch: int) -> bool:
 
 
 class Median:
-    """The median rule (Golovin et al. 2017): worse than the median of the others' means up to the
-    same epoch.
+    """The median rule (Golovin et al. 2017): a trial is stopped when its best score is worse than
+    the median of the others' means up to the same epoch.
     """
 
     def __init__(self, objective: Objective) -> None:
-        self._sign = 1 if objective.direction == "max" else -1
-        self._curves: dict[int, list[float]] = {}
+        self._sign = _sign(objective)
+        self._curves: dict[int, list[float]] = {}  # gains by epoch, by trial
 
     def reported(self, number: int, epoch: int, score: float) -> str:
         curve = self._curves.setdefault(number, [])
         curve.append(self._sign * score)
-        others = [
-            statistics.fmean(one[:epoch])
-            for other, one in self._curves.items()
-            if other != number and len(one) >= epoch
-        ]
-        if epoch < FIRST_LOOK or len(others) < STARTUP or max(curve) >= statistics.median(others):
+        means = []
+        for other, gains in self._curves.items():
+            if other != number and len(gains) >= epoch:
+                means.append(statistics.fmean(gains[:epoch]))
+        if epoch < FIRST_LOOK or len(means) < STARTUP or max(curve) >= statistics.median(means):
             return ""
-        return f"stopped early: its best is worse than the median of {len(others)} trials at epoch {epoch}"
+        return (
+            f"stopped early: its best is worse than the median of {len(means)} trials "
+            f"at epoch {epoch}"
+        )
 
     def forget(self, number: int) -> None:
         self._curves.pop(number, None)
 
     def expected_share(self, epochs: int) -> float:
-        return (
-            (FIRST_LOOK + (epochs - FIRST_LOOK) * MEDIAN_KEEPS) / epochs
-            if epochs > FIRST_LOOK
-            else 1.0
-        )
+        if epochs <= FIRST_LOOK:
+            return 1.0
+        return (FIRST_LOOK + (epochs - FIRST_LOOK) * MEDIAN_KEEPS) / epochs
 
 
-def stopper(name: str, objective: Objective) -> Stopper:
+def _sign(objective: Objective) -> int:
+    """Return what a score is multiplied with, so that more is better."""
+    return 1 if objective.direction == "max" else -1
+
+
+def create_stopper(name: str, objective: Objective) -> Stopper:
     """Return the rule called `name`.
 
     Raises:
         UsageError: there is none; the nearest name is given.
     """
-    kinds: Mapping[str, type[Asha] | type[Median]] = {"asha": Asha, "median": Median}
     require("--early-stop", name, STOPPERS)
-    return Never() if name == "none" else kinds[name](objective)
+    if name == "none":
+        return Never()
+    rules: Mapping[str, type[Asha] | type[Median]] = {"asha": Asha, "median": Median}
+    return rules[name](objective)

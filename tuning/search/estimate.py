@@ -3,45 +3,25 @@ models cost, how long all of it takes.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from pipelines.config.search_space import Scalar, Space
-from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.execution.interface import Executor
-from tuning.execution.trial import Outcome, Task, Work
+from tuning.execution.trial import Outcome, Task
 from tuning.search import constraints
-from tuning.search.ask_tell import Searcher
-from tuning.search.early_stopping import stopper
-from tuning.search.sweep import Sweep, trial_epochs
-from tuning.training.costs import LATENCY
-from tuning.training.fit import num_epochs
+from tuning.search.definition import Sweep, SweepDefinition
+from tuning.search.early_stopping import create_stopper
+from tuning.search.space_counts import SpaceCounts, count_points
 
-LISTED = 20_000  # points that are gone through one by one; of more, so many are drawn
-MEASURED = 4  # proposals beside the corners
+PROPOSALS = 5  # that are measured, the defaults among them
 EPOCHS = 2  # of a measured trial: the first one is mostly tracing
-LONGEST = 120.0  # seconds after which no further trial is measured
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpaceCounts:
-    """What is in a space; of an endless or very large one (`drawn`), the counts are of so many
-    points drawn at random.
-    """
-
-    total: int | None  # None: endless
-    looked_at: int
-    impossible: int
-    over_limit: int
-    equal: int
-    drawn: bool
-    possible: Sequence[Mapping[str, Scalar]] = field(repr=False, default=())
+MOST_SECONDS = 120.0  # after which no further trial is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,24 +37,24 @@ class Measured:
     epoch_s: float
     step_ms: float
     overhead_s: float
-    reason: str = ""
+    reason: str = ""  # why it could not be measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a sweep would cost."""
+    """What a sweep would cost. All `_s` are wall-clock seconds."""
 
     space: SpaceCounts
     measured: Sequence[Measured]
     trials: int
-    epochs: int
+    epochs: int  # of a trial
     trial_s: float
     baselines_s: float
-    final_s: float
-    start_s: float
+    final_s: float  # of the winner's training in full
+    start_s: float  # until the first trial runs
     workers: int
     early_stop: str
-    share: float
+    share: float  # of the epochs that early stopping leaves
     max_seconds: float
 
     @property
@@ -82,53 +62,16 @@ class Estimate:
         """Wall-clock seconds of the whole sweep, from the baselines to the tested winner."""
         return self.start_s + self.baselines_s + min(self.trials_s, self.max_seconds) + self.final_s
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        plain = asdict(self)
-        del plain["space"]["possible"]
-        return {**plain, "seconds": self.seconds}
-
     @property
     def trials_s(self) -> float:
         """Wall-clock seconds of the trials, if no budget of time ends them."""
         return max(self.trials / self.workers, min(1, self.trials)) * self.trial_s
 
-
-def count_points(
-    pipeline: AnyPipeline, space: Space[Any], splits: Splits, most: Mapping[str, float], seed: int
-) -> SpaceCounts:
-    """Count what is in a space, by arithmetic."""
-    total = space.count()
-    drawn = total is None or total > LISTED
-    rng = np.random.default_rng(seed)
-    some = [space.draw(rng) for _ in range(LISTED // 10)] if drawn else list(space.grid())
-    impossible = over = equal = 0
-    seen = set()
-    possible = []
-    for values in some:
-        spec = space.spec(values)
-        try:
-            pipeline.check(spec, splits)
-        except ImpossibleSpec:
-            impossible += 1
-            continue
-        if most and not constraints.within(constraints.num_params(pipeline, spec, splits), most):
-            over += 1
-            continue
-        identity = space.identity(values)
-        equal += identity in seen
-        if identity not in seen:
-            possible.append(values)
-        seen.add(identity)
-    return SpaceCounts(
-        total=total,
-        looked_at=len(some),
-        impossible=impossible,
-        over_limit=over,
-        equal=equal,
-        drawn=drawn,
-        possible=possible,
-    )
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        plain = asdict(self)
+        del plain["space"]["possible"]
+        return {**plain, "seconds": self.seconds}
 
 
 def estimate(
@@ -136,160 +79,198 @@ def estimate(
 ) -> Estimate:
     """Fit a few networks for two epochs each where the sweep would, and add up.
 
-    Measured are the defaults, the smallest and the largest network, and the first that the searcher
-    would propose.
+    Measured are the defaults, the first networks that the searcher would propose, the smallest and
+    the largest one.
     """
-    found = count_points(pipeline, space, splits, sweep.limits, pipeline.options.seed)
-    epochs = trial_epochs(space, sweep, splits)
-    searcher = Searcher(
-        space,
-        tuner=sweep.tuner,
-        objectives=sweep.objectives,
-        seed=pipeline.options.seed,
-        epochs=epochs,
-        feasible=constraints.feasible(pipeline, space, splits, sweep.limits),
-    )
-    proposals = [proposal for _ in range(1 + MEASURED) if (proposal := searcher.ask())]
-    proposed = [proposal.values for proposal in proposals]
-    corners = _corners(pipeline, space, splits, found.possible)
-    scheduler = _Measuring(space, epochs, [*proposed, *corners.values()])
-    begun = time.monotonic()
-    sum(1 for _ in pipeline.baselines(splits))
-    baselines_s = time.monotonic() - begun
-    begun = time.monotonic()
-    latency = LATENCY in {one.name for one in sweep.objectives}
-    executor.run(
-        Work(pipeline=pipeline, splits=splits, objective=sweep.objective, latency=latency),
-        scheduler,
-    )
-    start_s = max(0.0, scheduler.first_word - begun)
-
-    batch = space.base.train.batch_size
-    measured = []
-    for name, values, (beside, epoch, reason) in zip(
-        ["defaults", *[f"proposal {n}" for n in range(2, len(proposed) + 1)], *corners],
-        [*proposed, *corners.values()],
-        scheduler.timings(),
-        strict=False,
-    ):
-        spec = space.spec(values)
-        cost = pipeline.cost(spec, splits)
-        steps = max(1, -(-splits.sizes()["train"] // getattr(spec.train, "batch_size", batch)))
-        measured.append(
-            Measured(
-                name=name,
-                values=values,
-                params=constraints.num_params(pipeline, spec, splits),
-                macs=cost.macs if cost else None,
-                epoch_s=epoch,
-                step_ms=1000 * epoch / steps,
-                overhead_s=beside,
-                reason=reason,
-            )
-        )
-    good = [
-        (one, proposal.epochs or epochs)
-        for one, proposal in zip(measured, proposals, strict=False)
-        if not one.reason
+    definition = SweepDefinition(pipeline=pipeline, space=space, sweep=sweep, splits=splits)
+    counts = count_points(pipeline, space, splits, sweep.limits, pipeline.options.seed)
+    candidates = [*_proposed(definition), *_corners(definition, counts.possible)]
+    scheduler = _MeasuringScheduler(candidates, space, definition.trial_epochs)
+    began = time.monotonic()
+    for _ in pipeline.baselines(splits):
+        pass
+    baselines_s = time.monotonic() - began
+    began = time.monotonic()
+    executor.run(definition.work(), scheduler)
+    start_s = max(0.0, scheduler.first_trial_began - began)
+    measured = [
+        _measured(definition, candidate, timing)
+        for candidate, timing in zip(candidates, scheduler.timings(), strict=False)
     ]
-    share = stopper(sweep.stopper, sweep.objective).expected_share(epochs)
-    full = num_epochs(space.base.train, splits.sizes()["train"])
-    count = min(sweep.trials, len(found.possible)) if not found.drawn else sweep.trials
-    count = min(count, int(sweep.max_epochs // epochs)) if sweep.max_epochs < math.inf else count
-    trial_s = (
-        float(np.mean([one.overhead_s + share * its * one.epoch_s for one, its in good]))
-        if good
-        else 0.0
-    )
-    # Who wins is not known: the mean of those that may.
-    passes = full * (2 if space.base.train.refit else 1)
-    final = (
-        float(np.mean([one.overhead_s + passes * one.epoch_s for one, _ in good])) if good else 0.0
-    )
+    rule = create_stopper(sweep.stopping_rule, sweep.objective)
+    share = rule.expected_share(definition.trial_epochs)
+    trial_s, final_s = _mean_seconds(definition, candidates, measured, share)
     return Estimate(
-        space=found,
+        space=counts,
         measured=measured,
-        trials=count,
-        epochs=epochs,
+        trials=_num_trials(definition, counts),
+        epochs=definition.trial_epochs,
         trial_s=trial_s,
         baselines_s=baselines_s,
-        final_s=final,
+        final_s=final_s,
         start_s=start_s,
         workers=executor.slots,
-        early_stop=sweep.stopper,
+        early_stop=sweep.stopping_rule,
         share=share,
         max_seconds=sweep.max_seconds,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A network to measure. `epochs` are those of its trial, 0 for a corner, which is no trial."""
+
+    name: str
+    values: Mapping[str, Scalar]
+    epochs: int = 0
+
+
+def _proposed(definition: SweepDefinition) -> list[_Candidate]:
+    """Return the first networks that the searcher would propose."""
+    searcher = definition.searcher()
+    candidates: list[_Candidate] = []
+    for _ in range(PROPOSALS):
+        proposal = searcher.ask()
+        if proposal is None:
+            break
+        number = len(candidates) + 1
+        candidates.append(
+            _Candidate(
+                name="defaults" if number == 1 else f"proposal {number}",
+                values=proposal.values,
+                epochs=proposal.epochs or definition.trial_epochs,
+            )
+        )
+    return candidates
+
+
 def _corners(
-    pipeline: AnyPipeline,
-    space: Space[Any],
-    splits: Splits,
-    possible: Sequence[Mapping[str, Scalar]],
-) -> dict[str, Mapping[str, Scalar]]:
+    definition: SweepDefinition, possible: Sequence[Mapping[str, Scalar]]
+) -> list[_Candidate]:
     """Return the smallest and the largest network, by arithmetic; none where a domain has no
     arithmetic of costs.
     """
-    costs = [
-        (cost.params, at)
-        for at, values in enumerate(possible)
-        if (cost := pipeline.cost(space.spec(values), splits))
+    sizes = []
+    for position, values in enumerate(possible):
+        cost = definition.pipeline.cost(definition.space.spec(values), definition.splits)
+        if cost:
+            sizes.append((cost.params, position))
+    if not sizes:
+        return []
+    _, smallest = min(sizes)
+    _, largest = max(sizes)
+    return [
+        _Candidate(name="smallest", values=possible[smallest]),
+        _Candidate(name="largest", values=possible[largest]),
     ]
-    return (
-        {"smallest": possible[min(costs)[1]], "largest": possible[max(costs)[1]]} if costs else {}
-    )
 
 
-class _Measuring:
-    """A scheduler that stops every trial after two epochs and keeps the times."""
+@dataclass(frozen=True, kw_only=True)
+class _Timing:
+    """Seconds of one trial's epoch, and of what it did beside its epochs."""
 
-    def __init__(
-        self, space: Space[Any], epochs: int, values: Sequence[Mapping[str, Scalar]]
-    ) -> None:
-        self.first_word = 0.0
-        self._began = time.monotonic()
-        self._tasks = [
-            self._task(space.spec(one), number, epochs) for number, one in enumerate(values)
-        ]
-        self._ends: dict[int, list[float]] = {number: [] for number in range(len(values))}
-        self._outcomes: dict[int, Outcome] = {}
-        self._left = list(self._tasks)
+    epoch_s: float = 0.0
+    overhead_s: float = 0.0
+    reason: str = ""  # why there are none
 
-    def _task(self, spec: Any, number: int, epochs: int) -> Task:
-        return Task(
-            number=number,
-            spec=replace(spec, train=replace(spec.train, epochs=max(EPOCHS, epochs))),
-            seed=0,
-        )
+
+@dataclass
+class _MeasuringScheduler:
+    """A scheduler that stops every trial after two epochs and keeps the times.
+
+    Trials are numbered by the position of their candidate.
+    """
+
+    candidates: Sequence[_Candidate]
+    space: Space[Any]
+    epochs: int  # of the schedule, of which only the first two are run
+    first_trial_began: float = 0.0  # time.monotonic()
+    _began: float = field(default_factory=time.monotonic)
+    _num_started: int = 0
+    _epoch_ends: dict[int, list[float]] = field(default_factory=dict)
+    _outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def next_task(self) -> Task | None:
-        if not self._left or (self._outcomes and time.monotonic() - self._began > LONGEST):
+        is_late = time.monotonic() - self._began > MOST_SECONDS
+        if self._num_started == len(self.candidates) or (self._outcomes and is_late):
             return None
-        return self._left.pop(0)
+        number = self._num_started
+        self._num_started += 1
+        spec = self.space.spec(self.candidates[number].values)
+        spec = replace(spec, train=replace(spec.train, epochs=max(EPOCHS, self.epochs)))
+        return Task(number=number, spec=spec, seed=0)
 
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
-        self._ends[task.number].append(time.time())
+        self._epoch_ends.setdefault(task.number, []).append(time.monotonic())
         return "measured" if epoch >= EPOCHS else ""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        self.first_word = self.first_word or time.monotonic() - (
-            outcome.end_time - outcome.start_time
-        )
+        if not self._outcomes:
+            seconds = outcome.end_time - outcome.start_time
+            self.first_trial_began = time.monotonic() - seconds
         self._outcomes[task.number] = outcome
 
-    def timings(self) -> list[tuple[float, float, str]]:
-        """Return (seconds beside the epochs, seconds of an epoch, reason of failure) of the trials
-        that were measured, in order.
-        """
-        found = []
-        for number in sorted(self._outcomes):
-            outcome, ends = self._outcomes[number], self._ends[number]
-            if len(ends) < EPOCHS:
-                found.append((0.0, 0.0, outcome.reason or "it ended before it was measured"))
-                continue
-            epoch = ends[-1] - ends[-2]
-            found.append(
-                (max(0.0, outcome.end_time - outcome.start_time - EPOCHS * epoch), epoch, "")
-            )
-        return found
+    def timings(self) -> list[_Timing]:
+        """Return the times of the trials that were measured, in order."""
+        return [self._timing(number) for number in sorted(self._outcomes)]
+
+    def _timing(self, number: int) -> _Timing:
+        outcome = self._outcomes[number]
+        epoch_ends = self._epoch_ends.get(number, [])
+        if len(epoch_ends) < EPOCHS:
+            return _Timing(reason=outcome.reason or "it ended before it was measured")
+        epoch_s = epoch_ends[-1] - epoch_ends[-2]
+        seconds = outcome.end_time - outcome.start_time
+        return _Timing(epoch_s=epoch_s, overhead_s=max(0.0, seconds - EPOCHS * epoch_s))
+
+
+def _measured(definition: SweepDefinition, candidate: _Candidate, timing: _Timing) -> Measured:
+    spec = definition.space.spec(candidate.values)
+    cost = definition.pipeline.cost(spec, definition.splits)
+    num_examples = definition.splits.sizes()["train"]
+    steps = max(1, math.ceil(num_examples / spec.train.batch_size))
+    return Measured(
+        name=candidate.name,
+        values=candidate.values,
+        params=constraints.num_params(definition.pipeline, spec, definition.splits),
+        macs=cost.macs if cost else None,
+        epoch_s=timing.epoch_s,
+        step_ms=1000 * timing.epoch_s / steps,
+        overhead_s=timing.overhead_s,
+        reason=timing.reason,
+    )
+
+
+def _mean_seconds(
+    definition: SweepDefinition,
+    candidates: Sequence[_Candidate],
+    measured: Sequence[Measured],
+    share: float,
+) -> tuple[float, float]:
+    """Return the seconds of a trial, of which early stopping runs `share` of the epochs, and of the
+    winner's training: which one wins is not known, so it is the mean of those that may.
+    """
+    final_epochs = definition.full_epochs
+    if definition.space.base.train.refit:
+        final_epochs *= 2
+    trial_seconds, final_seconds = [], []
+    for candidate, network in zip(candidates, measured, strict=False):
+        if not candidate.epochs or network.reason:
+            continue
+        epochs = share * candidate.epochs
+        trial_seconds.append(network.overhead_s + epochs * network.epoch_s)
+        final_seconds.append(network.overhead_s + final_epochs * network.epoch_s)
+    if not trial_seconds:
+        return 0.0, 0.0
+    return statistics.fmean(trial_seconds), statistics.fmean(final_seconds)
+
+
+def _num_trials(definition: SweepDefinition, counts: SpaceCounts) -> int:
+    """Return how many trials the space and the budget of epochs leave."""
+    sweep = definition.sweep
+    num_trials = sweep.trials
+    if not counts.drawn:
+        num_trials = min(num_trials, len(counts.possible))
+    if sweep.max_epochs < math.inf:
+        num_trials = min(num_trials, int(sweep.max_epochs // definition.trial_epochs))
+    return num_trials

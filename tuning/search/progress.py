@@ -1,5 +1,5 @@
-"""Who is told how a sweep goes. `Progress` itself says nothing; `apps.progress_display` shows it to
-a person.
+"""Who follows a sweep. `Progress` itself shows nothing; `apps.progress_display` shows it to a
+person.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Hears of everything as it happens."""
+    """Is called with everything as it happens."""
 
     def begun(self, run_id: str, trials: int) -> None:
-        """The sweep's run was started or taken up; at most so many trials will be run."""
+        """The sweep's run was started or resumed; at most so many trials will be run."""
 
     def started(self, proposal: "Proposal", epochs: int) -> None:
         """A trial was handed out."""
@@ -26,7 +26,7 @@ class Progress:
         """A trial is over; `best` is the best one so far."""
 
     def noted(self, text: str) -> None:
-        """Something that a person should know: a retried trial."""
+        """Something happened that a person should know, such as a retried trial."""
 
     def searched(self) -> None:
         """The trials are over; the winner is trained in full next."""

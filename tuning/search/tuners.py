@@ -1,4 +1,4 @@
-"""The names that `tune` takes; nothing heavy is imported, so that a wrong one is told at once."""
+"""The names that `tune` takes: nothing heavy is imported, a wrong one is refused at once."""
 
 from typing import Literal, TypeAlias
 
@@ -6,12 +6,12 @@ from pipelines.errors import UsageError, suggest
 
 TunerName: TypeAlias = Literal["tpe", "random", "bayesian", "hyperband", "grid"]
 TUNERS: tuple[TunerName, ...] = ("tpe", "random", "bayesian", "hyperband", "grid")
-SEVERAL: tuple[TunerName, ...] = ("tpe", "random", "grid")  # that take several objectives
+MULTI_OBJECTIVE_TUNERS: tuple[TunerName, ...] = ("tpe", "random", "grid")
 StopperName: TypeAlias = Literal["none", "asha", "median"]
 STOPPERS: tuple[StopperName, ...] = ("none", "asha", "median")
 
 
 def require(flag: str, name: str, names: tuple[str, ...]) -> None:
-    """Refuse a name that is none of `names`; the nearest one is given."""
+    """Raise `UsageError` for a name that is none of `names`; the nearest one is given."""
     if name not in names:
         raise UsageError(f"{flag} {name}: unknown.{suggest(name, names)} Known: {', '.join(names)}")

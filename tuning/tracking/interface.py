@@ -1,4 +1,4 @@
-"""What a run is to the rest of the project, and the twins that record nothing.
+"""What a run is to the rest of the project, and a tracker that records nothing.
 
 `tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` stands in for it where nothing
 should be kept (`--no-tracking`, tests).
@@ -27,14 +27,15 @@ class Run(Protocol):
     id: str  # "" when nothing is recorded
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Write parameters; a value longer than 6,000 characters is truncate, and says so."""
+        """Write parameters; a value longer than 6,000 characters is truncated, and says so."""
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Write tags, replacing those that were there."""
 
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
-        """Write metrics of one step; summaries belong to step 0. Numbers that are none (NaN, inf)
-        are named in the tag `not_finite`.
+        """Write metrics of one step; summaries belong to step 0.
+
+        Metrics that are NaN or infinite are left out, and named in the tag `not_finite`.
         """
 
     def history(self, values: Mapping[str, Sequence[float]]) -> None:
@@ -56,8 +57,9 @@ class Run(Protocol):
         """Keep a file that is on disk, in the artifact folder `folder`."""
 
     def model(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Keep the Keras model in the file `path` as one that answers raw input; `facts` is what
-        `ServingModel.facts` will hold.
+        """Keep the Keras model in the file `path` as one that answers raw input.
+
+        `facts` is what `pipelines.model_file.facts_as_json` gave for it.
         """
 
     def describe(self, markdown: str) -> None:
@@ -69,8 +71,9 @@ class Run(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A run that is already over, to be written at once. Times are seconds since 1970; curves run
-    from step 1, metrics are summaries.
+    """A run that is already over, to be written at once.
+
+    Times are seconds since 1970; curves run from step 1, metrics are summaries.
     """
 
     name: str
@@ -87,8 +90,9 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A run that was read back. Times are seconds since 1970; a metric has its last value;
-    `end_time` is None while it runs.
+    """A run that was read back.
+
+    Times are seconds since 1970; a metric has its last value; `end_time` is None while it runs.
     """
 
     id: str
@@ -117,8 +121,9 @@ class Tracker(Protocol):
         """Begin a run, as a child of the run `parent` when that is given."""
 
     def resume(self, run_id: str) -> Run:
-        """Go on with a run that was ended, such as an interrupted sweep: it is RUNNING again and
-        belongs to this process.
+        """Continue a run that was ended, such as an interrupted sweep.
+
+        It is RUNNING again and belongs to this process.
         """
 
     def record(self, record: Record) -> str:
@@ -142,8 +147,7 @@ class Tracker(Protocol):
         limit: int = 1000,
         everywhere: bool = False,
     ) -> list[Row]:
-        """Return this experiment's runs (all experiments' with `everywhere`) that fit, newest
-        first.
+        """Return the runs of this experiment, or of all with `everywhere`, that fit; newest first.
 
         `sweep` is the beginning of a sweep's id, whose own run counts among its runs.
         """

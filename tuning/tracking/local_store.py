@@ -1,4 +1,4 @@
-"""Where MLflow keeps things: which store is meant, and making the local one safely. Imports no
+"""Where MLflow keeps things: which store is meant, and creating the local one safely. Imports no
 MLflow.
 
 A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and `mlflow.location`, the path
@@ -17,10 +17,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import ApplineError, UsageError
+from tuning.tracking.secrets import basic_authorization, hide_secrets, without_credentials
 
+LOCAL_ROOT = Path("mlruns")
 DATABASE = "mlflow.db"
+SERVER_TIMEOUT = 4  # seconds
+DATABASE_TIMEOUT = 30  # seconds to wait for another writer
 # Every column of MLflow's schema that holds an absolute artifact path.
-_PATHS = (
+PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -39,7 +43,12 @@ class Store:
     database: Path | None = None
 
     @property
-    def served(self) -> bool:
+    def shown(self) -> str:
+        """Its address as messages show it, without a password."""
+        return hide_secrets(self.uri)
+
+    @property
+    def is_server(self) -> bool:
         """Whether an MLflow server keeps it."""
         return self.uri.startswith(("http://", "https://"))
 
@@ -55,7 +64,7 @@ class Store:
         return (self.database.parent / "artifacts" / folder).as_uri()
 
 
-def find_store(uri: str = "", root: Path = Path("mlruns")) -> Store:
+def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
     """Return the store that is meant: `uri`, else the environment's MLFLOW_TRACKING_URI, else the
     local one in the folder `root`.
 
@@ -66,20 +75,24 @@ def find_store(uri: str = "", root: Path = Path("mlruns")) -> Store:
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri.startswith("sqlite:///"):
-        return _local(Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])))
+        path = uri.removeprefix("sqlite:///").partition("?")[0]
+        return _local_store(Path(unquote(path)))
     if uri.startswith("file:"):
-        return _local(Path(unquote(urlsplit(uri).path)) / DATABASE)
+        return _local_store(Path(unquote(urlsplit(uri).path)) / DATABASE)
     if "://" in uri or uri == "databricks":
         return Store(uri=uri.rstrip("/"))
-    return _local((Path(uri).expanduser() if uri else root) / DATABASE)
+    folder = Path(uri).expanduser() if uri else root
+    return _local_store(folder / DATABASE)
 
 
-def _local(database: Path) -> Store:
-    database = database.resolve()  # MLflow stores the path: it must not depend on where one stands
+def _local_store(database: Path) -> Store:
+    # MLflow stores the path: it must not depend on the working directory.
+    database = database.resolve()
     folder = database.parent
     if not database.exists() and any(folder.glob("[0-9]*/meta.yaml")):
         raise UsageError(
-            f"{folder} holds an MLflow file store, which MLflow 3 no longer works with. Move its runs into a database, then try again:\n"
+            f"{folder} holds an MLflow file store, which MLflow 3 no longer supports. "
+            "Move its runs into a database, then try again:\n"
             f"  mlflow migrate-filestore --source {folder} --target sqlite:///{database}"
         )
     return Store(uri=f"sqlite:///{database}", database=database)
@@ -93,68 +106,68 @@ def prepare(store: Store, create: Callable[[str, str], None]) -> None:
         ApplineError: its server does not answer, or its folder cannot be written; the message says
             what to do.
     """
-    if store.served:
+    if store.is_server:
         check_server(store.uri)
     elif store.database:
         try:
-            _prepare_local(store.database, create)
+            _prepare_database(store.database, create)
         except OSError as error:
             raise ApplineError(
-                f"{store.database}: no MLflow store can be made here: {error}. Choose another place: --tracking-uri PATH"
+                f"{store.database}: no MLflow store can be created here: {error}. "
+                "Choose another place: --tracking-uri PATH"
             ) from error
 
 
-def _prepare_local(database: Path, create: Callable[[str, str], None]) -> None:
-    if _settled(database):
+def _prepare_database(database: Path, create: Callable[[str, str], None]) -> None:
+    if _is_ready(database):
         return
     from filelock import FileLock
 
     database.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(database.with_suffix(".lock")):
-        if _settled(database):
+        # Another process may have prepared it while this one waited.
+        if _is_ready(database):
             return
         if database.exists():
             repair_artifact_paths(database)
         else:
-            _build(database, create)
-        _remember(database)
+            _create_aside(database, create)
+        _write_location(database)
 
 
-def _remember(database: Path) -> None:
-    """Write where `database` lies, whole or not at all: the disk may be full."""
+def _is_ready(database: Path) -> bool:
+    """Return whether `database` exists and its paths were written where it lies now."""
+    location = _location_file(database)
+    if not database.exists() or not location.exists():
+        return False
+    return location.read_text().strip() == str(database.parent)
+
+
+def _location_file(database: Path) -> Path:
+    """Return the file that says where `database` lay when its paths were written."""
+    return database.with_suffix(".location")
+
+
+def _write_location(database: Path) -> None:
+    """Write where `database` lies, completely or not at all: the disk may be full."""
     aside = database.with_suffix(f".location.{os.getpid()}")
     try:
         aside.write_text(f"{database.parent}\n")
-        aside.rename(_location(database))
+        aside.rename(_location_file(database))
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _location(database: Path) -> Path:
-    """Return the file that remembers where `database` lay when its paths were written."""
-    return database.with_suffix(".location")
-
-
-def _settled(database: Path) -> bool:
-    location = _location(database)
-    return (
-        database.exists()
-        and location.exists()
-        and location.read_text().strip() == str(database.parent)
-    )
-
-
-def _build(database: Path, create: Callable[[str, str], None]) -> None:
-    # MLflow's migrations take seconds, and a second process that meets the half-made file crashes:
-    # build aside, rename when done.
+def _create_aside(database: Path, create: Callable[[str, str], None]) -> None:
+    # MLflow's migrations take seconds, and a second process that meets the unfinished file crashes:
+    # create it under another name, rename it when it is complete.
     aside = database.with_suffix(f".{os.getpid()}")
     aside.unlink(missing_ok=True)
     try:
         create(f"sqlite:///{aside}", (database.parent / "artifacts").as_uri())
         connection = sqlite3.connect(aside)
-        connection.execute(
-            "PRAGMA journal_mode=WAL"
-        )  # kept in the file: readers and one writer do not wait for each other
+        # Kept in the file: readers and one writer do not wait for each other.
+        connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
         aside.rename(database)
     finally:
@@ -169,40 +182,59 @@ def repair_artifact_paths(database: Path) -> int:
     writes into the original.
     """
     database = database.resolve()
-    location = _location(database)
-    if not location.exists():  # not made here: nobody knows which paths belong to it
+    location = _location_file(database)
+    if not location.exists():
+        # Not created by appline: nobody knows which of its paths belong to it.
         return 0
-    old = Path(location.read_text().strip()).as_uri()
-    new = database.parent.as_uri()
-    if old == new:
+    before = Path(location.read_text().strip()).as_uri()
+    after = database.parent.as_uri()
+    if before == after:
         return 0
-    connection = sqlite3.connect(database, timeout=30)
+    changed = 0
+    connection = sqlite3.connect(database, timeout=DATABASE_TIMEOUT)
     with connection:
-        changed = sum(_repoint(connection, table, column, old, new) for table, column in _PATHS)
+        for table, column in PATH_COLUMNS:
+            changed += _replace_prefix(connection, table, column, before, after)
     connection.close()
-    _remember(database)
+    _write_location(database)
     return changed
 
 
-def _repoint(database: sqlite3.Connection, table: str, column: str, old: str, new: str) -> int:
-    moved = (
+def _replace_prefix(
+    connection: sqlite3.Connection, table: str, column: str, before: str, after: str
+) -> int:
+    """Replace the folder `before` at the beginning of a column's paths; return how many there
+    were.
+    """
+    statement = (
         f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
     )
-    return database.execute(moved, (new, len(old) + 1, len(old) + 1, f"{old}/")).rowcount
+    length = len(before) + 1
+    return connection.execute(statement, (after, length, length, f"{before}/")).rowcount
 
 
 def check_server(uri: str) -> None:
     """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry
     (minutes).
+
+    Raises:
+        ApplineError: it does not answer.
     """
+    address = without_credentials(uri)
+    request = urllib.request.Request(f"{address}/health")
+    authorization = basic_authorization(uri)
+    if authorization:
+        request.add_header("Authorization", authorization)
     try:
-        urllib.request.urlopen(f"{uri}/health", timeout=4).close()
+        urllib.request.urlopen(request, timeout=SERVER_TIMEOUT).close()
     except urllib.error.HTTPError:
-        return  # it answers: whatever it holds against this page, MLflow will say
+        # It answers: whatever it has against this page, MLflow will say.
+        return
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ApplineError(
-            f"The MLflow server {uri} does not answer: {reason}\n"
+            f"The MLflow server {address} does not answer: {reason}\n"
             "  Start it:        mlflow server --host 127.0.0.1 --port 5000\n"
-            "  Or go local:     --tracking-uri mlruns    (and unset MLFLOW_TRACKING_URI, if it is set)"
+            "  Or go local:     --tracking-uri mlruns    "
+            "(and unset MLFLOW_TRACKING_URI, if it is set)"
         ) from error

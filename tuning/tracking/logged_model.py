@@ -2,23 +2,21 @@
 model.
 
 The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know);
-`code/` holds `pipelines`. It is the one file besides `mlflow_tracker.py` that imports mlflow, and
-nothing of the project imports it.
+`code/` holds `pipelines`. Nothing of the project imports this file; `log_model.py` copies it.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow
 import pandas as pd
 
 from pipelines import pipeline_class
-from pipelines.model_file import read_facts
+from pipelines.model_file import read_facts, read_network
 from pipelines.pipeline import ServingModel
 
-HERE = Path(__file__).parent
+MODEL_FOLDER = Path(__file__).parent
 
 
 class LoggedModel(mlflow.pyfunc.PythonModel):
@@ -26,10 +24,10 @@ class LoggedModel(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the network and its facts."""
-        path = HERE / "facts.json"
+        path = MODEL_FOLDER / "facts.json"
         facts = read_facts(json.loads(path.read_text()), str(path))
-        network = keras.saving.load_model(HERE / "model.keras", compile=False)
         self.pipeline_type = pipeline_class(facts.domain)
+        network = read_network(MODEL_FOLDER / "model.keras")
         self.serving = ServingModel(model=network, facts=facts)
 
     # Any other annotation of the input, or none, makes MLflow warn whoever loads the model: it

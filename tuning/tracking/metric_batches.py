@@ -1,15 +1,17 @@
-"""Numbers as MLflow takes them: points of curves, without those that are no numbers, in batches
-within its limits.
-"""
+"""Numbers as MLflow takes them: points of curves, finite ones only, batched within its limits."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-# MLflow's own limits; it would cut longer texts without a word.
-LONGEST_PARAM, LONGEST_TAG, MOST_PARAMS, MOST_ENTITIES = 6000, 8000, 100, 1000
-
-T = TypeVar("T")
+# MLflow's own limits: characters of a value (longer ones would be truncated silently), and entries
+# of one call.
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+MOST_PARAMS = 100
+MOST_TAGS = 100
+MOST_ENTRIES = 1000
+SHOWN_DIGITS = 6
 
 
 class Point(NamedTuple):
@@ -21,64 +23,81 @@ class Point(NamedTuple):
     step: int
 
 
+class Batch(NamedTuple):
+    """What one call writes: entities of MLflow."""
+
+    metrics: Sequence[Any]
+    params: Sequence[Any]
+    tags: Sequence[Any]
+
+
 def milliseconds(seconds: float) -> int:
+    """Return a time as MLflow takes it."""
     return round(seconds * 1000)
 
 
-def summary(values: Mapping[str, float], step: int, now: float) -> list[Point]:
-    """Return one point for each value, rounded to six digits: MLflow's tables show every digit that
-    they are given.
+def summary_points(values: Mapping[str, float], step: int, now: float) -> list[Point]:
+    """Return one point for each value, rounded to six digits: MLflow's tables show every digit.
 
-    Exact stay `best/*`, from which a resumed sweep goes on, and whole numbers (1,234,567 parameters
-    are not 1,234,570).
+    `best/*` stays exact, because a resumed sweep goes on from it, and so do whole numbers
+    (1,234,567 parameters are not 1,234,570).
     """
-    return [
-        Point(key, _shown(key, float(value)), milliseconds(now), step)
-        for key, value in values.items()
-    ]
+    points = []
+    for key, value in values.items():
+        points.append(Point(key, _rounded(key, float(value)), milliseconds(now), step))
+    return points
 
 
-def _shown(key: str, value: float) -> float:
-    exact = key.startswith("best/") or not math.isfinite(value) or value.is_integer()
-    return value if exact else float(f"{value:.6g}")
+def _rounded(key: str, value: float) -> float:
+    if key.startswith("best/") or not math.isfinite(value) or value.is_integer():
+        return value
+    return float(f"{value:.{SHOWN_DIGITS}g}")
 
 
-def curves(history: Mapping[str, Sequence[float]], start: float, end: float) -> list[Point]:
-    """Return the points of curves with one value an epoch, from step 1, evenly spread between the
-    times `start` and `end`.
+def curve_points(history: Mapping[str, Sequence[float]], start: float, end: float) -> list[Point]:
+    """Return the points of curves with one value an epoch, evenly spread between the times `start`
+    and `end`.
+
+    They begin at step 1: MLflow takes the metrics of step 0 for the model's.
     """
-    return [
-        # Not step 0: `log_model` takes the metrics of that step for the model's.
-        Point(key, float(value), milliseconds(start + (end - start) * step / len(values)), step)
-        for key, values in history.items()
-        for step, value in enumerate(values, start=1)
-    ]
+    points = []
+    for key, values in history.items():
+        for step, value in enumerate(values, start=1):
+            now = start + (end - start) * step / len(values)
+            points.append(Point(key, float(value), milliseconds(now), step))
+    return points
 
 
-def split_finite(points: Sequence[Point]) -> tuple[list[Point], dict[str, str]]:
-    """Return the points that are numbers, and the tag that names the metrics that were not.
+def split_finite(points: Sequence[Point]) -> tuple[list[Point], list[str]]:
+    """Return the points that are finite numbers, and the names of the metrics of all others.
 
     A database stores infinity as 1.8e308, which then leads every table and flattens every chart.
     """
-    lost = sorted({point.key for point in points if not math.isfinite(point.value)})
-    return [point for point in points if math.isfinite(point.value)], {
-        "not_finite": ", ".join(lost)
-    } if lost else {}
+    finite = []
+    not_finite = set()
+    for point in points:
+        if math.isfinite(point.value):
+            finite.append(point)
+        else:
+            not_finite.add(point.key)
+    return finite, sorted(not_finite)
 
 
 def truncate(text: str, longest: int) -> str:
     """Return `text`, or its beginning with a note when it is longer than MLflow keeps."""
+    if len(text) <= longest:
+        return text
     note = f" ... [cut: {len(text):,} characters]"
-    return text if len(text) <= longest else text[: longest - len(note)] + note
+    return text[: longest - len(note)] + note
 
 
-def batches(
-    metrics: Sequence[T], params: Sequence[T], tags: Sequence[T]
-) -> Iterator[tuple[Sequence[T], Sequence[T], Sequence[T]]]:
-    """Yield (metrics, params, tags) in as few batches as the limits allow: nearly always one."""
+def split_into_batches(
+    metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]
+) -> Iterator[Batch]:
+    """Yield everything in as few batches as the limits allow: nearly always one."""
     while metrics or params or tags:
-        some_params, params = params[:MOST_PARAMS], params[MOST_PARAMS:]
-        some_tags, tags = tags[:MOST_PARAMS], tags[MOST_PARAMS:]
-        room = MOST_ENTITIES - len(some_params) - len(some_tags)
-        some_metrics, metrics = metrics[:room], metrics[room:]
-        yield some_metrics, some_params, some_tags
+        batch_params, params = params[:MOST_PARAMS], params[MOST_PARAMS:]
+        batch_tags, tags = tags[:MOST_TAGS], tags[MOST_TAGS:]
+        room = MOST_ENTRIES - len(batch_params) - len(batch_tags)
+        batch_metrics, metrics = metrics[:room], metrics[room:]
+        yield Batch(batch_metrics, batch_params, batch_tags)

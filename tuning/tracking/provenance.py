@@ -13,56 +13,65 @@ from pathlib import Path
 
 import psutil
 
+from tuning.tracking.secrets import hide_secrets
+
 PROCESS = "process"  # the tag that says which process writes a run
+# Start times are counted from the clock, which may have been set since: only a clear difference
+# tells two processes apart.
+CLOCK_TOLERANCE = 10.0  # seconds
+GIT_TIMEOUT = 5  # seconds; it takes 5 ms
 
 
 def origin_tags() -> dict[str, str]:
     """Return the tags that every run carries; what cannot be found out is left out."""
+    program = Path(sys.argv[0]).name
     tags = {
         "mlflow.user": _user(),
-        "mlflow.source.name": Path(sys.argv[0]).name,
+        "mlflow.source.name": program,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": _commit(str(Path.cwd())),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": hide_secrets(shlex.join([program, *sys.argv[1:]])),
         PROCESS: _process(),
     }
     return {key: value for key, value in tags.items() if value}
 
 
 def ended(tags: Mapping[str, str]) -> bool:
-    """Say whether the process that wrote `tags` is certainly over: it ran on this host, and its id
-    is free or another's by now.
+    """Return whether the process that wrote `tags` is certainly over: it ran on this host, and its
+    id is free or another's by now.
     """
-    return _lives(tags) is False
+    return _is_running(tags) is False
 
 
 def alive(tags: Mapping[str, str]) -> bool:
-    """Say whether another process, which wrote `tags`, is certainly there still."""
-    return _lives(tags) is True and not tags[PROCESS].startswith(f"{os.getpid()} on ")
+    """Return whether another process, which wrote `tags`, is certainly still there."""
+    is_this_one = tags.get(PROCESS, "").startswith(f"{os.getpid()} on ")
+    return _is_running(tags) is True and not is_this_one
 
 
-def _lives(tags: Mapping[str, str]) -> bool | None:
-    """Say whether the process that wrote `tags` is there; None where that cannot be known from
+def _is_running(tags: Mapping[str, str]) -> bool | None:
+    """Return whether the process that wrote `tags` is there; None where that cannot be known from
     here.
     """
-    found = re.fullmatch(r"(\d+) on (.+) since ([\d.]+)", tags.get(PROCESS, ""))
-    if not found or found[2] != socket.gethostname():
+    match = re.fullmatch(r"(\d+) on (.+) since ([\d.]+)", tags.get(PROCESS, ""))
+    if match is None:
+        return None
+    process_id, host, start = match.groups()
+    if host != socket.gethostname():
         return None
     try:
-        born = psutil.Process(int(found[1])).create_time()
+        current_start = psutil.Process(int(process_id)).create_time()
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # somebody else's process: it may be the one
+    except psutil.AccessDenied:  # another user's process: it may be the one
         return None
-    # Times of birth are counted from the clock, which may have been set since: only a clear
-    # difference tells two processes apart.
-    return abs(born - float(found[3])) <= 10
+    return abs(current_start - float(start)) <= CLOCK_TOLERANCE
 
 
 def _process() -> str:
-    # A process id is used again sooner or later; together with the time of birth it names one
-    # process.
-    return f"{os.getpid()} on {socket.gethostname()} since {psutil.Process().create_time():.2f}"
+    # A process id is used again sooner or later; together with the start time it names one process.
+    start = psutil.Process().create_time()
+    return f"{os.getpid()} on {socket.gethostname()} since {start:.2f}"
 
 
 def _user() -> str:
@@ -74,15 +83,13 @@ def _user() -> str:
 
 @cache
 def _commit(folder: str) -> str:
+    """Return the commit that is checked out in `folder`, or "" outside of git."""
+    # git knows worktrees, packed refs and submodules, as reading .git by hand would not.
+    command = ["git", "-C", folder, "rev-parse", "HEAD"]
     try:
-        # 5 ms; it knows worktrees, packed refs and submodules, as reading .git by hand would not.
-        found = subprocess.run(
-            ["git", "-C", folder, "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=GIT_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,5 +1,5 @@
 """Runs found and read back as rows. MLflow's filter language stands here alone; its client comes
-from `mlflow_tracker`.
+from `mlflow_client`.
 """
 
 import re

@@ -1,6 +1,4 @@
-"""One large model on the devices of one host: each batch is divided among them, the gradients are
-added.
-"""
+"""One large model on the devices of one host: they share each batch and add their gradients."""
 
 from typing import Any
 
@@ -10,16 +8,16 @@ from pipelines.errors import UsageError
 
 REFUSED = (
     "--distribute multiworker: refused. `fit` of Keras 3 on TensorFlow fails under "
-    "MultiWorkerMirroredStrategy, so one model cannot be trained across hosts today. Several models "
-    "can: tune --cluster ADDRESS. On one host: --distribute mirrored"
+    "MultiWorkerMirroredStrategy, so one model cannot be trained across hosts today. "
+    "Several models can: tune --cluster ADDRESS. On one host: --distribute mirrored"
 )
 
 
 def strategy(name: str) -> Any:
-    """Return TensorFlow's strategy for `--distribute`, None for `none`.
+    """Return TensorFlow's strategy for `--distribute`; None for `none`.
 
     Raises:
-        UsageError: an unknown one, one that does not work, or a host with a single device.
+        UsageError: the strategy is unknown or does not work, or the host has a single device.
     """
     if name == "none":
         return None
@@ -38,11 +36,10 @@ def strategy(name: str) -> Any:
 def drop_uneven_batch(
     batches: tf.data.Dataset, like: tf.data.Dataset, strategy: Any
 ) -> tf.data.Dataset:
-    """Return `batches` without a last one that the devices cannot share evenly: TensorFlow fails on
-    it.
+    """Return `batches` without a last batch that the devices cannot share evenly.
 
-    `like` is the same data set made a second time, to look into: `batches` would go on with another
-    order once it was begun.
+    TensorFlow fails on such a batch. `like` is the same data set made a second time, to look into:
+    `batches` would go on in another order once it was begun.
 
     Raises:
         UsageError: the batch size itself is no multiple of the number of devices.

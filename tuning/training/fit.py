@@ -1,6 +1,4 @@
-"""One fit: a pipeline and a spec become a trained network, its curves, and the reason why it
-stopped.
-"""
+"""One fit: from a pipeline and a spec to a trained network and its curves."""
 
 import time
 from contextlib import nullcontext
@@ -14,10 +12,10 @@ from pipelines.config.hyperparameters import TrainSpec
 from pipelines.pipeline import AnyPipeline, Phase
 from pipelines.splits import Part, Splits
 from tuning.training import distribute
-from tuning.training.monitor import BestWeights, Curves, FixedEpochs, Stopping, Watch
+from tuning.training.monitor import Monitor, Watch
 from tuning.training.schedule import optimizer
 
-# Steps that TensorFlow runs before Python hears of them: a short epoch whole, a long one in pieces.
+# Steps that TensorFlow runs per call from Python: a short epoch whole, a long one in pieces.
 STEPS_PER_EXECUTION = 32
 INTERRUPTED = "interrupted"
 
@@ -51,17 +49,16 @@ def fit(
     until: int = 0,
     strategy: Any = None,
 ) -> FitResult:
-    """Build the network of `spec`, fit it on train, and return it with the weights that were best
-    on val.
+    """Build the network of `spec` and fit it on train, up to the weights that are best on val.
 
     Args:
         pipeline: whose network it is.
         spec: its hyperparameters.
         splits: what `pipeline.load` has returned.
         seed: decides everything random: initial weights, dropout and augmentation; the order of
-            examples is the options' own seed. The same call in another process gives the same
+            examples has the options' own seed. The same call in another process gives the same
             weights on a CPU.
-        watch: the objective, and what else it is watched by.
+        watch: the objective, and who else watches the fit.
         until: end after so many epochs of the schedule, without a look at val; 0: choose the epoch
             on val.
         strategy: divides each batch among devices (see `tuning.training.distribute`).
@@ -73,63 +70,62 @@ def fit(
     # No clear_session: it frees nothing that a fit leaves behind, wipes dtype policy and seed, and
     # costs a trial .3 s.
     keras.utils.set_random_seed(seed)
-    epochs = num_epochs(spec.train, splits.sizes()["train"])
-    train: TrainSpec = replace(spec.train, epochs=epochs)
-
-    with strategy.scope() if strategy else nullcontext():
+    scope = strategy.scope if strategy else nullcontext
+    with scope():
         network = pipeline.build(spec, splits)
         model = pipeline.training_model(network, spec, splits)
-    batches = _batches(pipeline, splits, "train", spec, strategy)
-    validation = None if until else _batches(pipeline, splits, "val", spec, strategy)
-    # Not examples by batch size: several examples may be one row.
-    steps = int(batches.cardinality())
-
-    probe = _probe_batch(pipeline, splits, spec) if watch.gradients else None
-    curves = Curves(network, probe)
-    best = BestWeights(network, watch.objective, curves)
-    stopping = Stopping(watch, train, curves, best)
-    fixed = FixedEpochs(until, watch, curves)
-    callbacks: list[keras.callbacks.Callback] = (
-        [curves, fixed] if until else [curves, best, stopping]
-    )
-    if train.ema:
-        callbacks.append(keras.callbacks.SwapEMAWeights())
-
+    epochs = num_epochs(spec.train, splits.sizes()["train"])
+    train: TrainSpec = replace(spec.train, epochs=epochs)
+    data = _read_batches(pipeline, splits, spec, watch, until, strategy)
+    monitor = Monitor(network, watch, train, until=until, probe=data.probe)
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
             pipeline.on_phase_start(phase, network, spec)
-            with strategy.scope() if strategy else nullcontext():
-                _compile(
-                    model, train, phase, steps, pipeline.compile_arguments(spec, splits), strategy
-                )
-            for part in (curves, best, stopping):
-                part.begin_phase()
-            model.fit(
-                batches,
-                validation_data=validation,
-                epochs=phase.epochs,
-                callbacks=callbacks,
-                shuffle=False,  # the data set shuffles itself
-                verbose=0,
-            )
-            if stopping.over or fixed.over:
+            with scope():
+                arguments = pipeline.compile_arguments(spec, splits)
+                _compile(model, train, phase, data.steps, arguments, strategy)
+            _fit_phase(model, phase, data, monitor)
+            if monitor.over:
                 break
     except KeyboardInterrupt:
         interrupted = True
-    best.restore()
+    monitor.best.restore()
     # Nothing fits this network any more, and its optimizer must not be written into a saved model.
     network.compiled = False
     return FitResult(
         model=network,
-        history=curves.history,
-        best_epoch=best.epoch,
-        best_score=best.score,
+        history=monitor.curves.history,
+        best_epoch=monitor.best.epoch,
+        best_score=monitor.best.score,
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - cpu_began,
-        stopped=INTERRUPTED if interrupted else stopping.reason,
+        stopped=INTERRUPTED if interrupted else monitor.stopped,
         interrupted=interrupted,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batches:
+    train: tf.data.Dataset
+    val: tf.data.Dataset | None  # None where val is not looked at
+    steps: int  # of an epoch
+    probe: Any  # a batch on which gradients are measured, or None
+
+
+def _read_batches(
+    pipeline: AnyPipeline, splits: Splits, spec: Any, watch: Watch, until: int, strategy: Any
+) -> _Batches:
+    train = _batches(pipeline, splits, "train", spec, strategy)
+    val = None
+    if not until:
+        val = _batches(pipeline, splits, "val", spec, strategy)
+    probe = None
+    if watch.gradients:
+        # Not a training batch: to draw one would move the order of all that follow.
+        probe = next(iter(pipeline.batches(splits, "train", spec, training=False)))
+    # Not examples by batch size: several examples may be one row.
+    return _Batches(train=train, val=val, steps=int(train.cardinality()), probe=probe)
 
 
 def _batches(
@@ -143,11 +139,6 @@ def _batches(
     return distribute.drop_uneven_batch(batches, again, strategy)
 
 
-def _probe_batch(pipeline: AnyPipeline, splits: Splits, spec: Any) -> Any:
-    # Not a training batch: to draw one would move the order of all that follow.
-    return next(iter(pipeline.batches(splits, "train", spec, training=False)))
-
-
 def _compile(
     model: keras.Model,
     train: TrainSpec,
@@ -156,8 +147,9 @@ def _compile(
     arguments: dict[str, Any],
     strategy: Any,
 ) -> None:
-    whole_epoch = steps <= 2 * STEPS_PER_EXECUTION
-    steps_per_execution = steps if whole_epoch else STEPS_PER_EXECUTION
+    steps_per_execution = STEPS_PER_EXECUTION
+    if steps <= 2 * STEPS_PER_EXECUTION:
+        steps_per_execution = steps
     if strategy:  # more than one fails there
         steps_per_execution = 1
     model.compile(
@@ -165,6 +157,18 @@ def _compile(
         steps_per_execution=steps_per_execution,
         **arguments,
     )
-    # Eagerly: made while the training step is traced, an optimizer's variables cost a short trial a
-    # second.
+    # Eagerly: made while the training step is traced, an optimizer's variables cost a short trial
+    # a second.
     model.optimizer.build(model.trainable_variables)
+
+
+def _fit_phase(model: keras.Model, phase: Phase, data: _Batches, monitor: Monitor) -> None:
+    monitor.begin_phase()
+    model.fit(
+        data.train,
+        validation_data=data.val,
+        epochs=phase.epochs,
+        callbacks=monitor.callbacks(),
+        shuffle=False,  # the data set shuffles itself
+        verbose=0,
+    )

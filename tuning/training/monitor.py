@@ -1,8 +1,7 @@
-"""What watches a fit: its curves, its best weights, and the reasons to stop it. Three callbacks
-with one duty each.
+"""What watches a fit: its curves, its best weights, and the reasons to stop it.
 
-They are called in the order in which they stand here. Epochs are counted from 1 over all phases of
-a training.
+There are three callbacks with one duty each, called in the order in which they stand here. Epochs
+are counted from 1 over all phases of a training.
 """
 
 import math
@@ -27,7 +26,7 @@ EpochHook: TypeAlias = Callable[[int, Mapping[str, float]], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What a fit is watched by: the objective, a clock to stop at, and who hears of each epoch."""
+    """How a fit is watched: the objective, a deadline, and who is told of each epoch."""
 
     objective: Objective
     deadline: float = math.inf  # time.monotonic()
@@ -36,9 +35,7 @@ class Watch:
 
 
 class Curves(keras.callbacks.Callback):
-    """Keeps every metric by epoch; with a probe batch, the norm of the gradient for each group of
-    layers too.
-    """
+    """Keeps every metric by epoch; with a probe batch, gradient norms by group of layers too."""
 
     def __init__(self, network: keras.Model, probe: Any = None) -> None:
         super().__init__()
@@ -50,7 +47,7 @@ class Curves(keras.callbacks.Callback):
         self._traced_norms: Callable[..., Any] | None = None
 
     def begin_phase(self) -> None:
-        """Start a phase: the model is compiled anew, so its gradients are traced anew."""
+        """Start a phase: the model is compiled anew, so gradients must be traced anew."""
         self._traced_norms = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -62,10 +59,10 @@ class Curves(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(value)
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Return the gradient's norm for each group of layers on one fixed batch: a vanishing
-        gradient shows here.
+        """Return the norm of the gradient for each group of layers, on one fixed batch.
 
-        In inference mode: a look must not move batch statistics or the seeds of dropout.
+        A vanishing gradient shows here. The network runs in inference mode: a look must not move
+        batch statistics or the seeds of dropout.
         """
         if self._traced_norms is None:
             self._traced_norms = tf.function(self._norms_by_group)
@@ -87,10 +84,10 @@ class Curves(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch that was best on val, in memory: checkpoints would cost more
-    than a short trial.
+    """Keeps the weights of the epoch that was best on val.
 
-    They are taken at the end of validation, while the moving average, if any, is swapped in.
+    In memory: checkpoints would cost more than a short trial. The weights are taken at the end of
+    validation, while the moving average, if there is one, is swapped in.
     """
 
     def __init__(self, network: keras.Model, objective: Objective, curves: Curves) -> None:
@@ -105,7 +102,7 @@ class BestWeights(keras.callbacks.Callback):
         self._validated: list[np.ndarray] = []
 
     def begin_phase(self) -> None:
-        """Start a phase: its patience is its own."""
+        """Start a phase: patience counts from here."""
         self.improved = self._curves.epoch
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
@@ -131,9 +128,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class Stopping(keras.callbacks.Callback):
-    """Stops a fit that diverges, does not improve any more, runs out of time, or is told to
-    stop.
-    """
+    """Stops a fit that diverges, no longer improves, runs out of time, or is told to stop."""
 
     def __init__(self, watch: Watch, train: TrainSpec, curves: Curves, best: BestWeights) -> None:
         super().__init__()
@@ -178,7 +173,7 @@ class Stopping(keras.callbacks.Callback):
 
 
 class FixedEpochs(keras.callbacks.Callback):
-    """Stops after a number of epochs that was found before, without a look at val."""
+    """Stops after a given number of epochs, without a look at val."""
 
     def __init__(self, epochs: int, watch: Watch, curves: Curves) -> None:
         super().__init__()
@@ -201,8 +196,50 @@ class FixedEpochs(keras.callbacks.Callback):
             self._watch.on_epoch(self._curves.epoch, self._curves.values)
 
 
+class Monitor:
+    """The callbacks of one training, over all its phases.
+
+    With `until` the training ends after so many epochs, and val is not looked at.
+    """
+
+    def __init__(
+        self, network: keras.Model, watch: Watch, train: TrainSpec, *, until: int, probe: Any
+    ) -> None:
+        self.curves = Curves(network, probe)
+        self.best = BestWeights(network, watch.objective, self.curves)
+        self._stopping = Stopping(watch, train, self.curves, self.best)
+        self._fixed = FixedEpochs(until, watch, self.curves)
+        self._until = until
+        self._averages_weights = bool(train.ema)
+
+    @property
+    def stopped(self) -> str:
+        """Why the training ended before its last epoch; empty when it did not."""
+        return self._stopping.reason
+
+    @property
+    def over(self) -> bool:
+        """Whether no further phase begins."""
+        return self._stopping.over or self._fixed.over
+
+    def begin_phase(self) -> None:
+        """Start a phase of the training."""
+        self.curves.begin_phase()
+        self.best.begin_phase()
+        self._stopping.begin_phase()
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return what `keras.Model.fit` takes."""
+        callbacks = [self.curves, self.best, self._stopping]
+        if self._until:
+            callbacks = [self.curves, self._fixed]
+        if self._averages_weights:
+            callbacks.append(keras.callbacks.SwapEMAWeights())
+        return callbacks
+
+
 def layer_group(path: str) -> str:
-    """Return the group of a weight: `block1` for `network/block1_2_conv/kernel`."""
+    """Return the group of a weight by its path: `block1` for `network/block1_2_conv/kernel`."""
     parts = path.split("/")
     layer = parts[-2] if len(parts) > 1 else parts[0]
     return layer.split("_")[0]

@@ -17,6 +17,8 @@ ENVIRONMENT = {
     # 8 times on 5x5 convolutions (measured).
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
+THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+STDERR = 2  # the file descriptor
 
 
 def prepare_environment() -> None:
@@ -26,13 +28,11 @@ def prepare_environment() -> None:
 
 
 def use_threads(count: int) -> None:
-    """Let TensorFlow, which must not have been imported yet, and other numerical libraries use so
-    many threads.
+    """Let TensorFlow, which must not have been imported yet, and other numerical libraries use
+    `count` threads.
     """
-    os.environ |= {
-        name: str(count)
-        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    }
+    for name in THREAD_SETTINGS:
+        os.environ[name] = str(count)
 
 
 def import_tensorflow(*, deterministic: bool = False) -> None:
@@ -42,8 +42,10 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
         import keras
         import tensorflow as tf
 
-        tf.constant(0)  # looks for GPUs, and says so
-    tf.get_logger().setLevel("ERROR")  # each trial traces anew, and TensorFlow warns of it
+        # Looks for GPUs, and reports them.
+        tf.constant(0)
+    # Each trial traces anew, and TensorFlow warns of it.
+    tf.get_logger().setLevel("ERROR")
     warnings.filterwarnings(
         "ignore",
         category=DeprecationWarning,
@@ -52,26 +54,25 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
     # Keras says that data sets shuffle themselves, which ours do.
     warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed.*")
     if deterministic:
-        keras.utils.set_random_seed(
-            0
-        )  # each fit sets its own; op determinism wants one from the start
+        # Deterministic operations need a seed from the start; each fit sets its own.
+        keras.utils.set_random_seed(0)
         tf.config.experimental.enable_op_determinism()
 
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Hold back what C++ writes to file descriptor 2, and show it only when the block fails."""
+    """Hold back what C++ writes to standard error, and show it only when the block fails."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    saved = os.dup(STDERR)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), STDERR)
         try:
             yield
         except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
+            os.dup2(saved, STDERR)
+            held_back.seek(0)
+            sys.stderr.write(held_back.read().decode(errors="replace"))
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, STDERR)
+            os.close(saved)

@@ -14,10 +14,9 @@ MOMENTUM = 0.9
 
 
 def optimizer(train: TrainSpec, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Return the optimizer of `train` for so many steps, with a learning rate that rises to
-    `learning_rate` and falls.
+    """Return the optimizer of `train` for so many steps.
 
-    The rate follows `one_cycle`.
+    Its learning rate follows `one_cycle`, with `learning_rate` as the peak.
     """
     rates = LearningRateTable(one_cycle(steps, learning_rate, train.warmup))
     average: dict[str, Any] = {}
@@ -37,7 +36,8 @@ def optimizer(train: TrainSpec, steps: int, learning_rate: float) -> keras.optim
 def one_cycle(steps: int, peak: float, warmup: float) -> np.ndarray:
     """Return the learning rate of each step `(steps,)`.
 
-    A line up to `peak` for a share `warmup` of the steps, then half a cosine to zero.
+    It rises in a line to `peak` for a share `warmup` of the steps, then falls along half a cosine
+    to zero.
     """
     rising = round(steps * warmup)
     falling = steps - rising
@@ -51,7 +51,7 @@ class LearningRateTable(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate looked up by step; beyond the last step, the last one.
 
     AdamW asks for the rate once for every variable, and each time Keras' own `CosineDecay` traces
-    twenty operations: 1.4 s of a short trial's 4.9 s. A look-up is two.
+    twenty operations: 1.4 s of a short trial's 4.9 s. A look-up is two operations.
     """
 
     def __init__(self, rates: Any) -> None:

@@ -51,23 +51,22 @@ def train(
     on_epoch: EpochHook | None = None,
     strategy: Any = None,
 ) -> TrainResult:
-    """Train the network of `spec`, test it beside its baselines, and keep everything in one run of
-    `tracker`.
+    """Train the network of `spec`, test it beside its baselines, and keep it all in one run.
 
     Args:
         pipeline: whose network it is.
         spec: its hyperparameters.
         tracker: where the run is kept.
         objective: the metric that chooses the epoch; the pipeline's own by default.
-        splits: the data, where it is loaded already.
+        splits: the data, if it is loaded already.
         baselines: those of a sweep, which has computed them already.
         labels: what the run is called.
-        on_epoch: hears of each epoch, and may stop the training.
+        on_epoch: is told of each epoch, and may stop the training.
         strategy: divides each batch among devices (see `tuning.training.distribute`).
 
     Raises:
         DataError, ImpossibleSpec: before a run is begun.
-        Diverged: the run is FAILED, its reason in the run.
+        Diverged: the run is FAILED, with the reason.
         TrainingInterrupted: the run is KILLED, with the model of the best epoch so far.
     """
     if splits is None:
@@ -143,8 +142,9 @@ def _start_run(
 
 @contextmanager
 def finishing(run: Run) -> Iterator[None]:
-    """Finish `run` by how its work ends: FINISHED, KILLED when interrupted, FAILED with the reason
-    otherwise.
+    """Finish `run` according to how the block ends.
+
+    The run is FINISHED, or KILLED after an interrupt, or FAILED after an error, with its reason.
     """
     try:
         yield
@@ -165,35 +165,36 @@ def record_baselines(
     parent: str,
     tags: Mapping[str, str],
 ) -> list[ScoredBaseline]:
-    """Compute the baselines and write each as a run with role `baseline`, in the columns that
-    networks have.
+    """Compute the baselines, and record each as a run with the role `baseline`.
+
+    Their scores are in the same columns as those of networks.
     """
-    scored = []
+    baselines = []
     for baseline in pipeline.baselines(splits):
-        one = significance.score_baseline(pipeline, splits, baseline)
-        scored.append(one)
+        scored = significance.score_baseline(pipeline, splits, baseline)
+        baselines.append(scored)
         now = time.time()
         tracker.record(
             Record(
-                name=one.name,
+                name=scored.name,
                 role="baseline",
                 parent=parent,
                 tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
                 params={
                     **pipeline.options.as_params(),
-                    "architecture": one.name,
-                    **_prefixed("baseline.", one.params),
+                    "architecture": scored.name,
+                    **_prefixed("baseline.", scored.params),
                 },
                 metrics={
-                    **_prefixed("val/", one.val),
-                    **_prefixed("test/", one.test),
-                    "cost/train_s": one.seconds,
+                    **_prefixed("val/", scored.val),
+                    **_prefixed("test/", scored.test),
+                    "cost/train_s": scored.seconds,
                 },
-                start_time=now - one.seconds,
+                start_time=now - scored.seconds,
                 end_time=now,
             )
         )
-    return scored
+    return baselines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +209,7 @@ class _Training:
     run: Run
 
     def fit(self) -> FitResult:
-        """Return the network fitted to train, the epoch and everything else chosen on val."""
+        """Return the network fitted to train; the epoch and everything else is chosen on val."""
         fitted = fit(
             self.pipeline,
             self.spec,
@@ -225,7 +226,7 @@ class _Training:
         return fitted
 
     def refit(self, merged: Splits, fitted: FitResult) -> FitResult:
-        """Return the network fitted anew to `merged`, train and val together.
+        """Return the network fitted anew to `merged`, which is train and val together.
 
         It follows the schedule of `fitted` up to its best epoch, and takes over what was chosen on
         val.
@@ -248,23 +249,27 @@ class _Training:
         return final
 
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return what the model costs: weights, megabytes, seconds of all its fits and of one
-        answer.
+        """Return the costs of the model: weights, megabytes, time to fit and time to answer.
+
+        The time to fit is that of all fits; the time to answer is for one example.
         """
         params = final.model.count_params()
-        fits = [fitted] if final is fitted else [fitted, final]
+        seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
+        if final is not fitted:
+            seconds += final.seconds
+            cpu_seconds += final.cpu_seconds
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
             "params": params,
             "mb": megabytes(params),
-            "train_s": sum(one.seconds for one in fits),
-            "train_cpu_s": sum(one.cpu_seconds for one in fits),
+            "train_s": seconds,
+            "train_cpu_s": cpu_seconds,
             "examples_per_s": examples / fitted.seconds,
             "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
         }
 
     def _keep_interrupted(self, fitted: FitResult) -> None:
-        """Save what an interrupted fit has learned, then go on being interrupted."""
+        """Save what an interrupted fit has learned, then raise `TrainingInterrupted`."""
         if fitted.best_epoch:
             save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
             best = f"best/{self.watch.objective.name}"
@@ -292,7 +297,7 @@ def changed_hyperparameters(spec: Any) -> dict[str, Any]:
 
 
 def save_model(serving: ServingModel, run: Run) -> None:
-    """Keep the model that takes raw input, with the facts it answers by."""
+    """Save the model that takes raw input, with its facts, in the run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         write_model(serving, path)

@@ -1,0 +1,279 @@
+"""The Python interface: what the command line does, in a script or a notebook.
+
+    import apps.python as appline
+
+    pets = appline.pipeline("vision", data="pets/")
+    result = appline.train(pets, {"conv.kernel_size": 5})
+    result.scores()
+
+Everything takes and returns plain objects: results with a short repr, tables as pandas DataFrames,
+matplotlib figures. See docs/python.md.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apps import progress_display, rendering
+from apps.resolve import search_dimensions
+from pipelines import create_pipeline, pipeline_class
+from pipelines.config.search_space import replace
+from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
+from pipelines.splits import Part, Splits
+from tuning.results import SweepResult, TrainResult
+from tuning.tracking.interface import NullTracker, Tracker
+from tuning.training import runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Evaluation",
+    "Model",
+    "SweepResult",
+    "TrainResult",
+    "load_model",
+    "pipeline",
+    "runs",
+    "train",
+    "tune",
+]
+
+
+def pipeline(domain: str, **options: Any) -> AnyPipeline:
+    """Return the pipeline of `domain` (vision, text, forecast or recommend) with these options.
+
+    Options are the flags of `appline <domain> train --help`: `data`, `seed`, `limit` and those of
+    the domain.
+
+    Raises:
+        UsageError: there is no such domain or option; the message gives the nearest name.
+    """
+    runtime.import_tensorflow()
+    return create_pipeline(domain, **options)
+
+
+def train(
+    pipeline: AnyPipeline,
+    hyperparameters: Mapping[str, object] | None = None,
+    *,
+    splits: Splits | None = None,
+    tracking_uri: str = "",
+    track: bool = True,
+    progress: bool = True,
+) -> TrainResult:
+    """Train one network, test it beside its baselines, and keep everything in MLflow.
+
+    Args:
+        pipeline: what `pipeline` has returned.
+        hyperparameters: values by dotted key, such as `{"conv.kernel_size": 5}`; the others have
+            their defaults.
+        splits: the data, if `pipeline.load()` has been called already.
+        tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
+        track: whether anything is kept. `load_model` needs a run that was kept.
+        progress: whether epochs are printed.
+
+    Raises:
+        UsageError: there is no such hyperparameter, or a value does not fit.
+        DataError: the data cannot be used.
+    """
+    from tuning.training.fit import num_epochs
+    from tuning.training.train import train as run_training
+
+    spec = replace(pipeline.options.spec_type(), hyperparameters or {})
+    if splits is None:
+        splits = pipeline.load()
+    objective = pipeline.objective_for(splits)
+    epochs = num_epochs(spec.train, splits.sizes()["train"])
+    screen = rendering.Screen(quiet=not progress)
+    return run_training(
+        pipeline,
+        spec,
+        _open_tracker(pipeline, splits, tracking_uri, track),
+        splits=splits,
+        on_epoch=screen.on_epoch(epochs, objective.name),
+    )
+
+
+def tune(
+    pipeline: AnyPipeline,
+    search: Mapping[str, str] | None = None,
+    hyperparameters: Mapping[str, object] | None = None,
+    *,
+    trials: int = 20,
+    tuner: str = "tpe",
+    splits: Splits | None = None,
+    tracking_uri: str = "",
+    track: bool = True,
+    progress: bool = True,
+) -> SweepResult:
+    """Search hyperparameters in this process, train the winner in full, and test it once.
+
+    Args:
+        pipeline: what `pipeline` has returned.
+        search: what to search, as `--search` takes it: `{"conv.kernel_size": "3,5,7"}`, or a range
+            such as `"1e-4..1e-2:log"`. The domain's own space by default.
+        hyperparameters: values of what is not searched, by dotted key.
+        trials: how many networks are tried.
+        tuner: tpe, random, bayesian, hyperband or grid.
+        splits, tracking_uri, track, progress: as for `train`.
+
+    Raises:
+        UsageError: there is no such hyperparameter, or a value does not fit.
+        DataError: the data cannot be used.
+        ApplineError: every trial failed; the first one's reason is given.
+    """
+    from tuning.search.definition import Sweep
+    from tuning.search.sweep import run_sweep
+
+    options = pipeline.options
+    if splits is None:
+        splits = pipeline.load()
+    objective = pipeline.objective_for(splits)
+    base = replace(options.spec_type(), hyperparameters or {})
+    dimensions = search_dimensions(
+        type(options), hyperparameters or {}, search or {}, only=search is not None
+    )
+    display = progress_display.SweepDisplay(rendering.Screen(quiet=not progress), objective.name)
+    try:
+        return run_sweep(
+            pipeline,
+            options.space(base, dimensions),
+            Sweep(objectives=(objective,), trials=trials, tuner=tuner),
+            _open_tracker(pipeline, splits, tracking_uri, track),
+            splits=splits,
+            progress=display,
+        )
+    finally:
+        display.close()
+
+
+def _open_tracker(pipeline: AnyPipeline, splits: Splits, uri: str, track: bool) -> Tracker:
+    if not track:
+        return NullTracker()
+    from tuning.tracking.mlflow_tracker import open_tracker
+
+    return open_tracker(f"{pipeline.domain}/{splits.dataset}", uri=uri)
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """The predictions of a model for a part of the data: scores, a table and figures."""
+
+    pipeline: AnyPipeline
+    splits: Splits
+    part: Part
+    predictions: "np.ndarray"
+
+    def scores(self) -> "pd.Series":
+        """Return the metrics by name."""
+        import pandas as pd
+
+        values = self.pipeline.score(self.predictions, self.splits, self.part)
+        return pd.Series(values, name=f"{self.splits.dataset}: {self.part}")
+
+    def table(self) -> "pd.DataFrame":
+        """Return predictions beside the truth, one row per example."""
+        return self.pipeline.table(self.predictions, self.splits, self.part)
+
+    def figures(self) -> "dict[str, Figure]":
+        """Return figures by name, which show what the model does and where it errs."""
+        return dict(self.pipeline.plots(self.predictions, self.splits, self.part))
+
+    def __repr__(self) -> str:
+        headline = self.pipeline.headline_metric(self.splits).name
+        score = self.scores()[headline]
+        return f"Evaluation({self.splits.dataset}: {self.part} {headline} {score:.4g})"
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A trained model: raw input in, a table of answers out."""
+
+    serving: ServingModel
+
+    @property
+    def domain(self) -> str:
+        """The domain of the model: vision, text, forecast or recommend."""
+        return str(self.serving.facts.domain)
+
+    def predict(self, source: RawInput) -> "pd.DataFrame":
+        """Return answers for a file, a folder, an array or a table.
+
+        The input is what `appline <domain> predict` takes.
+
+        Raises:
+            DataError: the input cannot be read; the message names the file and the row.
+        """
+        return pipeline_class(self.domain).predict_raw(self.serving, source)
+
+    def evaluate(
+        self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
+    ) -> Evaluation:
+        """Return the predictions of the model for a part of the pipeline's data.
+
+        Raises:
+            DataError: the data does not fit the model: other classes, another size.
+        """
+        if splits is None:
+            splits = pipeline.load()
+        network = pipeline.restore_network(self.serving, splits)
+        return Evaluation(pipeline, splits, part, pipeline.predict(network, splits, part))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one file, whose name ends in .keras."""
+        from pipelines.model_file import write_model
+
+        write_model(self.serving, Path(path))
+
+    def __repr__(self) -> str:
+        return f"Model({self.domain}, {self.serving.model.count_params():,} weights)"
+
+
+def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
+    """Return the model of a run (its id or the beginning of it), or of a `model.keras` file.
+
+    Raises:
+        UsageError: there is no such run, or there are several.
+        DataError: the file is no model that appline saved.
+    """
+    runtime.import_tensorflow()
+    from pipelines.model_file import read_model
+
+    if str(run_or_path).endswith(".keras"):
+        return Model(read_model(Path(run_or_path)))
+    from tuning.tracking.stored_runs import download, find_run
+
+    row = find_run(str(run_or_path), uri=tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        path = download(row.id, "model/model.keras", Path(folder), uri=tracking_uri)
+        return Model(read_model(path))
+
+
+def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
+    """Return the latest trainings, sweeps and final runs of all experiments, the newest first.
+
+    There is one row for each. The columns are id, name, experiment, role, status, and every metric
+    and parameter under MLflow's name.
+    """
+    import pandas as pd
+
+    from tuning.tracking.mlflow_tracker import open_tracker
+
+    tracker = open_tracker("Default", uri=tracking_uri)
+    rows = tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
+    table = []
+    for row in rows:
+        facts = {
+            "id": row.id,
+            "name": row.name,
+            "experiment": row.experiment,
+            "role": row.tags.get("role", ""),
+            "status": row.status,
+        }
+        table.append({**facts, **row.metrics, **row.params})
+    return pd.DataFrame(table)

@@ -1,0 +1,79 @@
+"""Scores, tables and figures of a text classifier."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pipelines.evaluation import classification
+from pipelines.evaluation.plots import classification_plots
+from pipelines.splits import Part
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pipelines.text.data import TextSplits
+
+SHOWN_CHARACTERS = 300  # of a text in a table of predictions
+LENGTH_GROUPS = 5
+
+
+def score(predictions: np.ndarray, splits: "TextSplits", part: Part) -> dict[str, float]:
+    """Return the metrics of class probabilities `(n, classes)`; see `classification.scores`."""
+    return classification.scores(splits.labels(part), predictions)
+
+
+def losses(predictions: np.ndarray, splits: "TextSplits", part: Part) -> np.ndarray:
+    """Return 1 for each text that was answered wrongly, else 0."""
+    return classification.losses(splits.labels(part), predictions)
+
+
+def table(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataFrame:
+    """Return one row a text: its begin, its label, the answer, and the probability of each
+    class.
+    """
+    frame = classification.table(splits.labels(part), predictions, splits.classes)
+    frame.insert(1, "text", [text[:SHOWN_CHARACTERS] for text in splits.texts(part)])
+    return frame
+
+
+def plots(
+    predictions: np.ndarray, splits: "TextSplits", part: Part
+) -> Iterator[tuple[str, "Figure"]]:
+    """Yield what all classifiers have (see `classification_plots`), and accuracy by length."""
+    yield from classification_plots(splits.labels(part), predictions, splits.classes)
+    yield "accuracy_by_length", accuracy_by_length(predictions, splits, part)
+
+
+def accuracy_by_length(predictions: np.ndarray, splits: "TextSplits", part: Part) -> "Figure":
+    """Return the share of right answers for texts of about the same length, fifths of the part,
+    with 95 % intervals (Wilson 1927).
+    """
+    from matplotlib.figure import Figure
+    from scipy.stats import binomtest
+
+    unit = splits.tokenization.unit
+    texts = splits.texts(part)
+    lengths = np.asarray([len(text.split()) if unit == "word" else len(text) for text in texts])
+    right = classification.is_correct(splits.labels(part), predictions)
+    by_length = np.argsort(lengths, kind="stable")
+    groups = [rows for rows in np.array_split(by_length, LENGTH_GROUPS) if len(rows)]
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    labels = []
+    for position, rows in enumerate(groups):
+        share = right[rows].mean()
+        test = binomtest(int(right[rows].sum()), len(rows))
+        interval = test.proportion_ci(method="wilson")
+        error = [[share - interval.low], [interval.high - share]]
+        axes.errorbar(position, share, yerr=error, fmt="o", color="tab:blue", capsize=4)
+        labels.append(f"{lengths[rows].min()}-{lengths[rows].max()}\n({len(rows)})")
+    axes.set_xticks(range(len(groups)), labels)
+    unit_name = "words" if unit == "word" else "characters"
+    axes.set(
+        title="Are long texts harder?",
+        xlabel=f"{unit_name} of a text (texts)",
+        ylabel="share of right answers",
+    )
+    return figure

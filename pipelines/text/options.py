@@ -1,0 +1,95 @@
+"""Text classification: what a person may set. Read by `--help`, so nothing heavy is imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.text.spec import ARCHITECTURES, TextSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(Options):
+    """Texts with labels in tables, folders or TFDS."""
+
+    data: str = option(
+        "reviews",
+        "a name (appline text datasets), tfds:NAME, a folder of .txt files by class, or a table "
+        "of texts",
+    )
+    text_column: str = option(
+        "", "column of the texts (default: one called text, sentence, review, ...)"
+    )
+    label_column: str = option(
+        "", "column of the labels (default: one called label, class, category, ...)"
+    )
+    tokens: Literal["auto", "word", "char"] = option(
+        "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"
+    )
+    vocabulary: Count = option(
+        0,
+        "most tokens that get a vector (0: those that occur twice in train, 30,000 at most)",
+    )
+    length: Count = option(
+        0,
+        "tokens of a text that a network reads (0: enough for 98 of 100 training texts, 400 at "
+        "most)",
+    )
+    lower: bool = option(True, "ignore case")
+    multi_label: bool = option(False, "a label cell may hold several labels")
+    label_separator: str = option(
+        "", "what separates several labels (default: the first of | ; , that occurs)"
+    )
+
+    domain: ClassVar[str] = "text"
+    spec_type: ClassVar[type[Any]] = TextSpec
+    headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
+    objectives: ClassVar[tuple[Objective, ...]] = (
+        Objective(name="val_accuracy", direction="max"),
+        Objective(name="val_loss", direction="min"),
+    )
+    search: ClassVar[Mapping[str, Dimension]] = {
+        "architecture": Choice(("textcnn", "fasttext", "cnn_rnn", "gru", "transformer")),
+        "start_from": Choice(("baseline", "none")),
+        "start_dropout": Choice((0.2, 0.5, 0.8)),
+        "embedding.width": Choice((32, 64, 128)),
+        "embedding.dropout": Choice((0.0, 0.2, 0.4)),
+        "conv.kernel_size": Choice((2, 3, 5)),
+        "conv.stride": Choice((1, 2)),
+        "conv.filters": Choice((32, 64, 128)),
+        "conv.activation": Choice(("relu", "gelu", "tanh")),
+        "conv.norm": Choice(("batch", "layer", "none")),
+        "conv.l2": Choice((0.0, 1e-4)),
+        "recurrent.units": Choice((32, 64)),
+        "head.pooling": Choice(("max", "average")),
+        "head.dropout": Choice((0.2, 0.5)),
+        "train.learning_rate": Range(5e-4, 8e-3, log=True),
+        "train.batch_size": Choice((32, 64, 128)),
+        "attention.activation": Choice(("relu", "gelu", "tanh")),
+        "attention.dropout": Choice((0.0, 0.2, 0.4)),
+    }
+    presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "fasttext"},)
+    conditions: ClassVar[Conditions] = {
+        **ARCHITECTURES.conditions(),
+        "start_dropout": {"start_from": ("baseline",)},
+        # No text network dilates its convolutions.
+        "conv.dilation": {"architecture": ()},
+    }
+    datasets: ClassVar[Mapping[str, str]] = {
+        "reviews": "5,000 Amazon reviews of fine foods, great or other (the extra `samples`)",
+        "tfds:imdb_reviews": "any text classification set of TensorFlow Datasets by its name "
+        "(downloads)",
+        "tfds:ag_news_subset": "127,600 news items, 4 topics (downloads)",
+    }
+    demo: ClassVar[DemoSweep] = DemoSweep(
+        trials=4,
+        # In one epoch the network learns too little by itself for its settings to matter.
+        trial_epochs=2,
+        fixed={"train.epochs": 5, "embedding.width": 32},
+        searched={
+            "conv.kernel_size": Choice((2, 3, 5)),
+            "conv.stride": Choice((1, 2)),
+            "conv.filters": Choice((16, 32)),
+        },
+    )

@@ -1,0 +1,77 @@
+"""The Python interface, by the very code that its page shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import apps.python as appline
+from pipelines.errors import UsageError
+from tests.samples import small_log, small_series, small_texts
+
+PAGE = Path(__file__).parent.parent / "docs" / "python.md"
+
+
+def sections() -> dict[str, str]:
+    """Return the code below each heading of the page."""
+    found = {}
+    for heading, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.M | re.S):
+        blocks = re.findall(r"```python\n(.*?)```", body, re.S)
+        if blocks:
+            found[heading] = "".join(blocks)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the data that the page names, and no store yet."""
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if label < 3 and number < 200:
+            path = tmp_path / "pets" / f"kind-{label}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((pixels * 15).astype("uint8")).resize((16, 16)).save(path)
+    small_texts(tmp_path / "opinions.csv")
+    small_series(tmp_path / "load.csv", rows=800)
+    small_log(tmp_path / "ratings.csv")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heading", sections())
+def test_the_code_of_the_page_runs(
+    heading: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(sections()[heading], f"{PAGE}: {heading}", "exec"), {"appline": appline})
+    assert capsys.readouterr().out
+
+
+def test_a_result_says_in_a_line_what_it_is(folder: Path) -> None:
+    opinions = appline.pipeline("text", data="opinions.csv")
+    result = appline.train(
+        opinions,
+        {"architecture": "fasttext", "embedding.width": 8, "train.epochs": 2},
+        track=False,
+        progress=False,
+    )
+    assert repr(result).startswith("TrainResult(text / opinions: The network ")
+    scores = result.scores()
+    assert list(scores.index) == ["network", *(one.name for one in result.baselines)]
+    assert scores.loc["network", "accuracy"] == result.test["accuracy"]
+
+
+def test_unknown_options_and_hyperparameters_are_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'image_size'"):
+        appline.pipeline("vision", image_sise=32)
+    with pytest.raises(UsageError, match="Did you mean 'vision'"):
+        appline.pipeline("visoin")
+    with pytest.raises(UsageError, match=r"Did you mean 'conv\.kernel_size'"):
+        appline.train(appline.pipeline("vision"), {"conv.kernel_sise": 3})
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    assert all(getattr(appline, name).__doc__ for name in appline.__all__)

@@ -1,0 +1,74 @@
+"""What runs inside a worker process: trials for a parent, until its end of the pipe is closed.
+
+Nothing heavy is imported at the top: a worker sets its threads before TensorFlow.
+"""
+
+import contextlib
+import gc
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from tuning.execution.trial import Task, Work, run_trial
+
+# What a worker's messages are about. A trial's time begins with "begun": a new process needs
+# seconds to import TensorFlow.
+MessageKind: TypeAlias = Literal["begun", "epoch", "outcome"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """What a worker is started with."""
+
+    threads: int
+    deterministic: bool
+    parent_pid: int
+    data_folder: str  # which goes with the parent, also where that was killed
+
+
+def serve(pipe: Connection, settings: WorkerSettings) -> None:
+    """Run the trials that come through `pipe`: a worker's whole life.
+
+    The parent sends the path of the pickled `Work`, then tasks. For each task the worker sends
+    `("begun", None)`, `("epoch", (epoch, values))` after each epoch, whereupon it waits for the
+    reason to stop or "", and `("outcome", outcome)`.
+    """
+    # Ctrl-C reaches the whole group; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import joblib
+
+    from tuning.training import runtime
+
+    runtime.use_threads(settings.threads)
+    # While the parent still prepares.
+    runtime.import_tensorflow(deterministic=settings.deterministic)
+    gc.collect()
+    # What was imported stays: collecting it again after each trial would cost half a second.
+    gc.freeze()
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        _run_trials(pipe, load_work=partial(joblib.load, mmap_mode="r"))
+    if os.getppid() != settings.parent_pid:
+        shutil.rmtree(settings.data_folder, ignore_errors=True)
+
+
+def _run_trials(pipe: Connection, load_work: Callable[[Path], Work]) -> None:
+    def report(epoch: int, values: Mapping[str, float]) -> str:
+        pipe.send(("epoch", (epoch, dict(values))))
+        reason: str = pipe.recv()
+        return reason
+
+    work: Work | None = None
+    while True:
+        received: Path | Task = pipe.recv()
+        if isinstance(received, Path):
+            work = load_work(received)
+            continue
+        assert work
+        pipe.send(("begun", None))
+        pipe.send(("outcome", run_trial(work, received, report)))

@@ -1,0 +1,111 @@
+"""The client of an MLflow store: opened quietly, with errors that a person can read.
+
+MLflow is imported when a store is opened (3-5 s), not with this module.
+"""
+
+import functools
+import logging
+import os
+from typing import Any, TypeAlias
+
+from pipelines.errors import ApplineError, ExternalFailure
+from tuning.tracking.local_store import Store, prepare
+from tuning.tracking.secrets import INSTEAD, hide_secrets
+
+# MLflow ships no types.
+Client: TypeAlias = Any
+
+# Unless the user has set them otherwise. MLflow's own defaults try for minutes to reach a server
+# that went away.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to stdout
+    # A server that hangs is given up within 15 seconds.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",  # seconds
+}
+UNAUTHORIZED = ("401", "403", "Unauthorized", "authentication failed")
+
+
+def open_client(store: Store) -> Client:
+    """Return a client for `store`, which is created when it is local and new.
+
+    Raises:
+        ApplineError: the store cannot be reached or created.
+    """
+    # Before MLflow is imported: it reads some of them only then.
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    prepare(store, _create_database)
+    from mlflow.tracking import MlflowClient
+
+    _quiet_loggers()
+    try:
+        client = MlflowClient(tracking_uri=store.uri)
+    except ModuleNotFoundError as error:  # of the database's driver
+        raise ApplineError(
+            f"MLflow at {store.shown}: the Python package {error.name} is missing. "
+            f"Install it: pip install {error.name}"
+        ) from error
+    return ReadableErrors(client, store.shown)
+
+
+class ReadableErrors:
+    """MLflow's client, whose errors are one line with the store's name."""
+
+    def __init__(self, client: Any, store: str) -> None:
+        self._client = client
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            from mlflow.exceptions import MlflowException
+
+            try:
+                return method(*args, **kwargs)
+            except (MlflowException, OSError) as error:
+                reason = hide_secrets(_first_line(error))
+                message = f"MLflow at {self._store}: {name} failed: {reason}{_remedy(reason)}"
+                raise ExternalFailure(message) from error
+
+        return call
+
+
+def _remedy(reason: str) -> str:
+    """Return what to do about an error that is frequent, else nothing."""
+    if any(word in reason for word in UNAUTHORIZED):
+        return f". Set {INSTEAD}"
+    return ""
+
+
+def _create_database(uri: str, artifacts: str) -> None:
+    """Create MLflow's tables in the empty database `uri`; `artifacts` is the address of its files.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import SQLAlchemyError
+
+    _quiet_loggers()
+    try:
+        SqlAlchemyStore(uri, artifacts).engine.dispose()
+    except (MlflowException, SQLAlchemyError) as error:
+        raise OSError(_first_line(error)) from error
+
+
+def _quiet_loggers() -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It logs the traceback of a full disk, which the error says in one line.
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0]

@@ -1,0 +1,67 @@
+"""Runs that somebody names, of any experiment: found by what was typed, and their files fetched."""
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ApplineError
+from tuning.tracking.interface import Row
+from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
+from tuning.tracking.mlflow_client import Client, open_client
+from tuning.tracking.queries import search_one
+
+
+def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
+    """Return the run with this id, beginning of an id (4 digits or more) or name, in any
+    experiment.
+
+    Raises:
+        UsageError: there is none, or there are several; the message lists those.
+    """
+    return search_one(open_client(find_store(uri, root)), run)
+
+
+def download(
+    run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = LOCAL_ROOT
+) -> Path:
+    """Copy a run's artifact (a file or a folder, such as `model`) into the folder `dst`; return
+    where it is now.
+
+    Raises:
+        ApplineError: the run has no such artifact.
+    """
+    store = find_store(uri, root)
+    client = open_client(store)
+    dst.mkdir(parents=True, exist_ok=True)
+    first_folder, _, path_below = artifact_path.partition("/")
+    model = _logged_model(client, run_id, first_folder)
+    if model is not None:
+        return _download_from_model(store, model.artifact_location, path_below, dst / first_folder)
+    return Path(client.download_artifacts(run_id, artifact_path, str(dst)))
+
+
+def _logged_model(client: Client, run_id: str, name: str) -> Any:
+    """Return the logged model of a run with this name, None when it has none."""
+    outputs = client.get_run(run_id).outputs
+    if not outputs:
+        return None
+    for output in outputs.model_outputs:
+        model = client.get_logged_model(output.model_id)
+        if model.name == name:
+            return model
+    return None
+
+
+def _download_from_model(store: Store, location: str, path: str, dst: Path) -> Path:
+    # A logged model lies beside its run. MLflow's `runs:/<id>/model` looks for it in the default
+    # store of the process, whichever store the client was opened with.
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    dst.mkdir(parents=True, exist_ok=True)
+    try:
+        repository = get_artifact_repository(location, tracking_uri=store.uri)
+        return Path(repository.download_artifacts(path, str(dst)))
+    except (MlflowException, OSError) as error:
+        raise ApplineError(
+            f"MLflow at {store.shown}: the model in {location} cannot be downloaded: {error}"
+        ) from error
