@@ -4,10 +4,10 @@ The same holds for the subclasses in the domains' `options.py`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from annotated_types import Ge, Le
 
@@ -18,6 +18,7 @@ Direction: TypeAlias = Literal["max", "min"]
 # NumPy's legacy generator and scikit-learn take no larger seed.
 Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
 Count: TypeAlias = Annotated[int, Ge(0)]
+T = TypeVar("T")
 
 
 def option(default: Any, help: str) -> Any:
@@ -37,6 +38,12 @@ class Objective:
         if self.direction == "max":
             return score > than
         return score < than
+
+    def best(self, candidates: Iterable[T], score: Callable[[T], float]) -> T:
+        """Return the candidate with the best `score`, the first one of equals."""
+        if self.direction == "max":
+            return max(candidates, key=score)
+        return min(candidates, key=score)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,10 +58,12 @@ def split_parts(
     for part, numbers in labels.items():
         rows[part] = (part, np.arange(len(numbers)))
     num_classes = len(np.unique(labels["train"]))
+    # Test is taken first, so that it does not depend on the size of val.
     for part in reversed(SCORED_PARTS):
         if part in labels:
             continue
         left = rows["train"][1]
+        # Stratified, a part takes one example of each class at least.
         size = max(_part_size(len(left), test_is_given="test" in labels), num_classes)
         kept, taken = train_test_split(
             left, test_size=size, stratify=labels["train"][left], random_state=seed
@@ -75,8 +77,9 @@ def _part_size(num_train: int, *, test_is_given: bool) -> int:
     if not test_is_given:
         return math.ceil(num_train / 5)
     # Val may be small here: what it takes is missing in train.
-    share = 10 if num_train >= LARGE_TRAIN else 5
-    return min(math.ceil(num_train / share), LARGEST_VAL)
+    if num_train < LARGE_TRAIN:
+        return math.ceil(num_train / 5)
+    return min(math.ceil(num_train / 10), LARGEST_VAL)
 
 
 def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -105,7 +108,10 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
 
 def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
     """Return the number of examples of each class, for class numbers `(n,)`; the largest first."""
-    return {classes[number]: count for number, count in Counter(numbers.tolist()).most_common()}
+    counts = {}
+    for number, count in Counter(numbers.tolist()).most_common():
+        counts[classes[number]] = count
+    return counts
 
 
 def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:

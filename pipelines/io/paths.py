@@ -41,8 +41,11 @@ def require_regular_file(path: Path) -> None:
 
 def visible_folders(folder: Path) -> list[Path]:
     """Return the folders in `folder` whose names do not start with a dot, in order."""
-    inside = [path for path in folder.iterdir() if path.is_dir()]
-    return sorted(path for path in inside if not path.name.startswith("."))
+    folders = []
+    for path in folder.iterdir():
+        if path.is_dir() and not path.name.startswith("."):
+            folders.append(path)
+    return sorted(folders)
 
 
 def is_hidden(path: Path, root: Path) -> bool:

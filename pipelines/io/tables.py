@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import encoding_of, require_text
@@ -231,7 +231,9 @@ def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
     gaps = column.isin(GAPS)
     numbers = pd.to_numeric(column.mask(gaps), errors="coerce")
     only_gaps_are_no_numbers = (numbers.isna() == (gaps | column.isna())).all()
-    return numbers if numbers.notna().any() and only_gaps_are_no_numbers else column
+    if numbers.notna().any() and only_gaps_are_no_numbers:
+        return numbers
+    return column
 
 
 def find_column(
@@ -247,7 +249,10 @@ def find_column(
     # Of several that differ in case alone the first is taken.
     columns = {str(column).strip().lower(): str(column) for column in reversed(frame.columns)}
     if not given:
-        return next((columns[name] for name in names if name in columns), None)
+        for name in names:
+            if name in columns:
+                return columns[name]
+        return None
     if given in map(str, frame.columns):
         return given
     listed = ", ".join(map(str, frame.columns))
@@ -261,10 +266,10 @@ def raise_for_lines(
     where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str
 ) -> NoReturn:
     """Raise `DataError` for lines of a table that cannot be used, naming the first five."""
-    shown = ", ".join(str(line) for line in list(lines)[:SHOWN_LINES])
-    word = "line" if len(lines) == 1 else "lines"
-    more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
-    raise DataError(f"{where}: {word} {shown}{more}: {what}. {expected}")
+    word = "lines"
+    if len(lines) == 1:
+        word = "line"
+    raise DataError(f"{where}: {word} {shorten(list(lines), SHOWN_LINES)}: {what}. {expected}")
 
 
 def cell_text(value: object) -> str:

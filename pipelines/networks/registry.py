@@ -5,7 +5,7 @@ conditions of a search, the arithmetic of sizes, the network that is built. A ne
 new entry and nothing else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -65,13 +65,13 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
 
     def conditions(self) -> Conditions:
         """Return which architectures read a hyperparameter, for each one that some do not read."""
-        claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
+        readers: dict[str, list[str]] = {}
+        for name, entry in self._entries.items():
+            for key in entry.reads:
+                readers.setdefault(key, []).append(name)
         conditions = {}
-        for key in claimed:
-            readers = self._names(lambda entry, key=key: key in entry.reads)  # type: ignore[misc]
-            if len(readers) < len(self._entries):
-                conditions[key] = {"architecture": readers}
+        # Sorted: a set of texts has another order in each process.
+        for key in sorted(readers):
+            if len(readers[key]) < len(self._entries):
+                conditions[key] = {"architecture": tuple(readers[key])}
         return conditions
-
-    def _names(self, chosen: Callable[[A], bool]) -> tuple[str, ...]:
-        return tuple(name for name, entry in self._entries.items() if chosen(entry))

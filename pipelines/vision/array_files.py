@@ -97,7 +97,9 @@ def _as_images(x: np.ndarray, where: str) -> np.ndarray:
                 f"{where}: image {int(bad.argmax())} holds NaN or infinity "
                 f"({int(bad.sum())} such images)"
             )
-    return x.astype("uint8") if x.dtype == bool else x
+    if x.dtype == bool:
+        return x.astype("uint8")
+    return x
 
 
 def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:

@@ -91,9 +91,10 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    is_large = pixels.train_x.size >= MANY_VALUES
-    strengths = (0.01,) if is_large else (0.01, 0.1, 1.0)
-    steps = 60 if is_large else 1000
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0)
+    steps = 1000
+    if pixels.train_x.size >= MANY_VALUES:
+        strengths, steps = (0.01,), 60
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
@@ -141,8 +142,7 @@ def _votes(
 def _flatten(x: np.ndarray, scale: float) -> np.ndarray:
     """Return images as rows of values from 0 to 1, averaged over blocks where they are large."""
     height, width = x.shape[1:3]
-    side = min(height, width)
-    block = side // SMALLEST_SIDE if side >= 2 * SMALLEST_SIDE else 1
+    block = max(1, min(height, width) // SMALLEST_SIDE)
     rows, columns = height // block, width // block
     flat = []
     for start in range(0, len(x), FLATTENED_AT_ONCE):

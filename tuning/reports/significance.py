@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipelines.config.options import Objective
-from pipelines.config.search_space import Choice, Dimension, Range, Scalar
+from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
 from tuning.results import CONFIDENCE, Effect, Level, Lift, ScoredBaseline
@@ -32,8 +32,7 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
 
 def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
     """Return the baseline that is best on val: chosen as the network is, without a look at test."""
-    pick = max if headline.direction == "max" else min
-    return pick(baselines, key=lambda baseline: baseline.val[headline.name])
+    return headline.best(baselines, lambda baseline: baseline.val[headline.name])
 
 
 def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
@@ -77,7 +76,13 @@ def effects(
         effect = _effect(key, dimension, trials, objective)
         if len(effect.levels) > 1:
             found.append(effect)
-    return sorted(found, key=lambda effect: effect.p_value if effect.testable else 1.0)
+    return sorted(found, key=_sort_key)
+
+
+def _sort_key(effect: Effect) -> float:
+    if effect.testable:
+        return effect.p_value
+    return 1.0
 
 
 def _effect(
@@ -92,13 +97,10 @@ def _effect(
             groups[_label(dimension, values[key])].append(score)
     scores = {label: group for label, group in groups.items() if group}
     levels = {label: _level(group) for label, group in scores.items()}
-    pick = max if objective.direction == "max" else min
-    return Effect(
-        key=key,
-        levels=levels,
-        best=pick(levels, key=lambda label: levels[label].mean) if levels else "",
-        p_value=_p_value(list(scores.values())),
-    )
+    best = ""
+    if levels:
+        best = objective.best(levels, lambda label: levels[label].mean)
+    return Effect(key=key, levels=levels, best=best, p_value=_p_value(list(scores.values())))
 
 
 def _level(scores: Sequence[float]) -> Level:
@@ -124,21 +126,15 @@ def _p_value(groups: Sequence[Sequence[float]]) -> float:
 
 def _labels(dimension: Dimension) -> list[str]:
     if isinstance(dimension, Choice):
-        return [str(value) for value in dimension.values]
-    return [f"{low:.2g}..{high:.2g}" for low, high in itertools.pairwise(_edges(dimension))]
+        return list(map(str, dimension.values))
+    edges = dimension.spread(GROUPS)
+    return [f"{low:.2g}..{high:.2g}" for low, high in itertools.pairwise(edges)]
 
 
 def _label(dimension: Dimension, value: Scalar) -> str:
     if isinstance(dimension, Choice):
         return str(value)
-    inner_edges = _edges(dimension)[1:-1]
+    # The outer edges are left out: a value beyond them belongs to the first or last group.
+    inner_edges = dimension.spread(GROUPS)[1:-1]
     group = int(np.searchsorted(inner_edges, float(value), side="right"))
     return _labels(dimension)[group]
-
-
-def _edges(dimension: Range) -> list[float]:
-    low, high = dimension.low, dimension.high
-    shares = [step / GROUPS for step in range(GROUPS + 1)]
-    if dimension.log:
-        return [low * (high / low) ** share for share in shares]
-    return [low + (high - low) * share for share in shares]
