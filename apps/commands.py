@@ -230,8 +230,8 @@ def check(options_type: type[Options], context: click.Context) -> None:
     pipeline = pipeline_for(command.options)
     splits = pipeline.load()
     facts = splits.describe()
-    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()]
-    rows += [[name, value] for name, value in facts.items()]
+    rows = [(str(part), f"{count:,}") for part, count in splits.sizes().items()]
+    rows += facts.items()
     lines = [rendering.table([f"{pipeline.domain} / {splits.dataset}", ""], rows)]
     lines += [f"note  {note}" for note in splits.notes]
     train_command = f"appline {pipeline.domain} train --data {command.options.data}"
@@ -249,9 +249,8 @@ def check(options_type: type[Options], context: click.Context) -> None:
 def datasets(options_type: type[Options], context: click.Context) -> None:
     """List the data sets that --data knows by name."""
     known = dict(options_type.datasets)
-    rows = [[name, description] for name, description in known.items()]
     screen = rendering.Screen(json=context.params["json"])
-    screen.result(rendering.table(["--data", "what it is"], rows), known)
+    screen.result(rendering.table(["--data", "what it is"], list(known.items())), known)
 
 
 def schema(options_type: type[Options], context: click.Context) -> None:
@@ -361,11 +360,11 @@ def _find_sweep(tracker: "Tracker", given: str) -> str:
     matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
     if len(matching) == 1:
         return matching[0]
-    count = len(matching) or "no"
-    word = "sweeps" if len(matching) > 1 else "sweep"
-    verb = "start" if len(matching) > 1 else "starts"
+    problem = f"no sweep in this experiment starts with {given}"
+    if matching:
+        problem = f"{len(matching)} sweeps in this experiment start with {given}"
     raise UsageError(
-        f"--resume {given}: {count} {word} in this experiment {verb} with {given}. "
+        f"--resume {given}: {problem}. "
         "See: appline runs. The experiment follows from --data or --experiment: repeat them"
     )
 

@@ -17,14 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps import progress_display, rendering
+from apps.resolve import search_dimensions
 from pipelines import create_pipeline, pipeline_class
-from pipelines.config.search_space import (
-    Dimension,
-    find,
-    hyperparameters,
-    parse_dimension,
-    replace,
-)
+from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
@@ -140,7 +135,9 @@ def tune(
         splits = pipeline.load()
     objective = pipeline.objective_for(splits)
     base = replace(options.spec_type(), hyperparameters or {})
-    dimensions = _dimensions(pipeline, search, hyperparameters or {})
+    dimensions = search_dimensions(
+        type(options), hyperparameters or {}, search or {}, only=search is not None
+    )
     display = progress_display.SweepDisplay(rendering.Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(
@@ -153,16 +150,6 @@ def tune(
         )
     finally:
         display.close()
-
-
-def _dimensions(
-    pipeline: AnyPipeline, search: Mapping[str, str] | None, fixed: Mapping[str, object]
-) -> dict[str, Dimension]:
-    options = pipeline.options
-    if search is None:
-        return {key: one for key, one in options.search.items() if key not in fixed}
-    known = hyperparameters(options.spec_type)
-    return {key: parse_dimension(find(known, key), text) for key, text in search.items()}
 
 
 def _open_tracker(pipeline: AnyPipeline, splits: Splits, uri: str, track: bool) -> Tracker:

@@ -3,7 +3,7 @@
 import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import click
 from tuning.tracking.secrets import has_secret, hide_secrets
 
 if TYPE_CHECKING:
-    from tuning.results import ScoredBaseline, SweepResult, TrainResult, Trial
+    from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
 
 # The hyperparameters that everybody looks at.
@@ -95,7 +95,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(
+    grid = Table(
         box=box.SIMPLE_HEAD,
         title=title or None,
         title_justify="left",
@@ -104,14 +104,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     )
     for number, column in enumerate(columns):
         is_text = number == 0 or not column
-        made.add_column(column, justify="left" if is_text else "right", overflow="fold")
+        grid.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
-        made.add_row(*[str(cell) for cell in row])
+        grid.add_row(*map(str, row))
     width = PIPE_WIDTH
     if sys.stdout.isatty():
         width = Console().width
     stream = io.StringIO()
-    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(made)
+    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -170,8 +170,8 @@ def train_result(result: "TrainResult", store: str = "") -> str:
         leaderboard(result),
         f"{epoch}; {result.objective.name} {result.best:.4g}",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
-        *[f"note       {note}" for note in result.notes],
     ]
+    lines += [f"note       {note}" for note in result.notes]
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")
@@ -192,18 +192,21 @@ def leaderboard(result: "TrainResult") -> str:
         key=lambda baseline: baseline.test[headline],
         reverse=higher_is_better,
     )
-    network_scores = [format_number(result.test.get(name)) for name in names]
     weights = f"{result.cost['params']:,.0f}"
-    rows = [["network", *network_scores, weights, f"{result.cost['train_s']:.1f}"]]
-    rows += [_baseline_row(baseline, names) for baseline in baselines]
+    scores = map(result.test.get, names)
+    rows = [_model_row("network", scores, weights, result.cost["train_s"])]
+    for baseline in baselines:
+        scores = map(baseline.test.get, names)
+        rows.append(_model_row(baseline.name, scores, "", baseline.seconds))
     better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
 
 
-def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]:
-    scores = [format_number(baseline.test.get(name)) for name in names]
-    return [baseline.name, *scores, "", f"{baseline.seconds:.1f}"]
+def _model_row(
+    name: str, scores: Iterable[float | None], weights: str, seconds: float
+) -> list[str]:
+    return [name, *map(format_number, scores), weights, f"{seconds:.1f}"]
 
 
 def _store_flag(store: str) -> str:
@@ -244,9 +247,13 @@ def sweep_result(result: "SweepResult", store: str = "") -> str:
     lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
     if len(result.objectives) > 1:
         lines += ["", _pareto_front(result), ""]
-    main = [effect for effect in result.effects if effect.key in WATCHED]
-    clear = [effect for effect in result.effects if effect.key not in WATCHED and effect.clear]
-    for effect in [*main, *clear]:
+    watched_effects, clear_effects = [], []
+    for effect in result.effects:
+        if effect.key in WATCHED:
+            watched_effects.append(effect)
+        elif effect.clear:
+            clear_effects.append(effect)
+    for effect in [*watched_effects, *clear_effects]:
         lines.append(f"found      {effect.key}  {describe_effect(effect)}")
     lines += ["", train_result(result.final, store)]
     if result.run_id:

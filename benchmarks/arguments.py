@@ -36,7 +36,10 @@ def chosen(
     everywhere: tuple[str, ...],
     inside: tuple[str, ...],
 ) -> list[str]:
-    """Return the names to run: of the sets that every machine has, and of those inside the folder; end where the folder is missing."""
+    """Return the names to run: sets that every machine has, and those inside the folder.
+
+    The command ends where one is asked for and the folder is missing.
+    """
     there = (*everywhere, *(inside if asked.folder else ()))
     if lacking := [name for name in asked.sets or () if name not in there]:
         wanted.error(

@@ -1,11 +1,15 @@
-"""Images a second of appline's fit against a hand-written Keras loop of the same network on Fashion-MNIST, by turns.
+"""Images a second of appline's fit against a hand-written Keras loop of the same network.
 
-python -m benchmarks.throughput [--images 12800]
+On Fashion-MNIST, by turns.
+
+    python -m benchmarks.throughput [--images 12800]
 """
 
 import statistics
 import time
 from typing import Any
+
+import numpy as np
 
 from benchmarks.arguments import parser
 
@@ -39,14 +43,16 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
     """Return the seconds of the second epoch of appline's fit, its validation taken off."""
     from dataclasses import replace
 
-    from tuning.training.fit import Watch, fit
+    from tuning.training.fit import fit
+    from tuning.training.monitor import Watch
 
     ends: list[float] = []
     watch = Watch(
-        objective=pipeline.objective(),
+        objective=pipeline.objective_for(splits),
         on_epoch=lambda epoch, values: ends.append(time.perf_counter()),
     )
-    small = replace(splits, val=splits.val.take(range(len(splits.classes))))  # type: ignore[arg-type]
+    few = np.arange(len(splits.classes))
+    small = replace(splits, val=splits.val.take(few))
     fit(pipeline, replace(spec, train=replace(spec.train, epochs=2)), small, seed=1, watch=watch)
     return ends[1] - ends[0]
 
@@ -59,25 +65,19 @@ def main() -> None:
     from tuning.training import runtime
 
     runtime.import_tensorflow()
-    from pipelines.vision.pipeline import VisionPipeline
+    from pipelines import create_pipeline
 
-    pipeline = VisionPipeline(data="fashion-mnist", limit=images)
-    splits, spec = pipeline.load(), pipeline.spec_type()
+    pipeline = create_pipeline("vision", data="fashion-mnist", limit=images)
+    splits, spec = pipeline.load(), pipeline.options.spec_type()
     times: dict[str, list[float]] = {"hand-written": [], "appline": []}
     for number in range(1, ROUNDS + 1):
         times["hand-written"].append(hand_written(pipeline, splits, spec))
         times["appline"].append(appline(pipeline, splits, spec))
-        print(
-            f"round {number}: "
-            + ", ".join(
-                f"{name} {images / seconds[-1]:.0f} images/s" for name, seconds in times.items()
-            ),
-            flush=True,
-        )
+        speeds = [f"{name} {images / taken[-1]:.0f} images/s" for name, taken in times.items()]
+        print(f"round {number}: {', '.join(speeds)}", flush=True)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
-    print(
-        f"appline / hand-written  {medians['hand-written'] / medians['appline']:.2f}   (target >= 0.95)"
-    )
+    ratio = medians["hand-written"] / medians["appline"]
+    print(f"appline / hand-written  {ratio:.2f}   (target >= 0.95)")
 
 
 if __name__ == "__main__":

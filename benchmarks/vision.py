@@ -1,7 +1,7 @@
-"""Published image sets by the defaults, one command each, beside their published rows.
+"""Published image sets with the defaults, one command each, beside their published rows.
 
-    python -m benchmarks.vision FOLDER     # a folder with optdigits/optdigits.npz and pneumoniamnist/pneumoniamnist.npz
-    python -m benchmarks.vision            # what every machine has: digits, and Fashion-MNIST where Debian's package is
+    python -m benchmarks.vision            # digits, and Fashion-MNIST where Debian's package is
+    python -m benchmarks.vision FOLDER     # with optdigits/optdigits.npz, pneumoniamnist/...
     python -m benchmarks.vision --sets fashion-mnist
 
 Each line is `appline vision train --data ... --no-tracking --json`, in a process of its own.
@@ -18,7 +18,8 @@ PUBLISHED = {
     "digits": "3-NN 98.6-98.8, RBF SVC 98.9-99.4 (measured, the same split by another seed)",
     "fashion-mnist": "MLP 88.3, two convolutions 92.5, VGG16 93.5, ResNet18 with augmentation 94.9",
     "optdigits": "1-NN 98.00 (optdigits.names)",
-    "pneumoniamnist": "AUC/accuracy: ResNet-50 .948/.854, AutoKeras .947/.878, Google AutoML .991/.946 (MedMNIST v2)",
+    "pneumoniamnist": "AUC/accuracy: ResNet-50 .948/.854, AutoKeras .947/.878, "
+    "Google AutoML .991/.946 (MedMNIST v2)",
 }
 
 
@@ -30,38 +31,26 @@ def main() -> None:
     for name in chosen(wanted, asked, ("digits", "fashion-mnist"), files):
         data = str(asked.folder / name / f"{name}.npz") if name in files else name
         began = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "apps.cli",
-            "vision",
-            "train",
-            "--data",
-            data,
-            "--no-tracking",
-            "--json",
-            "-q",
-        ]
+        command = [sys.executable, "-m", "apps.cli", "vision", "train", "--data", data]
+        command += ["--no-tracking", "--json", "-q"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{name}: {done.stderr.strip()}", flush=True)
             continue
-        found = json.loads(done.stdout)
+        result = json.loads(done.stdout)
         minutes = (time.perf_counter() - began) / 60
-        test = found["test"]
-        print(
-            f"{name}: accuracy {test['accuracy']:.4f}, AUC {test.get('auc', float('nan')):.4f}, {minutes:.1f} min",
-            flush=True,
-        )
-        for baseline, scores in found["baselines"].items():
-            print(
-                f"    {baseline}: accuracy {scores['accuracy']:.4f}, AUC {scores.get('auc', float('nan')):.4f}"
-            )
-        lift = found["lift"]
-        print(
-            f"    {lift['verdict']} {lift['over']}: {lift['mean']:+.4f} [{lift['low']:+.4f}, {lift['high']:+.4f}]"
-        )
+        print(f"{name}: {_scores(result['test'])}, {minutes:.1f} min", flush=True)
+        for baseline, scores in result["baselines"].items():
+            print(f"    {baseline}: {_scores(scores)}")
+        lift = result["lift"]
+        interval = f"[{lift['low']:+.4f}, {lift['high']:+.4f}]"
+        print(f"    {lift['verdict']} {lift['over']}: {lift['mean']:+.4f} {interval}")
         print(f"    published: {PUBLISHED[name]}", flush=True)
+
+
+def _scores(scores: dict[str, float]) -> str:
+    auc = scores.get("auc", float("nan"))
+    return f"accuracy {scores['accuracy']:.4f}, AUC {auc:.4f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands themselves: `make docs`. A test fails when the file is not what this writes."""
+"""Write docs/cli.md from the commands themselves: `make docs`. A test compares."""
 
 import sys
 from pathlib import Path

@@ -172,10 +172,10 @@ def write_config(
     nested: dict[str, Any] = dict(options.as_params())
     for key, value in flatten(spec).items():
         *groups, name = key.split(".")
-        place = nested
+        level = nested
         for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
+            level = level.setdefault(group, {})
+        level[name] = value
     if search:
         nested[SEARCH] = {key: str(dimension) for key, dimension in search.items()}
     stream = io.StringIO()

@@ -14,11 +14,11 @@ from annotated_types import Ge, Le
 from pipelines.config.search_space import Conditions, Dimension, Scalar, Space
 from pipelines.errors import UsageError, suggest
 
+T = TypeVar("T")
 Direction: TypeAlias = Literal["max", "min"]
 # NumPy's legacy generator and scikit-learn take no larger seed.
 Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
 Count: TypeAlias = Annotated[int, Ge(0)]
-T = TypeVar("T")
 
 
 def option(default: Any, help: str) -> Any:
@@ -40,7 +40,7 @@ class Objective:
         return score < than
 
     def best(self, candidates: Iterable[T], score: Callable[[T], float]) -> T:
-        """Return the candidate with the best `score`, the first one of equals."""
+        """Return the candidate with the best score, the first one of equals."""
         if self.direction == "max":
             return max(candidates, key=score)
         return min(candidates, key=score)

@@ -89,16 +89,16 @@ class Range:
         """Whether the range holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
-    def spread(self, steps: int) -> tuple[float, ...]:
-        """Return `steps` + 1 values from `low` to `high`, evenly spread."""
+    def steps(self, count: int) -> list[float]:
+        """Return `count` + 1 values from `low` to `high` in steps of equal size."""
         values = []
-        for step in range(steps + 1):
-            share = step / steps
+        for step in range(count + 1):
+            share = step / count
             if self.log:
                 values.append(self.low * (self.high / self.low) ** share)
             else:
                 values.append(self.low + (self.high - self.low) * share)
-        return tuple(values)
+        return values
 
     def __str__(self) -> str:
         if self.log:
@@ -261,16 +261,13 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
         raise UsageError(
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
         )
-    ends: list[float] = []
-    for end in (low, high):
-        number = hyperparameter.parse(end)
-        # In Python, True and False are whole numbers too.
-        if isinstance(number, bool) or not isinstance(number, int | float):
+    ends = hyperparameter.parse(low), hyperparameter.parse(high)
+    for end in ends:
+        if isinstance(end, bool | str):
             raise UsageError(
                 f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
             )
-        ends.append(number)
-    return Range(ends[0], ends[1], log=bool(suffix))
+    return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +319,11 @@ class Space(Generic[S]):
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
         """Return what tells this point from others: the searched keys that matter there."""
         flat = {**flatten(self.base), **values}
-        return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
+        pairs = []
+        for key in self.dimensions:
+            if self._matters(key, flat):
+                pairs.append((key, values[key]))
+        return tuple(pairs)
 
     def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
         """Return whether `key` has any effect on the network at this point."""
@@ -387,4 +388,4 @@ def _grid_values(dimension: Dimension) -> tuple[Scalar, ...]:
         return dimension.values
     if dimension.whole:
         return tuple(range(int(dimension.low), int(dimension.high) + 1))
-    return dimension.spread(RANGE_STEPS)
+    return tuple(dimension.steps(RANGE_STEPS))

@@ -107,7 +107,10 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
 
 
 def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    """Return the number of examples of each class, for class numbers `(n,)`; the largest first."""
+    """Return how many examples each class has, the most frequent first.
+
+    `numbers` are class numbers `(n,)`.
+    """
     counts = {}
     for number, count in Counter(numbers.tolist()).most_common():
         counts[classes[number]] = count
@@ -125,16 +128,19 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
         raise DataError(
             f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
         )
-    small = {name: count for name, count in counts.items() if count < least}
+    small = []
+    for name, count in counts.items():
+        if count < least:
+            small.append(f"{name!r} has {count}")
     if small:
-        shown = list(small.items())[:SHOWN_SMALL_CLASSES]
-        named = ", ".join(f"{name!r} has {count}" for name, count in shown)
+        shown = ", ".join(small[:SHOWN_SMALL_CLASSES])
         raise DataError(
             f"{where}: each class needs at least {least} examples, one for each of train, val and "
-            f"test. {named}. All: {listed}"
+            f"test. {shown}. All: {listed}"
         )
 
 
 def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
-    """Return the examples that each class needs: one for train and one for each missing part."""
-    return 1 + sum(part not in labels for part in SCORED_PARTS)
+    """Return how many examples each class needs: one for train, and one for each missing part."""
+    missing = set(SCORED_PARTS) - set(labels)
+    return 1 + len(missing)

@@ -40,7 +40,7 @@ def require_regular_file(path: Path) -> None:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` whose names do not start with a dot, in order."""
+    """Return the folders in `folder` whose names do not begin with a dot, in order."""
     folders = []
     for path in folder.iterdir():
         if path.is_dir() and not path.name.startswith("."):

@@ -93,21 +93,18 @@ class Table:
         """
         if column is None:
             return ["train"] * len(self.frame)
-        words = [cell_text(word).strip().lower() for word in self.frame[column]]
-        for row, word in enumerate(words):
-            if word in PART_NAMES:
-                continue
-            line = self.lines[row]
-            if not word:
+        parts = []
+        for row, cell in enumerate(self.frame[column]):
+            word = cell_text(cell).strip().lower()
+            if word not in PART_NAMES:
+                problem = f"column {column!r} is empty."
+                if word:
+                    problem = f"unknown split {word!r}.{suggest(word, PART_NAMES)}"
                 raise DataError(
-                    f"{self.where}: line {line}: column {column!r} is empty. "
-                    "Expected train, val or test"
+                    f"{self.where}: line {self.lines[row]}: {problem} Expected train, val or test"
                 )
-            raise DataError(
-                f"{self.where}: line {line}: unknown split {word!r}.{suggest(word, PART_NAMES)} "
-                "Expected train, val or test"
-            )
-        return [PART_NAMES[word] for word in words]
+            parts.append(PART_NAMES[word])
+        return parts
 
     def raise_for_rows(self, rows: "np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
         """Raise `DataError` for the rows where `rows` is true, naming the first five lines."""
@@ -265,11 +262,10 @@ def find_column(
 def raise_for_lines(
     where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str
 ) -> NoReturn:
-    """Raise `DataError` for lines of a table that cannot be used, naming the first five."""
-    word = "lines"
-    if len(lines) == 1:
-        word = "line"
-    raise DataError(f"{where}: {word} {shorten(list(lines), SHOWN_LINES)}: {what}. {expected}")
+    """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
+    word = "line" if len(lines) == 1 else "lines"
+    shown = shorten(list(lines), SHOWN_LINES)
+    raise DataError(f"{where}: {word} {shown}: {what}. {expected}")
 
 
 def cell_text(value: object) -> str:

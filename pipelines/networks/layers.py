@@ -195,14 +195,19 @@ class Parallel:
     branches: tuple[Plan, ...]
 
     def cost(self, shape: Shape) -> Cost:
-        costs = [measure(branch, shape) for branch in self.branches]
-        extents = {cost.shape[:-1] for cost in costs}
+        costs: list[Cost] = []
+        extents = set()
+        channels = 0
+        for branch in self.branches:
+            cost = measure(branch, shape)
+            costs.append(cost)
+            extents.add(cost.shape[:-1])
+            channels += cost.shape[-1]
         if len(extents) > 1:
             raise ImpossibleSpec(
                 f"The branches of an inception block end in different extents: {sorted(extents)}. "
                 "Use padding=same"
             )
-        channels = sum(cost.shape[-1] for cost in costs)
         return Cost(shape=(*extents.pop(), channels)).beside(*costs)
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:

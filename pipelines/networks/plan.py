@@ -31,7 +31,7 @@ class Cost:
         )
 
     def beside(self, *others: "Cost") -> "Cost":
-        """Return the cost of all these networks, with the shape of this one."""
+        """Return the cost of this and `others` together, with the shape of this one."""
         params, macs = self.params, self.macs
         for other in others:
             params += other.params

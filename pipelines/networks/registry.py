@@ -64,14 +64,13 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return len(self._entries)
 
     def conditions(self) -> Conditions:
-        """Return which architectures read a hyperparameter, for each one that some do not read."""
+        """Return, for each hyperparameter that only some architectures read, which ones do."""
         readers: dict[str, list[str]] = {}
         for name, entry in self._entries.items():
             for key in entry.reads:
                 readers.setdefault(key, []).append(name)
         conditions = {}
-        # Sorted: a set of texts has another order in each process.
-        for key in sorted(readers):
-            if len(readers[key]) < len(self._entries):
-                conditions[key] = {"architecture": tuple(readers[key])}
+        for key, names in sorted(readers.items()):
+            if len(names) < len(self._entries):
+                conditions[key] = {"architecture": tuple(names)}
         return conditions

@@ -110,7 +110,7 @@ class RecommendOptions(Options):
     demo: ClassVar[DemoSweep] = DemoSweep(
         trials=4,
         trial_epochs=1,
-        # Of 64, the default, an epoch takes twice as long.
+        # Half of the default width: four trials are to end within a minute.
         fixed={"train.epochs": 2, "embedding.width": 32},
         searched={
             "conv.kernel_size": Choice((2, 3, 5)),

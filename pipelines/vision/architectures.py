@@ -4,7 +4,6 @@ A new network is a function from a spec and an image's shape to named stages; `s
 into the registry.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -20,7 +19,7 @@ from pipelines.networks.layers import (
     conv,
     pool,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -91,7 +90,9 @@ class StagedArchitecture(VisionArchitecture):
     stages: Callable[[VisionSpec, Shape], Stages]
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
-        layers = itertools.chain(*self.stages(spec, shape).values())
+        layers: list[Layer] = []
+        for stage in self.stages(spec, shape).values():
+            layers += stage
         return measure((*layers, *head(spec, num_classes)), shape)
 
     def features(

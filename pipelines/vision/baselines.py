@@ -21,8 +21,12 @@ FEWEST_IMAGES = 1_000
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
 FLATTENED_AT_ONCE = 2_000
-# Above so many training values, logistic regression is fitted once and stopped early.
+# Logistic regression: inverse strengths of its penalty, the strongest penalty first.
+STRENGTHS: tuple[float, ...] = (0.01, 0.1, 1.0)
+STEPS = 1_000  # at most, of its solver
+# From so many training values on it is fitted once, with the first strength, and stopped early.
 MANY_VALUES = 1_000_000
+FEW_STEPS = 60
 
 # Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
 Predictor: TypeAlias = Callable[[Part], np.ndarray]
@@ -91,10 +95,9 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    strengths: tuple[float, ...] = (0.01, 0.1, 1.0)
-    steps = 1000
+    strengths, steps = STRENGTHS, STEPS
     if pixels.train_x.size >= MANY_VALUES:
-        strengths, steps = (0.01,), 60
+        strengths, steps = STRENGTHS[:1], FEW_STEPS
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)

@@ -1,6 +1,5 @@
 """Images from anywhere to `VisionSplits`: read, checked, and split before anything is fitted."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -136,9 +135,11 @@ def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str,
     The names are the reader's, else those that the labels have.
     """
     labels: dict[Part, list[str]] = {}
+    present: set[str] = set()
     for part, images in source.parts.items():
         labels[part] = list(map(str, images.y))
-    classes = source.classes or splitting.class_names(itertools.chain(*labels.values()))
+        present.update(labels[part])
+    classes = source.classes or splitting.class_names(present)
     numbered = {}
     for part, images in source.parts.items():
         numbers = splitting.class_numbers(labels[part], classes)

@@ -64,7 +64,7 @@ def target_size(sizes: Sequence[Size], asked: int) -> tuple[Size, tuple[str, ...
     first = next(iter(distinct))
     if len(distinct) == 1 and max(first) <= LARGEST_NATIVE:
         return first, ()
-    middle = int(np.median([min(size) for size in sizes]))
+    middle = int(np.median(list(map(min, sizes))))
     side = max(SMALLEST_SIDE, min(LARGEST_SIDE, middle))
     received = f"{first}"
     if len(distinct) > 1:

@@ -118,7 +118,9 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
             pictures[part].append(picture)
             labels[part].append(int(label))
     labelled, hidden_notes = labelled_parts(labels, data)
-    sizes = [picture.shape[:2] for part in labelled for picture in pictures[part]]
+    sizes = []
+    for part in labelled:
+        sizes += [picture.shape[:2] for picture in pictures[part]]
     size, size_notes = target_size(sizes, options.image_size)
     parts: dict[Part, Images] = {}
     for part in labelled:

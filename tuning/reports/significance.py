@@ -31,7 +31,10 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
 
 
 def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
-    """Return the baseline that is best on val: chosen as the network is, without a look at test."""
+    """Return the baseline that is best on validation.
+
+    It is chosen like the network: without a look at test.
+    """
     return headline.best(baselines, lambda baseline: baseline.val[headline.name])
 
 
@@ -71,18 +74,13 @@ def effects(
     Each of `trials` is `(values, score)`. Other hyperparameters vary as well, so an effect is what
     a change did on average in this sweep, and no more.
     """
-    found = []
+    several_levels = []
     for key, dimension in dimensions.items():
         effect = _effect(key, dimension, trials, objective)
         if len(effect.levels) > 1:
-            found.append(effect)
-    return sorted(found, key=_sort_key)
-
-
-def _sort_key(effect: Effect) -> float:
-    if effect.testable:
-        return effect.p_value
-    return 1.0
+            several_levels.append(effect)
+    # Too few trials for a test count as no difference.
+    return sorted(several_levels, key=lambda effect: np.nan_to_num(effect.p_value, nan=1.0))
 
 
 def _effect(
@@ -95,12 +93,16 @@ def _effect(
     for values, score in trials:
         if key in values:
             groups[_label(dimension, values[key])].append(score)
-    scores = {label: group for label, group in groups.items() if group}
-    levels = {label: _level(group) for label, group in scores.items()}
+    levels = {}
+    scores = []
+    for label, group in groups.items():
+        if group:
+            levels[label] = _level(group)
+            scores.append(group)
     best = ""
     if levels:
         best = objective.best(levels, lambda label: levels[label].mean)
-    return Effect(key=key, levels=levels, best=best, p_value=_p_value(list(scores.values())))
+    return Effect(key=key, levels=levels, best=best, p_value=_p_value(scores))
 
 
 def _level(scores: Sequence[float]) -> Level:
@@ -126,15 +128,14 @@ def _p_value(groups: Sequence[Sequence[float]]) -> float:
 
 def _labels(dimension: Dimension) -> list[str]:
     if isinstance(dimension, Choice):
-        return list(map(str, dimension.values))
-    edges = dimension.spread(GROUPS)
-    return [f"{low:.2g}..{high:.2g}" for low, high in itertools.pairwise(edges)]
+        return [str(value) for value in dimension.values]
+    edges = itertools.pairwise(dimension.steps(GROUPS))
+    return [f"{low:.2g}..{high:.2g}" for low, high in edges]
 
 
 def _label(dimension: Dimension, value: Scalar) -> str:
     if isinstance(dimension, Choice):
         return str(value)
-    # The outer edges are left out: a value beyond them belongs to the first or last group.
-    inner_edges = dimension.spread(GROUPS)[1:-1]
+    inner_edges = dimension.steps(GROUPS)[1:-1]
     group = int(np.searchsorted(inner_edges, float(value), side="right"))
     return _labels(dimension)[group]

@@ -44,12 +44,12 @@ def latency_ms(
     import tensorflow as tf
 
     inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
-    one = tf.nest.map_structure(lambda values: values[:1], inputs)
+    example = tf.nest.map_structure(lambda values: values[:1], inputs)
     call = tf.function(lambda values: pipeline.serving_call(model, values))
-    call(one)
+    call(example)
     times = []
     for _ in range(calls):
         began = time.perf_counter()
-        call(one)
+        call(example)
         times.append(time.perf_counter() - began)
     return 1000 * float(np.median(times)) if times else math.nan

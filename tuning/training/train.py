@@ -169,32 +169,32 @@ def record_baselines(
 
     Their scores are in the same columns as those of networks.
     """
-    scored = []
+    baselines = []
     for baseline in pipeline.baselines(splits):
-        one = significance.score_baseline(pipeline, splits, baseline)
-        scored.append(one)
+        scored = significance.score_baseline(pipeline, splits, baseline)
+        baselines.append(scored)
         now = time.time()
         tracker.record(
             Record(
-                name=one.name,
+                name=scored.name,
                 role="baseline",
                 parent=parent,
                 tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
                 params={
                     **pipeline.options.as_params(),
-                    "architecture": one.name,
-                    **_prefixed("baseline.", one.params),
+                    "architecture": scored.name,
+                    **_prefixed("baseline.", scored.params),
                 },
                 metrics={
-                    **_prefixed("val/", one.val),
-                    **_prefixed("test/", one.test),
-                    "cost/train_s": one.seconds,
+                    **_prefixed("val/", scored.val),
+                    **_prefixed("test/", scored.test),
+                    "cost/train_s": scored.seconds,
                 },
-                start_time=now - one.seconds,
+                start_time=now - scored.seconds,
                 end_time=now,
             )
         )
-    return scored
+    return baselines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,13 +254,16 @@ class _Training:
         The time to fit is that of all fits; the time to answer is for one example.
         """
         params = final.model.count_params()
-        fits = [fitted] if final is fitted else [fitted, final]
+        seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
+        if final is not fitted:
+            seconds += final.seconds
+            cpu_seconds += final.cpu_seconds
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
             "params": params,
             "mb": megabytes(params),
-            "train_s": sum(one.seconds for one in fits),
-            "train_cpu_s": sum(one.cpu_seconds for one in fits),
+            "train_s": seconds,
+            "train_cpu_s": cpu_seconds,
             "examples_per_s": examples / fitted.seconds,
             "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
         }
