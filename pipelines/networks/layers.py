@@ -115,6 +115,7 @@ class Conv:
             padding=padding,
             dilation_rate=self.dilation,
             use_bias=self.norm == "none",
+            # He et al. 2015 for relu, Glorot and Bengio 2010 for the others.
             kernel_initializer="he_normal" if self.activation == "relu" else "glorot_uniform",
             kernel_regularizer=_penalty(self.l1, self.l2),
             name=f"{name}_conv",
@@ -336,6 +337,8 @@ def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
     import keras
 
     if norm == "batch":
+        # Not Keras' .99: after 300 steps a twentieth of its averages would still be their initial
+        # values, and a trial on a small data set has fewer steps.
         return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     if norm == "layer":
         return keras.layers.LayerNormalization(name=f"{name}_norm")(x)

@@ -30,6 +30,7 @@ def batches(
         rows = rows.shuffle(min(count, SHUFFLED), seed=shuffle_seed, reshuffle_each_iteration=True)
     batched = rows.batch(batch_size)
     if images.on_disk:
+        # A batch at a time: each call leaves TensorFlow for Python and reads all its rows at once.
         batched = batched.map(lambda positions: _gather(images, positions, splits.shape))
 
     def to_inputs_and_targets(x: Any, y: Any) -> Any:

@@ -15,7 +15,7 @@ from pipelines.vision.readers import Images
 
 SHOWN_CLASSES = 20
 MOMENTS_FROM = 10_000  # training images, at most
-MIRRORED_FROM = 4_000
+MIRRORED_FROM = 4_000  # training images, at most: the time of the vote grows with their square
 # A nearest-neighbour vote names mirrored digits right .37 times as often as plain ones, clothes
 # .75, chest X-rays .98.
 MIRRORED_SHARE = 0.6
@@ -69,6 +69,7 @@ class VisionSplits(Splits):
         """
         rows = splitting.sample_indices(len(self.train.y), MOMENTS_FROM, self.seed)
         x = np.asarray(self.train.x[rows]).astype("float64")
+        # A channel that is the same in all images has no spread to divide by.
         variance = np.maximum(x.var(axis=(0, 1, 2)), 1e-8)
         return x.mean(axis=(0, 1, 2)), variance
 

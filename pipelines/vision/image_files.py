@@ -91,7 +91,7 @@ def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits: `convert` would clip
+            if image.mode.startswith("I"):  # 16 bits: `convert` would clip; 65535 becomes 255
                 values = np.asarray(image, dtype="float32") / 257
                 image = Image.fromarray(values.clip(0, 255).astype("uint8"))
             if image.mode in TRANSPARENT_MODES or "transparency" in image.info:
@@ -122,6 +122,7 @@ def _header(path: Path) -> _Header | None:
     try:
         with Image.open(path) as image:
             upright: Image.Image = image
+            # Only where there is something to turn: it decodes all pixels of the image.
             if image.getexif().get(ORIENTATION, 1) != 1:
                 upright = ImageOps.exif_transpose(image)
             size = (upright.height, upright.width)
@@ -149,6 +150,7 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, dtype="uint8")
     import tempfile
 
+    # The file loses its name at once; its bytes stay as long as they are mapped.
     with tempfile.NamedTemporaryFile(prefix="appline-images-") as file:
         return np.memmap(file.name, dtype="uint8", mode="w+", shape=shape)
 
