@@ -11,7 +11,7 @@ from pipelines.errors import DataError
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
-LARGEST_VAL = 5_000
+LARGEST_VAL = 5_000  # an accuracy of 90 % has a standard error of .4 points then
 SHOWN_CLASSES = 20
 SHOWN_SMALL_CLASSES = 10
 
@@ -58,7 +58,7 @@ def split_parts(
     for part, numbers in labels.items():
         rows[part] = (part, np.arange(len(numbers)))
     num_classes = len(np.unique(labels["train"]))
-    # Test is taken first, so that it does not depend on the size of val.
+    # Test before val: a fifth of everything, then a fifth of what is left.
     for part in reversed(SCORED_PARTS):
         if part in labels:
             continue

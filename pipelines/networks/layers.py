@@ -15,7 +15,8 @@ from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measu
 
 # The beginning of the names of Keras' layers; a sum is an average times the number of positions.
 _POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
-# Keras' own .99 averages over about a hundred steps, and an epoch of a small data set has fewer.
+# Not Keras' own .99: after 300 steps a twentieth of its averages would still be their initial
+# values, and a trial on a small data set has fewer steps.
 BATCH_NORM_MOMENTUM = 0.9
 
 

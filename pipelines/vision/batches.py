@@ -30,7 +30,7 @@ def batches(
         rows = rows.shuffle(min(count, SHUFFLED), seed=shuffle_seed, reshuffle_each_iteration=True)
     batched = rows.batch(batch_size)
     if images.on_disk:
-        # Positions are shuffled and images gathered batch by batch: they never all are in memory.
+        # A batch at a time: one call of Python reads all its rows, and never all images at once.
         batched = batched.map(lambda positions: _gather(images, positions, splits.shape))
 
     def to_inputs_and_targets(x: Any, y: Any) -> Any:

@@ -68,6 +68,7 @@ class VisionSplits(Splits):
         """
         rows = splitting.sample_indices(len(self.train.y), MOMENTS_FROM, self.seed)
         x = np.asarray(self.train.x[rows]).astype("float64")
+        # A channel that is the same in all images has no spread to divide by.
         variance = np.maximum(x.var(axis=(0, 1, 2)), 1e-8)
         return x.mean(axis=(0, 1, 2)), variance
 

@@ -128,6 +128,7 @@ def _header(path: Path) -> _Header | None:
     try:
         with Image.open(path) as image:
             upright: Image.Image = image
+            # Only where there is something to turn: it decodes all pixels of the image.
             if image.getexif().get(ORIENTATION, 1) != 1:
                 upright = ImageOps.exif_transpose(image)
             size = (upright.height, upright.width)
@@ -155,6 +156,7 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, dtype="uint8")
     import tempfile
 
+    # The file loses its name at once; its bytes stay as long as they are mapped.
     with tempfile.NamedTemporaryFile(prefix="appline-images-") as file:
         return np.memmap(file.name, dtype="uint8", mode="w+", shape=shape)
 

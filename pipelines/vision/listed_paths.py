@@ -47,6 +47,7 @@ def existing_paths(
 
 def _inside(table: Path, name: str, line: int) -> Path:
     """Return the path of an image, and refuse one that leads out of the table's folder."""
+    # A table from somebody else must not bring other files of this machine into the data.
     root = table.parent.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
