@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
-NARROWEST = 100
+NARROWEST = 100  # columns of a table, on a narrower terminal too
 CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"
 
 

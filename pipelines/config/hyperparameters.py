@@ -19,9 +19,8 @@ Norm: TypeAlias = Literal["batch", "layer", "none"]
 Optimizer: TypeAlias = Literal["adamw", "adam", "sgd", "rmsprop"]
 
 Count: TypeAlias = Annotated[int, Ge(1)]
-CountOrAuto: TypeAlias = Annotated[
-    int, Ge(0)
-]  # 0: chosen automatically, or none; the help says which
+# 0 means chosen automatically, or none; the help of each hyperparameter says which.
+CountOrAuto: TypeAlias = Annotated[int, Ge(0)]
 Rate: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 Penalty: TypeAlias = Annotated[float, Ge(0)]
 

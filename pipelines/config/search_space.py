@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = bool | int | float | str
 S = TypeVar("S")
 
-# When a key matters: for each other key that it depends on, the values of that key under which it
-# does.
+# For each key that does not always matter: the keys that decide it, and their values under which
+# it does.
 Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...]]]
 RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and three between
 
@@ -101,8 +101,9 @@ class Range:
         return values
 
     def __str__(self) -> str:
-        suffix = ":log" if self.log else ""
-        return f"{self.low}..{self.high}{suffix}"
+        if self.log:
+            return f"{self.low}..{self.high}:log"
+        return f"{self.low}..{self.high}"
 
 
 Dimension: TypeAlias = Choice | Range
@@ -252,7 +253,10 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
     if not dots:
-        return Choice(tuple(hyperparameter.parse(value.strip()) for value in text.split(",")))
+        values = []
+        for value in text.split(","):
+            values.append(hyperparameter.parse(value.strip()))
+        return Choice(tuple(values))
     if suffix not in ("", "log"):
         raise UsageError(
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
@@ -347,8 +351,7 @@ class Space(Generic[S]):
 
         A continuous range gives five points.
         """
-        values = [_grid_values(dimension) for dimension in self.dimensions.values()]
-        for combination in itertools.product(*values):
+        for combination in itertools.product(*map(_grid_values, self.dimensions.values())):
             yield dict(zip(self.dimensions, combination, strict=True))
 
     def draw(self, rng: "np.random.Generator") -> dict[str, Scalar]:
@@ -372,7 +375,9 @@ def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
         return dimension.values[rng.integers(len(dimension.values))]
     if dimension.log:
         value = math.exp(rng.uniform(math.log(dimension.low), math.log(dimension.high)))
-        return round(value) if dimension.whole else value
+        if dimension.whole:
+            return round(value)
+        return value
     if dimension.whole:
         return int(rng.integers(int(dimension.low), int(dimension.high) + 1))
     return float(rng.uniform(dimension.low, dimension.high))

@@ -37,10 +37,12 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
     num_classes = probabilities.shape[1]
     classes = np.arange(num_classes)
     predicted = probabilities.argmax(axis=1)
+    # scikit-learn wants rows that sum to 1, which clipped ones need not.
     clipped = np.clip(probabilities, SMALLEST_PROBABILITY, 1)
     clipped /= clipped.sum(axis=1, keepdims=True)
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
+        # All classes by name: one that is missing in this part still counts in the mean.
         "f1_macro": metrics.f1_score(
             labels, predicted, labels=classes, average="macro", zero_division=0
         ),
@@ -48,7 +50,9 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
         "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
     if len(np.unique(labels)) == num_classes:
-        ranked = probabilities[:, 1] if num_classes == 2 else clipped
+        ranked = clipped
+        if num_classes == 2:  # scikit-learn wants the score of the second class alone
+            ranked = probabilities[:, 1]
         result["auc"] = metrics.roc_auc_score(labels, ranked, multi_class="ovr", labels=classes)
     return result
 

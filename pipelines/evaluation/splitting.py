@@ -11,7 +11,7 @@ from pipelines.errors import DataError
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
-LARGEST_VAL = 5_000
+LARGEST_VAL = 5_000  # an accuracy of 90 % has a standard error of .4 points then
 SHOWN_CLASSES = 20
 SHOWN_SMALL_CLASSES = 10
 
@@ -58,10 +58,12 @@ def split_parts(
     for part, numbers in labels.items():
         rows[part] = (part, np.arange(len(numbers)))
     num_classes = len(np.unique(labels["train"]))
+    # Test before val: a fifth of everything, then a fifth of what is left.
     for part in reversed(SCORED_PARTS):
         if part in labels:
             continue
         left = rows["train"][1]
+        # Stratified, a part takes one example of each class at least.
         size = max(_part_size(len(left), test_is_given="test" in labels), num_classes)
         kept, taken = train_test_split(
             left, test_size=size, stratify=labels["train"][left], random_state=seed
@@ -75,8 +77,9 @@ def _part_size(num_train: int, *, test_is_given: bool) -> int:
     if not test_is_given:
         return math.ceil(num_train / 5)
     # Val may be small here: what it takes is missing in train.
-    share = 10 if num_train >= LARGE_TRAIN else 5
-    return min(math.ceil(num_train / share), LARGEST_VAL)
+    if num_train < LARGE_TRAIN:
+        return math.ceil(num_train / 5)
+    return min(math.ceil(num_train / 10), LARGEST_VAL)
 
 
 def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:

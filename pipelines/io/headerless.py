@@ -13,6 +13,7 @@ from pipelines.io.text_files import read_text, split_lines
 if TYPE_CHECKING:
     import pandas as pd
 
+# In the order in which they are looked for: a title of MovieLens, between `::`, holds commas and |.
 DELIMITERS = ("::", "\t", ",", ";", "|")
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 

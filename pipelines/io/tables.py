@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import encoding_of, require_text
@@ -246,7 +246,10 @@ def find_column(
     # Of several that differ in case alone the first is taken.
     columns = {str(column).strip().lower(): str(column) for column in reversed(frame.columns)}
     if not given:
-        return next((columns[name] for name in names if name in columns), None)
+        for name in names:
+            if name in columns:
+                return columns[name]
+        return None
     if given in map(str, frame.columns):
         return given
     listed = ", ".join(map(str, frame.columns))
@@ -261,9 +264,7 @@ def raise_for_lines(
 ) -> NoReturn:
     """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
     word = "line" if len(lines) == 1 else "lines"
-    shown = ", ".join(map(str, list(lines)[:SHOWN_LINES]))
-    if len(lines) > SHOWN_LINES:
-        shown = f"{shown} and {len(lines) - SHOWN_LINES:,} more"
+    shown = shorten(list(lines), SHOWN_LINES)
     raise DataError(f"{where}: {word} {shown}: {what}. {expected}")
 
 

@@ -81,7 +81,9 @@ def encoding_of(raw: bytes) -> str:
         text = beginning.decode(guess.encoding, "ignore")
         if not _is_accented(beginning, text):
             return guess.encoding
-    return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
+    if _is_valid(raw, SINGLE_BYTE):
+        return SINGLE_BYTE
+    return "latin-1"  # cp1252 leaves five bytes undefined, Latin-1 none
 
 
 def _is_accented(raw: bytes, text: str) -> bool:

@@ -43,9 +43,10 @@ def _random_layers(
     fill: dict[str, Any] = {"fill_mode": "nearest", "interpolation": "bilinear", "seed": seed}
     layers = []
     mode = flip_mode(spec, splits)
-    if mode != "none":
-        direction = "horizontal_and_vertical" if mode == "both" else mode
-        layers.append(keras.layers.RandomFlip(direction, seed=seed))
+    if mode == "both":
+        layers.append(keras.layers.RandomFlip("horizontal_and_vertical", seed=seed))
+    elif mode != "none":
+        layers.append(keras.layers.RandomFlip(mode, seed=seed))
     if spec.shift:
         layers.append(Shift(spec.shift, seed=seed))
     if spec.rotation:

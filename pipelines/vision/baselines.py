@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
 MOST_VALUES = 8_000_000  # training values (images x pixels) that a baseline is fitted to
-FEWEST_IMAGES = 1_000
+FEWEST_IMAGES = 1_000  # that it is fitted to, however large they are
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
-FLATTENED_AT_ONCE = 2_000
+FLATTENED_AT_ONCE = 2_000  # images: as floats they take four times the memory of bytes
 # Logistic regression: inverse strengths of its penalty, the strongest penalty first.
 STRENGTHS: tuple[float, ...] = (0.01, 0.1, 1.0)
 STEPS = 1_000  # at most, of its solver
@@ -145,8 +145,7 @@ def _votes(
 def _flatten(x: np.ndarray, scale: float) -> np.ndarray:
     """Return images as rows of values from 0 to 1, averaged over blocks where they are large."""
     height, width = x.shape[1:3]
-    side = min(height, width)
-    block = side // SMALLEST_SIDE if side >= 2 * SMALLEST_SIDE else 1
+    block = max(1, min(height, width) // SMALLEST_SIDE)
     rows, columns = height // block, width // block
     flat = []
     for start in range(0, len(x), FLATTENED_AT_ONCE):

@@ -23,7 +23,7 @@ COST_METRICS: Mapping[str, str] = {
     "cost/train_cpu_s": "CPU seconds of the fit",
     LATENCY: "milliseconds of one example through the network",
 }
-BYTES_PER_WEIGHT = 4
+BYTES_PER_WEIGHT = 4  # float32
 LATENCY_CALLS = 30
 
 
@@ -46,6 +46,7 @@ def latency_ms(
     inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
     example = tf.nest.map_structure(lambda values: values[:1], inputs)
     call = tf.function(lambda values: pipeline.serving_call(model, values))
+    # The first call traces the network; it is not timed.
     call(example)
     times = []
     for _ in range(calls):

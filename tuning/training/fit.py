@@ -81,6 +81,7 @@ def fit(
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
+            # Before it is compiled: Keras looks then which weights can be trained.
             pipeline.on_phase_start(phase, network, spec)
             with scope():
                 arguments = pipeline.compile_arguments(spec, splits)

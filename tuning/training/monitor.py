@@ -230,10 +230,12 @@ class Monitor:
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Return what `keras.Model.fit` takes."""
+        # In this order: the curves of an epoch decide what is best, and that decides when to stop.
         callbacks = [self.curves, self.best, self._stopping]
         if self._until:
             callbacks = [self.curves, self._fixed]
         if self._averages_weights:
+            # Last: at the end of validation it swaps the average out, which `best` must have read.
             callbacks.append(keras.callbacks.SwapEMAWeights())
         return callbacks
 
