@@ -51,7 +51,7 @@ def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
         UsageError: there is no such domain or option; the message gives the nearest name.
     """
     kind = options_class(domain)
-    known = kind.__dataclass_fields__
+    known = kind.option_names()
     for name in options:
         if name not in known:
             raise UsageError(f"{domain} has no option {name!r}.{suggest(name, known)}")

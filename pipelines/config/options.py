@@ -84,6 +84,11 @@ class Options:
     # A short sweep on the data set that is the default of `data`.
     demo: ClassVar[DemoSweep]
 
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the names of the options, in order."""
+        return [field.name for field in dataclasses.fields(cls)]
+
     def objective(self, name: str = "") -> Objective:
         """Return the objective called `name`, or the default one.
 
@@ -105,4 +110,4 @@ class Options:
 
     def as_params(self) -> dict[str, Scalar]:
         """Return the options by name: parameters of every run."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in self.option_names()}
