@@ -63,9 +63,10 @@ def resolve(
     values = _Values(context, options_type)
     values.read_config_files()
     values.read_flags()
+    option_names = options_type.names()
     chosen, flags = {}, {}
     for name, value in values.flags.items():
-        if name in options_type.__dataclass_fields__:
+        if name in option_names:
             chosen[name] = value
         else:
             flags[name] = value

@@ -103,6 +103,12 @@ class Options:
         """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the options, in order of declaration."""
+        # `__dataclass_fields__` would hold the class variables too.
+        return tuple(field.name for field in dataclasses.fields(cls))
+
     def as_params(self) -> dict[str, Scalar]:
         """Return the options by name: parameters of every run."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in self.names()}
