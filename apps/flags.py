@@ -3,6 +3,7 @@
 import click
 
 from apps.click_options import make_flag
+from tuning.search.tuners import TUNERS
 
 OBJECTIVE = make_flag(
     "objective", str, "", "validation metric that decides (default: the application's own)"
@@ -45,7 +46,7 @@ SEARCH: list[click.Parameter] = [
         "keep nothing",
     ),
     make_flag("trials", click.IntRange(min=1), 20, "number of trials"),
-    make_flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
+    make_flag("tuner", str, "tpe", f"how trials are chosen: {', '.join(TUNERS)}"),
     make_flag(
         "workers",
         str,
@@ -69,8 +70,8 @@ SEARCH: list[click.Parameter] = [
         "early_stop",
         str,
         "auto",
-        "stop losing trials early: asha, median or none (auto: median for tpe and random with "
-        "one objective)",
+        "stop losing trials early: asha, median or none (auto: what suits the tuner, none with "
+        "several objectives)",
     ),
     make_flag(
         "max_time",

@@ -119,7 +119,7 @@ def tune(
             such as `"1e-4..1e-2:log"`. The domain's own space by default.
         hyperparameters: values of what is not searched, by dotted key.
         trials: how many networks are tried.
-        tuner: tpe, random, bayesian, hyperband or grid.
+        tuner: how trials are chosen, a name in `tuning.search.tuners.TUNERS`.
         splits, tracking_uri, track, progress: as for `train`.
 
     Raises:
