@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from apps import rendering
+from apps.screen import Screen
 from tuning.search.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SweepDisplay(Progress):
 
     def __init__(
         self,
-        screen: rendering.Screen,
+        screen: Screen,
         objective: str,
         *,
         slots: int = 1,

@@ -10,14 +10,14 @@ Everything takes and returns plain objects: results with a short repr, tables as
 matplotlib figures. See docs/python.md.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps import progress_display, rendering
+from apps import progress_display, saved_runs
 from apps.resolve import search_dimensions
+from apps.screen import Screen
 from pipelines import create_pipeline, pipeline_class
 from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
@@ -89,7 +89,7 @@ def train(
         splits = pipeline.load()
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    screen = rendering.Screen(quiet=not progress)
+    screen = Screen(quiet=not progress)
     return run_training(
         pipeline,
         spec,
@@ -138,7 +138,7 @@ def tune(
     dimensions = search_dimensions(
         type(options), hyperparameters or {}, search or {}, only=search is not None
     )
-    display = progress_display.SweepDisplay(rendering.Screen(quiet=not progress), objective.name)
+    display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(
             pipeline,
@@ -246,12 +246,8 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
-    from tuning.tracking.stored_runs import download, find_run
-
-    row = find_run(str(run_or_path), uri=tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
-        path = download(row.id, "model/model.keras", Path(folder), uri=tracking_uri)
-        return Model(read_model(path))
+    row = saved_runs.find(str(run_or_path), tracking_uri)
+    return Model(saved_runs.read_run_model(row, tracking_uri))
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
@@ -262,12 +258,8 @@ def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from tuning.tracking.mlflow_tracker import open_tracker
-
-    tracker = open_tracker("Default", uri=tracking_uri)
-    rows = tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
     table = []
-    for row in rows:
+    for row in saved_runs.latest(tracking_uri, limit):
         facts = {
             "id": row.id,
             "name": row.name,

@@ -1,17 +1,16 @@
-"""What a person sees: results on stdout, progress on stderr, bars only on a terminal."""
+"""What a person reads: results, tables and lines of progress as text."""
 
-import math
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from tuning.tracking.secrets import has_secret, hide_secrets
+from pipelines.config.options import Options
+from pipelines.config.search_space import Dimension, hyperparameters
+from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
+    from pipelines.splits import Splits
     from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
 
@@ -20,71 +19,6 @@ WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
 NARROWEST = 100  # columns of a table, on a narrower terminal too
-CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screen:
-    """Where output goes: `say` for progress (stderr), `result` for what was asked for (stdout)."""
-
-    quiet: bool = False
-    json: bool = False
-
-    def say(self, text: str) -> None:
-        """Print progress, unless the command is quiet."""
-        if not self.quiet:
-            click.echo(hide_secrets(text), err=True)
-
-    def result(self, text: str, plain: Mapping[str, Any]) -> None:
-        """Print `text`, or with `--json` the object that stands for it."""
-        import json
-
-        if self.json:
-            click.echo(json.dumps(_without_nan(plain), default=str, allow_nan=False))
-        else:
-            click.echo(text)
-
-    def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
-        """Return a callable that shows the epochs of a training."""
-        return EpochLine(self, epochs, objective)
-
-
-def _without_nan(plain: Any) -> Any:
-    """Return plain data with null for NaN and infinity, which JSON does not have."""
-    if isinstance(plain, Mapping):
-        return {key: _without_nan(value) for key, value in plain.items()}
-    if isinstance(plain, list | tuple):
-        return [_without_nan(value) for value in plain]
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return None
-    return plain
-
-
-class EpochLine:
-    """Prints one line for each epoch; on a terminal, a single line that is overwritten."""
-
-    def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
-        self._screen = screen
-        self._epochs = epochs
-        self._objective = objective
-        self._is_terminal = sys.stderr.isatty()
-        self._begun = False
-
-    def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
-        if self._screen.quiet:
-            return
-        count = str(epoch)
-        if self._epochs:
-            count = f"{epoch}/{self._epochs}"
-        score = "on train + validation"
-        if self._objective in values:
-            score = f"{self._objective} {values[self._objective]:.4g}"
-        line = f"epoch {count}  loss {values['loss']:.4g}  {score}"
-        # A training may end at any epoch: each line ends itself, and the next one clears it.
-        if self._is_terminal and self._begun:
-            line = CLEAR_LINE_ABOVE + line
-        click.echo(line, err=True)
-        self._begun = True
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
@@ -114,6 +48,46 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def hyperparameter_table(options_type: type[Options]) -> str:
+    """Return every hyperparameter with its default, what `tune` searches, and what it is."""
+    rows = []
+    for known in hyperparameters(options_type.spec_type).values():
+        searched = ""
+        if known.key in options_type.search:
+            searched = f" [{options_type.search[known.key]}]"
+        rows.append((f"{known.key}={known.default}", f"{known.help}{searched}"))
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{description}" for name, description in rows)
+
+
+def data_lines(splits: "Splits") -> str:
+    """Return what data a command works on, with its notes."""
+    sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
+    lines = [f"data       {splits.dataset}: {sizes}  (digest {splits.digest})"]
+    lines += _note_lines(splits.notes)
+    return "\n".join(lines)
+
+
+def data_report(splits: "Splits", options: Options) -> str:
+    """Return what the command `check` says about data that can be used."""
+    rows = [(str(part), f"{count:,}") for part, count in splits.sizes().items()]
+    rows += splits.describe().items()
+    lines = [table([f"{options.domain} / {splits.dataset}", ""], rows)]
+    lines += [f"note  {note}" for note in splits.notes]
+    lines.append(f"The data can be used: appline {options.domain} train --data {options.data}")
+    return "\n".join(lines)
+
+
+def searched(dimensions: Mapping[str, Dimension]) -> str:
+    """Return what a sweep searches, as one line."""
+    listed = "  ".join(f"{key}={dimension}" for key, dimension in dimensions.items())
+    return f"searching  {len(dimensions)} hyperparameters: {listed}"
+
+
+def _note_lines(notes: Iterable[str]) -> list[str]:
+    return [f"note       {note}" for note in notes]
 
 
 def format_number(value: float | None) -> str:
@@ -171,7 +145,7 @@ def train_result(result: "TrainResult", store: str = "") -> str:
         f"{epoch}; {result.objective.name} {result.best:.4g}",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
     ]
-    lines += [f"note       {note}" for note in result.notes]
+    lines += _note_lines(result.notes)
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")

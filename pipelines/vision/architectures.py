@@ -175,7 +175,8 @@ def vgg(spec: VisionSpec, shape: Shape) -> Stages:
 
     One convolution in each block and one more at the end, as their VGG-11 begins: 1.1 ms for an
     image of Fashion-MNIST on two cores, against 2.2 ms for pairs. Small images cost little and can
-    be pooled only a few times: they get the pairs, and keep their last map.
+    be pooled only a few times: they get the pairs, and keep their last map (accuracy on val .9826
+    to .9931 on digits, .9908 to .9948 on optdigits).
     """
     widths = _widths(spec.conv)
     if max(shape[:-1]) > SMALL_IMAGE:

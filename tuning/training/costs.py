@@ -53,4 +53,6 @@ def latency_ms(
         began = time.perf_counter()
         call(example)
         times.append(time.perf_counter() - began)
-    return 1000 * float(np.median(times)) if times else math.nan
+    if not times:
+        return math.nan
+    return 1000 * float(np.median(times))

@@ -72,8 +72,10 @@ def train(
     if splits is None:
         splits = pipeline.load()
     pipeline.check(spec, splits)
-    # Refused here where the domain cannot, before anything is recorded.
-    merged = pipeline.merge_train_val(splits) if spec.train.refit else None
+    merged = None
+    if spec.train.refit:
+        # Refused here where the domain cannot, before anything is recorded.
+        merged = pipeline.merge_train_val(splits)
     objective = objective or pipeline.objective_for(splits)
     labels = labels or RunLabels()
     run = _start_run(pipeline, spec, splits, tracker, labels)
@@ -92,16 +94,16 @@ def train(
         )
         fitted = training.fit()
         val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
-        # Everything on val is chosen now: learn from it too.
-        final = training.refit(merged, fitted) if merged is not None else fitted
-        predictions = pipeline.predict(final.model, splits, "test")
-        serving = pipeline.serve(final.model, splits)
-        notes = [*splits.notes, *serving.notes]
+        final, refit_notes = fitted, []
         if merged is not None:
-            notes.append(
+            # Everything on val is chosen now: learn from it too.
+            final = training.refit(merged, fitted)
+            refit_notes.append(
                 f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
                 "(turn off: train.refit=false)"
             )
+        predictions = pipeline.predict(final.model, splits, "test")
+        serving = pipeline.serve(final.model, splits)
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -118,7 +120,7 @@ def train(
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=notes,
+            notes=[*splits.notes, *serving.notes, *refit_notes],
             changed=changed_hyperparameters(spec),
         )
         with _rescuing_model(serving, run):
@@ -133,6 +135,7 @@ def train(
 def _start_run(
     pipeline: AnyPipeline, spec: Any, splits: Splits, tracker: Tracker, labels: RunLabels
 ) -> Run:
+    # A domain with a single network has no choice of architecture.
     architecture = getattr(spec, "architecture", pipeline.domain)
     return tracker.start(
         labels.name or f"{architecture} on {splits.dataset}",
@@ -254,7 +257,7 @@ class _Training:
         It follows the schedule of `fitted` up to its best epoch, and takes over what was chosen on
         val.
         """
-        # Not the epochs of the longer train.
+        # The longer train would be given fewer epochs, and `best_epoch` belongs to these.
         epochs = num_epochs(self.spec.train, self.splits.sizes()["train"])
         spec = replace(self.spec, train=replace(self.spec.train, epochs=epochs))
         final = fit(
@@ -267,6 +270,7 @@ class _Training:
             strategy=self.strategy,
         )
         if final.interrupted:
+            # Half of a second fit is worth less than the whole first one.
             self._keep_interrupted(fitted)
         self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
         return final
