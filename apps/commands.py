@@ -52,7 +52,8 @@ def train(options_type: type[Options], context: click.Context) -> None:
 
     strategy = distribute.strategy(flags["distribute"])
     pipeline = pipeline_for(command.options)
-    splits = pipeline.load()
+    with screen.reading():
+        splits = pipeline.load()
     objective = pipeline.objective_for(splits, flags["objective"])
     pipeline.check(command.spec, splits)
     screen.say(rendering.data_lines(splits))
@@ -96,7 +97,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         from tuning.search.definition import Sweep, sweep_objectives
 
         pipeline = pipeline_for(command.options)
-        splits = pipeline.load()
+        with screen.reading():
+            splits = pipeline.load()
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],
@@ -180,7 +182,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     runtime.import_tensorflow()
     pipeline = pipeline_for(command.options)
     serving = _load_model(context, row, options_type)
-    splits = pipeline.load()
+    with screen.reading():
+        splits = pipeline.load()
     screen.say(rendering.data_lines(splits))
     part = command.flags["part"]
     network = pipeline.restore_network(serving, splits)
@@ -205,10 +208,15 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     runtime.import_tensorflow()
     import pandas as pd
 
+    from pipelines.io.spreadsheet_safe import neutralise_formulas
+
     serving = _load_model(context, row, options_type)
     pipeline_type = pipeline_class(options_type.domain)
-    tables = [pipeline_type.predict_raw(serving, source) for source in params["inputs"]]
+    with Screen().reading():
+        tables = [pipeline_type.predict_raw(serving, source) for source in params["inputs"]]
     answers = pd.concat(tables, ignore_index=True)
+    if params["safe_csv"]:
+        answers = neutralise_formulas(answers)
     if params["output"]:
         path = Path(params["output"])
         if path.suffix.lower() == ".parquet":
@@ -229,7 +237,8 @@ def check(options_type: type[Options], context: click.Context) -> None:
     screen = _screen(command)
     runtime.import_tensorflow()
     pipeline = pipeline_for(command.options)
-    splits = pipeline.load()
+    with screen.reading():
+        splits = pipeline.load()
     plain = {**_data_as_json(splits), "notes": list(splits.notes), **splits.describe()}
     screen.result(rendering.data_report(splits, command.options), plain)
 

@@ -134,4 +134,9 @@ ANSWERS: list[click.Parameter] = [
         ["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"
     ),
     click.Option(["--force"], is_flag=True, help="overwrite it"),
+    click.Option(
+        ["--safe-csv"],
+        is_flag=True,
+        help="write ' before texts that a spreadsheet program would take for formulas",
+    ),
 ]

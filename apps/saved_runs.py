@@ -29,10 +29,9 @@ def find(run_id: str, uri: str) -> "Row":
 def latest(uri: str, limit: int) -> "list[Row]":
     """Return the latest trainings, sweeps and final runs of all experiments, the newest first."""
     runtime.prepare_environment()
-    from tuning.tracking.mlflow_tracker import open_tracker
+    from tuning.tracking.stored_runs import latest_runs
 
-    tracker = open_tracker("Default", uri=uri)
-    return tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
+    return latest_runs(limit, uri)
 
 
 def read_run_model(row: "Row", uri: str) -> "ServingModel":

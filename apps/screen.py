@@ -3,14 +3,19 @@
 import json
 import math
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from pipelines.io.progress import reading_shown_by
 from tuning.tracking.secrets import hide_secrets
 
+# Seconds between two lines about the files that are read: on a pipe, on a terminal.
+READING_INTERVAL = (10.0, 0.5)
 CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"  # as a terminal takes it
 
 
@@ -36,6 +41,36 @@ class Screen:
     def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
         """Return a callable that shows the epochs of a training."""
         return EpochLine(self, epochs, objective)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Show how far the reading of files is, where it takes more than a moment."""
+        if self.quiet:
+            yield
+            return
+        with reading_shown_by(ReadingLine()):
+            yield
+
+
+class ReadingLine:
+    """Prints how many files are read: on a terminal in one line, else now and then a line."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._interval = READING_INTERVAL[self._is_terminal]
+        self._next = time.monotonic() + self._interval
+        self._begun = False
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        is_last_shown = self._begun and done == total
+        if time.monotonic() < self._next and not is_last_shown:
+            return
+        line = f"reading    {done:,} of {total:,} {what}"
+        if self._is_terminal and self._begun:
+            line = CLEAR_LINE_ABOVE + line
+        click.echo(line, err=True)
+        self._begun = True
+        self._next = time.monotonic() + self._interval
 
 
 def _without_nan(plain: Any) -> Any:

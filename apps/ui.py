@@ -24,7 +24,7 @@ import psutil
 
 from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
-from tuning.tracking.local_store import Store, check_server, find_store
+from tuning.tracking.local_store import Store, check_server, find_store, require_recorded
 from tuning.tracking.secrets import basic_authorization, without_credentials
 from tuning.tracking.ui_links import newest_view_page
 
@@ -53,11 +53,7 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
         check_server(store.uri)
         print(without_credentials(store.uri) + (open_at or _newest_page(store.uri)))
         return
-    if store.database and not store.database.exists():
-        raise ApplineError(
-            f"{store.database}: nothing is recorded here yet. "
-            "First train something: appline vision train --data digits"
-        )
+    require_recorded(store)
     _require_free(port)
     base = f"http://{HOST}:{port}"
     print(f"Starting MLflow on {store.shown} ...", file=sys.stderr)

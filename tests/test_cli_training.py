@@ -40,6 +40,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
 # --- a finished training
 
 
+def test_no_secret_of_an_address_is_kept_or_shown(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/kept/mlflow.db?password=hunter2"
+    done = appline("vision", "train", *QUICK, "--tracking-uri", address, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
 def test_a_training_prints_one_json_object_and_progress_elsewhere(trained: Training) -> None:
     assert trained.report["domain"] == "vision"
     assert set(trained.report["test"]) >= {"accuracy", "log_loss"}
@@ -134,7 +144,7 @@ KERNELS_AND_FILTERS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_sweep_exits_with_130_and_says_how_to_continue(
     tmp_path: Path, stop: signal.Signals
 ) -> None:

@@ -12,6 +12,8 @@ from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
 from pipelines.io.parts import part_folders
 from pipelines.io.paths import require_path, visible_files, visible_folders
+from pipelines.io.progress import counted, reading_shown_by
+from pipelines.io.spreadsheet_safe import neutralise_formulas
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
 from pipelines.io.text_files import encoding_of, read_lines, read_text
 from tests.samples import written
@@ -257,6 +259,25 @@ def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path, name: byte
         path.mkdir()
     with pytest.raises(DataError, match=r"caf\\xe9(\.png)?: the name is not UTF-8\. Rename it"):
         read(tmp_path)
+
+
+# --- what is shown, what a spreadsheet opens
+
+
+def test_whoever_shows_the_reading_hears_of_every_file() -> None:
+    heard: list[tuple[str, int, int]] = []
+    with reading_shown_by(lambda *report: heard.append(report)):
+        assert list(counted("ab", "images", 2)) == ["a", "b"]
+    assert heard == [("images", 1, 2), ("images", 2, 2)]
+    assert list(counted("ab", "images", 2)) == ["a", "b"]
+    assert len(heard) == 2, "nobody is told after the block"
+
+
+def test_what_a_spreadsheet_takes_for_a_formula_becomes_a_text() -> None:
+    frame = pd.DataFrame({"=x": ["=1+1", "@a", "b"], "score": [-1.5, 2.0, 0.0]})
+    safe = neutralise_formulas(frame)
+    assert safe["'=x"].tolist() == ["'=1+1", "'@a", "b"]
+    assert safe["score"].tolist() == [-1.5, 2.0, 0.0]
 
 
 # --- digests

@@ -152,6 +152,25 @@ def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(
     assert scores(resumed) == pytest.approx(scores(undisturbed))
     assert resumed.run_id == stopped.value.run_id
     assert len(tracker.rows(role="trial", sweep=resumed.run_id)) == 4
+    baselines = [row.name for row in tracker.rows(role="baseline", sweep=resumed.run_id)]
+    assert len(baselines) == len(set(baselines)), "resuming does not record baselines again"
+
+
+def test_a_finished_sweep_is_not_finished_twice(tracker: MlflowTracker) -> None:
+    first = sweep(tracker, trials=2)
+    with pytest.raises(UsageError, match=r"is finished, with 2 trials.*--trials 12"):
+        sweep(tracker, trials=2, resume=first.run_id)
+    assert len(tracker.rows(role="final", sweep=first.run_id)) == 1
+    assert tracker.rows(run_id=first.run_id)[0].status == "FINISHED"
+
+
+def test_a_finished_sweep_of_a_whole_space_is_not_finished_twice(tracker: MlflowTracker) -> None:
+    space: dict[str, Dimension] = {"units": Choice((2, 4))}
+    first = sweep(tracker, space, trials=5)
+    with pytest.raises(UsageError, match="is finished, with 2 trials"):
+        sweep(tracker, space, trials=5, resume=first.run_id)
+    assert len(tracker.rows(role="final", sweep=first.run_id)) == 1
+    assert tracker.rows(run_id=first.run_id)[0].status == "FINISHED"
 
 
 class FullDisk(Progress):

@@ -2,7 +2,9 @@
 created, moved or refused.
 """
 
+import os
 import re
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ApplineError, UsageError
-from tuning.tracking.local_store import Store, find_store, prepare, repair_artifact_paths
+from tuning.tracking.local_store import Store, find_store, prepare, readable, repair_artifact_paths
 
 
 def create(uri: str, artifacts: str) -> None:
@@ -102,6 +104,40 @@ def test_a_folder_that_cannot_be_created_is_refused_with_a_way_out(tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(ApplineError, match="Choose another place: --tracking-uri"):
         prepare(find_store(root=tmp_path / "file" / "mlruns"), create)
+
+
+def test_a_new_store_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    prepare(find_store(root=tmp_path), create)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o077 for name in ("mlflow.db", "artifacts")}
+    assert modes == {"mlflow.db": 0, "artifacts": 0}
+
+
+def make_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every file look like one of a read-only disk: the tests may run as root."""
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
+
+
+def test_a_copied_store_without_write_access_is_read_and_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(find_store(root=tmp_path / "before"), create)
+    shutil.copytree(tmp_path / "before", tmp_path / "copy")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "copy").rglob("*")}
+    make_read_only(monkeypatch)
+    store = readable(find_store(root=tmp_path / "copy"))
+    assert store.database is not None
+    # The paths are those of the copy that was asked for, not of where its database is read.
+    assert locations(store.database.parent)[0] == (tmp_path / "copy/artifacts/digits").as_uri()
+    assert files == {path: path.stat().st_mtime_ns for path in (tmp_path / "copy").rglob("*")}
+
+
+def test_a_store_that_cannot_be_written_is_refused_in_plain_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(find_store(root=tmp_path), create)
+    make_read_only(monkeypatch)
+    with pytest.raises(ApplineError, match=r"cannot be written: it is read-only, or belongs"):
+        prepare(find_store(root=tmp_path), create)
 
 
 def test_a_moved_store_points_at_its_artifacts_where_they_are_now(tmp_path: Path) -> None:

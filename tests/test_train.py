@@ -1,19 +1,22 @@
 """One run in a real store: what an interrupted one keeps, and training again on train + val."""
 
 import dataclasses
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from pipelines.config.search_space import replace
-from pipelines.errors import TrainingInterrupted, UsageError
+from pipelines.errors import ExternalFailure, TrainingInterrupted, UsageError
+from pipelines.model_file import read_model
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import NullTracker
-from tuning.tracking.mlflow_tracker import MlflowTracker
+from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.training.train import train
 
 
@@ -32,6 +35,22 @@ def test_an_interrupted_training_keeps_its_best_score_under_the_objective_it_had
     assert row.status == "KILLED"
     assert "best/val_mae" in row.metrics
     assert "best/val_loss" not in row.metrics
+
+
+def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_beside_it(
+    tmp_path: Path,
+) -> None:
+    """SQLite goes on writing into a file that has lost its name."""
+    tracker = open_tracker("line/line", root=tmp_path / "mlruns")
+
+    def delete_store(epoch: int, values: Mapping[str, float]) -> None:
+        shutil.rmtree(tmp_path / "mlruns", ignore_errors=True)
+
+    with pytest.raises(ExternalFailure, match="The model was saved beside it") as failed:
+        train(LinePipeline(LineOptions()), LineSpec(), tracker, on_epoch=delete_store)
+    (saved,) = Path.cwd().glob("model-*.keras")
+    assert saved.name in str(failed.value)
+    assert read_model(saved).facts.domain == "line"
 
 
 class MergingLines(LinePipeline):

@@ -11,6 +11,7 @@ import numpy as np
 from pipelines.errors import DataError
 from pipelines.io.parts import part_folders
 from pipelines.io.paths import require_path, visible_files, visible_folders
+from pipelines.io.progress import counted
 from pipelines.io.samples import embedded_table
 from pipelines.io.tables import TABLE_SUFFIXES, Table
 from pipelines.io.text_files import TEXT_SUFFIX, read_text
@@ -157,7 +158,8 @@ def _files_by_class(folder: Path) -> tuple[list[str], list[str]]:
     texts = []
     labels = []
     for group in visible_folders(folder):
-        for path in visible_files(group, (TEXT_SUFFIX,)):
+        files = visible_files(group, (TEXT_SUFFIX,))
+        for path in counted(files, f"texts in {group.name}", len(files)):
             texts.append(read_text(path))
             labels.append(group.name)
     return texts, labels

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pipelines.io.progress import counted
 from pipelines.vision.images import IN_MEMORY
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -37,7 +38,7 @@ def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     `image_size` is the height and width that all images get; 0 finds a fitting one.
     """
     # Threads: Pillow decodes outside Python's lock.
-    headers = [header for header in _in_threads(_header, paths) if header]
+    headers = [header for header in _in_threads(_header, paths, "headers of images") if header]
     size, notes = target_size([header.size for header in headers], image_size)
     channels = 1
     if any(header.coloured for header in headers):
@@ -51,7 +52,7 @@ def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
         pixels[row] = image
         return True
 
-    return Decoded(pixels, _in_threads(decode_into, range(len(paths))), notes)
+    return Decoded(pixels, _in_threads(decode_into, range(len(paths)), "images"), notes)
 
 
 def target_size(sizes: Sequence[Size], asked: int) -> tuple[Size, tuple[str, ...]]:
@@ -161,6 +162,6 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
         return np.memmap(file.name, dtype="uint8", mode="w+", shape=shape)
 
 
-def _in_threads(function: Callable[[Item], Any], items: Sequence[Item]) -> list[Any]:
+def _in_threads(function: Callable[[Item], Any], items: Sequence[Item], what: str) -> list[Any]:
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(function, items))
+        return list(counted(pool.map(function, items), what, len(items)))

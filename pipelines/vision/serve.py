@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
 from pipelines.io.paths import visible_files
+from pipelines.io.progress import counted
 from pipelines.io.tables import TABLE_SUFFIXES, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.networks.models import class_answers
@@ -142,8 +143,14 @@ def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
 
 def _decoded_batches(facts: VisionFacts, paths: list[Path]) -> Iterator[np.ndarray]:
     """Yield files decoded to the model's own size, a batch at a time."""
-    for start in range(0, len(paths), BATCH_SIZE):
-        yield np.stack([_decoded(facts, path) for path in paths[start : start + BATCH_SIZE]])
+    batch = []
+    for path in counted(paths, "images", len(paths)):
+        batch.append(_decoded(facts, path))
+        if len(batch) == BATCH_SIZE:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
 
 
 def _decoded(facts: VisionFacts, path: Path) -> np.ndarray:

@@ -1,9 +1,13 @@
 """A run's card: what a person reads on its page in MLflow, as Markdown."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tuning.results import Effect, SweepResult, TrainResult
+
+# What Markdown may take for emphasis, code, a link, a tag or the end of a table's cell.
+MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 
 
 def run_card(result: TrainResult, figures: Sequence[str]) -> str:
@@ -25,7 +29,7 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         lines += ["", f"**Differs from the defaults** {_settings(result.changed)}"]
     if result.notes:
         lines += ["", "**Notes**"]
-        lines += [f"- {note}" for note in result.notes]
+        lines += [f"- {escape(note)}" for note in result.notes]
     if result.run_id:
         command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"
         lines += ["", f"**Use it** `{command}`", ""]
@@ -44,7 +48,7 @@ def score_table(result: TrainResult) -> list[str]:
 
 
 def _table_head(first: str, names: Sequence[str]) -> list[str]:
-    return [f"| {first} | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    return [f"| {first} | {' | '.join(map(escape, names))} |", "|---|" + "---|" * len(names)]
 
 
 def _table_row(first: str, scores: Iterable[float | None]) -> str:
@@ -53,7 +57,20 @@ def _table_row(first: str, scores: Iterable[float | None]) -> str:
 
 
 def _settings(values: Mapping[str, object]) -> str:
-    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+    return ", ".join(_code(f"{key}={value}") for key, value in values.items())
+
+
+def escape(text: str) -> str:
+    """Return `text` so that Markdown shows it as it is.
+
+    Names of classes, columns and files may hold anything.
+    """
+    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """Return `text` in the type of code, which knows no escapes."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
 
 
 def _images(run_id: str, figures: Sequence[str]) -> list[str]:

@@ -5,10 +5,13 @@ A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and `mlflow.loc
 that the database believes it lies at.
 """
 
+import atexit
 import http.client
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -110,12 +113,71 @@ def prepare(store: Store, create: Callable[[str, str], None]) -> None:
         check_server(store.uri)
     elif store.database:
         try:
+            if store.database.exists():
+                _require_writable(store.database)
             _prepare_database(store.database, create)
         except OSError as error:
             raise ApplineError(
                 f"{store.database}: no MLflow store can be created here: {error}. "
                 "Choose another place: --tracking-uri PATH"
             ) from error
+
+
+def _require_writable(database: Path) -> None:
+    if not _is_writable(database):
+        raise ApplineError(
+            f"{database.parent}: this MLflow store cannot be written: it is read-only, or belongs "
+            "to somebody else. Choose another place: --tracking-uri PATH"
+        )
+
+
+def _is_writable(database: Path) -> bool:
+    # SQLite writes files beside its database too.
+    return os.access(database.parent, os.W_OK) and os.access(database, os.W_OK)
+
+
+def require_recorded(store: Store) -> None:
+    """Refuse a local store that does not exist yet.
+
+    Raises:
+        ApplineError: the message says how a store comes to be.
+    """
+    if store.database and not store.database.exists():
+        raise ApplineError(
+            f"{store.database}: nothing is recorded here yet. "
+            "First train something: appline vision train --data digits"
+        )
+
+
+def readable(store: Store) -> Store:
+    """Return a store from which the runs of `store` can be read.
+
+    It is `store` itself, or a copy of its database where that cannot be written: SQLite and MLflow
+    open none without writing beside it. The copy is deleted when the process ends.
+
+    Raises:
+        ApplineError: nothing is recorded there, or its server does not answer.
+    """
+    if store.is_server:
+        check_server(store.uri)
+    require_recorded(store)
+    if not store.database:
+        return store
+    return store if _is_writable(store.database) else _copy_to_read(store.database)
+
+
+def _copy_to_read(database: Path) -> Store:
+    folder = Path(tempfile.mkdtemp(prefix="appline-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # The second file holds what was written last.
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        if path.exists():
+            shutil.copyfile(path, folder / path.name)
+    copy = folder / database.name
+    location = _location_file(database)
+    if location.exists():
+        _replace_folder(copy, location.read_text().strip(), database.parent)
+    return Store(uri=f"sqlite:///{copy}", database=copy)
 
 
 def _prepare_database(database: Path, create: Callable[[str, str], None]) -> None:
@@ -168,8 +230,12 @@ def _create_aside(database: Path, create: Callable[[str, str], None]) -> None:
     # create it under another name, rename it when it is complete.
     aside = database.with_suffix(f".{os.getpid()}")
     aside.unlink(missing_ok=True)
+    # For its owner alone, like the artifacts: runs hold data, such as tables of predictions.
+    aside.touch(mode=0o600)
+    artifacts = database.parent / "artifacts"
+    artifacts.mkdir(mode=0o700, exist_ok=True)
     try:
-        create(f"sqlite:///{aside}", (database.parent / "artifacts").as_uri())
+        create(f"sqlite:///{aside}", artifacts.as_uri())
         connection = sqlite3.connect(aside)
         # Kept in the file: readers and one writer do not wait for each other.
         connection.execute("PRAGMA journal_mode=WAL")
@@ -191,17 +257,22 @@ def repair_artifact_paths(database: Path) -> int:
     if not location.exists():
         # Not created by appline: nobody knows which of its paths belong to it.
         return 0
-    before = Path(location.read_text().strip()).as_uri()
-    after = database.parent.as_uri()
-    if before == after:
+    changed = _replace_folder(database, location.read_text().strip(), database.parent)
+    _write_location(database)
+    return changed
+
+
+def _replace_folder(database: Path, before: str, after: Path) -> int:
+    """Replace the folder of the store in all paths of `database`; return how many were changed."""
+    old, new = Path(before).as_uri(), after.as_uri()
+    if old == new:
         return 0
     changed = 0
     connection = sqlite3.connect(database, timeout=DATABASE_TIMEOUT)
     with connection:
         for table, column in PATH_COLUMNS:
-            changed += _replace_prefix(connection, table, column, before, after)
+            changed += _replace_prefix(connection, table, column, old, new)
     connection.close()
-    _write_location(database)
     return changed
 
 

@@ -9,7 +9,7 @@ import os
 from typing import Any, TypeAlias
 
 from pipelines.errors import ApplineError, ExternalFailure
-from tuning.tracking.local_store import Store, prepare
+from tuning.tracking.local_store import Store, prepare, readable
 from tuning.tracking.secrets import INSTEAD, hide_secrets
 
 # MLflow ships no types.
@@ -34,10 +34,28 @@ def open_client(store: Store) -> Client:
     Raises:
         ApplineError: the store cannot be reached or created.
     """
+    _set_environment()
+    prepare(store, _create_database)
+    return _connect(store)
+
+
+def open_to_read(store: Store) -> Client:
+    """Return a client that reads the runs of `store`, which may be read-only.
+
+    Raises:
+        ApplineError: nothing is recorded there, or its server does not answer.
+    """
+    _set_environment()
+    return _connect(readable(store))
+
+
+def _set_environment() -> None:
     # Before MLflow is imported: it reads some of them only then.
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    prepare(store, _create_database)
+
+
+def _connect(store: Store) -> Client:
     from mlflow.tracking import MlflowClient
 
     _quiet_loggers()

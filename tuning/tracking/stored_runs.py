@@ -1,13 +1,18 @@
-"""Runs that somebody names, of any experiment: found by what was typed, and their files fetched."""
+"""Runs of any experiment, for reading alone: the latest, one that somebody names, its files.
 
+Nothing is written: a store may be read-only.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ApplineError
 from tuning.tracking.interface import Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
-from tuning.tracking.mlflow_client import Client, open_client
-from tuning.tracking.queries import search_one
+from tuning.tracking.mlflow_client import Client, open_to_read
+from tuning.tracking.provenance import ended
+from tuning.tracking.queries import all_experiments, run_filter, search, search_one
 
 
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
@@ -17,7 +22,24 @@ def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     Raises:
         UsageError: there is none, or there are several; the message lists those.
     """
-    return search_one(open_client(find_store(uri, root)), run)
+    return search_one(open_to_read(find_store(uri, root)), run)
+
+
+def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]:
+    """Return the latest trainings, sweeps and final runs of all experiments, the newest first.
+
+    A run whose process has died is KILLED here, before `open_tracker` writes so.
+    """
+    store = find_store(uri, root)
+    if store.database and not store.database.exists():
+        return []
+    client = open_to_read(store)
+    condition = run_filter(without_roles=("trial", "baseline"))
+    rows = []
+    for row in search(client, all_experiments(client), condition, limit):
+        is_orphan = row.status == "RUNNING" and ended(row.tags)
+        rows.append(replace(row, status="KILLED") if is_orphan else row)
+    return rows
 
 
 def download(
@@ -30,7 +52,7 @@ def download(
         ApplineError: the run has no such artifact.
     """
     store = find_store(uri, root)
-    client = open_client(store)
+    client = open_to_read(store)
     dst.mkdir(parents=True, exist_ok=True)
     first_folder, _, path_below = artifact_path.partition("/")
     model = _logged_model(client, run_id, first_folder)
