@@ -1,5 +1,6 @@
-"""What a cluster's way costs: the same 40 short trials on local workers, on Ray and on Dask, two
-processes of one thread each.
+"""What a cluster costs: the same 40 short trials on local workers, on Ray and on Dask.
+
+The work is done by two processes of one thread each.
 
     python -m benchmarks.cluster       # Dask is left out where `dask.distributed` is not installed
 
@@ -29,8 +30,9 @@ CONTENDERS = ("local", "ray", "dask")
 
 
 class ShortTrials:
-    """A scheduler that hands out short digits trials, keeps the times at which they ended, and
-    kills a process if it is told to.
+    """A scheduler that hands out short digits trials and records when they ended.
+
+    It kills a process when it is asked to.
     """
 
     def __init__(self, base: Any, trials: int, kill: bool = False) -> None:

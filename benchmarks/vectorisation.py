@@ -1,5 +1,6 @@
-"""Texts a second to ids and to TF-IDF features, against Keras' TextVectorization and scikit-learn's
-TfidfVectorizer, by turns.
+"""Texts a second to ids and to TF-IDF features, against Keras and scikit-learn.
+
+The contenders are Keras' TextVectorization and scikit-learn's TfidfVectorizer; they take turns.
 
     python -m benchmarks.vectorisation [--data reviews] [--repeat 4]
 

@@ -1,5 +1,6 @@
-"""Trials on a real Ray cluster of several nodes' processes on this machine; a node and a driver
-that die.
+"""Trials on a real Ray cluster whose nodes are processes on this machine.
+
+A node dies, and a driver does.
 """
 
 import importlib.util

@@ -1,6 +1,4 @@
-"""Files that are made to hang a program or to fill its memory are refused at once, by their
-names.
-"""
+"""Files that are made to hang a program or fill its memory are refused at once, by their names."""
 
 import os
 import threading

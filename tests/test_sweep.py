@@ -155,8 +155,9 @@ def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(
 
 
 class FullDisk(Progress):
-    """After the second trial no file can grow any further: as near to a full disk as a test gets
-    without being root.
+    """After the second trial no file can grow any further.
+
+    That is as near to a full disk as a test gets without being root.
     """
 
     def __init__(self) -> None:
@@ -399,8 +400,9 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(
 
 
 class Unlucky:
-    """An executor on a machine with too little memory for batches above `fits`, whose processes die
-    as often as `deaths` says.
+    """An executor that runs out of memory for batches above `fits`.
+
+    Its processes die as often as `deaths` says.
     """
 
     slots = 1
@@ -439,8 +441,9 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(
 def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(
     tracker: MlflowTracker,
 ) -> None:
-    """The whole batch would not fit into memory at the end either; and a resumed sweep knows it
-    from the trial's run.
+    """The whole batch would not fit into memory at the end either.
+
+    A resumed sweep knows it from the trial's run.
     """
     result = sweep(tracker, trials=1, executor=Unlucky(fits=16))
     again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=result.run_id)

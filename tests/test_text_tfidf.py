@@ -1,5 +1,6 @@
-"""TF-IDF with logistic regression: held-out logits, a layer that gives the same ones, fitted once
-for all trials.
+"""TF-IDF with logistic regression: held-out logits, and a layer that gives the same ones.
+
+It is fitted once for all trials.
 """
 
 import pickle
@@ -124,8 +125,9 @@ def test_the_model_learns(model: TfidfModel, splits: TextSplits) -> None:
 
 
 def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
-    """Four of a hundred texts hold `rare`, all of one class; as many `common` without a
-    difference.
+    """Four of a hundred texts hold `rare`, all of one class.
+
+    As many hold `common`, without a difference between the classes.
     """
     from scipy.sparse import csr_array
 

@@ -1,5 +1,6 @@
-"""What a timestamp tells in advance: its place in the day, the week and the year, as points on
-circles.
+"""Features of a timestamp: its position in the day, the week and the year.
+
+They are known in advance, and are given as points on circles.
 """
 
 from collections.abc import Sequence

@@ -68,8 +68,9 @@ def calibrate(
 
 
 def _kept(correction: np.ndarray, error: np.ndarray) -> float:
-    """Return the share of the correction `(windows, horizon)` that is nearest to the start's
-    error by least squares, from 0 to 1.
+    """Return the share of the correction, from 0 to 1, that fits the start's error best.
+
+    The fit is by least squares; `correction` and `error` are `(windows, horizon)`.
     """
     x, y = correction.ravel(), error.ravel()
     power = max(float(np.dot(x, x)), SMALLEST_POWER)

@@ -1,5 +1,6 @@
-"""How series are cut into windows: what the user said, else what the sample is scored by, else what
-is usual at this step.
+"""How series are cut into windows.
+
+The user's options come first, then what the sample is scored by, then what is usual at this step.
 """
 
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ Shares = tuple[float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class WindowProtocol:
-    """How windows are cut: lengths in steps, and how many steps each part gets (train, val, test;
-    None: by `shares`).
+    """How windows are cut: lengths in steps, and how many steps each part gets.
+
+    `counts` are the steps of train, val and test; None means that `shares` decides.
     """
 
     horizon: int
@@ -43,8 +45,9 @@ class DefaultWindows:
 
 
 def default_windows(frequency: Frequency) -> DefaultWindows:
-    """Return the default horizon and lookback: a day ahead within days, two weeks of days, a year
-    of months.
+    """Return the default horizon and lookback.
+
+    The horizon is a day within days, two weeks of days, or a year of months.
     """
     size = frequency.size
     if frequency.kind == "months":

@@ -52,8 +52,9 @@ class EncoderInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendArchitecture(Architecture):
-    """A network from the vectors of a history and a user to states, with which items are
-    compared.
+    """A network from the vectors of a history and a user to states.
+
+    States are compared with items.
     """
 
     sees_history: bool = True
@@ -74,8 +75,7 @@ class RecommendArchitecture(Architecture):
         raise NotImplementedError
 
     def cost(self, spec: RecommendSpec, splits: "RecommendSplits") -> Cost:
-        """Return what the whole network costs, one user, without the item models that it is added
-        to.
+        """Return what the whole network costs for one user, without the item models beside it.
 
         Vectors made of features are mixed once for a whole batch when all items are ranked, which
         is left out.
@@ -128,8 +128,9 @@ class MatrixFactorization(RecommendArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class TwoTower(RecommendArchitecture):
-    """The user's vector and the mean of the items so far, through two dense layers (Covington et
-    al. 2016).
+    """The user's vector and the mean of the items so far, through two dense layers.
+
+    This is the network of Covington et al. (2016).
     """
 
     def encoder_cost(self, spec: RecommendSpec) -> Cost:

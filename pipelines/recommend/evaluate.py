@@ -1,5 +1,6 @@
-"""Scores, losses and tables of recommendations and ratings, from predictions as `ranking` describes
-them.
+"""Scores, losses and tables of recommendations and ratings.
+
+Their predictions have the form that `ranking` describes.
 """
 
 from collections.abc import Iterator
@@ -59,8 +60,9 @@ def _errors(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> n
 
 
 def losses(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> np.ndarray:
-    """Return 1 - NDCG@10 of each user, whose mean is 1 - `ndcg_10`; or each case's squared error,
-    whose mean is `mse`.
+    """Return 1 - NDCG@10 of each user, or the squared error of each rating.
+
+    The means are 1 - `ndcg_10` and `mse`.
     """
     if splits.task == "rate":
         return np.asarray(_errors(predictions, splits, part) ** 2)
@@ -69,8 +71,10 @@ def losses(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> np
 
 
 def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.DataFrame:
-    """Return one row a case: user, target, its title, and its rank with the titles of the ten best;
-    or rating, prediction and error.
+    """Return one row a case: user, target and title, and how it was predicted.
+
+    To rank, that is the target's rank and the titles of the ten best; to rate, it is rating,
+    prediction and error.
     """
     cases = splits.cases(part)
     ids = np.array([NOT_IN_TRAIN, *splits.items], dtype=object)

@@ -149,8 +149,9 @@ def _read_tfds(data: str) -> Table:
 def _from_table(
     table: Table, names: ColumnNames, name: str, items_table: Table | None, notes: list[str]
 ) -> RawInteractions:
-    """Return the interactions in `table`; titles and features come from `items_table` where there
-    is one.
+    """Return the interactions in `table`.
+
+    Titles and features come from `items_table` where there is one.
     """
     users = _require_ids(table, "user", names.user, USERS)
     items = _require_ids(table, "item", names.item, ITEMS)

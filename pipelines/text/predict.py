@@ -34,9 +34,7 @@ PRIOR_SPREAD = 1.0
 def predict(
     model: keras.Model, splits: "TextSplits", part: Part, reference: TfidfReference
 ) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of a part, by a network or by a served
-    model.
-    """
+    """Return the class probabilities `(n, classes)` of a part, by a network or a served model."""
     if model.name == SERVED:
         return predict_texts(model, splits.texts(part))
     logits = _logits(model, splits, part, reference)
@@ -44,9 +42,7 @@ def predict(
 
 
 def predict_texts(served: keras.Model, texts: np.ndarray) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` that a served model gives to raw texts
-    `(n,)`.
-    """
+    """Return the class probabilities `(n, classes)` of raw texts `(n,)`, by a served model."""
 
     def of_batch(batch: tf.Tensor) -> np.ndarray:
         return np.asarray(served(batch, training=False)["probabilities"])
@@ -92,8 +88,9 @@ def calibrate(
 
 
 def describe_blend(network: keras.Model) -> tuple[str, ...]:
-    """Return what the predictions are made of: a sentence, or none where the network answers by
-    itself.
+    """Return a sentence on what the predictions are made of.
+
+    There is none where the network predicts alone.
     """
     layer = residual_layer(network)
     if layer is None:

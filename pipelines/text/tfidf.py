@@ -1,8 +1,8 @@
-"""TF-IDF features and one logistic regression for each class: the baseline that a network may start
-from.
+"""TF-IDF features and one logistic regression for each class: the baseline.
 
-What a feature tells of the class by itself, its log-count ratio, may decide how little its weight
-is penalised (S. Wang and C. Manning, "Baselines and Bigrams", ACL 2012).
+A network may start from it. The log-count ratio of a feature, which is what it says about the class
+by itself, may decide how little its weight is penalised (S. Wang and C. Manning, "Baselines and
+Bigrams", ACL 2012).
 """
 
 import itertools
@@ -211,8 +211,9 @@ def _held_out(rows: "csr_array", one_hot: np.ndarray, setting: _Setting, seed: i
 
 
 def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _LinearModel:
-    """Fit one class after another; of two exclusive ones the second alone, the other's weights
-    being its negatives.
+    """Fit one class after another.
+
+    Of two exclusive classes only the second is fitted: the weights of the first are its negatives.
     """
     is_pair = one_hot.shape[1] == 2 and bool((one_hot.sum(axis=1) == 1).all())
     kernels = []
@@ -251,8 +252,10 @@ def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.
 
 
 def _scale(rows: "csr_array", in_class: np.ndarray, ratio_weight: float) -> np.ndarray:
-    """Return the scale of each feature `(features,)`: above 1 where the texts `in_class` `(n,)`
-    have it much more or less often than others.
+    """Return the scale of each feature: `(features,)`.
+
+    It is above 1 where the texts `in_class` `(n,)` have the feature much more or less often than
+    others.
     """
     entry_in_class = np.repeat(in_class, np.diff(rows.indptr))
     log_shares = []

@@ -1,5 +1,6 @@
-"""Texts to tokens and n-gram features by TensorFlow's string operations: the same in training and
-in a saved model.
+"""Texts to tokens and n-gram features by TensorFlow's string operations.
+
+They are the same in training and in a saved model.
 """
 
 import os
@@ -42,11 +43,11 @@ class Tokenization:
 
 
 def split(texts: tf.Tensor, tokenization: Tokenization) -> tf.RaggedTensor:
-    """Return the tokens `(batch, None)` of texts `(batch,)`: words and single marks of punctuation,
-    or characters.
+    """Return the tokens `(batch, None)` of texts `(batch,)`.
 
-    An apostrophe between letters belongs to its word ("don't"). Every kind of white space
-    separates, and so do control characters.
+    They are words and single punctuation marks, or characters. An apostrophe between letters
+    belongs to its word ("don't"). Every kind of white space separates, and so do control
+    characters.
     """
     texts = tf.strings.substr(texts, 0, MOST_CHARACTERS, unit="UTF8_CHAR")
     if tokenization.lower:

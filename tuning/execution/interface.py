@@ -1,8 +1,8 @@
-"""Where trials run. The search's scheduler stays in one process; an executor takes its tasks and
-brings back what became of them.
+"""Where trials run: an executor takes tasks from the scheduler and returns their outcomes.
 
-`InProcess` runs them here, `tuning.execution.local_workers` in processes of their own,
-`tuning.execution.ray_cluster` on the machines of a cluster.
+The search's scheduler stays in one process. `InProcess` runs the trials there,
+`tuning.execution.local_workers` in processes of their own, `tuning.execution.ray_cluster` on the
+machines of a cluster.
 """
 
 import statistics
@@ -24,8 +24,9 @@ class TrialScheduler(Protocol):
     """What hands out trials and learns from them."""
 
     def next_task(self) -> Task | None:
-        """Return the next trial to start, or None: nothing now, and nothing more once no trial is
-        running.
+        """Return the next trial to start, or None if there is none now.
+
+        None while no trial is running means that none will follow.
         """
 
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:

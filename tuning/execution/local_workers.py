@@ -1,10 +1,10 @@
-"""Trials in processes of their own: a trial that dies, runs out of memory or hangs takes nothing
-else with it.
+"""Trials in processes of their own.
 
-Processes are spawned, never forked (a child forked after TensorFlow was used hangs), and replaced
-after some trials because each leaves a few megabytes behind. The data is written once and mapped
-into each. After each epoch a worker waits for the parent's answer, so that a trial is stopped where
-that was decided. Nothing heavy is imported here: the parent need not know TensorFlow.
+A trial that dies, runs out of memory or hangs takes nothing else with it. Processes are spawned,
+never forked (a child forked after TensorFlow was used hangs), and replaced after some trials
+because each leaves a few megabytes behind. The data is written once and mapped into each. After
+each epoch a worker waits for the parent's answer, so that a trial is stopped where that was
+decided. Nothing heavy is imported here: the parent need not know TensorFlow.
 """
 
 import contextlib
@@ -35,8 +35,9 @@ LONGEST_WAIT = 3600.0  # seconds; the operating system takes no endless ones
 
 
 def count_workers(text: str) -> int:
-    """Return the processes that `--workers` asks for; `auto` is as many as there are cores and free
-    memory for.
+    """Return the number of processes that `--workers` asks for.
+
+    `auto` is as many as there are cores and free memory for.
 
     Raises:
         UsageError: neither a whole number from 0 nor `auto`.
@@ -223,8 +224,9 @@ class LocalWorkers:
         return _Worker(process=process, pipe=pipe)
 
     def _wait_for_news(self, busy: Sequence[_Worker]) -> set[_Worker]:
-        """Return the workers that have sent something or died, none when one is due to be given
-        up first.
+        """Return the workers that have sent something or died.
+
+        There are none when a worker reaches its deadline first.
         """
         by_handle: dict[Any, _Worker] = {}
         deadlines = []
@@ -276,8 +278,9 @@ class LocalWorkers:
 
 
 def _count_oom_kills() -> int:
-    """Return how many processes the kernel has killed for memory, on this machine and in this
-    container; 0 where it does not tell. psutil does not read these counters.
+    """Return how many processes the kernel has killed for memory; 0 where it does not tell.
+
+    They are those of this machine and of this container. psutil does not read these counters.
     """
     count = 0
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):

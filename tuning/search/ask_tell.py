@@ -1,5 +1,4 @@
-"""A search behind ask and tell: points that can be built and were not tried, from any of the
-oracles.
+"""A search behind ask and tell: untried points that can be built, from any of the oracles.
 
 KerasTuner's `Tuner` loop is not used: it swallows exceptions, needs tensorboard, copies callbacks,
 writes a checkpoint at every improvement and trusts stale state.
@@ -25,11 +24,10 @@ HYPERBAND_EPOCHS = "tuner/epochs"  # KerasTuner's key for the epochs that Hyperb
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """One trial to run: its number from 1, its values by dotted key, and the epochs it gets (0: the
-    sweep's own).
+    """One trial to run: its number from 1, its values by dotted key, and its epochs.
 
-    `results_known` is how many results the searcher had when it proposed this: a resumed sweep asks
-    again with as many.
+    With 0 `epochs` it gets the sweep's own. `results_known` is how many results the searcher had
+    when it proposed this: a resumed sweep asks again with as many.
     """
 
     number: int
@@ -91,8 +89,9 @@ class Searcher:
         self.exhausted = False
 
     def ask(self) -> Proposal | None:
-        """Return the next point; None when there is none until further trials have ended, or none
-        at all (`exhausted`).
+        """Return the next point, or None when there is none until further trials have ended.
+
+        It is also None when there is none at all (`exhausted`).
         """
         trial = self._oracle.create_trial(f"trial-{self._num_proposed + 1}")
         if trial.status != TrialStatus.RUNNING:

@@ -1,5 +1,6 @@
-"""Which running trials are clearly losing, judged from the epochs that they and the others have
-reported.
+"""Which running trials are clearly losing.
+
+They are judged by the epochs that they and the others have reported.
 """
 
 import statistics
@@ -26,8 +27,9 @@ class Stopper(Protocol):
     """A rule of early stopping: is told every epoch of every trial, in any order of trials."""
 
     def reported(self, number: int, epoch: int, score: float) -> str:
-        """Return the reason to stop this trial now, or "". A trial's epochs come in order, from
-        1.
+        """Return the reason to stop this trial now, or "".
+
+        A trial's epochs come in order, from 1.
         """
 
     def forget(self, number: int) -> None:
@@ -101,8 +103,10 @@ def _is_rung(epoch: int) -> bool:
 
 
 class Median:
-    """The median rule (Golovin et al. 2017): a trial is stopped when its best score is worse than
-    the median of the others' means up to the same epoch.
+    """The median rule (Golovin et al. 2017).
+
+    A trial is stopped when its best score is worse than the median of the others' means up to the
+    same epoch.
     """
 
     def __init__(self, objective: Objective) -> None:

@@ -69,8 +69,9 @@ def create_oracle(
     feasible: Feasible,
     first: Iterable[Mapping[str, Scalar]],
 ) -> Any:
-    """Return KerasTuner's oracle for `tuner`; it proposes the points of `first` before others, Grid
-    apart.
+    """Return KerasTuner's oracle for `tuner`.
+
+    It proposes the points of `first` before others, except for grid search.
     """
     # The direction is given, never guessed: KerasTuner takes val_f1_score and others for costs.
     objective = kt.Objective(objectives[0].name, objectives[0].direction)

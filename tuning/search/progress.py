@@ -1,5 +1,6 @@
-"""Who follows a sweep. `Progress` itself shows nothing; `apps.progress_display` shows it to a
-person.
+"""Progress of a sweep, for whoever follows it.
+
+`Progress` itself shows nothing; `apps.progress_display` shows it to a person.
 """
 
 from collections.abc import Mapping

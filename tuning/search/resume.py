@@ -78,8 +78,9 @@ def first_points(sweep: Row) -> list[dict[str, Scalar]]:
 
 
 def _require_same(before: Mapping[str, Any], now: Mapping[str, Any], sweep_id: str) -> None:
-    """Refuse to resume a sweep that was defined otherwise: its finished trials would answer another
-    question.
+    """Refuse to resume a sweep whose definition has changed.
+
+    Its finished trials would answer another question.
     """
     old, new = _flat(before), _flat(now)
     differences = []

@@ -151,8 +151,9 @@ class SweepScheduler:
         self.progress.ended(trial, best_trial(self.trials, self.objectives[0]))
 
     def _has_epochs_left(self) -> bool:
-        """Whether the budget of epochs holds one more whole trial: a shorter one could not be
-        compared.
+        """Whether the budget of epochs holds one more whole trial.
+
+        A shorter one could not be compared.
         """
         spent = sum(trial.epochs for trial in self.trials)
         for proposal in self._running.values():
@@ -177,8 +178,9 @@ class SweepScheduler:
         return replace(task, seconds=self.budget.deadline - time.monotonic())
 
     def _retry(self, task: Task, outcome: Outcome) -> Task | None:
-        """Return the task to run once more: with half the batch when memory ran out, as it was when
-        its process was killed.
+        """Return the task to run once more, or None.
+
+        It has half the batch when memory ran out, and is unchanged when its process was killed.
         """
         if outcome.out_of_memory:
             smaller = with_half_batch(task)
@@ -195,8 +197,9 @@ class SweepScheduler:
 
 
 def _trial_seed(sweep_seed: int, number: int) -> int:
-    """Return the seed of one trial, which depends on its number alone: a killed and resumed sweep
-    then equals an undisturbed one.
+    """Return the seed of one trial, which depends on its number alone.
+
+    So a sweep that was killed and resumed equals an undisturbed one.
     """
     digest = hashlib.sha256(f"{sweep_seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 2**31
@@ -209,9 +212,7 @@ def _seconds_per_epoch(epoch_ends: Sequence[float]) -> float:
 
 
 def best_trial(trials: Sequence[Trial], objective: Objective) -> Trial | None:
-    """Return the finished trial with the best score, the earlier of equals; None when none
-    finished.
-    """
+    """Return the finished trial with the best score, the earlier of equals; None without any."""
     best: Trial | None = None
     for trial in trials:
         if trial.score is None:

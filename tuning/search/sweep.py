@@ -1,5 +1,6 @@
-"""A search as a tree of runs: the sweep, its baselines, its trials, and the winner trained in full
-and tested once.
+"""A search as a tree of runs: the sweep, its baselines, its trials, and the winner.
+
+The winner is trained in full and tested once.
 """
 
 import time
@@ -38,8 +39,9 @@ def run_sweep(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> SweepResult:
-    """Search `space` on train and val, then train the winner in full and test it once beside the
-    baselines.
+    """Search `space` on train and val, then train the winner in full and test it once.
+
+    The baselines are tested beside it.
 
     Args:
         pipeline: whose networks they are.
@@ -239,8 +241,9 @@ def _require_best(trials: Sequence[Trial], objective: Objective) -> Trial:
 
 
 def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
-    """Return the trials that no other one beats in every objective, the best in the first objective
-    first.
+    """Return the trials that no other one beats in every objective.
+
+    They are sorted by the first objective, best first.
     """
     gains: dict[int, tuple[float, ...]] = {}  # scores with signs, so that more is better
     for trial in trials:

@@ -40,8 +40,9 @@ def score_metric(objective: Objective) -> str:
 
 
 def trial_scores(outcome: Outcome, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """Return the score for each objective, of the epoch whose weights were kept; none at all when
-    one is missing.
+    """Return the score for each objective, of the epoch whose weights were kept.
+
+    It is empty when one of them is missing.
     """
     if outcome.score is None:
         return ()

@@ -159,8 +159,9 @@ class Tracker(Protocol):
         """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
 
     def leaderboard_view(self, board: "Leaderboard") -> str:
-        """Save the table that compares this experiment's models with their baselines; return the
-        path of its page in the UI.
+        """Save the table that compares this experiment's models with their baselines.
+
+        Return the path of its page in the UI.
         """
 
 

@@ -11,8 +11,9 @@ from tuning.tracking.queries import search_one
 
 
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
-    """Return the run with this id, beginning of an id (4 digits or more) or name, in any
-    experiment.
+    """Return the run with this id, beginning of an id, or name, in any experiment.
+
+    A beginning has 4 digits or more.
 
     Raises:
         UsageError: there is none, or there are several; the message lists those.
@@ -23,8 +24,9 @@ def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
 def download(
     run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = LOCAL_ROOT
 ) -> Path:
-    """Copy a run's artifact (a file or a folder, such as `model`) into the folder `dst`; return
-    where it is now.
+    """Copy a run's artifact into the folder `dst`; return where it is now.
+
+    An artifact is a file or a folder, such as `model`.
 
     Raises:
         ApplineError: the run has no such artifact.
