@@ -12,15 +12,14 @@ from pathlib import Path
 
 import click
 
-from apps import commands
+from apps import commands, flags
 from apps.click_options import (
-    make_flag,
     options_flags,
     spec_flags,
     with_cost_limits,
     without_defaults,
 )
-from apps.rendering import Screen
+from apps.screen import Screen
 from apps.signals import interrupt_on_termination
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options
@@ -32,7 +31,20 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Command = Callable[[type[Options], click.Context], None]
 
 
-class Applications(click.Group):
+class Application(click.Group):
+    """The commands of one application; for a wrong name, the nearest one is suggested."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            hint = suggest(args[0], self.list_commands(context))
+            raise click.UsageError(f"{error.message}{hint}", context) from None
+
+
+class Applications(Application):
     """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -42,37 +54,6 @@ class Applications(click.Group):
         if name in DOMAINS:
             return application(name)
         return super().get_command(context, name)
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return _with_suggestion(self, context, args, super().resolve_command)
-
-
-class Application(click.Group):
-    """The commands of one application."""
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return _with_suggestion(self, context, args, super().resolve_command)
-
-
-Resolution = tuple[str | None, click.Command | None, list[str]]
-
-
-def _with_suggestion(
-    group: click.Group,
-    context: click.Context,
-    args: list[str],
-    resolve: Callable[[click.Context, list[str]], Resolution],
-) -> Resolution:
-    """Find the command that was typed; when there is none, name the nearest one."""
-    try:
-        return resolve(context, args)
-    except click.UsageError as error:
-        hint = suggest(args[0], group.list_commands(context))
-        raise click.UsageError(f"{error.message}{hint}", context) from None
 
 
 @click.group(cls=Applications, context_settings=CONTEXT)
@@ -84,52 +65,39 @@ def appline() -> None:
 def application(domain: str) -> click.Group:
     """Return the commands of one application, with flags for its options and hyperparameters."""
     options_type = options_class(domain)
-    group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
-    data = options_flags(options_type)
     spec_type = options_type.spec_type
-    group.add_command(
-        _command(
-            commands.train,
-            options_type,
-            [
-                *data,
-                *spec_flags(spec_type, search=False),
-                OBJECTIVE,
-                DISTRIBUTE,
-                DRY_RUN,
-                *TRAINING,
-                *TRACKING,
-                *OUTPUT,
-            ],
-        )
-    )
-    group.add_command(
-        _command(
-            commands.tune,
-            options_type,
-            [
-                *map(with_cost_limits, data),
-                *spec_flags(spec_type, search=True),
-                OBJECTIVES,
-                *SEARCH,
-                *TRAINING,
-                *TRACKING,
-                *OUTPUT,
-            ],
-        )
-    )
-    group.add_command(
-        _command(
-            commands.evaluate,
-            options_type,
-            [*MODEL, PART, *without_defaults(data), TRACKING_URI, *OUTPUT],
-        )
-    )
-    group.add_command(
-        _command(commands.predict, options_type, [INPUTS, *MODEL, *ANSWERS, TRACKING_URI, *OUTPUT])
-    )
-    group.add_command(_command(commands.check, options_type, [*data, *OUTPUT]))
-    group.add_command(_command(commands.datasets, options_type, OUTPUT))
+    data = options_flags(options_type)
+    params: dict[Command, list[click.Parameter]] = {
+        commands.train: [
+            *data,
+            *spec_flags(spec_type, search=False),
+            flags.OBJECTIVE,
+            flags.DISTRIBUTE,
+            flags.DRY_RUN,
+            *flags.TRAINING,
+            *flags.TRACKING,
+        ],
+        commands.tune: [
+            *map(with_cost_limits, data),
+            *spec_flags(spec_type, search=True),
+            flags.OBJECTIVES,
+            *flags.SEARCH,
+            *flags.TRAINING,
+            *flags.TRACKING,
+        ],
+        commands.evaluate: [
+            *flags.MODEL,
+            flags.PART,
+            *without_defaults(data),
+            flags.TRACKING_URI,
+        ],
+        commands.predict: [flags.INPUTS, *flags.MODEL, *flags.ANSWERS, flags.TRACKING_URI],
+        commands.check: [*data],
+        commands.datasets: [],
+    }
+    group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
+    for command, command_flags in params.items():
+        group.add_command(_command(command, options_type, [*command_flags, *flags.OUTPUT]))
     group.add_command(_command(commands.schema, options_type, []))
     return group
 
@@ -141,138 +109,6 @@ def _command(
         command(options_type, click.get_current_context())
 
     return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
-
-
-OBJECTIVE = make_flag(
-    "objective", str, "", "validation metric that decides (default: the application's own)"
-)
-OBJECTIVES = click.Option(
-    ["--objective"],
-    multiple=True,
-    help="validation metric that decides; repeatable for further objectives, also costs such as "
-    "cost/latency_ms_p50",
-)
-DISTRIBUTE = make_flag(
-    "distribute",
-    str,
-    "none",
-    "mirrored: divide each batch among the GPUs of this machine",
-)
-TRAINING: list[click.Parameter] = [
-    make_flag(
-        "deterministic",
-        bool,
-        False,
-        "use TensorFlow's deterministic operations too: bit-identical results every time",
-    ),
-    make_flag(
-        "gate",
-        bool,
-        False,
-        "exit with 4 when the test score is below that of the strongest baseline",
-    ),
-]
-DRY_RUN = make_flag(
-    "dry_run", bool, False, "read the data and check the network, but train nothing"
-)
-SEARCH: list[click.Parameter] = [
-    make_flag(
-        "dry_run",
-        bool,
-        False,
-        "estimate what the sweep would cost, from a few networks fitted for two epochs each; "
-        "keep nothing",
-    ),
-    make_flag("trials", click.IntRange(min=1), 20, "number of trials"),
-    make_flag("tuner", str, "tpe", "tpe, random, bayesian, hyperband or grid"),
-    make_flag(
-        "workers",
-        str,
-        "1",
-        "processes that run trials side by side: a number, 0 for none beside this one, or auto; "
-        "not with --cluster",
-    ),
-    make_flag(
-        "cluster",
-        str,
-        "",
-        "run trials on the Ray cluster at this address (auto: the one on this machine)",
-    ),
-    make_flag(
-        "trial_epochs",
-        click.IntRange(min=0),
-        0,
-        "epochs of a trial (0: a third of the epochs of a full training)",
-    ),
-    make_flag(
-        "early_stop",
-        str,
-        "auto",
-        "stop losing trials early: asha, median or none (auto: median for tpe and random with "
-        "one objective)",
-    ),
-    make_flag(
-        "max_time",
-        str,
-        "",
-        "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; a "
-        "resumed sweep counts anew",
-    ),
-    make_flag(
-        "max_epochs_total",
-        click.IntRange(min=0),
-        0,
-        "start no trial that would bring all trials together above this many epochs (0: no limit)",
-    ),
-    make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
-    make_flag(
-        "warm_from",
-        str,
-        "",
-        "begin with what was found before: the id of a sweep, or auto for all winners",
-    ),
-    make_flag(
-        "resume",
-        str,
-        "",
-        "continue the sweep of this id; repeat the flags it was started with",
-    ),
-]
-TRACKING_URI = make_flag(
-    "tracking_uri",
-    str,
-    "",
-    "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
-)
-TRACKING: list[click.Parameter] = [
-    TRACKING_URI,
-    make_flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
-    make_flag("run_name", str, "", "name of the run in MLflow"),
-    make_flag("no_tracking", bool, False, "keep nothing in MLflow"),
-]
-OUTPUT: list[click.Parameter] = [
-    make_flag("json", bool, False, "print one JSON object"),
-    click.Option(["-q", "--quiet"], is_flag=True, help="print results only"),
-    click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
-]
-MODEL: list[click.Parameter] = [
-    click.Option(["--run"], default="", help="id of a run, or its beginning"),
-    click.Option(["--model"], default="", help="a model.keras file"),
-]
-PART = click.Option(
-    ["--part"],
-    type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="part to score",
-)
-INPUTS = click.Argument(["inputs"], nargs=-1, required=True)
-ANSWERS: list[click.Parameter] = [
-    click.Option(
-        ["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"
-    ),
-    click.Option(["--force"], is_flag=True, help="overwrite it"),
-]
 
 
 @appline.command()

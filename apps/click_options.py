@@ -49,7 +49,7 @@ def make_flag(name: str, kind: Any, default: Any, help: str) -> click.Option:
 
 def _click_type(kind: Any) -> Any:
     if isinstance(kind, types.UnionType):  # int | None: not given is the automatic choice
-        inner = [one for one in typing.get_args(kind) if one is not type(None)]
+        inner = [part for part in typing.get_args(kind) if part is not type(None)]
         return _click_type(inner[0])
     if typing.get_origin(kind) is typing.Literal:
         return click.Choice(typing.get_args(kind))
@@ -83,11 +83,13 @@ def options_flags(options_type: type[Options]) -> list[click.Option]:
 
 
 def without_defaults(options: Iterable[click.Option]) -> list[click.Option]:
-    """Return the flags for a run that exists already: its own options are the defaults."""
-    flags = [copy.copy(option) for option in options]
-    for flag in flags:
+    """Return the flags with a help text that says: by default as in the run."""
+    flags = []
+    for option in options:
+        flag = copy.copy(option)
         flag.show_default = False
         flag.help = f"{flag.help} (default: the run's)"
+        flags.append(flag)
     return flags
 
 
@@ -121,9 +123,15 @@ def with_cost_limits(option: click.Option) -> click.Option:
         return option
 
     def split(context: click.Context, param: click.Parameter, values: tuple[int | str, ...]) -> int:
-        context.params["limit_costs"] = tuple(value for value in values if isinstance(value, str))
-        counts = [value for value in values if isinstance(value, int)]
-        return counts[-1] if counts else 0
+        costs = []
+        count = 0
+        for value in values:
+            if isinstance(value, str):
+                costs.append(value)
+            else:
+                count = value
+        context.params["limit_costs"] = tuple(costs)
+        return count
 
     help = (
         f"{option.help}; or, repeatable, COST=MOST: start no larger network, "

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from apps import checks, progress_display, rendering
+from apps import checks, progress_display, rendering, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, resolve
+from apps.screen import Screen
 from pipelines import pipeline_class, pipeline_for
 from pipelines.config.options import Options
-from pipelines.config.search_space import hyperparameters
 from pipelines.errors import UsageError
 from tuning.training import runtime
 
@@ -37,7 +37,7 @@ GATE_FAILED = 4
 def train(options_type: type[Options], context: click.Context) -> None:
     """Train one network, test it beside its baselines, and keep everything in MLflow."""
     if context.params["help_set"]:
-        click.echo(hyperparameter_table(options_type))
+        click.echo(rendering.hyperparameter_table(options_type))
         return
     command = resolve(context, options_type)
     flags, screen = command.flags, _screen(command)
@@ -55,9 +55,10 @@ def train(options_type: type[Options], context: click.Context) -> None:
     splits = pipeline.load()
     objective = pipeline.objective_for(splits, flags["objective"])
     pipeline.check(command.spec, splits)
-    _show_data(screen, splits)
+    screen.say(rendering.data_lines(splits))
     if flags["dry_run"]:
-        _show_dry_run(screen, splits)
+        text = "dry run: the data can be read and the network can be built; nothing was trained"
+        screen.result(text, {"dry_run": True, **_data_as_json(splits)})
         return
     epochs = num_epochs(command.spec.train, splits.sizes()["train"])
     result = run_training(
@@ -77,7 +78,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
 def tune(options_type: type[Options], context: click.Context) -> None:
     """Search hyperparameters with KerasTuner, train the winner in full, and test it once."""
     if context.params["help_set"]:
-        click.echo(hyperparameter_table(options_type))
+        click.echo(rendering.hyperparameter_table(options_type))
         return
     command = resolve(context, options_type)
     flags, screen = command.flags, _screen(command)
@@ -108,8 +109,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             warm_from=flags["warm_from"],
             name=flags["run_name"],
         )
-        _show_data(screen, splits)
-        _show_space(screen, command)
+        screen.say(rendering.data_lines(splits))
+        screen.say(rendering.searched(command.dimensions))
         if flags["dry_run"]:
             _estimate_sweep(screen, pipeline, command, sweep, splits, executor)
             return
@@ -118,7 +119,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
 
 def _run_sweep(
     context: click.Context,
-    screen: rendering.Screen,
+    screen: Screen,
     pipeline: "AnyPipeline",
     command: ResolvedCommand,
     sweep: "Sweep",
@@ -151,7 +152,7 @@ def _run_sweep(
 
 
 def _estimate_sweep(
-    screen: rendering.Screen,
+    screen: Screen,
     pipeline: "AnyPipeline",
     command: ResolvedCommand,
     sweep: "Sweep",
@@ -173,14 +174,14 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
         raise UsageError(
             "--model also needs --data: the model file does not say what to score it on"
         )
-    base = _options_of_run(options_type, row) if row else None
+    base = saved_runs.options_of_run(options_type, row) if row else None
     command = resolve(context, options_type, base)
     screen = _screen(command)
     runtime.import_tensorflow()
     pipeline = pipeline_for(command.options)
     serving = _load_model(context, row, options_type)
     splits = pipeline.load()
-    _show_data(screen, splits)
+    screen.say(rendering.data_lines(splits))
     part = command.flags["part"]
     network = pipeline.restore_network(serving, splits)
     scores = pipeline.score(pipeline.predict(network, splits, part), splits, part)
@@ -229,29 +230,15 @@ def check(options_type: type[Options], context: click.Context) -> None:
     runtime.import_tensorflow()
     pipeline = pipeline_for(command.options)
     splits = pipeline.load()
-    facts = splits.describe()
-    rows = [[part, f"{count:,}"] for part, count in splits.sizes().items()]
-    rows += [[name, value] for name, value in facts.items()]
-    lines = [rendering.table([f"{pipeline.domain} / {splits.dataset}", ""], rows)]
-    lines += [f"note  {note}" for note in splits.notes]
-    train_command = f"appline {pipeline.domain} train --data {command.options.data}"
-    lines.append(f"The data can be used: {train_command}")
-    plain = {
-        "dataset": splits.dataset,
-        "digest": splits.digest,
-        "sizes": splits.sizes(),
-        "notes": list(splits.notes),
-        **facts,
-    }
-    screen.result("\n".join(lines), plain)
+    plain = {**_data_as_json(splits), "notes": list(splits.notes), **splits.describe()}
+    screen.result(rendering.data_report(splits, command.options), plain)
 
 
 def datasets(options_type: type[Options], context: click.Context) -> None:
     """List the data sets that --data knows by name."""
     known = dict(options_type.datasets)
-    rows = [[name, description] for name, description in known.items()]
-    screen = rendering.Screen(json=context.params["json"])
-    screen.result(rendering.table(["--data", "what it is"], rows), known)
+    screen = Screen(json=context.params["json"])
+    screen.result(rendering.table(["--data", "what it is"], list(known.items())), known)
 
 
 def schema(options_type: type[Options], context: click.Context) -> None:
@@ -259,18 +246,6 @@ def schema(options_type: type[Options], context: click.Context) -> None:
     from pydantic import TypeAdapter
 
     click.echo(json.dumps(TypeAdapter(options_type.spec_type).json_schema(), indent=2))
-
-
-def hyperparameter_table(options_type: type[Options]) -> str:
-    """Return every hyperparameter with its default, what `tune` searches, and what it is."""
-    rows = []
-    for known in hyperparameters(options_type.spec_type).values():
-        searched = ""
-        if known.key in options_type.search:
-            searched = f" [{options_type.search[known.key]}]"
-        rows.append((f"{known.key}={known.default}", f"{known.help}{searched}"))
-    width = max(len(name) for name, _ in rows) + 2
-    return "\n".join(f"{name:<{width}}{description}" for name, description in rows)
 
 
 def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor":
@@ -308,39 +283,19 @@ def _as_names(given: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _screen(command: ResolvedCommand) -> rendering.Screen:
-    return rendering.Screen(quiet=command.flags["quiet"], json=command.flags["json"])
+def _screen(command: ResolvedCommand) -> Screen:
+    return Screen(quiet=command.flags["quiet"], json=command.flags["json"])
 
 
-def _show_settings(screen: rendering.Screen, command: ResolvedCommand) -> None:
+def _show_settings(screen: Screen, command: ResolvedCommand) -> None:
     """Print what differs from the defaults and was not typed, and where it came from."""
     for key, origin in command.origins.items():
         if origin.where != COMMAND_LINE and origin.value not in (None, "", False):
             screen.say(f"setting    {key}={origin.value}  ({origin.where})")
 
 
-def _show_data(screen: rendering.Screen, splits: "Splits") -> None:
-    sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
-    screen.say(f"data       {splits.dataset}: {sizes}  (digest {splits.digest})")
-    for note in splits.notes:
-        screen.say(f"note       {note}")
-
-
-def _show_dry_run(screen: rendering.Screen, splits: "Splits") -> None:
-    plain = {
-        "dry_run": True,
-        "dataset": splits.dataset,
-        "digest": splits.digest,
-        "sizes": splits.sizes(),
-    }
-    text = "dry run: the data can be read and the network can be built; nothing was trained"
-    screen.result(text, plain)
-
-
-def _show_space(screen: rendering.Screen, command: ResolvedCommand) -> None:
-    dimensions = command.space.dimensions
-    listed = "  ".join(f"{key}={dimension}" for key, dimension in dimensions.items())
-    screen.say(f"searching  {len(dimensions)} hyperparameters: {listed}")
+def _data_as_json(splits: "Splits") -> dict[str, Any]:
+    return {"dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes()}
 
 
 def _open_tracker(command: ResolvedCommand, splits: "Splits") -> "Tracker":
@@ -361,11 +316,11 @@ def _find_sweep(tracker: "Tracker", given: str) -> str:
     matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
     if len(matching) == 1:
         return matching[0]
-    count = len(matching) or "no"
-    word = "sweeps" if len(matching) > 1 else "sweep"
-    verb = "start" if len(matching) > 1 else "starts"
+    problem = f"no sweep in this experiment starts with {given}"
+    if matching:
+        problem = f"{len(matching)} sweeps in this experiment start with {given}"
     raise UsageError(
-        f"--resume {given}: {count} {word} in this experiment {verb} with {given}. "
+        f"--resume {given}: {problem}. "
         "See: appline runs. The experiment follows from --data or --experiment: repeat them"
     )
 
@@ -378,52 +333,22 @@ def _find_row(context: click.Context) -> "Row | None":
         raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")
     if not run:
         return None
-    runtime.prepare_environment()
-    from tuning.tracking.stored_runs import find_run
-
-    return find_run(run, uri=context.params["tracking_uri"])
+    return saved_runs.find(run, context.params["tracking_uri"])
 
 
 def _load_model(
     context: click.Context, row: "Row | None", options_type: type[Options]
 ) -> "ServingModel":
-    import tempfile
-
     from pipelines.model_file import read_model
 
     if row is None:
         serving = read_model(Path(context.params["model"]))
     else:
-        from tuning.tracking.stored_runs import download
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = download(
-                row.id,
-                "model/model.keras",
-                Path(folder),
-                uri=context.params["tracking_uri"],
-            )
-            serving = read_model(path)
+        serving = saved_runs.read_run_model(row, context.params["tracking_uri"])
     domain = serving.facts.domain
     if domain != options_type.domain:
         raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
     return serving
-
-
-def _options_of_run(options_type: type[Options], row: "Row") -> Options:
-    """Return the options that a run was made with, from its parameters."""
-    import typing
-
-    from pydantic import TypeAdapter
-
-    hints = typing.get_type_hints(options_type, include_extras=True)
-    given = {}
-    for field in dataclasses.fields(options_type):
-        text = row.params.get(field.name)
-        # MLflow keeps texts: an option that was left automatic reads "None".
-        if text is not None and text != "None":
-            given[field.name] = TypeAdapter(hints[field.name]).validate_python(text)
-    return options_type(**given)
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:

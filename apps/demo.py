@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apps import progress_display, rendering
+from apps.screen import Screen
 from pipelines import DOMAINS, options_class, pipeline_for
 from pipelines.config.search_space import replace
 from tuning.execution.local_workers import LocalWorkers, count_workers
@@ -24,7 +25,7 @@ def run_demo(folder: Path) -> None:
     # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
     with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:
         runtime.import_tensorflow()
-        screen = rendering.Screen()
+        screen = Screen()
         results = [_run(domain, folder, screen, executor) for domain in DOMAINS]
     for result in results:
         click.echo("")
@@ -35,9 +36,7 @@ def run_demo(folder: Path) -> None:
     click.echo("Compare the runs in MLflow: make ui   (or: appline ui)")
 
 
-def _run(
-    domain: str, folder: Path, screen: rendering.Screen, executor: "Executor"
-) -> "SweepResult":
+def _run(domain: str, folder: Path, screen: Screen, executor: "Executor") -> "SweepResult":
     from tuning.search.definition import Sweep
     from tuning.search.sweep import run_sweep
     from tuning.tracking.mlflow_tracker import open_tracker

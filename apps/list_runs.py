@@ -5,21 +5,17 @@ from datetime import datetime
 
 import click
 
-from apps import rendering
-from tuning.training import runtime
+from apps import rendering, saved_runs
+from apps.screen import Screen
 
 COLUMNS = ("run", "experiment", "role", "name", "status", "begun", "test", "verdict")
 LIFT = "lift/"
 LIFT_BOUNDS = ("lift/low", "lift/high")
 
 
-def list_runs(uri: str, limit: int, screen: rendering.Screen) -> None:
+def list_runs(uri: str, limit: int, screen: Screen) -> None:
     """Print the latest trainings, sweeps and final runs of all experiments, with their verdicts."""
-    runtime.prepare_environment()
-    from tuning.tracking.mlflow_tracker import open_tracker
-
-    tracker = open_tracker("Default", uri=uri)
-    rows = tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
+    rows = saved_runs.latest(uri, limit)
     if not rows and not screen.json:
         click.echo("There are no runs yet. Begin with: appline demo, or appline vision train")
         return

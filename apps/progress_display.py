@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from apps import rendering
+from apps.screen import Screen
 from tuning.search.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SweepDisplay(Progress):
 
     def __init__(
         self,
-        screen: rendering.Screen,
+        screen: Screen,
         objective: str,
         *,
         slots: int = 1,
@@ -137,15 +138,12 @@ class SweepDisplay(Progress):
         return "  ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """Return the seconds until all trials are over, by the mean of those so far.
-
-        None before the first trial has ended.
-        """
-        own = [trial.seconds for trial in self._done if not trial.replayed]
-        if not own:
+        """Return the seconds left, by the mean of the trials so far; None before the first."""
+        seconds = [trial.seconds for trial in self._done if not trial.replayed]
+        if not seconds:
             return None
         now = time.monotonic()
-        mean = sum(own) / len(own)
+        mean = sum(seconds) / len(seconds)
         running = sum(max(0.0, mean - (now - trial.began)) for trial in self._running.values())
         num_waiting = max(0, self._total - len(self._done) - len(self._running))
         by_trials = (running + num_waiting * mean) / self._slots

@@ -10,21 +10,16 @@ Everything takes and returns plain objects: results with a short repr, tables as
 matplotlib figures. See docs/python.md.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps import progress_display, rendering
+from apps import progress_display, saved_runs
+from apps.resolve import search_dimensions
+from apps.screen import Screen
 from pipelines import create_pipeline, pipeline_class
-from pipelines.config.search_space import (
-    Dimension,
-    find,
-    hyperparameters,
-    parse_dimension,
-    replace,
-)
+from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
@@ -94,7 +89,7 @@ def train(
         splits = pipeline.load()
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    screen = rendering.Screen(quiet=not progress)
+    screen = Screen(quiet=not progress)
     return run_training(
         pipeline,
         spec,
@@ -124,7 +119,7 @@ def tune(
             such as `"1e-4..1e-2:log"`. The domain's own space by default.
         hyperparameters: values of what is not searched, by dotted key.
         trials: how many networks are tried.
-        tuner: tpe, random, bayesian, hyperband or grid.
+        tuner: how trials are chosen, a name in `tuning.search.tuners.TUNERS`.
         splits, tracking_uri, track, progress: as for `train`.
 
     Raises:
@@ -140,8 +135,10 @@ def tune(
         splits = pipeline.load()
     objective = pipeline.objective_for(splits)
     base = replace(options.spec_type(), hyperparameters or {})
-    dimensions = _dimensions(pipeline, search, hyperparameters or {})
-    display = progress_display.SweepDisplay(rendering.Screen(quiet=not progress), objective.name)
+    dimensions = search_dimensions(
+        type(options), hyperparameters or {}, search or {}, only=search is not None
+    )
+    display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(
             pipeline,
@@ -153,16 +150,6 @@ def tune(
         )
     finally:
         display.close()
-
-
-def _dimensions(
-    pipeline: AnyPipeline, search: Mapping[str, str] | None, fixed: Mapping[str, object]
-) -> dict[str, Dimension]:
-    options = pipeline.options
-    if search is None:
-        return {key: one for key, one in options.search.items() if key not in fixed}
-    known = hyperparameters(options.spec_type)
-    return {key: parse_dimension(find(known, key), text) for key, text in search.items()}
 
 
 def _open_tracker(pipeline: AnyPipeline, splits: Splits, uri: str, track: bool) -> Tracker:
@@ -259,12 +246,8 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
-    from tuning.tracking.stored_runs import download, find_run
-
-    row = find_run(str(run_or_path), uri=tracking_uri)
-    with tempfile.TemporaryDirectory() as folder:
-        path = download(row.id, "model/model.keras", Path(folder), uri=tracking_uri)
-        return Model(read_model(path))
+    row = saved_runs.find(str(run_or_path), tracking_uri)
+    return Model(saved_runs.read_run_model(row, tracking_uri))
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
@@ -275,12 +258,8 @@ def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from tuning.tracking.mlflow_tracker import open_tracker
-
-    tracker = open_tracker("Default", uri=tracking_uri)
-    rows = tracker.rows(without_roles=("trial", "baseline"), limit=limit, everywhere=True)
     table = []
-    for row in rows:
+    for row in saved_runs.latest(tracking_uri, limit):
         facts = {
             "id": row.id,
             "name": row.name,

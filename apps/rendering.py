@@ -1,90 +1,24 @@
-"""What a person sees: results on stdout, progress on stderr, bars only on a terminal."""
+"""What a person reads: results, tables and lines of progress as text."""
 
-import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import click
-
-from tuning.tracking.secrets import has_secret, hide_secrets
+from pipelines.config.options import Options
+from pipelines.config.search_space import Dimension, hyperparameters
+from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
-    from tuning.results import ScoredBaseline, SweepResult, TrainResult, Trial
+    from pipelines.splits import Splits
+    from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
 
 # The hyperparameters that everybody looks at.
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
-NARROWEST = 100
-CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screen:
-    """Where output goes: `say` for progress (stderr), `result` for what was asked for (stdout)."""
-
-    quiet: bool = False
-    json: bool = False
-
-    def say(self, text: str) -> None:
-        """Print progress, unless the command is quiet."""
-        if not self.quiet:
-            click.echo(hide_secrets(text), err=True)
-
-    def result(self, text: str, plain: Mapping[str, Any]) -> None:
-        """Print `text`, or with `--json` the object that stands for it."""
-        import json
-
-        if self.json:
-            click.echo(json.dumps(_without_nan(plain), default=str, allow_nan=False))
-        else:
-            click.echo(text)
-
-    def on_epoch(self, epochs: int, objective: str) -> "EpochLine":
-        """Return a callable that shows the epochs of a training."""
-        return EpochLine(self, epochs, objective)
-
-
-def _without_nan(plain: Any) -> Any:
-    """Return plain data with null for NaN and infinity, which JSON does not have."""
-    if isinstance(plain, Mapping):
-        return {key: _without_nan(value) for key, value in plain.items()}
-    if isinstance(plain, list | tuple):
-        return [_without_nan(value) for value in plain]
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return None
-    return plain
-
-
-class EpochLine:
-    """Prints one line for each epoch; on a terminal, a single line that is overwritten."""
-
-    def __init__(self, screen: Screen, epochs: int, objective: str) -> None:
-        self._screen = screen
-        self._epochs = epochs
-        self._objective = objective
-        self._is_terminal = sys.stderr.isatty()
-        self._begun = False
-
-    def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
-        if self._screen.quiet:
-            return
-        count = str(epoch)
-        if self._epochs:
-            count = f"{epoch}/{self._epochs}"
-        score = "on train + validation"
-        if self._objective in values:
-            score = f"{self._objective} {values[self._objective]:.4g}"
-        line = f"epoch {count}  loss {values['loss']:.4g}  {score}"
-        # A training may end at any epoch: each line ends itself, and the next one clears it.
-        if self._is_terminal and self._begun:
-            line = CLEAR_LINE_ABOVE + line
-        click.echo(line, err=True)
-        self._begun = True
+NARROWEST = 100  # columns of a table, on a narrower terminal too
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
@@ -95,7 +29,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(
+    grid = Table(
         box=box.SIMPLE_HEAD,
         title=title or None,
         title_justify="left",
@@ -104,16 +38,56 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     )
     for number, column in enumerate(columns):
         is_text = number == 0 or not column
-        made.add_column(column, justify="left" if is_text else "right", overflow="fold")
+        grid.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for row in rows:
-        made.add_row(*[str(cell) for cell in row])
+        grid.add_row(*map(str, row))
     width = PIPE_WIDTH
     if sys.stdout.isatty():
         width = Console().width
     stream = io.StringIO()
-    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(made)
+    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def hyperparameter_table(options_type: type[Options]) -> str:
+    """Return every hyperparameter with its default, what `tune` searches, and what it is."""
+    rows = []
+    for known in hyperparameters(options_type.spec_type).values():
+        searched = ""
+        if known.key in options_type.search:
+            searched = f" [{options_type.search[known.key]}]"
+        rows.append((f"{known.key}={known.default}", f"{known.help}{searched}"))
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{description}" for name, description in rows)
+
+
+def data_lines(splits: "Splits") -> str:
+    """Return what data a command works on, with its notes."""
+    sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
+    lines = [f"data       {splits.dataset}: {sizes}  (digest {splits.digest})"]
+    lines += _note_lines(splits.notes)
+    return "\n".join(lines)
+
+
+def data_report(splits: "Splits", options: Options) -> str:
+    """Return what the command `check` says about data that can be used."""
+    rows = [(str(part), f"{count:,}") for part, count in splits.sizes().items()]
+    rows += splits.describe().items()
+    lines = [table([f"{options.domain} / {splits.dataset}", ""], rows)]
+    lines += [f"note  {note}" for note in splits.notes]
+    lines.append(f"The data can be used: appline {options.domain} train --data {options.data}")
+    return "\n".join(lines)
+
+
+def searched(dimensions: Mapping[str, Dimension]) -> str:
+    """Return what a sweep searches, as one line."""
+    listed = "  ".join(f"{key}={dimension}" for key, dimension in dimensions.items())
+    return f"searching  {len(dimensions)} hyperparameters: {listed}"
+
+
+def _note_lines(notes: Iterable[str]) -> list[str]:
+    return [f"note       {note}" for note in notes]
 
 
 def format_number(value: float | None) -> str:
@@ -170,8 +144,8 @@ def train_result(result: "TrainResult", store: str = "") -> str:
         leaderboard(result),
         f"{epoch}; {result.objective.name} {result.best:.4g}",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
-        *[f"note       {note}" for note in result.notes],
     ]
+    lines += _note_lines(result.notes)
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")
@@ -192,18 +166,21 @@ def leaderboard(result: "TrainResult") -> str:
         key=lambda baseline: baseline.test[headline],
         reverse=higher_is_better,
     )
-    network_scores = [format_number(result.test.get(name)) for name in names]
     weights = f"{result.cost['params']:,.0f}"
-    rows = [["network", *network_scores, weights, f"{result.cost['train_s']:.1f}"]]
-    rows += [_baseline_row(baseline, names) for baseline in baselines]
+    scores = map(result.test.get, names)
+    rows = [_model_row("network", scores, weights, result.cost["train_s"])]
+    for baseline in baselines:
+        scores = map(baseline.test.get, names)
+        rows.append(_model_row(baseline.name, scores, "", baseline.seconds))
     better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
 
 
-def _baseline_row(baseline: "ScoredBaseline", names: Sequence[str]) -> list[str]:
-    scores = [format_number(baseline.test.get(name)) for name in names]
-    return [baseline.name, *scores, "", f"{baseline.seconds:.1f}"]
+def _model_row(
+    name: str, scores: Iterable[float | None], weights: str, seconds: float
+) -> list[str]:
+    return [name, *map(format_number, scores), weights, f"{seconds:.1f}"]
 
 
 def _store_flag(store: str) -> str:
@@ -244,9 +221,13 @@ def sweep_result(result: "SweepResult", store: str = "") -> str:
     lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
     if len(result.objectives) > 1:
         lines += ["", _pareto_front(result), ""]
-    main = [effect for effect in result.effects if effect.key in WATCHED]
-    clear = [effect for effect in result.effects if effect.key not in WATCHED and effect.clear]
-    for effect in [*main, *clear]:
+    watched_effects, clear_effects = [], []
+    for effect in result.effects:
+        if effect.key in WATCHED:
+            watched_effects.append(effect)
+        elif effect.clear:
+            clear_effects.append(effect)
+    for effect in [*watched_effects, *clear_effects]:
         lines.append(f"found      {effect.key}  {describe_effect(effect)}")
     lines += ["", train_result(result.final, store)]
     if result.run_id:

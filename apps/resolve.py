@@ -63,8 +63,13 @@ def resolve(
     values = _Values(context, options_type)
     values.read_config_files()
     values.read_flags()
-    option_names = {one.name for one in dataclasses.fields(options_type)}
-    chosen = {name: value for name, value in values.flags.items() if name in option_names}
+    option_names = options_type.option_names()
+    chosen, flags = {}, {}
+    for name, value in values.flags.items():
+        if name in option_names:
+            chosen[name] = value
+        else:
+            flags[name] = value
     if base is None:
         options = options_type(**chosen)
     else:
@@ -74,10 +79,10 @@ def resolve(
     return ResolvedCommand(
         options=options,
         spec=replace(options_type.spec_type(), values.hyperparameters),
-        dimensions=_dimensions(
+        dimensions=search_dimensions(
             options_type, values.hyperparameters, values.searches, only=only_search
         ),
-        flags={name: value for name, value in values.flags.items() if name not in option_names},
+        flags=flags,
         origins=values.origins,
     )
 
@@ -95,7 +100,7 @@ class _Values:
 
     def __post_init__(self) -> None:
         self.flags = dict(self.context.params)
-        self._params = {one.name: one for one in self.context.command.params if one.name}
+        self._params = {param.name: param for param in self.context.command.params if param.name}
 
     def read_config_files(self) -> None:
         """Read the files of `--config`, later ones over earlier ones."""
@@ -139,7 +144,7 @@ class _Values:
         self.searches |= dict(_pairs(self.flags.get("search", ()), "--search", example="3,5,7"))
 
 
-def _dimensions(
+def search_dimensions(
     options_type: type[Options],
     fixed: Iterable[str],
     searches: Mapping[str, str],

@@ -50,12 +50,12 @@ def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
     Raises:
         UsageError: there is no such domain or option; the message gives the nearest name.
     """
-    kind = options_class(domain)
-    known = kind.__dataclass_fields__
+    options_type = options_class(domain)
+    known = options_type.option_names()
     for name in options:
         if name not in known:
             raise UsageError(f"{domain} has no option {name!r}.{suggest(name, known)}")
-    return pipeline_for(kind(**options))
+    return pipeline_for(options_type(**options))
 
 
 def _class(domain: str, module: str) -> Any:

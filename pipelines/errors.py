@@ -1,7 +1,7 @@
 """Errors that a user can put right, each with the exit code of the command line."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ApplineError(ValueError):
@@ -64,4 +64,14 @@ class SweepInterrupted(KeyboardInterrupt):
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest of `names`, or "" when none is near."""
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    if not near:
+        return ""
+    return f" Did you mean {near[0]!r}?"
+
+
+def shorten(words: Sequence[object], most: int) -> str:
+    """Return at most so many words as a list for people: "a, b and 3 more"."""
+    shown = ", ".join(map(str, words[:most]))
+    if len(words) <= most:
+        return shown
+    return f"{shown} and {len(words) - most:,} more"

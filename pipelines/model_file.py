@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from pydantic import TypeAdapter, ValidationError
 
 from pipelines import DOMAINS, pipeline_class
 from pipelines.errors import DataError
@@ -89,9 +90,9 @@ def read_facts(content: Any, where: str) -> ServingFacts:
     Raises:
         DataError: these are not facts of a domain that this version knows; `where` names the file.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    domain = content.get("domain") if isinstance(content, Mapping) else None
+    domain = None
+    if isinstance(content, Mapping):
+        domain = content.get("domain")
     if not isinstance(domain, str) or domain not in DOMAINS:
         known = ", ".join(DOMAINS)
         raise DataError(f"{where}: is a model of the domain {domain!r}. Known: {known}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from apps import cli, rendering
+from apps import cli
 from apps.resolve import ResolvedCommand, resolve
+from apps.screen import Screen
 from pipelines import options_class
 from pipelines.config.search_space import flatten
 from pipelines.errors import SweepInterrupted, TrainingInterrupted
@@ -241,7 +242,7 @@ def test_flags_come_before_environment_before_config_before_defaults(tmp_path: P
 
 def test_json_holds_null_where_there_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     plain = {"effects": [{"p_value": float("nan")}], "seconds": float("inf"), "trials": 2}
-    rendering.Screen(json=True).result("", plain)
+    Screen(json=True).result("", plain)
     printed = json.loads(capsys.readouterr().out)
     assert printed == {"effects": [{"p_value": None}], "seconds": None, "trials": 2}
 

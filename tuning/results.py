@@ -166,7 +166,9 @@ class Trial:
     @property
     def score(self) -> float | None:
         """The score for the first objective; None for a trial that failed."""
-        return self.scores[0] if self.scores else None
+        if not self.scores:
+            return None
+        return self.scores[0]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""

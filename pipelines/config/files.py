@@ -84,6 +84,7 @@ def _settings(path: Path) -> list[Setting]:
     text = _read(path)
     try:
         _require_plain(text, path)
+        # The round-trip loader alone remembers the line of each key.
         loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
@@ -134,6 +135,7 @@ def _require_plain(text: str, path: Path) -> None:
         yaml_tokens.FlowSequenceEndToken,
     )
     depth = 0
+    # Scanned before it is loaded: loading would unfold the aliases.
     for token in YAML(typ="rt").scan(text):
         line = token.start_mark.line + 1
         if isinstance(token, yaml_tokens.AliasToken | yaml_tokens.AnchorToken):
@@ -172,10 +174,10 @@ def write_config(
     nested: dict[str, Any] = dict(options.as_params())
     for key, value in flatten(spec).items():
         *groups, name = key.split(".")
-        place = nested
+        level = nested
         for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
+            level = level.setdefault(group, {})
+        level[name] = value
     if search:
         nested[SEARCH] = {key: str(dimension) for key, dimension in search.items()}
     stream = io.StringIO()

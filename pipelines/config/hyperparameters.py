@@ -19,9 +19,8 @@ Norm: TypeAlias = Literal["batch", "layer", "none"]
 Optimizer: TypeAlias = Literal["adamw", "adam", "sgd", "rmsprop"]
 
 Count: TypeAlias = Annotated[int, Ge(1)]
-CountOrAuto: TypeAlias = Annotated[
-    int, Ge(0)
-]  # 0: chosen automatically, or none; the help says which
+# 0 means chosen automatically, or none; the help of each hyperparameter says which.
+CountOrAuto: TypeAlias = Annotated[int, Ge(0)]
 Rate: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 Penalty: TypeAlias = Annotated[float, Ge(0)]
 
@@ -95,7 +94,7 @@ class EpochBudget:
 class TrainSpec:
     """How a network is fitted: warm-up, then cosine decay to zero, the best weights kept."""
 
-    # Ten epochs of 55,000 images.
+    # Ten epochs of 55,000 images: what eight minutes on two cores hold, with a margin.
     epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=550_000, fewest=7, most=40)
     # The automatic patience, as a share of the epochs.
     patience_share: ClassVar[float] = 0.5
@@ -103,6 +102,8 @@ class TrainSpec:
     epochs: CountOrAuto = hyper(
         0, "epochs of the training (0: 7 to 40, fewer the more examples there are)"
     )
+    # From here to the warm-up: with these a vgg reached 93.06 % on Fashion-MNIST in 7 epochs and
+    # 425 CPU seconds.
     batch_size: Count = hyper(128, "examples per step")
     learning_rate: Annotated[float, Gt(0), Le(10)] = hyper(4e-3, "peak learning rate")
     optimizer: Optimizer = hyper("adamw", "optimizer")
@@ -116,6 +117,7 @@ class TrainSpec:
         "text, recommend: retrain on train + validation, for the epochs chosen on validation, "
         "and test and serve that network",
     )
+    # Pays in fits of ten epochs or more only.
     ema: Rate = hyper(
         0.0, "momentum of the weights' moving average that is validated and kept; 0: none"
     )

@@ -4,16 +4,17 @@ The same holds for the subclasses in the domains' `options.py`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from annotated_types import Ge, Le
 
 from pipelines.config.search_space import Conditions, Dimension, Scalar, Space
 from pipelines.errors import UsageError, suggest
 
+T = TypeVar("T")
 Direction: TypeAlias = Literal["max", "min"]
 # NumPy's legacy generator and scikit-learn take no larger seed.
 Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
@@ -37,6 +38,12 @@ class Objective:
         if self.direction == "max":
             return score > than
         return score < than
+
+    def best(self, candidates: Iterable[T], score: Callable[[T], float]) -> T:
+        """Return the candidate with the best score, the first one of equals."""
+        if self.direction == "max":
+            return max(candidates, key=score)
+        return min(candidates, key=score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,11 @@ class Options:
     # A short sweep on the data set that is the default of `data`.
     demo: ClassVar[DemoSweep]
 
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the names of the options, in order."""
+        return [field.name for field in dataclasses.fields(cls)]
+
     def objective(self, name: str = "") -> Objective:
         """Return the objective called `name`, or the default one.
 
@@ -98,4 +110,4 @@ class Options:
 
     def as_params(self) -> dict[str, Scalar]:
         """Return the options by name: parameters of every run."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in self.option_names()}

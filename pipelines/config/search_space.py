@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = bool | int | float | str
 S = TypeVar("S")
 
-# When a key matters: for each other key that it depends on, the values of that key under which it
-# does.
+# For each key that does not always matter: the keys that decide it, and their values under which
+# it does.
 Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...]]]
 RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and three between
 
@@ -89,9 +89,21 @@ class Range:
         """Whether the range holds whole numbers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    def steps(self, count: int) -> list[float]:
+        """Return `count` + 1 values from `low` to `high` in steps of equal size."""
+        values = []
+        for step in range(count + 1):
+            share = step / count
+            if self.log:
+                values.append(self.low * (self.high / self.low) ** share)
+            else:
+                values.append(self.low + (self.high - self.low) * share)
+        return values
+
     def __str__(self) -> str:
-        suffix = ":log" if self.log else ""
-        return f"{self.low}..{self.high}{suffix}"
+        if self.log:
+            return f"{self.low}..{self.high}:log"
+        return f"{self.low}..{self.high}"
 
 
 Dimension: TypeAlias = Choice | Range
@@ -241,16 +253,20 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
     if not dots:
-        return Choice(tuple(hyperparameter.parse(value.strip()) for value in text.split(",")))
+        values = []
+        for value in text.split(","):
+            values.append(hyperparameter.parse(value.strip()))
+        return Choice(tuple(values))
     if suffix not in ("", "log"):
         raise UsageError(
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
         )
     ends = hyperparameter.parse(low), hyperparameter.parse(high)
-    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
-        raise UsageError(
-            f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
-        )
+    for end in ends:
+        if isinstance(end, bool | str):
+            raise UsageError(
+                f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
+            )
     return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
 
 
@@ -303,7 +319,11 @@ class Space(Generic[S]):
     def identity(self, values: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
         """Return what tells this point from others: the searched keys that matter there."""
         flat = {**flatten(self.base), **values}
-        return tuple((key, values[key]) for key in self.dimensions if self._matters(key, flat))
+        pairs = []
+        for key in self.dimensions:
+            if self._matters(key, flat):
+                pairs.append((key, values[key]))
+        return tuple(pairs)
 
     def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
         """Return whether `key` has any effect on the network at this point."""
@@ -331,8 +351,7 @@ class Space(Generic[S]):
 
         A continuous range gives five points.
         """
-        values = [_grid_values(dimension) for dimension in self.dimensions.values()]
-        for combination in itertools.product(*values):
+        for combination in itertools.product(*map(_grid_values, self.dimensions.values())):
             yield dict(zip(self.dimensions, combination, strict=True))
 
     def draw(self, rng: "np.random.Generator") -> dict[str, Scalar]:
@@ -356,7 +375,9 @@ def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
         return dimension.values[rng.integers(len(dimension.values))]
     if dimension.log:
         value = math.exp(rng.uniform(math.log(dimension.low), math.log(dimension.high)))
-        return round(value) if dimension.whole else value
+        if dimension.whole:
+            return round(value)
+        return value
     if dimension.whole:
         return int(rng.integers(int(dimension.low), int(dimension.high) + 1))
     return float(rng.uniform(dimension.low, dimension.high))
@@ -365,10 +386,6 @@ def _draw(dimension: Dimension, rng: "np.random.Generator") -> Scalar:
 def _grid_values(dimension: Dimension) -> tuple[Scalar, ...]:
     if isinstance(dimension, Choice):
         return dimension.values
-    low, high = dimension.low, dimension.high
     if dimension.whole:
-        return tuple(range(int(low), int(high) + 1))
-    shares = [step / RANGE_STEPS for step in range(RANGE_STEPS + 1)]
-    if dimension.log:
-        return tuple(low * (high / low) ** share for share in shares)
-    return tuple(low + (high - low) * share for share in shares)
+        return tuple(range(int(dimension.low), int(dimension.high) + 1))
+    return tuple(dimension.steps(RANGE_STEPS))

@@ -1,7 +1,7 @@
 """Scores, losses and tables of class probabilities, for any kind of input."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,17 +24,25 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     The area under the curve is one class against the rest, averaged over classes (for two classes
     the usual one); it is left out when `labels` lack a class.
     """
+    if labels.ndim == 2:
+        result = _multi_label_scores(labels, probabilities)
+    else:
+        result = _single_label_scores(labels, probabilities)
+    return {name: float(value) for name, value in result.items()}
+
+
+def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     from sklearn import metrics
 
-    if labels.ndim == 2:
-        return _multi_label_scores(labels, probabilities)
     num_classes = probabilities.shape[1]
     classes = np.arange(num_classes)
     predicted = probabilities.argmax(axis=1)
+    # scikit-learn wants rows that sum to 1, which clipped ones need not.
     clipped = np.clip(probabilities, SMALLEST_PROBABILITY, 1)
     clipped /= clipped.sum(axis=1, keepdims=True)
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
+        # All classes by name: one that is missing in this part still counts in the mean.
         "f1_macro": metrics.f1_score(
             labels, predicted, labels=classes, average="macro", zero_division=0
         ),
@@ -42,12 +50,14 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
     if len(np.unique(labels)) == num_classes:
-        ranked = probabilities[:, 1] if num_classes == 2 else clipped
+        ranked = clipped
+        if num_classes == 2:  # scikit-learn wants the score of the second class alone
+            ranked = probabilities[:, 1]
         result["auc"] = metrics.roc_auc_score(labels, ranked, multi_class="ovr", labels=classes)
-    return {name: float(value) for name, value in result.items()}
+    return result
 
 
-def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return accuracy, micro and macro F1, Hamming loss, and area under the ROC curve.
 
     An example counts as right for the accuracy when all of its classes are.
@@ -64,7 +74,7 @@ def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[s
     every_class_has_both = (labels.min(axis=0) < labels.max(axis=0)).all()
     if every_class_has_both:
         result["auc"] = metrics.roc_auc_score(labels, probabilities, average="macro")
-    return {name: float(value) for name, value in result.items()}
+    return result
 
 
 def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

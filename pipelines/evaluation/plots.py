@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES_WITH_NUMBERS = 25  # more would not be readable
+LONGEST_UPRIGHT = 3  # characters of a class name; longer names would overlap
 RELIABILITY_BINS = 10
 TALLEST = 14.0  # inches
 
@@ -40,13 +41,15 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
     side = min(TALLEST, 3 + 0.55 * len(classes))
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
-    longest_name = max(map(len, classes))
+    rotation: float | str = "horizontal"
+    if max(map(len, classes)) > LONGEST_UPRIGHT:
+        rotation = 45
     ConfusionMatrixDisplay(100 * shares, display_labels=list(classes)).plot(
         ax=axes,
         cmap="Blues",
         values_format=".0f",
         include_values=len(classes) <= MOST_CLASSES_WITH_NUMBERS,
-        xticks_rotation=45 if longest_name > 3 else "horizontal",
+        xticks_rotation=rotation,
     )
     axes.set(title="Answers for each true class, per cent", xlabel="answer", ylabel="label")
     return figure
@@ -61,7 +64,7 @@ def _f1_by_class(labels: np.ndarray, probabilities: np.ndarray, classes: Sequenc
     height = min(TALLEST, 1.5 + 0.3 * len(classes))
     figure = Figure(figsize=(6.4, height), layout="constrained")
     axes = figure.subplots()
-    axes.barh([classes[number] for number in order], f1[order], color="tab:blue")
+    axes.barh(np.asarray(classes, dtype=object)[order], f1[order], color="tab:blue")
     axes.set(title="Which labels are hard?", xlabel="F1 of the label", xlim=(0, 1))
     return figure
 

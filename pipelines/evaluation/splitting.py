@@ -11,7 +11,7 @@ from pipelines.errors import DataError
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
-LARGEST_VAL = 5_000
+LARGEST_VAL = 5_000  # an accuracy of 90 % has a standard error of .4 points then
 SHOWN_CLASSES = 20
 SHOWN_SMALL_CLASSES = 10
 
@@ -58,10 +58,12 @@ def split_parts(
     for part, numbers in labels.items():
         rows[part] = (part, np.arange(len(numbers)))
     num_classes = len(np.unique(labels["train"]))
+    # Test before val: a fifth of everything, then a fifth of what is left.
     for part in reversed(SCORED_PARTS):
         if part in labels:
             continue
         left = rows["train"][1]
+        # Stratified, a part takes one example of each class at least.
         size = max(_part_size(len(left), test_is_given="test" in labels), num_classes)
         kept, taken = train_test_split(
             left, test_size=size, stratify=labels["train"][left], random_state=seed
@@ -75,8 +77,9 @@ def _part_size(num_train: int, *, test_is_given: bool) -> int:
     if not test_is_given:
         return math.ceil(num_train / 5)
     # Val may be small here: what it takes is missing in train.
-    share = 10 if num_train >= LARGE_TRAIN else 5
-    return min(math.ceil(num_train / share), LARGEST_VAL)
+    if num_train < LARGE_TRAIN:
+        return math.ceil(num_train / 5)
+    return min(math.ceil(num_train / 10), LARGEST_VAL)
 
 
 def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -104,8 +107,14 @@ def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], whe
 
 
 def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    """Return the number of examples of each class, for class numbers `(n,)`; the largest first."""
-    return {classes[number]: count for number, count in Counter(numbers.tolist()).most_common()}
+    """Return how many examples each class has, the most frequent first.
+
+    `numbers` are class numbers `(n,)`.
+    """
+    counts = {}
+    for number, count in Counter(numbers.tolist()).most_common():
+        counts[classes[number]] = count
+    return counts
 
 
 def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
@@ -119,16 +128,19 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
         raise DataError(
             f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
         )
-    small = {name: count for name, count in counts.items() if count < least}
+    small = []
+    for name, count in counts.items():
+        if count < least:
+            small.append(f"{name!r} has {count}")
     if small:
-        shown = list(small.items())[:SHOWN_SMALL_CLASSES]
-        named = ", ".join(f"{name!r} has {count}" for name, count in shown)
+        shown = ", ".join(small[:SHOWN_SMALL_CLASSES])
         raise DataError(
             f"{where}: each class needs at least {least} examples, one for each of train, val and "
-            f"test. {named}. All: {listed}"
+            f"test. {shown}. All: {listed}"
         )
 
 
 def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
-    """Return the examples that each class needs: one for train and one for each missing part."""
-    return 1 + sum(part not in labels for part in SCORED_PARTS)
+    """Return how many examples each class needs: one for train, and one for each missing part."""
+    missing = set(SCORED_PARTS) - set(labels)
+    return 1 + len(missing)

@@ -76,8 +76,8 @@ def window_starts(
     starts: dict[Part, np.ndarray] = {}
     for index, part in enumerate(PARTS):
         begin, end = borders[index], borders[index + 1]
-        found = _starts_between(panel, protocol, begin, end)
-        if not len(found):
+        inside = _starts_between(panel, protocol, begin, end)
+        if not len(inside):
             longest = int(np.bincount(panel.series).max())
             raise DataError(
                 f"The {part} part has {end - begin:,} steps: too few for one window of "
@@ -85,7 +85,7 @@ def window_starts(
                 f"(the longest series has {longest:,} rows). "
                 "Shorten them, or give the part more: --split TRAIN/VAL/TEST"
             )
-        starts[part] = _limited(panel, found, protocol.limit, part)
+        starts[part] = _limited(panel, inside, protocol.limit, part)
     return starts
 
 

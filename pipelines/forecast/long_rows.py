@@ -25,7 +25,7 @@ def raise_for_long_rows(table: Table, rows: pd.DataFrame, what: str, expected: s
 
 
 def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
-    """Return the long rows of a table; `notes` is told what was made of it.
+    """Return the long rows of a table; notes on what was made of it go to `notes`.
 
     The table is long (one row for each series and time) or wide (one column for each series, named
     by `columns.target`).

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import DataError
 from pipelines.io.tables import Table
-from pipelines.io.text_files import read_text
+from pipelines.io.text_files import read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# In the order in which they are looked for: a title of MovieLens, between `::`, holds commas and |.
 DELIMITERS = ("::", "\t", ",", ";", "|")
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 
@@ -39,10 +40,9 @@ def read_headerless(path: Path, names: tuple[str, ...]) -> Table:
         DataError: the file is empty, or a line has another number of values than the first.
     """
     text = read_text(path)
-    # Not splitlines, which ends a line at the NEL of Latin-1 too.
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    if not any(line.strip() for line in lines):
+    if not text.strip():
         raise DataError(f"{path}: is empty. Expected lines of {'::'.join(names)}")
+    lines = split_lines(text)
     delimiter = _delimiter(lines[0])
     width = len(lines[0].split(delimiter))
     expected = delimiter.join(names)

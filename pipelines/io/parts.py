@@ -22,9 +22,10 @@ SPLIT_COLUMNS = ("split", "part", "subset")
 
 
 def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
-    """Return the folders that are named after a part: `train`, `val`, `test` or a variant."""
-    found = {}
+    """Return the folders that have the name of a part (see `PART_NAMES`), by part."""
+    by_part = {}
     for folder in folders:
-        if folder.name.lower() in PART_NAMES:
-            found[PART_NAMES[folder.name.lower()]] = folder
-    return found
+        name = folder.name.lower()
+        if name in PART_NAMES:
+            by_part[PART_NAMES[name]] = folder
+    return by_part

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import encoding_of, require_text
@@ -93,21 +93,18 @@ class Table:
         """
         if column is None:
             return ["train"] * len(self.frame)
-        words = [cell_text(word).strip().lower() for word in self.frame[column]]
-        for row, word in enumerate(words):
-            if word in PART_NAMES:
-                continue
-            line = self.lines[row]
-            if not word:
+        parts = []
+        for row, cell in enumerate(self.frame[column]):
+            word = cell_text(cell).strip().lower()
+            if word not in PART_NAMES:
+                problem = f"column {column!r} is empty."
+                if word:
+                    problem = f"unknown split {word!r}.{suggest(word, PART_NAMES)}"
                 raise DataError(
-                    f"{self.where}: line {line}: column {column!r} is empty. "
-                    "Expected train, val or test"
+                    f"{self.where}: line {self.lines[row]}: {problem} Expected train, val or test"
                 )
-            raise DataError(
-                f"{self.where}: line {line}: unknown split {word!r}.{suggest(word, PART_NAMES)} "
-                "Expected train, val or test"
-            )
-        return [PART_NAMES[word] for word in words]
+            parts.append(PART_NAMES[word])
+        return parts
 
     def raise_for_rows(self, rows: "np.ndarray | pd.Series", what: str, expected: str) -> NoReturn:
         """Raise `DataError` for the rows where `rows` is true, naming the first five lines."""
@@ -231,7 +228,9 @@ def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
     gaps = column.isin(GAPS)
     numbers = pd.to_numeric(column.mask(gaps), errors="coerce")
     only_gaps_are_no_numbers = (numbers.isna() == (gaps | column.isna())).all()
-    return numbers if numbers.notna().any() and only_gaps_are_no_numbers else column
+    if numbers.notna().any() and only_gaps_are_no_numbers:
+        return numbers
+    return column
 
 
 def find_column(
@@ -247,7 +246,10 @@ def find_column(
     # Of several that differ in case alone the first is taken.
     columns = {str(column).strip().lower(): str(column) for column in reversed(frame.columns)}
     if not given:
-        return next((columns[name] for name in names if name in columns), None)
+        for name in names:
+            if name in columns:
+                return columns[name]
+        return None
     if given in map(str, frame.columns):
         return given
     listed = ", ".join(map(str, frame.columns))
@@ -260,11 +262,10 @@ def find_column(
 def raise_for_lines(
     where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str
 ) -> NoReturn:
-    """Raise `DataError` for lines of a table that cannot be used, naming the first five."""
-    shown = ", ".join(str(line) for line in list(lines)[:SHOWN_LINES])
+    """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
     word = "line" if len(lines) == 1 else "lines"
-    more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
-    raise DataError(f"{where}: {word} {shown}{more}: {what}. {expected}")
+    shown = shorten(list(lines), SHOWN_LINES)
+    raise DataError(f"{where}: {word} {shown}: {what}. {expected}")
 
 
 def cell_text(value: object) -> str:

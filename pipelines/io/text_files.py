@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.errors import DataError
 from pipelines.io.paths import require_regular_file
 
+TEXT_SUFFIX = ".txt"
 # Encodings of one byte a character fit nearly everything, so that a guess among them is worth
 # little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
 # prints in the same way.
@@ -48,10 +49,17 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file without their ends; blank lines at the end are dropped."""
-    # Not splitlines: the NEL of a Latin-1 file may stand in a text.
-    lines = read_text(path).rstrip("\r\n").split("\n")
-    return [line.rstrip("\r") for line in lines]
+    """Return the lines of a text file without their line ends.
+
+    Blank lines are kept, except those after the last text.
+    """
+    return split_lines(read_text(path).rstrip("\r\n"))
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text, without the line ends of Unix or Windows."""
+    # Not splitlines: it also ends a line at the NEL of Latin-1, which may stand inside a text.
+    return [line.rstrip("\r") for line in text.split("\n")]
 
 
 def decode(raw: bytes) -> str:
@@ -74,7 +82,9 @@ def encoding_of(raw: bytes) -> str:
         text = beginning.decode(guess.encoding, "ignore")
         if not _is_accented(beginning, text):
             return guess.encoding
-    return SINGLE_BYTE if _is_valid(raw, SINGLE_BYTE) else "latin-1"
+    if _is_valid(raw, SINGLE_BYTE):
+        return SINGLE_BYTE
+    return "latin-1"  # cp1252 leaves five bytes undefined, Latin-1 none
 
 
 def _is_accented(raw: bytes, text: str) -> bool:
@@ -85,7 +95,7 @@ def _is_accented(raw: bytes, text: str) -> bool:
     and Korean do not, and ends in a small one.
     """
     runs = re.findall(r"[^\x00-\x7f]+", text)
-    total = sum(len(run) for run in runs)
+    total = len("".join(runs))
     alone = sum(len(run) == 1 for run in runs)
     before_small_letters = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff][a-z]", raw))
     return max(alone, before_small_letters) >= total / 2

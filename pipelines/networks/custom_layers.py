@@ -7,7 +7,7 @@ import keras
 from pipelines.networks.plan import KerasTensor
 
 BatchShape: TypeAlias = tuple[int | None, ...]
-INITIAL_SPREAD = 0.02
+INITIAL_SPREAD = 0.02  # standard deviation, as in BERT (Devlin et al. 2019)
 
 
 @keras.saving.register_keras_serializable("appline")

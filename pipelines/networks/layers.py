@@ -15,6 +15,9 @@ from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measu
 
 # The beginning of the names of Keras' layers; a sum is an average times the number of positions.
 _POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
+# Not Keras' own .99: after 300 steps a twentieth of its averages would still be their initial
+# values, and a trial on a small data set has fewer steps.
+BATCH_NORM_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,8 @@ class Conv:
         *extents, channels = shape
         sizes = tuple(self._output_extent(extent) for extent in extents)
         weights = self.kernel_size ** len(sizes) * channels * self.filters
-        # Of each filter: batch normalisation has four numbers, layer normalisation two, else there
-        # is a bias.
+        # For each filter: batch normalisation has scale, offset, mean and variance, layer
+        # normalisation scale and offset; without either there is a bias.
         numbers = {"batch": 4, "layer": 2, "none": 1}[self.norm]
         shape = (*sizes, self.filters)
         if self.pool:
@@ -103,19 +106,19 @@ class Conv:
         padding = self.padding
         if padding == "causal":
             # Conv2D knows no causal padding and Conv1D does: padding by hand serves both.
-            before = self.dilation * (self.kernel_size - 1)
-            amounts: Any = [(before, 0)] * rank
-            pad = _layer_class("ZeroPadding", rank)
-            x = pad(amounts if rank > 1 else amounts[0], name=f"{name}_pad")(x)
+            x = self._pad_before(x, name)
             padding = "valid"
+        initializer = "glorot_uniform"
+        if self.activation == "relu":
+            initializer = "he_normal"  # made for rectified units (He et al. 2015)
         x = _layer_class("Conv", rank)(
             self.filters,
             self.kernel_size,
             strides=self.stride,
             padding=padding,
             dilation_rate=self.dilation,
-            use_bias=self.norm == "none",
-            kernel_initializer="he_normal" if self.activation == "relu" else "glorot_uniform",
+            use_bias=self.norm == "none",  # a normalisation has an offset of its own
+            kernel_initializer=initializer,
             kernel_regularizer=_penalty(self.l1, self.l2),
             name=f"{name}_conv",
         )(x)
@@ -128,6 +131,14 @@ class Conv:
             dropout = _layer_class("SpatialDropout", rank)
             x = dropout(self.spatial_dropout, name=f"{name}_dropout")(x)
         return x
+
+    def _pad_before(self, x: KerasTensor, name: str) -> KerasTensor:
+        rank = _rank(x)
+        before = self.dilation * (self.kernel_size - 1)
+        amounts: Any = (before, 0)
+        if rank > 1:  # ZeroPadding1D takes one pair, ZeroPadding2D a pair for each extent
+            amounts = [amounts] * rank
+        return _layer_class("ZeroPadding", rank)(amounts, name=f"{name}_pad")(x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +162,8 @@ class Residual:
         after = measure(self.body, shape).shape
         if after == shape:
             return None
+        # Padding that keeps extents divides each of them by the same stride; without it the
+        # branches could not be added.
         strides = set()
         for before_extent, after_extent in zip(shape[:-1], after[:-1], strict=True):
             strides.add(math.ceil(before_extent / after_extent))
@@ -183,14 +196,19 @@ class Parallel:
     branches: tuple[Plan, ...]
 
     def cost(self, shape: Shape) -> Cost:
-        costs = [measure(branch, shape) for branch in self.branches]
-        extents = {cost.shape[:-1] for cost in costs}
+        costs: list[Cost] = []
+        extents = set()
+        channels = 0
+        for branch in self.branches:
+            cost = measure(branch, shape)
+            costs.append(cost)
+            extents.add(cost.shape[:-1])
+            channels += cost.shape[-1]
         if len(extents) > 1:
             raise ImpossibleSpec(
                 f"The branches of an inception block end in different extents: {sorted(extents)}. "
                 "Use padding=same"
             )
-        channels = sum(cost.shape[-1] for cost in costs)
         return Cost(shape=(*extents.pop(), channels)).beside(*costs)
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
@@ -250,10 +268,13 @@ class Dense:
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
+        initializer = "glorot_uniform"
+        if self.zeros:
+            initializer = "zeros"
         return keras.layers.Dense(
             self.units,
             activation=self.activation,
-            kernel_initializer="zeros" if self.zeros else "glorot_uniform",
+            kernel_initializer=initializer,
             kernel_regularizer=_penalty(self.l1, self.l2),
             name=f"{name}_dense",
         )(x)
@@ -297,6 +318,9 @@ def conv(
     pooled: bool = False,
 ) -> Conv:
     """Return the convolution that `spec` describes, with what its place in the network changes."""
+    pooling = None
+    if pooled:
+        pooling = _pool(spec)
     return Conv(
         filters=filters or spec.filters,
         kernel_size=kernel_size or spec.kernel_size,
@@ -305,7 +329,7 @@ def conv(
         dilation=dilation,
         activation=spec.activation,
         norm=spec.norm,
-        pool=_pool(spec) if pooled else None,
+        pool=pooling,
         spatial_dropout=spec.spatial_dropout,
         l1=spec.l1,
         l2=spec.l2,
@@ -331,7 +355,8 @@ def normalize(norm: Norm, x: KerasTensor, name: str) -> KerasTensor:
     import keras
 
     if norm == "batch":
-        return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        layer = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")
+        return layer(x)
     if norm == "layer":
         return keras.layers.LayerNormalization(name=f"{name}_norm")(x)
     return x

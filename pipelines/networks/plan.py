@@ -31,13 +31,12 @@ class Cost:
         )
 
     def beside(self, *others: "Cost") -> "Cost":
-        """Return the cost of all these networks, with the shape of this one."""
-        costs = (self, *others)
-        return Cost(
-            shape=self.shape,
-            params=sum(cost.params for cost in costs),
-            macs=sum(cost.macs for cost in costs),
-        )
+        """Return the cost of this and `others` together, with the shape of this one."""
+        params, macs = self.params, self.macs
+        for other in others:
+            params += other.params
+            macs += other.macs
+        return Cost(shape=self.shape, params=params, macs=macs)
 
 
 class Layer(Protocol):

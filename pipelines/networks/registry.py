@@ -5,7 +5,7 @@ conditions of a search, the arithmetic of sizes, the network that is built. A ne
 new entry and nothing else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -64,14 +64,13 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return len(self._entries)
 
     def conditions(self) -> Conditions:
-        """Return which architectures read a hyperparameter, for each one that some do not read."""
-        claimed = sorted({key for entry in self._entries.values() for key in entry.reads})
+        """Return, for each hyperparameter that only some architectures read, which ones do."""
+        readers: dict[str, list[str]] = {}
+        for name, entry in self._entries.items():
+            for key in entry.reads:
+                readers.setdefault(key, []).append(name)
         conditions = {}
-        for key in claimed:
-            readers = self._names(lambda entry, key=key: key in entry.reads)  # type: ignore[misc]
-            if len(readers) < len(self._entries):
-                conditions[key] = {"architecture": readers}
+        for key, names in sorted(readers.items()):
+            if len(names) < len(self._entries):
+                conditions[key] = {"architecture": tuple(names)}
         return conditions
-
-    def _names(self, chosen: Callable[[A], bool]) -> tuple[str, ...]:
-        return tuple(name for name, entry in self._entries.items() if chosen(entry))

@@ -12,6 +12,9 @@ from pipelines.errors import ImpossibleSpec
 from pipelines.networks.layers import Dense, normalize
 from pipelines.networks.plan import Cost, KerasTensor, Shape, apply
 
+# Of a cell, and of each gate: Keras' GRU has reset_after=True, which takes a second bias.
+GATES_AND_BIASES = {"lstm": (4, 1), "gru": (3, 2)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent:
@@ -24,9 +27,8 @@ class Recurrent:
 
     def cost(self, shape: Shape) -> Cost:
         steps, channels = shape
-        # Keras' GRU has reset_after=True: two biases.
-        gates, biases = (4, 1) if self.cell == "lstm" else (3, 2)
-        directions = 2 if self.bidirectional else 1
+        gates, biases = GATES_AND_BIASES[self.cell]
+        directions = 1 + self.bidirectional
         weights = gates * self.units * (channels + self.units) * directions
         width = self.units * directions
         after: Shape = (width,)
@@ -89,7 +91,7 @@ class Attention:
         dense = 4 * channels * inner + 2 * channels * hidden
         biases = 3 * inner + channels + hidden + channels
         norms = 2 * 2 * channels
-        # Each step is compared with each, and takes a share of each.
+        # Each step is compared with each step, and then averages over all of them: 2 products.
         compared = 2 * steps * steps * inner
         return Cost(shape=shape, params=dense + biases + norms, macs=steps * dense + compared)
 
@@ -101,7 +103,9 @@ class Attention:
         attend = keras.layers.MultiHeadAttention(
             self.heads, channels // self.heads, dropout=self.dropout, name=f"{name}_attention"
         )
-        attention_mask = None if mask is None else mask[:, None, :]
+        attention_mask = None
+        if mask is not None:
+            attention_mask = mask[:, None, :]  # the same for each step that looks
         x = x + attend(normal, normal, attention_mask=attention_mask, use_causal_mask=self.causal)
         mlp = (
             Dense(units=self.expansion * channels, activation=self.activation),

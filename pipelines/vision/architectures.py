@@ -19,7 +19,7 @@ from pipelines.networks.layers import (
     conv,
     pool,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -33,7 +33,9 @@ Stages: TypeAlias = dict[str, Plan]
 
 SMALL_IMAGE = 16  # pixels each way, of what vgg does not pool after every convolution
 WIDEST = 8  # no block has more than this many times the first block's filters
-LARGEST_UNSHRUNK = 64  # positions each way; larger images first go through one strided convolution
+# Positions each way to which images of at least twice as many are brought, by a first convolution
+# with a stride: the time of a network grows with the square.
+STEM_EXTENT = 64
 
 # What a convolution and its block read of the spec, whatever the family.
 BLOCK_KEYS = (
@@ -88,7 +90,9 @@ class StagedArchitecture(VisionArchitecture):
     stages: Callable[[VisionSpec, Shape], Stages]
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
-        layers = [layer for stage in self.stages(spec, shape).values() for layer in stage]
+        layers: list[Layer] = []
+        for stage in self.stages(spec, shape).values():
+            layers += stage
         return measure((*layers, *head(spec, num_classes)), shape)
 
     def features(
@@ -171,7 +175,8 @@ def vgg(spec: VisionSpec, shape: Shape) -> Stages:
 
     One convolution in each block and one more at the end, as their VGG-11 begins: 1.1 ms for an
     image of Fashion-MNIST on two cores, against 2.2 ms for pairs. Small images cost little and can
-    be pooled only a few times: they get the pairs, and keep their last map.
+    be pooled only a few times: they get the pairs, and keep their last map (accuracy on val .9826
+    to .9931 on digits, .9908 to .9948 on optdigits).
     """
     widths = _widths(spec.conv)
     if max(shape[:-1]) > SMALL_IMAGE:
@@ -210,9 +215,13 @@ def inception(spec: VisionSpec, shape: Shape) -> Stages:
     """Kernels of several sizes side by side, behind 1x1 convolutions (Szegedy et al. 2015)."""
     blocks: list[Plan] = []
     for number, width in enumerate(_widths(spec.conv), start=1):
-        entry = conv(spec.conv, filters=width, stride=spec.conv.stride)
-        between = pool(spec.conv) if number < spec.conv.blocks else ()
-        blocks.append((entry, _several_kernels(spec.conv, width), *between))
+        block: Plan = (
+            conv(spec.conv, filters=width, stride=spec.conv.stride),
+            _several_kernels(spec.conv, width),
+        )
+        if number < spec.conv.blocks:
+            block = (*block, *pool(spec.conv))
+        blocks.append(block)
     return _stages(_stem(spec.conv, shape), blocks, _pooled(spec.head))
 
 
@@ -237,7 +246,7 @@ def alexnet(spec: VisionSpec, shape: Shape) -> Stages:
     first = conv(
         spec.conv,
         kernel_size=spec.conv.kernel_size + 2,
-        stride=max(spec.conv.stride, max(shape[:-1]) // LARGEST_UNSHRUNK),
+        stride=max(spec.conv.stride, max(shape[:-1]) // STEM_EXTENT),
         pooled=True,
     )
     middle = conv(spec.conv, filters=filters * 2, pooled=True)
@@ -273,15 +282,18 @@ ARCHITECTURES.add(
 
 
 def _stages(stem: Plan, blocks: Sequence[Plan], features: Plan) -> Stages:
-    stages: Stages = {"stem": stem} if stem else {}
+    stages: Stages = {}
+    if stem:
+        stages["stem"] = stem
     for number, block in enumerate(blocks, start=1):
         stages[f"block{number}"] = block
-    return {**stages, "features": features}
+    stages["features"] = features
+    return stages
 
 
 def _stem(spec: ConvSpec, shape: Shape) -> Plan:
     """Return the strided convolution that brings large images below 128 positions each way."""
-    shrink = max(shape[:-1]) // LARGEST_UNSHRUNK
+    shrink = max(shape[:-1]) // STEM_EXTENT
     if shrink <= 1:
         return ()
     filters = max(8, spec.filters // 2)
@@ -298,7 +310,9 @@ def _pooled(spec: HeadSpec) -> Plan:
 
 
 def _hidden(spec: HeadSpec) -> Plan:
-    return (Dense(units=spec.units, activation=spec.activation),) if spec.units else ()
+    if not spec.units:
+        return ()
+    return (Dense(units=spec.units, activation=spec.activation),)
 
 
 def _dense(spec: ConvSpec, units: int) -> Dense:

@@ -15,7 +15,7 @@ from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.options import VisionOptions
 
 IDX_STEMS: Mapping[Part, str] = {"train": "train", "test": "t10k"}
-RESIZED_AT_ONCE = 1_000
+RESIZED_AT_ONCE = 1_000  # images: TensorFlow returns floats, four times the memory of bytes
 
 
 def read_npz(path: Path, options: VisionOptions) -> ImageSource:
@@ -97,7 +97,9 @@ def _as_images(x: np.ndarray, where: str) -> np.ndarray:
                 f"{where}: image {int(bad.argmax())} holds NaN or infinity "
                 f"({int(bad.sum())} such images)"
             )
-    return x.astype("uint8") if x.dtype == bool else x
+    if x.dtype == bool:
+        return x.astype("uint8")
+    return x
 
 
 def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
@@ -188,7 +190,7 @@ def _read_idx(path: Path) -> np.ndarray:
     if len(raw) < 4 or raw[:3] != b"\0\0\x08":
         raise DataError(f"{path}: is not an IDX file of bytes. Expected it to begin with 00 00 08")
     num_dimensions = raw[3]
-    extents = np.frombuffer(raw, ">i4", count=num_dimensions, offset=4)
+    extents = np.frombuffer(raw, ">i4", count=num_dimensions, offset=4)  # big-endian
     values = np.frombuffer(raw, "uint8", offset=4 + 4 * num_dimensions)
     if len(values) != np.prod(extents):
         raise DataError(

@@ -32,7 +32,9 @@ def flip_mode(spec: AugmentSpec, splits: "VisionSplits") -> str:
     """Return how images are mirrored: none, horizontal, vertical or both."""
     if spec.flip != "auto":
         return spec.flip
-    return "horizontal" if splits.mirrored else "none"
+    if splits.mirrored:
+        return "horizontal"
+    return "none"
 
 
 def _random_layers(
@@ -41,9 +43,10 @@ def _random_layers(
     fill: dict[str, Any] = {"fill_mode": "nearest", "interpolation": "bilinear", "seed": seed}
     layers = []
     mode = flip_mode(spec, splits)
-    if mode != "none":
-        direction = "horizontal_and_vertical" if mode == "both" else mode
-        layers.append(keras.layers.RandomFlip(direction, seed=seed))
+    if mode == "both":
+        layers.append(keras.layers.RandomFlip("horizontal_and_vertical", seed=seed))
+    elif mode != "none":
+        layers.append(keras.layers.RandomFlip(mode, seed=seed))
     if spec.shift:
         layers.append(Shift(spec.shift, seed=seed))
     if spec.rotation:

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
 
 MOST_VALUES = 8_000_000  # training values (images x pixels) that a baseline is fitted to
-FEWEST_IMAGES = 1_000
+FEWEST_IMAGES = 1_000  # that it is fitted to, however large they are
 NEIGHBOURS = (1, 3, 5)
 SMALLEST_SIDE = 16  # larger images are averaged down to between 16 and 31 pixels a side
-FLATTENED_AT_ONCE = 2_000
-# Above so many training values, logistic regression is fitted once and stopped early.
+FLATTENED_AT_ONCE = 2_000  # images: as floats they take four times the memory of bytes
+# Logistic regression: inverse strengths of its penalty, the strongest penalty first.
+STRENGTHS: tuple[float, ...] = (0.01, 0.1, 1.0)
+STEPS = 1_000  # at most, of its solver
+# From so many training values on it is fitted once, with the first strength, and stopped early.
 MANY_VALUES = 1_000_000
+FEW_STEPS = 60
 
 # Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
 Predictor: TypeAlias = Callable[[Part], np.ndarray]
@@ -91,9 +95,9 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    is_large = pixels.train_x.size >= MANY_VALUES
-    strengths = (0.01,) if is_large else (0.01, 0.1, 1.0)
-    steps = 60 if is_large else 1000
+    strengths, steps = STRENGTHS, STEPS
+    if pixels.train_x.size >= MANY_VALUES:
+        strengths, steps = STRENGTHS[:1], FEW_STEPS
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
@@ -141,8 +145,7 @@ def _votes(
 def _flatten(x: np.ndarray, scale: float) -> np.ndarray:
     """Return images as rows of values from 0 to 1, averaged over blocks where they are large."""
     height, width = x.shape[1:3]
-    side = min(height, width)
-    block = side // SMALLEST_SIDE if side >= 2 * SMALLEST_SIDE else 1
+    block = max(1, min(height, width) // SMALLEST_SIDE)
     rows, columns = height // block, width // block
     flat = []
     for start in range(0, len(x), FLATTENED_AT_ONCE):

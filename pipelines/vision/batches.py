@@ -8,9 +8,9 @@ from pipelines.splits import Part
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
-    from pipelines.vision.readers import Images
+    from pipelines.vision.images import Images
 
-SHUFFLED = 100_000  # images among which the next one is drawn
+SHUFFLED = 100_000  # images among which the next one is drawn: a buffer that holds copies
 
 
 def batches(
@@ -30,6 +30,7 @@ def batches(
         rows = rows.shuffle(min(count, SHUFFLED), seed=shuffle_seed, reshuffle_each_iteration=True)
     batched = rows.batch(batch_size)
     if images.on_disk:
+        # A batch at a time: one call of Python reads all its rows, and never all images at once.
         batched = batched.map(lambda positions: _gather(images, positions, splits.shape))
 
     def to_inputs_and_targets(x: Any, y: Any) -> Any:

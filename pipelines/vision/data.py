@@ -6,16 +6,17 @@ from functools import cached_property
 
 import numpy as np
 
+from pipelines.errors import shorten
 from pipelines.evaluation import splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 from pipelines.vision import readers
+from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.options import VisionOptions
-from pipelines.vision.readers import Images
 
 SHOWN_CLASSES = 20
-MOMENTS_FROM = 10_000  # training images, at most
-MIRRORED_FROM = 4_000
+MOMENTS_FROM = 10_000  # training images, at most: a mean over so many is sure to a hundredth
+MIRRORED_FROM = 4_000  # training images, at most: the time of the vote grows with their square
 # A nearest-neighbour vote names mirrored digits right .37 times as often as plain ones, clothes
 # .75, chest X-rays .98.
 MIRRORED_SHARE = 0.6
@@ -47,12 +48,10 @@ class VisionSplits(Splits):
         numbers = np.concatenate([self.images(part).y for part in PARTS])
         counts = np.bincount(numbers, minlength=len(self.classes))
         named = [f"{name} {count}" for name, count in zip(self.classes, counts, strict=True)]
-        listed = ", ".join(named[:SHOWN_CLASSES])
-        more = f" and {len(named) - SHOWN_CLASSES} more" if len(named) > SHOWN_CLASSES else ""
         return {
             "images": "x".join(map(str, self.shape)),
             "pixels": f"0 to {self.scale:g} ({self.train.x.dtype})",
-            "classes": f"{len(self.classes)}: {listed}{more}",
+            "classes": f"{len(self.classes)}: {shorten(named, SHOWN_CLASSES)}",
         }
 
     @property
@@ -69,6 +68,7 @@ class VisionSplits(Splits):
         """
         rows = splitting.sample_indices(len(self.train.y), MOMENTS_FROM, self.seed)
         x = np.asarray(self.train.x[rows]).astype("float64")
+        # A channel that is the same in all images has no spread to divide by.
         variance = np.maximum(x.var(axis=(0, 1, 2)), 1e-8)
         return x.mean(axis=(0, 1, 2)), variance
 
@@ -110,8 +110,12 @@ def load(options: VisionOptions) -> VisionSplits:
         for part, images in parts.items():
             kept = splitting.subsample(images.y, options.limit, options.seed)
             parts[part] = images.take(kept)
-    splitting.require_known({part: parts[part].y for part in PARTS}, classes, source.where)
-    arrays = [array for part in PARTS for array in (parts[part].x, parts[part].y)]
+    labels: dict[Part, np.ndarray] = {}
+    arrays = []
+    for part in PARTS:
+        labels[part] = parts[part].y
+        arrays += [parts[part].x, parts[part].y]
+    splitting.require_known(labels, classes, source.where)
     splits = VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
@@ -126,15 +130,16 @@ def load(options: VisionOptions) -> VisionSplits:
     return replace(splits, notes=(*source.notes, *_copies(splits)))
 
 
-def _number_classes(source: readers.ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
+def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
     """Return the parts with class numbers for labels, and the names of the classes.
 
     The names are the reader's, else those that the labels have.
     """
     labels: dict[Part, list[str]] = {}
+    present: set[str] = set()
     for part, images in source.parts.items():
-        labels[part] = [str(label) for label in images.y]
-    present = {label for names in labels.values() for label in names}
+        labels[part] = list(map(str, images.y))
+        present.update(labels[part])
     classes = source.classes or splitting.class_names(present)
     numbered = {}
     for part, images in source.parts.items():
@@ -163,7 +168,9 @@ def _largest_value(x: np.ndarray) -> float:
     largest = float(x.max())
     if x.dtype == np.uint8 and largest > 127:
         return 255.0
-    return largest if largest > 0 else 1.0
+    if largest > 0:
+        return largest
+    return 1.0  # all images are black: what they are divided by
 
 
 def _copies(splits: VisionSplits) -> tuple[str, ...]:

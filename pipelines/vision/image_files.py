@@ -36,9 +36,12 @@ def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
 
     `image_size` is the height and width that all images get; 0 finds a fitting one.
     """
+    # Threads: Pillow decodes outside Python's lock.
     headers = [header for header in _in_threads(_header, paths) if header]
     size, notes = target_size([header.size for header in headers], image_size)
-    channels = 3 if any(header.coloured for header in headers) else 1
+    channels = 1
+    if any(header.coloured for header in headers):
+        channels = 3
     pixels = _allocate((len(paths), *size, channels))
 
     def decode_into(row: int) -> bool:
@@ -61,9 +64,11 @@ def target_size(sizes: Sequence[Size], asked: int) -> tuple[Size, tuple[str, ...
     first = next(iter(distinct))
     if len(distinct) == 1 and max(first) <= LARGEST_NATIVE:
         return first, ()
-    middle = int(np.median([min(size) for size in sizes]))
+    middle = int(np.median(list(map(min, sizes))))
     side = max(SMALLEST_SIDE, min(LARGEST_SIDE, middle))
-    received = f"{len(distinct)} different sizes" if len(distinct) > 1 else f"{first}"
+    received = f"{first}"
+    if len(distinct) > 1:
+        received = f"{len(distinct)} different sizes"
     note = f"images of {received} are resized to {side}x{side}; choose another with --image-size"
     return (side, side), (note,)
 
@@ -74,15 +79,16 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
 
     if image.shape[:2] == size:
         return image
-    picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-    resized = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+    if image.shape[-1] == 1:  # Pillow wants grey images without an axis of channels
+        image = image.squeeze(-1)
+    resized = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(resized).reshape(*size, -1)
 
 
 def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
     """Return an image file as `(height, width, channels)` bytes, upright and opaque.
 
-    None: it cannot be read.
+    `channels` is 1 or 3; without a `size` the image keeps its own. None: it cannot be read.
     """
     from PIL import Image, ImageOps
 
@@ -91,14 +97,14 @@ def decode(path: Path, size: Size | None, channels: int) -> np.ndarray | None:
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits: `convert` would clip
-                values = np.asarray(image, dtype="float32") / 257
+            if image.mode.startswith("I"):  # 16 bits: `convert` would clip at 255
+                values = np.asarray(image, dtype="float32") / 257  # 65535 becomes 255
                 image = Image.fromarray(values.clip(0, 255).astype("uint8"))
             if image.mode in TRANSPARENT_MODES or "transparency" in image.info:
                 image = image.convert("RGBA")
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image)
-            image = image.convert("L" if channels == 1 else "RGB")
+            image = image.convert({1: "L", 3: "RGB"}[channels])
             if size is not None and (image.height, image.width) != size:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             pixels = np.asarray(image, dtype="uint8")
@@ -122,6 +128,7 @@ def _header(path: Path) -> _Header | None:
     try:
         with Image.open(path) as image:
             upright: Image.Image = image
+            # Only where there is something to turn: it decodes all pixels of the image.
             if image.getexif().get(ORIENTATION, 1) != 1:
                 upright = ImageOps.exif_transpose(image)
             size = (upright.height, upright.width)
@@ -149,6 +156,7 @@ def _allocate(shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, dtype="uint8")
     import tempfile
 
+    # The file loses its name at once; its bytes stay as long as they are mapped.
     with tempfile.NamedTemporaryFile(prefix="appline-images-") as file:
         return np.memmap(file.name, dtype="uint8", mode="w+", shape=shape)
 

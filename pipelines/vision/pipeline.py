@@ -55,11 +55,13 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def batches(
         self, splits: VisionSplits, part: Part, spec: VisionSpec, *, training: bool
     ) -> tf.data.Dataset:
-        seed = self.options.seed
-        plain = batches.batches(splits, part, spec.train.batch_size, seed if training else None)
-        if training and spec.augment.mixup:
-            return augmentation.mix_up(plain, spec.augment.mixup, seed)
-        return plain
+        size, seed = spec.train.batch_size, self.options.seed
+        if not training:
+            return batches.batches(splits, part, size, shuffle_seed=None)
+        shuffled = batches.batches(splits, part, size, shuffle_seed=seed)
+        if spec.augment.mixup:
+            return augmentation.mix_up(shuffled, spec.augment.mixup, seed)
+        return shuffled
 
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
         return predict.probabilities(model, inputs)

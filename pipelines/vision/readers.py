@@ -1,6 +1,6 @@
 """Readers of images, one for each form: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,35 +9,16 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.parts import SPLIT_COLUMNS, part_folders
-from pipelines.io.paths import is_hidden, require_path, visible_folders
+from pipelines.io.paths import require_path, visible_files, visible_folders
 from pipelines.io.tables import TABLE_SUFFIXES, cell_text, read_table
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.vision import array_files
-from pipelines.vision.image_files import SUFFIXES, decode, decode_all, resize, target_size
+from pipelines.vision.image_files import SUFFIXES, decode_all, resize, target_size
 from pipelines.vision.images import Images, ImageSource, name_classes
+from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionOptions
 
-__all__ = [
-    "PATH_COLUMNS",
-    "SUFFIXES",
-    "ImageSource",
-    "Images",
-    "decode",
-    "existing_paths",
-    "read",
-]
-
-PATH_COLUMNS = (
-    "path",
-    "file",
-    "filename",
-    "image",
-    "filepath",
-    "image_path",
-    "file_name",
-    "img",
-)
 LABEL_COLUMNS = ("label", "class", "target", "category", "labels", "class_name", "y")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CLOTHES = (
@@ -52,7 +33,6 @@ CLOTHES = (
     "Bag",
     "Ankle boot",
 )
-SHOWN_PATHS = 5
 SHOWN_BROKEN = 10
 
 Reader: TypeAlias = Callable[[Path, VisionOptions], ImageSource]
@@ -133,11 +113,14 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
     pictures: dict[Part, list[np.ndarray]] = {}
     labels: dict[Part, list[int]] = {}
     for part, split in tfds_parts(builder, data).items():
-        rows = list(tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)))
-        pictures[part] = [picture for picture, _ in rows]
-        labels[part] = [int(label) for _, label in rows]
+        pictures[part], labels[part] = [], []
+        for picture, label in tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True)):
+            pictures[part].append(picture)
+            labels[part].append(int(label))
     labelled, hidden_notes = labelled_parts(labels, data)
-    sizes = [picture.shape[:2] for part in labelled for picture in pictures[part]]
+    sizes = []
+    for part in labelled:
+        sizes += [picture.shape[:2] for picture in pictures[part]]
     size, size_notes = target_size(sizes, options.image_size)
     parts: dict[Part, Images] = {}
     for part in labelled:
@@ -178,9 +161,8 @@ def _folder(root: Path, options: VisionOptions) -> ImageSource:
 def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
     files = []
     for group in visible_folders(folder):
-        for path in sorted(group.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not is_hidden(path, group):
-                files.append(LabelledFile(part, path, group.name))
+        for path in visible_files(group, SUFFIXES):
+            files.append(LabelledFile(part, path, group.name))
     return files
 
 
@@ -197,7 +179,9 @@ def _table(path: Path, options: VisionOptions) -> ImageSource:
         options.label_column, LABEL_COLUMNS, role="label", flag="--label-column"
     )
     if path_column is None or label_column is None:
-        role = "path" if path_column is None else "label"
+        role = "label"
+        if path_column is None:
+            role = "path"
         raise DataError(
             f"{path}: has no column {role}. Expected path,label[,split]. "
             f"Its columns: {', '.join(table.columns)}. Choose one: --{role}-column NAME"
@@ -218,43 +202,6 @@ def _table(path: Path, options: VisionOptions) -> ImageSource:
     return _from_files(path.stem, str(path), files, options)
 
 
-def existing_paths(
-    names: Iterable[object], lines: Sequence[int] | np.ndarray, table: Path
-) -> list[Path]:
-    """Return the paths of the images that a column of the file `table` names.
-
-    `lines` are the lines of its rows, for messages.
-
-    Raises:
-        DataError: a path leads out of the table's folder, or there is no such file.
-    """
-    paths = []
-    absent = []
-    for line, name in zip(lines, names, strict=True):
-        path = _inside(table, str(name), line)
-        paths.append(path)
-        if not path.is_file():
-            absent.append(f"line {line}: {path}")
-    if absent:
-        raise DataError(
-            f"{table}: {len(absent)} of {len(paths)} images do not exist. "
-            f"{'; '.join(absent[:SHOWN_PATHS])}. Paths are read from {table.parent}"
-        )
-    return paths
-
-
-def _inside(table: Path, name: str, line: int) -> Path:
-    """Return the path of an image, and refuse one that leads out of the table's folder."""
-    root = table.parent.resolve()
-    path = (root / name).resolve()
-    if not path.is_relative_to(root):
-        raise DataError(
-            f"{table}: line {line}: the path {name!r} leads out of {table.parent}. "
-            "Paths are below the table's own folder"
-        )
-    return path
-
-
 def _from_files(
     name: str, where: str, files: Sequence[LabelledFile], options: VisionOptions
 ) -> ImageSource:
@@ -264,7 +211,13 @@ def _from_files(
     """
     decoded = decode_all([file.path for file in files], options.image_size)
     notes = decoded.notes
-    broken = [file.path for file, good in zip(files, decoded.good, strict=True) if not good]
+    broken: list[Path] = []
+    rows: dict[Part, list[int]] = {}
+    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
+        if good:
+            rows.setdefault(file.part, []).append(row)
+        else:
+            broken.append(file.path)
     if broken:
         listed = ", ".join(map(str, broken[:SHOWN_BROKEN]))
         if not options.skip_unreadable:
@@ -273,18 +226,16 @@ def _from_files(
                 f"an image): {listed}. Repair them, or leave them out: --skip-unreadable"
             )
         notes = (*notes, f"{len(broken)} unreadable images left out: {listed}")
-    rows: dict[Part, list[int]] = {}
-    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
-        if good:
-            rows.setdefault(file.part, []).append(row)
-    parts: Mapping[Part, Images] = {
-        part: _take(decoded.pixels, files, chosen) for part, chosen in rows.items()
-    }
+    parts: dict[Part, Images] = {}
+    for part, chosen in rows.items():
+        parts[part] = _take(decoded.pixels, files, chosen)
     return ImageSource(name=name, where=where, parts=parts, notes=notes)
 
 
 def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]) -> Images:
+    x = pixels
     # All of them stay where they are: a large set lies in a file that is mapped.
-    x = pixels if len(rows) == len(files) else pixels[np.asarray(rows, dtype=int)]
+    if len(rows) < len(files):
+        x = pixels[np.asarray(rows, dtype=int)]
     labels = [files[row].label for row in rows]
     return Images(x=x, y=np.asarray(labels, dtype=object))

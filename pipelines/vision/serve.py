@@ -1,5 +1,6 @@
 """A trained network for its user: images of any size and type in, labels with probabilities out."""
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ from annotated_types import Ge, Gt, Le
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
-from pipelines.io.paths import is_hidden
+from pipelines.io.paths import visible_files
 from pipelines.io.tables import TABLE_SUFFIXES, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
-from pipelines.vision import predict, readers
+from pipelines.vision import predict
+from pipelines.vision.image_files import SUFFIXES, decode
+from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
@@ -27,7 +30,8 @@ BYTE_RANGE = 255
 # Of images that a model may ask for: a file must not decide how much memory is taken.
 LARGEST_SIDE = 4_096
 MOST_CHANNELS = 4
-NPZ_NAMES = ("x", "x_test", "x_train")
+NPZ_NAMES = ("x", "x_test", "x_train")  # of the array to predict, the first that is there
+SHOWN_NAMES = 4  # of the usual columns of paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +125,14 @@ def _images(facts: VisionFacts, source: RawInput) -> tuple[list[str], Iterator[n
     """Return the images' names and their pixels in batches."""
     if isinstance(source, np.ndarray):
         x = _as_images(facts, source)
-        return [str(number) for number in range(len(x))], _array_batches(x)
+        return list(map(str, range(len(x)))), _array_batches(x)
     if isinstance(source, pd.DataFrame):
         paths = [Path(str(path)) for path in source.iloc[:, 0]]
-    elif Path(source).suffix == ".npz":
+    elif Path(source).suffix.lower() == ".npz":
         return _images(facts, _from_npz(Path(source)))
     else:
         paths = _image_paths(Path(source), facts.path_column)
-    return [str(path) for path in paths], _decoded_batches(facts, paths)
+    return list(map(str, paths)), _decoded_batches(facts, paths)
 
 
 def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
@@ -143,10 +147,14 @@ def _decoded_batches(facts: VisionFacts, paths: list[Path]) -> Iterator[np.ndarr
 
 
 def _decoded(facts: VisionFacts, path: Path) -> np.ndarray:
-    channels = 1 if facts.channels == 1 else 3
-    image = readers.decode(path, (facts.height, facts.width), channels)
+    if facts.channels not in (1, 3):
+        raise DataError(
+            f"{path}: the model takes images with {facts.channels} channels; an image file has "
+            "1 or 3. Give the model an NPZ file or an array"
+        )
+    image = decode(path, (facts.height, facts.width), facts.channels)
     if image is None:
-        known = " ".join(readers.SUFFIXES)
+        known = " ".join(SUFFIXES)
         raise DataError(f"{path}: is not an image that can be read ({known}), or it is truncated")
     return np.asarray(image.astype("float32") * (facts.scale / BYTE_RANGE))
 
@@ -161,47 +169,46 @@ def _image_paths(path: Path, path_column: str) -> list[Path]:
             f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
             "paths, or an NPZ file with x"
         )
-    files = [file for file in path.rglob("*") if file.suffix.lower() in readers.SUFFIXES]
-    visible = sorted(file for file in files if not is_hidden(file, path))
-    if not visible:
-        raise DataError(f"{path}: holds no image files ({' '.join(readers.SUFFIXES)})")
-    return visible
+    files = visible_files(path, SUFFIXES)
+    if not files:
+        raise DataError(f"{path}: holds no image files ({' '.join(SUFFIXES)})")
+    return files
 
 
 def _listed_paths(path: Path, path_column: str) -> list[Path]:
     if path.suffix.lower() == ".txt":
-        lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1)]
-        named = [(number, line) for number, line in lines if line]
-        return readers.existing_paths(
-            [line for _, line in named], [number for number, _ in named], path
-        )
+        names, lines = [], []
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                names.append(line.strip())
+                lines.append(number)
+        return existing_paths(names, lines, path)
     table = read_table(path)
     if path_column in table.columns:
         column: str | None = path_column
     else:
-        column = table.find_column("", readers.PATH_COLUMNS, role="path", flag="")
+        column = table.find_column("", PATH_COLUMNS, role="path", flag="")
     if column is None and len(table.columns) == 1:
         column = table.columns[0]
     if column is None:
-        expected = ", ".join(readers.PATH_COLUMNS[:4])
+        expected = ", ".join(PATH_COLUMNS[:SHOWN_NAMES])
         raise DataError(
             f"{path}: has no column of paths. Expected one called {expected}. "
             f"Its columns: {', '.join(table.columns)}"
         )
-    return readers.existing_paths(table.frame[column], table.lines, path)
+    return existing_paths(table.frame[column], table.lines, path)
 
 
 def _from_npz(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in NPZ_NAMES if name in archive.files]
-            if not names:
-                raise DataError(f"{path}: expected an array x. Found: {', '.join(archive.files)}")
-            return np.asarray(archive[names[0]])
-    except DataError:
-        raise
-    except (OSError, ValueError) as error:
+            for name in NPZ_NAMES:
+                if name in archive.files:
+                    return np.asarray(archive[name])
+            found = ", ".join(archive.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+    raise DataError(f"{path}: expected an array x. Found: {found}")
 
 
 def _as_images(facts: VisionFacts, x: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ class AugmentSpec:
         "recognises mirrored ones)",
     )
     shift: Share = hyper(0.04, "shift by up to this share of the extent")
+    # Off: they pay in fits of about 20 epochs and more only.
     rotation: Share = hyper(0.0, "rotate by up to this share of a full turn")
     zoom: Share = hyper(0.0, "zoom by up to this share")
     cutout: Rate = hyper(0.0, "erase a rectangle of up to this share of the area")

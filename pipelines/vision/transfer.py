@@ -16,7 +16,7 @@ IMAGENET = "imagenet"
 # The smallest image, in pixels each way, that a backbone of keras.applications takes; 32 where none
 # is named.
 SMALLEST_SIDE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
-SMALLEST_PRETRAINED_SIDE = 96
+SMALLEST_PRETRAINED_SIDE = 96  # for weights of ImageNet, whose images are large
 
 
 def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTensor:

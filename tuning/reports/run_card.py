@@ -1,7 +1,7 @@
 """A run's card: what a person reads on its page in MLflow, as Markdown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tuning.results import Effect, SweepResult, TrainResult
 
@@ -22,31 +22,42 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         f"{cost['latency_ms_p50']:.2f} ms an example",
     ]
     if result.changed:
-        settings = ", ".join(f"`{key}={value}`" for key, value in result.changed.items())
-        lines += ["", f"**Differs from the defaults** {settings}"]
+        lines += ["", f"**Differs from the defaults** {_settings(result.changed)}"]
     if result.notes:
-        lines += ["", "**Notes**", *[f"- {note}" for note in result.notes]]
+        lines += ["", "**Notes**"]
+        lines += [f"- {note}" for note in result.notes]
     if result.run_id:
         command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"
         lines += ["", f"**Use it** `{command}`", ""]
-        lines += [image(result.run_id, f"plots/{figure}.png", figure) for figure in figures]
+        lines += _images(result.run_id, figures)
     return "\n".join(lines)
 
 
 def score_table(result: TrainResult) -> list[str]:
     """Return the table of test scores, the network first."""
     names = list(result.test)
-    rows = [("**network**", result.test)]
-    rows += [(baseline.name, baseline.test) for baseline in result.baselines]
     lines = _table_head("test", names)
-    for name, scores in rows:
-        cells = [format_number(scores.get(metric)) for metric in names]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines.append(_table_row("**network**", map(result.test.get, names)))
+    for baseline in result.baselines:
+        lines.append(_table_row(baseline.name, map(baseline.test.get, names)))
     return lines
 
 
 def _table_head(first: str, names: Sequence[str]) -> list[str]:
     return [f"| {first} | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+
+
+def _table_row(first: str, scores: Iterable[float | None]) -> str:
+    cells = " | ".join(map(format_number, scores))
+    return f"| {first} | {cells} |"
+
+
+def _settings(values: Mapping[str, object]) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in values.items())
+
+
+def _images(run_id: str, figures: Sequence[str]) -> list[str]:
+    return [image(run_id, f"plots/{figure}.png", figure) for figure in figures]
 
 
 def image(run_id: str, path: str, title: str) -> str:
@@ -80,13 +91,12 @@ def sweep_card(result: SweepResult) -> str:
         title = "**Pareto front** (no other trial is better in every objective)"
         lines += ["", title, "", *_front_table(result)]
         figures.insert(0, "pareto")
-    settings = ", ".join(f"`{key}={value}`" for key, value in result.best.values.items())
     title = "**What was found** (mean of the trials with this value, standard error, number)"
-    lines += ["", f"**Winner** {settings}", "", title, ""]
+    lines += ["", f"**Winner** {_settings(result.best.values)}", "", title, ""]
     lines += [f"- `{effect.key}` {describe_effect(effect)}" for effect in result.effects]
     if result.run_id:
         lines.append("")
-        lines += [image(result.run_id, f"plots/{name}.png", name) for name in figures]
+        lines += _images(result.run_id, figures)
     return "\n".join(lines)
 
 
@@ -94,8 +104,7 @@ def _front_table(result: SweepResult) -> list[str]:
     """Return the Pareto front as a table, the best in the first objective first."""
     lines = _table_head("trial", [objective.name for objective in result.objectives])
     for trial in result.front:
-        cells = [format_number(score) for score in trial.scores]
-        lines.append(f"| {trial.number} | {' | '.join(cells)} |")
+        lines.append(_table_row(str(trial.number), trial.scores))
     return lines
 
 

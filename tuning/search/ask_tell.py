@@ -4,7 +4,7 @@ KerasTuner's `Tuner` loop is not used: it swallows exceptions, needs tensorboard
 writes a checkpoint at every improvement and trusts stale state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,8 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import UsageError
 from tuning.search.constraints import Feasible
-from tuning.search.oracles import create_oracle
-from tuning.search.tuners import MULTI_OBJECTIVE_TUNERS, TUNERS, require
-from tuning.search.untried_points import TrialResult, TrialStatus
+from tuning.search.tuners import ENDLESS, TUNERS, require
+from tuning.search.untried_points import TrialResult, TrialStatus, as_hyperparameters
 
 HYPERBAND_EPOCHS = "tuner/epochs"  # KerasTuner's key for the epochs that Hyperband gives a trial
 
@@ -74,7 +73,7 @@ class Searcher:
         _require_searchable(space, tuner, objectives)
         self._space = space
         self._objectives = tuple(objectives)
-        self._oracle = create_oracle(
+        self._oracle = _create_oracle(
             space,
             tuner,
             objectives,
@@ -129,8 +128,10 @@ class Searcher:
 
 def _require_searchable(space: Space[Any], tuner: str, objectives: Sequence[Objective]) -> None:
     require("--tuner", tuner, TUNERS)
-    if len(objectives) > 1 and tuner not in MULTI_OBJECTIVE_TUNERS:
-        alternatives = " or ".join(MULTI_OBJECTIVE_TUNERS)
+    if len(objectives) > 1 and not TUNERS[tuner].several_objectives:
+        alternatives = " or ".join(
+            name for name, entry in TUNERS.items() if entry.several_objectives
+        )
         raise UsageError(
             f"--tuner {tuner}: takes one objective, not {len(objectives)}. "
             f"For several: --tuner {alternatives}"
@@ -140,3 +141,33 @@ def _require_searchable(space: Space[Any], tuner: str, objectives: Sequence[Obje
             "There is nothing to search: every hyperparameter is fixed. "
             "Add --search conv.kernel_size=3,5,7, or use train"
         )
+
+
+def _create_oracle(
+    space: Space[Any],
+    tuner: str,
+    objectives: Sequence[Objective],
+    *,
+    seed: int,
+    epochs: int,
+    feasible: Feasible,
+    first: Iterable[Mapping[str, Scalar]],
+) -> Any:
+    """Return KerasTuner's oracle for `tuner`.
+
+    It proposes the points of `first` before others, except for grid search.
+    """
+    # The direction is given, never guessed: KerasTuner takes val_f1_score and others for costs.
+    objective = kt.Objective(objectives[0].name, objectives[0].direction)
+    oracle = TUNERS[tuner].create(
+        epochs,
+        objective=objective,
+        hyperparameters=as_hyperparameters(space),
+        allow_new_entries=False,
+        tune_new_entries=False,
+        seed=seed + 1,  # 0 would mean a random one
+        max_consecutive_failed_trials=ENDLESS,
+    )
+    oracle.verbose = 0  # in a script it would take itself for a notebook and clear the screen
+    oracle.prepare(space, objectives, feasible, first)
+    return oracle

@@ -13,7 +13,7 @@ from pipelines.splits import Splits
 from tuning.execution.trial import Work
 from tuning.search import constraints
 from tuning.search.ask_tell import Searcher
-from tuning.search.tuners import require
+from tuning.search.tuners import TUNERS, require
 from tuning.training.costs import COST_METRICS, LATENCY
 from tuning.training.fit import num_epochs
 
@@ -47,9 +47,10 @@ class Sweep:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise UsageError(f"--trials: expected at least 1. Received: {self.trials}")
-        if self.warm_from and self.tuner == "grid":
+        require("--tuner", self.tuner, TUNERS)
+        if self.warm_from and not TUNERS[self.tuner].takes_first_points:
             raise UsageError(
-                "--warm-from: grid goes through the space in order. Choose another --tuner"
+                f"--warm-from: {self.tuner} goes through the space in order. Choose another --tuner"
             )
         if len(self.objectives) > 1 and self.early_stop not in (AUTO, "none"):
             raise UsageError(
@@ -70,9 +71,7 @@ class Sweep:
         """
         if self.early_stop != AUTO:
             return self.early_stop
-        if self.tuner in ("tpe", "random") and len(self.objectives) == 1:
-            return "median"
-        return "none"
+        return TUNERS[self.tuner].early_stop if len(self.objectives) == 1 else "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,14 @@
-"""KerasTuner's oracles with their traps handled, and two of our own.
+"""KerasTuner's oracles with their traps handled, and a grid of our own.
 
 KerasTuner stays the search's language: its `HyperParameters`, its `Objective`, its random, Bayesian
 and Hyperband oracles (see tests/test_search.py, a test a trap).
 """
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner as kt
 
-from pipelines.config.options import Objective
-from pipelines.config.search_space import Scalar, Space
-from tuning.search.constraints import Feasible
-from tuning.search.tpe import TpeOracle
-from tuning.search.untried_points import UntriedPoints, as_hyperparameters, response
-
-HYPERBAND_FACTOR = 3
-ENDLESS = sys.maxsize  # KerasTuner wants a number; the sweep's own budget ends the search
+from tuning.search.untried_points import UntriedPoints, response
 
 
 class RandomOracle(UntriedPoints, kt.oracles.RandomSearchOracle):
@@ -57,49 +48,3 @@ class GridOracle(UntriedPoints, kt.Oracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the next point in KerasTuner's form."""
         return response(self.first_accepted(self.appline_space.grid()))
-
-
-def create_oracle(
-    space: Space[Any],
-    tuner: str,
-    objectives: Sequence[Objective],
-    *,
-    seed: int,
-    epochs: int,
-    feasible: Feasible,
-    first: Iterable[Mapping[str, Scalar]],
-) -> Any:
-    """Return KerasTuner's oracle for `tuner`.
-
-    It proposes the points of `first` before others, except for grid search.
-    """
-    # The direction is given, never guessed: KerasTuner takes val_f1_score and others for costs.
-    objective = kt.Objective(objectives[0].name, objectives[0].direction)
-    common: dict[str, Any] = {
-        "objective": objective,
-        "hyperparameters": as_hyperparameters(space),
-        "allow_new_entries": False,
-        "tune_new_entries": False,
-        "seed": seed + 1,  # 0 would mean a random one
-        "max_consecutive_failed_trials": ENDLESS,
-    }
-    oracle: Any
-    match tuner:
-        case "tpe":
-            oracle = TpeOracle(max_trials=None, **common)
-        case "random":
-            oracle = RandomOracle(max_trials=None, **common)
-        case "bayesian":
-            oracle = BayesianOracle(max_trials=ENDLESS, **common)
-        case "hyperband":
-            oracle = HyperbandOracle(
-                max_epochs=max(2, epochs),
-                factor=HYPERBAND_FACTOR,
-                hyperband_iterations=ENDLESS,
-                **common,
-            )
-        case _:
-            oracle = GridOracle(max_trials=None, **common)
-    oracle.verbose = 0  # in a script it would take itself for a notebook and clear the screen
-    oracle.prepare(space, objectives, feasible, first)
-    return oracle

@@ -47,13 +47,17 @@ def drop_uneven_batch(
     replicas = strategy.num_replicas_in_sync
     count, size = int(like.cardinality()), _first_batch_size(like)
     if size % replicas:
-        below = f" below {size}" if count == 1 else ""
+        below = ""
+        if count == 1:  # train is smaller than a batch: only a smaller batch size helps
+            below = f" below {size}"
         raise UsageError(
             f"--distribute mirrored: {replicas} devices cannot share a batch of {size} examples "
             f"evenly. Set train.batch_size to a multiple of {replicas}{below}"
         )
     last_size = _first_batch_size(like.skip(count - 1))
-    return batches.take(count - 1) if last_size % replicas else batches
+    if last_size % replicas == 0:
+        return batches
+    return batches.take(count - 1)
 
 
 def _first_batch_size(batches: tf.data.Dataset) -> int:

@@ -16,6 +16,7 @@ from tuning.training.monitor import Monitor, Watch
 from tuning.training.schedule import optimizer
 
 # Steps that TensorFlow runs per call from Python: a short epoch whole, a long one in pieces.
+# Measured with 16 to 32: 1.09 times the images a second, 1.1 to 2 times the texts.
 STEPS_PER_EXECUTION = 32
 INTERRUPTED = "interrupted"
 
@@ -70,7 +71,9 @@ def fit(
     # No clear_session: it frees nothing that a fit leaves behind, wipes dtype policy and seed, and
     # costs a trial .3 s.
     keras.utils.set_random_seed(seed)
-    scope = strategy.scope if strategy else nullcontext
+    scope: Any = nullcontext
+    if strategy:  # variables must be made inside its scope
+        scope = strategy.scope
     with scope():
         network = pipeline.build(spec, splits)
         model = pipeline.training_model(network, spec, splits)
@@ -81,6 +84,7 @@ def fit(
     interrupted = False
     try:
         for phase in pipeline.phases(spec, train):
+            # Before it is compiled: Keras looks then which weights can be trained.
             pipeline.on_phase_start(phase, network, spec)
             with scope():
                 arguments = pipeline.compile_arguments(spec, splits)
@@ -90,6 +94,9 @@ def fit(
                 break
     except KeyboardInterrupt:
         interrupted = True
+    stopped = monitor.stopped
+    if interrupted:
+        stopped = INTERRUPTED
     monitor.best.restore()
     # Nothing fits this network any more, and its optimizer must not be written into a saved model.
     network.compiled = False
@@ -100,7 +107,7 @@ def fit(
         best_score=monitor.best.score,
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - cpu_began,
-        stopped=INTERRUPTED if interrupted else monitor.stopped,
+        stopped=stopped,
         interrupted=interrupted,
     )
 

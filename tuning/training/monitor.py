@@ -80,7 +80,7 @@ class Curves(keras.callbacks.Callback):
         for variable, gradient in zip(variables, gradients, strict=True):
             if gradient is not None:
                 by_group.setdefault(layer_group(variable.path), []).append(gradient)
-        return {group: tf.linalg.global_norm(some) for group, some in by_group.items()}
+        return {group: tf.linalg.global_norm(grouped) for group, grouped in by_group.items()}
 
 
 class BestWeights(keras.callbacks.Callback):
@@ -94,7 +94,7 @@ class BestWeights(keras.callbacks.Callback):
         super().__init__()
         self.epoch = 0  # of the best weights; 0: there are none yet
         self.score = math.nan
-        self.improved = 0  # the last epoch that was better than all before
+        self.last_improvement = 0  # the last epoch that was better than all before
         self._network = network
         self._objective = objective
         self._curves = curves
@@ -103,7 +103,7 @@ class BestWeights(keras.callbacks.Callback):
 
     def begin_phase(self) -> None:
         """Start a phase: patience counts from here."""
-        self.improved = self._curves.epoch
+        self.last_improvement = self._curves.epoch
 
     def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._validated = [weight.numpy() for weight in self._network.weights]
@@ -114,7 +114,7 @@ class BestWeights(keras.callbacks.Callback):
             return
         is_better = not self.epoch or self._objective.better(score, self.score)
         if is_better:
-            self.improved = self._curves.epoch
+            self.last_improvement = self._curves.epoch
         # Of equals the later one is kept: it has learned at a lower rate.
         if is_better or score == self.score:
             self.epoch, self.score = self._curves.epoch, score
@@ -147,7 +147,7 @@ class Stopping(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._stop_if_diverged()
         objective = self._watch.objective.name
-        if self._curves.epoch - self._best.improved >= self._patience:
+        if self._curves.epoch - self._best.last_improvement >= self._patience:
             self._stop(f"no better {objective} for {self._patience} epochs")
         if time.monotonic() > self._watch.deadline:
             self._stop("the time is up", over=True)
@@ -230,10 +230,12 @@ class Monitor:
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Return what `keras.Model.fit` takes."""
+        # In this order: the curves of an epoch decide what is best, and that decides when to stop.
         callbacks = [self.curves, self.best, self._stopping]
         if self._until:
             callbacks = [self.curves, self._fixed]
         if self._averages_weights:
+            # Last: at the end of validation it swaps the average out, which `best` must have read.
             callbacks.append(keras.callbacks.SwapEMAWeights())
         return callbacks
 
@@ -241,5 +243,7 @@ class Monitor:
 def layer_group(path: str) -> str:
     """Return the group of a weight by its path: `block1` for `network/block1_2_conv/kernel`."""
     parts = path.split("/")
-    layer = parts[-2] if len(parts) > 1 else parts[0]
+    layer = parts[0]
+    if len(parts) > 1:
+        layer = parts[-2]
     return layer.split("_")[0]

@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import TrainingInterrupted
+from pipelines.errors import ExternalFailure, TrainingInterrupted
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Splits
@@ -72,8 +72,10 @@ def train(
     if splits is None:
         splits = pipeline.load()
     pipeline.check(spec, splits)
-    # Refused here where the domain cannot, before anything is recorded.
-    merged = pipeline.merge_train_val(splits) if spec.train.refit else None
+    merged = None
+    if spec.train.refit:
+        # Refused here where the domain cannot, before anything is recorded.
+        merged = pipeline.merge_train_val(splits)
     objective = objective or pipeline.objective_for(splits)
     labels = labels or RunLabels()
     run = _start_run(pipeline, spec, splits, tracker, labels)
@@ -92,16 +94,16 @@ def train(
         )
         fitted = training.fit()
         val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
-        # Everything on val is chosen now: learn from it too.
-        final = training.refit(merged, fitted) if merged is not None else fitted
-        predictions = pipeline.predict(final.model, splits, "test")
-        serving = pipeline.serve(final.model, splits)
-        notes = [*splits.notes, *serving.notes]
+        final, refit_notes = fitted, []
         if merged is not None:
-            notes.append(
+            # Everything on val is chosen now: learn from it too.
+            final = training.refit(merged, fitted)
+            refit_notes.append(
                 f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
                 "(turn off: train.refit=false)"
             )
+        predictions = pipeline.predict(final.model, splits, "test")
+        serving = pipeline.serve(final.model, splits)
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -118,18 +120,22 @@ def train(
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=notes,
+            notes=[*splits.notes, *serving.notes, *refit_notes],
             changed=changed_hyperparameters(spec),
         )
-        save_model(serving, run)
-        _record(result, fitted, predictions, pipeline, splits, run)
-        _save_leaderboard(result, tracker)
+        with _rescuing_model(serving, run):
+            save_model(serving, run)
+            _record(result, fitted, predictions, pipeline, splits, run)
+            _save_leaderboard(result, tracker)
+            run.finish()
+            tracker.confirm(run.id)
     return result
 
 
 def _start_run(
     pipeline: AnyPipeline, spec: Any, splits: Splits, tracker: Tracker, labels: RunLabels
 ) -> Run:
+    # A domain with a single network has no choice of architecture.
     architecture = getattr(spec, "architecture", pipeline.domain)
     return tracker.start(
         labels.name or f"{architecture} on {splits.dataset}",
@@ -152,9 +158,25 @@ def finishing(run: Run) -> Iterator[None]:
         run.finish("KILLED", "interrupted")
         raise
     except BaseException as error:
-        run.finish("FAILED", f"{type(error).__name__}: {error}")
+        # Where MLflow itself has failed, this fails too: the first error says more.
+        with suppress(ExternalFailure):
+            run.finish("FAILED", f"{type(error).__name__}: {error}")
         raise
     run.finish()
+
+
+@contextmanager
+def _rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
+    """Save a model in the working directory where MLflow fails to keep it."""
+    try:
+        yield
+    except ExternalFailure as error:
+        path = Path(f"model-{run.id[:8]}.keras")
+        write_model(serving, path)
+        raise ExternalFailure(
+            f"{error}\nThe model was saved beside it: "
+            f"appline {serving.facts.domain} predict INPUT --model {path}"
+        ) from error
 
 
 def record_baselines(
@@ -164,37 +186,41 @@ def record_baselines(
     *,
     parent: str,
     tags: Mapping[str, str],
+    recorded: Collection[str] = (),
 ) -> list[ScoredBaseline]:
     """Compute the baselines, and record each as a run with the role `baseline`.
 
-    Their scores are in the same columns as those of networks.
+    Their scores are in the same columns as those of networks. Those whose names are in `recorded`
+    have a run already.
     """
-    scored = []
+    baselines = []
     for baseline in pipeline.baselines(splits):
-        one = significance.score_baseline(pipeline, splits, baseline)
-        scored.append(one)
+        scored = significance.score_baseline(pipeline, splits, baseline)
+        baselines.append(scored)
+        if scored.name in recorded:
+            continue
         now = time.time()
         tracker.record(
             Record(
-                name=one.name,
+                name=scored.name,
                 role="baseline",
                 parent=parent,
                 tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
                 params={
                     **pipeline.options.as_params(),
-                    "architecture": one.name,
-                    **_prefixed("baseline.", one.params),
+                    "architecture": scored.name,
+                    **_prefixed("baseline.", scored.params),
                 },
                 metrics={
-                    **_prefixed("val/", one.val),
-                    **_prefixed("test/", one.test),
-                    "cost/train_s": one.seconds,
+                    **_prefixed("val/", scored.val),
+                    **_prefixed("test/", scored.test),
+                    "cost/train_s": scored.seconds,
                 },
-                start_time=now - one.seconds,
+                start_time=now - scored.seconds,
                 end_time=now,
             )
         )
-    return scored
+    return baselines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +257,7 @@ class _Training:
         It follows the schedule of `fitted` up to its best epoch, and takes over what was chosen on
         val.
         """
-        # Not the epochs of the longer train.
+        # The longer train would be given fewer epochs, and `best_epoch` belongs to these.
         epochs = num_epochs(self.spec.train, self.splits.sizes()["train"])
         spec = replace(self.spec, train=replace(self.spec.train, epochs=epochs))
         final = fit(
@@ -244,6 +270,7 @@ class _Training:
             strategy=self.strategy,
         )
         if final.interrupted:
+            # Half of a second fit is worth less than the whole first one.
             self._keep_interrupted(fitted)
         self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
         return final
@@ -254,13 +281,16 @@ class _Training:
         The time to fit is that of all fits; the time to answer is for one example.
         """
         params = final.model.count_params()
-        fits = [fitted] if final is fitted else [fitted, final]
+        seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
+        if final is not fitted:
+            seconds += final.seconds
+            cpu_seconds += final.cpu_seconds
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
             "params": params,
             "mb": megabytes(params),
-            "train_s": sum(one.seconds for one in fits),
-            "train_cpu_s": sum(one.cpu_seconds for one in fits),
+            "train_s": seconds,
+            "train_cpu_s": cpu_seconds,
             "examples_per_s": examples / fitted.seconds,
             "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
         }

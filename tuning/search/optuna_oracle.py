@@ -1,7 +1,7 @@
-"""Optuna's tree-structured Parzen estimator as a KerasTuner oracle."""
+"""Optuna's samplers as a KerasTuner oracle."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +21,30 @@ from pipelines.config.search_space import Choice, Dimension, Scalar, Space
 from tuning.search.constraints import Feasible
 from tuning.search.untried_points import TrialResult, UntriedPoints, response
 
-STARTUP = 5  # scored trials before the estimator has something to say
-SUGGESTIONS = 10  # of the estimator, before a random new point is taken instead
+STARTUP = 5  # scored trials before a sampler has something to go by
+SUGGESTIONS = 10  # of the sampler, before a random new point is taken instead
 # Spreads seeds of neighbouring sweeps apart: their trials are numbered from 1 alike.
 SEED_STEP = 1_000_003
 
 
-class TpeOracle(UntriedPoints, kt.Oracle):
-    """The multivariate estimator (Bergstra et al. 2011, Falkner et al. 2018).
+class OptunaOracle(UntriedPoints, kt.Oracle):
+    """A sampler of Optuna.
 
     The study is made anew from the oracle's trials for every proposal, its sampler seeded by the
     trial's number: a proposal depends on the results so far, on nothing that a restart would lose.
-    Running trials count as bad ones, so that parallel workers do not crowd together.
     """
+
+    def __init__(
+        self, create_sampler: Callable[[int], optuna.samplers.BaseSampler], **arguments: Any
+    ) -> None:
+        """Make the oracle.
+
+        Args:
+            create_sampler: returns the sampler for a seed.
+            arguments: those of every oracle of KerasTuner.
+        """
+        super().__init__(max_trials=None, **arguments)
+        self._create_sampler = create_sampler
 
     def prepare(
         self,
@@ -80,12 +91,7 @@ class TpeOracle(UntriedPoints, kt.Oracle):
         return None
 
     def _study(self) -> optuna.Study:
-        sampler = optuna.samplers.TPESampler(
-            multivariate=True,
-            constant_liar=True,
-            n_startup_trials=0,
-            seed=(self.seed * SEED_STEP + len(self.trials)) % 2**32,
-        )
+        sampler = self._create_sampler((self.seed * SEED_STEP + len(self.trials)) % 2**32)
         directions = []
         for objective in self.appline_objectives:
             if objective.direction == "max":

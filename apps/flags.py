@@ -1,0 +1,137 @@
+"""The flags that commands have beside those of their options and hyperparameters."""
+
+import click
+
+from apps.click_options import make_flag
+from tuning.search.tuners import TUNERS
+
+OBJECTIVE = make_flag(
+    "objective", str, "", "validation metric that decides (default: the application's own)"
+)
+OBJECTIVES = click.Option(
+    ["--objective"],
+    multiple=True,
+    help="validation metric that decides; repeatable for further objectives, also costs such as "
+    "cost/latency_ms_p50",
+)
+DISTRIBUTE = make_flag(
+    "distribute",
+    str,
+    "none",
+    "mirrored: divide each batch among the GPUs of this machine",
+)
+TRAINING: list[click.Parameter] = [
+    make_flag(
+        "deterministic",
+        bool,
+        False,
+        "use TensorFlow's deterministic operations too: bit-identical results every time",
+    ),
+    make_flag(
+        "gate",
+        bool,
+        False,
+        "exit with 4 when the test score is below that of the strongest baseline",
+    ),
+]
+DRY_RUN = make_flag(
+    "dry_run", bool, False, "read the data and check the network, but train nothing"
+)
+SEARCH: list[click.Parameter] = [
+    make_flag(
+        "dry_run",
+        bool,
+        False,
+        "estimate what the sweep would cost, from a few networks fitted for two epochs each; "
+        "keep nothing",
+    ),
+    make_flag("trials", click.IntRange(min=1), 20, "number of trials"),
+    make_flag("tuner", str, "tpe", f"how trials are chosen: {', '.join(TUNERS)}"),
+    make_flag(
+        "workers",
+        str,
+        "1",
+        "processes that run trials side by side: a number, 0 for none beside this one, or auto; "
+        "not with --cluster",
+    ),
+    make_flag(
+        "cluster",
+        str,
+        "",
+        "run trials on the Ray cluster at this address (auto: the one on this machine)",
+    ),
+    make_flag(
+        "trial_epochs",
+        click.IntRange(min=0),
+        0,
+        "epochs of a trial (0: a third of the epochs of a full training)",
+    ),
+    make_flag(
+        "early_stop",
+        str,
+        "auto",
+        "stop losing trials early: asha, median or none (auto: what suits the tuner, none with "
+        "several objectives)",
+    ),
+    make_flag(
+        "max_time",
+        str,
+        "",
+        "stop the search after this time: 90s, 10m, 1h30m; the winner is trained after it; a "
+        "resumed sweep counts anew",
+    ),
+    make_flag(
+        "max_epochs_total",
+        click.IntRange(min=0),
+        0,
+        "start no trial that would bring all trials together above this many epochs (0: no limit)",
+    ),
+    make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
+    make_flag(
+        "warm_from",
+        str,
+        "",
+        "begin with what was found before: the id of a sweep, or auto for all winners",
+    ),
+    make_flag(
+        "resume",
+        str,
+        "",
+        "continue the sweep of this id; repeat the flags it was started with",
+    ),
+]
+TRACKING_URI = make_flag(
+    "tracking_uri",
+    str,
+    "",
+    "MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
+)
+TRACKING: list[click.Parameter] = [
+    TRACKING_URI,
+    make_flag("experiment", str, "", "MLflow experiment (default: application/dataset)"),
+    make_flag("run_name", str, "", "name of the run in MLflow"),
+    make_flag("no_tracking", bool, False, "keep nothing in MLflow"),
+]
+OUTPUT: list[click.Parameter] = [
+    make_flag("json", bool, False, "print one JSON object"),
+    click.Option(["-q", "--quiet"], is_flag=True, help="print results only"),
+    click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
+]
+MODEL: list[click.Parameter] = [
+    click.Option(["--run"], default="", help="id of a run, or its beginning"),
+    click.Option(["--model"], default="", help="a model.keras file"),
+]
+PART = click.Option(
+    ["--part"],
+    type=click.Choice(["train", "val", "test"]),
+    default="test",
+    show_default=True,
+    help="part to score",
+)
+INPUTS = click.Argument(["inputs"], nargs=-1, required=True)
+ANSWERS: list[click.Parameter] = [
+    click.Option(
+        ["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"
+    ),
+    click.Option(["--force"], is_flag=True, help="overwrite it"),
+]
