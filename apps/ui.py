@@ -86,7 +86,7 @@ def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Pop
         command += ["--artifacts-destination", (store.database.parent / "artifacts").as_uri()]
     environment = {
         **os.environ,
-        # Not on the command line, which everybody on this machine may read.
+        # Not on the command line, which every user of this machine may read.
         "MLFLOW_BACKEND_STORE_URI": store.uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -116,7 +116,7 @@ def _end_group(group: int) -> None:
 
 
 def _group_members(group: int) -> list[psutil.Process]:
-    # Not the children of the first process: one whose parent has ended is nobody's child any more.
+    # Not the children of the first process: one whose parent has ended has no parent any more.
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):  # it has ended since

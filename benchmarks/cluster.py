@@ -8,8 +8,8 @@ Each contender runs in a process of its own. Seconds a trial are from the end of
 trials (a process imports TensorFlow before its first one) to that of the last; then one of the
 processes gets kill -9: seconds until the executor says so. Ray's cluster is a head without CPUs and
 two nodes of one; Dask's a scheduler and two workers under their nannies. The Dask executor below
-does what `tuning.execution.ray_cluster` does with Ray: news of each epoch go to the scheduler,
-whose answer the trial waits for.
+does what `tuning.execution.ray_cluster` does with Ray: the metrics of each epoch go to the
+scheduler, whose answer the trial waits for.
 """
 
 import contextlib

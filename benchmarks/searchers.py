@@ -143,7 +143,7 @@ def fit_all(definition: Any) -> dict[str, dict[str, Any]]:
     """Train every point of a space, and return the fields of each `Fit`."""
     from tuning.execution.local_workers import LocalWorkers
 
-    # What a network may start from is computed here, not in each worker.
+    # The baseline that a network may start from is computed here, not in each worker.
     list(definition.pipeline.baselines(definition.splits))
     scheduler = create_scheduler(definition, seed=0)
     with contextlib.closing(LocalWorkers(2)) as workers:

@@ -24,7 +24,7 @@ COMPARED = (
 
 
 def main() -> None:
-    """Time all four by turns on the same texts and print the ratios of their medians."""
+    """Time all four in turn on the same texts and print the ratios of their medians."""
     arguments = parser(__doc__)
     arguments.add_argument(
         "--data",

@@ -39,7 +39,7 @@ def cluster() -> Iterator[Any]:
         cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         cluster.wait_for_nodes()
     except Exception as error:
-        # A container may forbid what Ray needs: that tells nothing about this project.
+        # A container may forbid what Ray needs: that says nothing about this project.
         pytest.skip(f"Ray cannot start a cluster of its own here: {error}")
     yield cluster
     cluster.shutdown()

@@ -72,7 +72,7 @@ def sweep(
 
 
 class Stop(Progress):
-    """Somebody who presses Ctrl-C after the second trial."""
+    """Presses Ctrl-C after the second trial."""
 
     def ended(self, trial: Trial, best: Trial | None) -> None:
         if trial.number == 2:

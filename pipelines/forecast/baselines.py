@@ -70,7 +70,7 @@ class SeasonalNaive:
 
 @dataclass(frozen=True)
 class RidgeCache:
-    """The ridge regression of each data set that was asked about, fitted once.
+    """The ridge regression of each data set that needed one, fitted once.
 
     It is pickled with what it holds, so that the worker processes of a sweep need not fit again.
     """
@@ -169,7 +169,7 @@ def _ridge(splits: "ForecastSplits", ridges: RidgeCache) -> FittedRule:
 
 
 def _best_season(splits: "ForecastSplits") -> FittedRule:
-    """Return the better one on val of a season and seven (a day and a week of hours)."""
+    """Return a season or seven (a day or a week of hours), whichever is better on val."""
     rules = []
     for season in (splits.season, 7 * splits.season):
         if season <= splits.lookback:

@@ -19,8 +19,8 @@ def calendar_features(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and values `(rows, features)` of the cycles that steps of this size run through.
 
-    The year is used only where train holds two of them: what was seen once cannot be told from a
-    trend. None: no features.
+    The year is used only where train holds two of them: a single one looks like a trend. With
+    `train_steps` None there are no features.
     """
     cycles = [] if train_steps is None else _cycles(frequency, train_steps)
     names = []

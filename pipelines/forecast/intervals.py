@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise: scaled by what lately came true (conformal prediction).
+"""Intervals with the promised coverage: scaled by what lately came true (conformal prediction).
 
 Forecasts are `(windows, horizon, 1 + levels)` in the target's own units: mean, then quantiles.
 """
@@ -125,7 +125,7 @@ def scale_intervals(forecasts: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """
     median = forecasts[..., 1 + MEDIAN, None]
     quantiles = median + (forecasts[..., 1:] - median) * factors
-    # A scaled inner interval may reach beyond an outer one: sorting mends that (Chernozhukov et al.
+    # A scaled inner interval may reach beyond an outer one: sorting fixes that (Chernozhukov et al.
     # 2010).
     quantiles.sort(axis=-1)
     return np.concatenate([forecasts[..., :1], quantiles], axis=-1)

@@ -38,7 +38,7 @@ class QuantileSpread(keras.layers.Layer):
         return keras.ops.concatenate([mean, lower, median, upper], axis=-1)
 
     def start_at(self, gaps: np.ndarray) -> None:
-        """Begin with these gaps (steps, levels - 1) between neighbouring levels, all above 0."""
+        """Set the initial gaps (steps, levels - 1) between neighbouring levels, all above 0."""
         self.spread.assign(gaps + np.log(-np.expm1(-gaps)))  # the inverse of softplus
 
 
@@ -119,7 +119,7 @@ class SeriesScaler(keras.layers.Layer):
         return keras.ops.concatenate([scaled[:, :, None], others], axis=-1), scale
 
     def _window_scale(self, target: KerasTensor) -> KerasTensor:
-        """Return mean and standard deviation `(batch, 2)` of each window; of a constant one 1."""
+        """Return mean and standard deviation `(batch, 2)` of each window (of a constant one, 1)."""
         mean = keras.ops.mean(target, axis=1)
         std = keras.ops.std(target, axis=1)
         smallest = SMALLEST_SPREAD * keras.ops.abs(mean) + TINY

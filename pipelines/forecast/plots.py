@@ -30,7 +30,7 @@ COVERAGE = 90  # per cent, of the interval whose coverage is drawn by step
 
 @dataclass(frozen=True, kw_only=True)
 class Forecasts:
-    """What figures are drawn of: predictions `(windows, horizon, 1 + levels)` of one part."""
+    """What figures show: predictions `(windows, horizon, 1 + levels)` of one part."""
 
     predictions: np.ndarray
     splits: "ForecastSplits"

@@ -11,7 +11,7 @@ from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.samples import Sample
 
 SHARES = (0.7, 0.1, 0.2)  # of the steps, for train, val and test
-TOLERANCE = 1e-6  # of the sum of shares
+TOLERANCE = 1e-6  # of the sum of the shares
 LONGEST_DAY = 96  # steps that are forecast at most, of a day
 LONGEST_WEEK = 336  # steps of history, a week of half hours
 

@@ -105,7 +105,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
     """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
 
-    Covariates known in advance stand in rows behind that value, their target left empty. A history
+    Covariates known in advance are in rows behind that value, whose target is left empty. A history
     that is longer than the model looks back, by as many steps as it was calibrated on, calibrates
     the intervals anew.
 

@@ -1,4 +1,4 @@
-"""The recommending networks: what each one makes of a history and a user, one entry each.
+"""The recommending networks: how each encodes a history and a user, one entry each.
 
 A new one is a plan over histories `(history, width)` of items' vectors, or a subclass of
 `RecommendArchitecture` where a plan is not enough. None looks ahead, so all positions of a history
@@ -39,7 +39,7 @@ CONV_KEYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInputs:
-    """What an encoder sees; each is None where its architecture does not use it.
+    """The inputs of an encoder; each is None where its architecture does not use it.
 
     `items` (batch, history, width) and `user` (batch, width) are vectors; `is_item` (batch,
     history) is false where a history is padded.
@@ -156,7 +156,7 @@ class TwoTower(RecommendArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class DilatedConvolutions(RecommendArchitecture):
-    """Causal convolutions whose taps lie ever further apart (Yuan et al. 2019).
+    """Causal convolutions with growing dilation (Yuan et al. 2019).
 
     With a stride, a coarser view is added first: one strided convolution, each of its steps
     repeated until the next.

@@ -87,7 +87,7 @@ class RecommendSplits(Splits):
     there is none. `features` (items + 1, names), None without, is 1 where an item has one of
     `feature_names`.
 
-    Of the columns (rows,), `person` tells all users apart: the known ones by their number, then
+    Of the columns (rows,), `person` numbers all users: first those of train, by their number, then
     those that train does not hold; `people[person - 1]` is the id. `rating` is NaN without ratings,
     `time` (seconds) 0 without times, and `part` 0, 1 or 2 for train, val or test.
 
@@ -170,9 +170,9 @@ class RecommendSplits(Splits):
         }
 
     def cases(self, part: Part) -> EvaluationCases:
-        """Return what is asked in `part`.
+        """Return the cases of `part`.
 
-        In train that is every interaction; to rank, those that have one of the same user before
+        In train they are all interactions; to rank, those that have one of the same user before
         them.
         """
         return self._cases[part]
@@ -283,7 +283,7 @@ def load(options: RecommendOptions) -> RecommendSplits:
     """Return the interactions that the options name, split.
 
     Raises:
-        DataError: the data cannot be read, or nothing can be asked of it.
+        DataError: the data cannot be read, or has nothing to score.
         UsageError: an option that does not exist or does not fit.
     """
     splitting.require_options(options)

@@ -26,7 +26,7 @@ def score(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> dic
     """Return all scores; those of ranks are means over users, each with the mean of its cases.
 
     `hr_K` is the share of targets among the K best, `ndcg_K` the discounted gain of one target,
-    `mrr` the mean of 1 / rank, `coverage_10` the share of items in anybody's ten best,
+    `mrr` the mean of 1 / rank, `coverage_10` the share of items in any user's ten best,
     `novelty_10` the mean -log2 of the share of train's users who have an item of the ten.
     """
     if splits.task == "rate":
@@ -102,5 +102,5 @@ def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.
 def plots(
     predictions: np.ndarray, splits: "RecommendSplits", part: Part
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield where targets stand, and for whom; or how ratings are met."""
+    """Yield figures of the targets' ranks, overall and by user; or of the errors of ratings."""
     yield from figures.plots(predictions, splits, part)

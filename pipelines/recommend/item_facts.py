@@ -40,7 +40,7 @@ class FeatureMatrix:
 
 
 def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> ItemFacts:
-    """Return what a table of interactions says of its items, whose ids are `items` (rows,).
+    """Return what a table of interactions says about its items, whose ids are `items` (rows,).
 
     Each item is described by its first row.
     """
@@ -160,8 +160,8 @@ def _split_cell(cell: object) -> tuple[str, ...]:
 def feature_matrix(items: Sequence[str], features: Mapping[str, tuple[str, ...]]) -> FeatureMatrix:
     """Return the matrix of numbered items and features.
 
-    A feature that one item alone has is left out, with a note: it tells nothing that the item does
-    not.
+    A feature that one item alone has is left out, with a note: it adds nothing to the item's
+    own vector.
     """
     from scipy import sparse
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     Matrix: TypeAlias = "sparse.csr_matrix | np.ndarray"
 
 MOST_EASE_ITEMS = 15_000  # EASE keeps one dense matrix (items, items): 900 MB then
-TIE = 1e-5  # of the best score: how much popularity tells apart items that are equal otherwise
+TIE = 1e-5  # of the best score: the weight of popularity among items that are equal otherwise
 BLOCK = 2048  # items whose neighbours are found at once, which bounds the memory
 DENSE_BLOCK = 1024  # columns of a dense matrix that are worked on at once
-MOST_TURNS = 100  # of solving for users and items by turns
+MOST_TURNS = 100  # of solving for users and items alternately
 CONVERGED = 1e-6  # rating points by which no item moves any more
 
 
@@ -91,7 +91,7 @@ def interaction_matrix(splits: "RecommendSplits", mask: np.ndarray) -> "sparse.c
     ones = np.ones(int(rows.sum()), np.float32)
     shape = (len(splits.people) + 1, splits.num_items + 1)
     matrix = sparse.csr_matrix((ones, (splits.person[rows], splits.item[rows])), shape=shape)
-    matrix.data[:] = 1  # a pair stands there once; should it not, it still counts once
+    matrix.data[:] = 1  # each pair occurs once; if it did not, it would still count once
     return matrix
 
 
@@ -330,7 +330,7 @@ class Mean:
 class Biases:
     """Ratings as mean + the user's difference to it + the item's, both damped (Koren 2009).
 
-    The ridge regression of ratings on users and items, solved by turns until nothing moves.
+    The ridge regression of ratings on users and items, solved alternately until nothing moves.
     """
 
     user_penalty: float

@@ -50,8 +50,8 @@ class ItemTable(keras.layers.Layer):
         self.built = True
 
     def start(self, bias: np.ndarray, features: np.ndarray | None) -> None:
-        """Set the biases (count,) to begin with, and each item's features (count, num_features)."""
-        # Padding is never an answer: no state can lift it, and with a probability of zero it gets
+        """Set the initial biases (count,) and each item's features (count, num_features)."""
+        # Padding is never recommended: no state raises it, and with a probability of zero it gets
         # no gradient.
         self.bias.assign(np.concatenate([[PADDING_BIAS], bias[1:]]))
         if features is not None:

@@ -47,7 +47,7 @@ class RawInteractions:
 
 
 def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions:
-    """Return the interactions that `--data` names, with what `--items` tells of the items.
+    """Return the interactions that `--data` names, with what `--items` says about the items.
 
     Raises:
         DataError: there is nothing there, a column is missing, or a row cannot be used; the message

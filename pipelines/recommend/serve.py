@@ -143,7 +143,7 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
 
 
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
-    """Return the network inside, for splits whose users and items are numbered alike.
+    """Return the network inside, for splits whose users and items have the same numbers.
 
     Raises:
         DataError: another task, other users or other items.
@@ -360,7 +360,7 @@ def _best_items(
     }
     scores = np.array(serving.model(inputs, training=False)["scores"])
     if popularity is not None:
-        # No network has learned what to recommend to nobody.
+        # No network has learned what to recommend without a user and a history.
         scores[~history.any(axis=1)] = popularity
     np.put_along_axis(scores, history, -np.inf, axis=1)
     scores[:, 0] = -np.inf

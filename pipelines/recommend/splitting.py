@@ -60,11 +60,11 @@ def choose_task(options: RecommendOptions, raw: RawInteractions) -> Task:
 def choose_method(
     options: RecommendOptions, raw: RawInteractions, task: Task, notes: list[str]
 ) -> SplitMethod:
-    """Return how to split; what makes scores look better than they are is noted.
+    """Return how to split, and note what makes scores look better than they are.
 
     Raises:
         DataError: the method needs times that are not there.
-        UsageError: --split, and the table has a column that says the parts.
+        UsageError: --split, and the table has a column with the parts.
     """
     if raw.part is not None:
         if options.split != "auto":

@@ -8,7 +8,7 @@ all of them. On halves of val's users never fitted to, weights by likelihood gav
 
 import numpy as np
 
-# Standard deviation of the prior of a weight: what keeps a handful of cases from saying too much.
+# Standard deviation of the prior of a weight: it limits what a handful of cases can decide.
 PRIOR = 1.0
 SMALLEST_SHARE = 0.03  # of all weights: a scorer that counts less is left out
 # Of a case's largest score: below, scores count as they are, above by their logarithm.

@@ -35,7 +35,7 @@ class TextSplits(Splits):
 
     All that it knows is taken from train alone. `ids` `(n, length)` are the tokens' numbers,
     computed once for all trials (see `TokenIds`); `y` are class numbers `(n,)`, or zeros and ones
-    `(n, classes)` where a text may have several. With `val_in_train` the texts of val stand behind
+    `(n, classes)` where a text may have several. With `val_in_train` the texts of val come after
     those of train, too.
     """
 
@@ -157,9 +157,9 @@ def _digest(labelled: LabelledParts, tokenization: Tokenization, length: int) ->
 
 
 def _notes(source: TextSource, labelled: LabelledParts) -> tuple[str, ...]:
-    """Return what the source and the labels gave to note, and what the texts do.
+    """Return the notes of the source, of the labels and on the texts.
 
-    Texts of val and test that also stand in train make scores look better than they are.
+    Texts of val and test that also occur in train make scores look better than they are.
     """
     notes = [*source.notes, *labelled.notes]
     train = labelled.parts["train"].x

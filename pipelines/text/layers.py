@@ -17,7 +17,7 @@ from pipelines.text.tokens import (
     split,
 )
 
-# Of the polynomial that numbers a run of tokens: its base, and the prime that it is taken modulo.
+# Of the polynomial that hashes an n-gram of tokens: its base and its prime modulus.
 HASH_BASE = 1_000_003
 HASH_PRIME = 2**31 - 1
 SMALLEST_SQUARE = 1e-12  # of the length of a text's features: a text without any has length 0
@@ -128,7 +128,7 @@ class TokenIds(keras.layers.Layer):
         tokenization = Tokenization(unit=self.unit, lower=self.lower)
         tokens = split(tf.reshape(texts, [-1]), tokenization)[:, : self.length]
         ids = tokens.with_flat_values(tf.cast(self._table.lookup(tokens.flat_values), tf.int32))
-        # Dense tensors are padded at the end: turned round, padded, and turned round again.
+        # Dense tensors are padded at the end: reversed, padded, and reversed again.
         padded = ids[:, ::-1].to_tensor(PADDING, shape=(None, self.length))
         return tf.reverse(padded, [1])
 

@@ -48,7 +48,7 @@ def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
 def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
     """Return the network from its inputs to logits `(batch, classes)`.
 
-    With `start_from=baseline` its answers are those of TF-IDF before it is trained.
+    With `start_from=baseline` its predictions are those of TF-IDF before it is trained.
     """
     # --- input
     num_classes = len(splits.classes)

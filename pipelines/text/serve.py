@@ -39,7 +39,7 @@ def serving_model(
 ) -> ServingModel:
     """Return the network behind tokens and TF-IDF, and in front of labels.
 
-    Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings,
+    Its input is `(batch,)` strings; its output is a dict of `label` `(batch,)` strings,
     `probability` `(batch,)` and `probabilities` `(batch, classes)`.
     """
     text = keras.Input((), dtype="string", name="text")

@@ -52,8 +52,8 @@ class TextTrainSpec(TrainSpec):
     # On val of 576 to 960 texts of trec, sst2 and clinc150, 24 epochs lowered the log loss of 6 by
     # 9, 2 and 47 per cent.
     epoch_budget: ClassVar[EpochBudget] = EpochBudget(examples=24_000, fewest=6, most=24)
-    # Never: beside TF-IDF a network shows late what it has learned. Stopped after half of the
-    # epochs, reviews lost .6 per cent.
+    # Never: beside TF-IDF a network improves late. Stopped after half of the epochs, reviews lost
+    # .6 per cent.
     patience_share: ClassVar[float] = 1.0
     epochs: CountOrAuto = hyper(
         0, "epochs of the training (0: 6 to 24, fewer the more texts there are)"

@@ -12,7 +12,7 @@ MOST_TOKENS = 30_000  # in an automatic vocabulary
 SMALL_VOCABULARY = 1_000
 LONGEST = 400  # tokens, of an automatic length
 COVERED = 98  # per cent of training texts that an automatic length holds whole
-# Of the training texts, to tell whether white space divides them into words.
+# Of the training texts, to decide whether white space divides them into words.
 SAMPLED_TEXTS = 2_000
 SAMPLED_CHARACTERS = 1_000_000
 LONGEST_MEAN_WORD = 20  # characters, white space included

@@ -33,7 +33,7 @@ class TrialScheduler(Protocol):
         """Take the metrics of an epoch of a running trial; return the reason to stop it, or ""."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Take what became of a trial."""
+        """Take the outcome of a trial."""
 
 
 class Executor(Protocol):
@@ -55,7 +55,7 @@ class Executor(Protocol):
 
 
 class HangDetector:
-    """Tells which running trial hangs or takes too long, from the epochs that have ended so far.
+    """Detects which running trial hangs or takes too long, by the epochs that have ended so far.
 
     All moments are those of `time.monotonic()`.
     """
@@ -69,7 +69,7 @@ class HangDetector:
         self._epoch_seconds.append(seconds)
 
     def longest_silence(self) -> float:
-        """Return the seconds without news after which a trial hangs."""
+        """Return the seconds without a message after which a trial counts as hanging."""
         if not self._epoch_seconds:
             return FIRST_SILENT_SECONDS
         return max(FEWEST_SILENT_SECONDS, HANG_FACTOR * statistics.median(self._epoch_seconds))
@@ -84,5 +84,5 @@ class HangDetector:
         return ""
 
     def deadline(self, began: float, last_news: float) -> float:
-        """Return the moment at which a trial is given up, if there are no news until then."""
+        """Return the moment at which a trial is given up if it has sent nothing until then."""
         return min(last_news + self.longest_silence(), began + self._trial_seconds)

@@ -67,7 +67,7 @@ class _Worker:
     pipe: Connection
     num_trials: int = 0
     task: Task | None = None
-    began: float = math.inf  # infinite until the process says that it is there
+    began: float = math.inf  # infinite until the process says that it is ready
     last_news: float = 0.0
     start_time: float = 0.0  # seconds since 1970
     oom_kills: int = 0  # of the kernel, when the trial was handed out
@@ -83,7 +83,7 @@ class _Worker:
         self.send(task)
 
     def send(self, message: Any) -> None:
-        """Send a message; where the process has died meanwhile, its sentinel tells."""
+        """Send a message; if the process has died meanwhile, its sentinel reports that."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
@@ -200,7 +200,7 @@ class LocalWorkers:
             worker.take(task)
 
     def _replace(self, position: int) -> _Worker:
-        """End a worker and return the one in its place, which knows the work."""
+        """End a worker and return its replacement, which has been sent the work."""
         self._workers[position].end()
         worker = self._start_worker()
         worker.send(self._work_path)
@@ -269,7 +269,7 @@ class LocalWorkers:
     def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()
         for worker in self._busy():
-            if worker.pipe.poll():  # its news were not read yet: this process was busy
+            if worker.pipe.poll():  # its messages were not read yet: this process was busy
                 continue
             reason = self._hang_detector.reason_to_end(worker.began, worker.last_news, now)
             if reason:

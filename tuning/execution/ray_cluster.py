@@ -1,9 +1,9 @@
 """Trials on the machines of a Ray cluster.
 
-The search's scheduler stays here; Ray carries tasks out and news back. Each trial runs in an actor
-that keeps its TensorFlow for the next one. The data travels once, into Ray's object store; runs are
-recorded by this process alone. Ray's own search and restore are not used: the sweep is resumed as
-any other.
+The search's scheduler stays here; Ray carries tasks out and results back. Each trial runs in an
+actor that keeps its TensorFlow for the next one. The data travels once, into Ray's object store;
+runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is
+resumed as any other.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class _Slot:
     num_trials: int = 0
     task: Task | None = None
     future: Any = None
-    began: float = math.inf  # infinite until the actor says that it is there
+    began: float = math.inf  # infinite until the actor says that it is ready
     last_news: float = 0.0
     start_time: float = 0.0  # seconds since 1970
 

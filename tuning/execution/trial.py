@@ -65,7 +65,7 @@ class Outcome:
 
 
 def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outcome:
-    """Fit the network of `task` and return how good it became.
+    """Fit the network of `task` and return the outcome.
 
     A failing trial has an outcome too, with its reason: one bad point must not end a night's sweep.
 

@@ -36,7 +36,7 @@ class Proposal:
 
 
 class Searcher:
-    """Asks an oracle for points and tells it how they did.
+    """Asks an oracle for points and reports their scores to it.
 
     The same seed and the same results in the same order give the same proposals: that is what makes
     a sweep resumable by replay.
@@ -60,8 +60,8 @@ class Searcher:
         Args:
             space: what is searched.
             tuner: one of `TUNERS`.
-            objectives: what is made better; the first one decides.
-            seed: decides everything random.
+            objectives: what is optimised; the first one decides.
+            seed: of everything random.
             epochs: the most that Hyperband gives a trial.
             feasible: whether a point can be built, by arithmetic.
             first: points that are tried early.

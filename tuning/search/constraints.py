@@ -86,7 +86,7 @@ def _without_training(spec: Any) -> tuple[Scalar, ...]:
 
 
 def within(params: int, limits: Mapping[str, float]) -> bool:
-    """Whether a network of so many weights keeps the limits."""
+    """Whether a network with this number of weights keeps the limits."""
     return all(COSTS_BY_SIZE[name](params) <= limit for name, limit in limits.items())
 
 

@@ -20,11 +20,11 @@ REDUCTION = 3
 # (benchmarks/searchers.py): more than the rules' own third and half, because what a searcher
 # proposes later is better.
 ASHA_KEEPS, MEDIAN_KEEPS = 0.5, 0.8
-STARTUP = 4  # other trials that have come as far, before the median rule judges
+STARTUP = 4  # other trials that have reached the epoch, before the median rule judges
 
 
 class Stopper(Protocol):
-    """A rule of early stopping: is told every epoch of every trial, in any order of trials."""
+    """A rule of early stopping, which takes every epoch of every trial, in any order of trials."""
 
     def reported(self, number: int, epoch: int, score: float) -> str:
         """Return the reason to stop this trial now, or "".
@@ -55,8 +55,8 @@ class Never:
 class Asha:
     """Asynchronous successive halving (Li et al. 2020) in its stopping form.
 
-    At epochs 2, 6, 18, ... the best third goes on. A trial is compared with those that came so far
-    before it, so that none waits for another.
+    At epochs 2, 6, 18, ... the best third goes on. A trial is compared with those that reached this
+    epoch before it, so that none waits for another.
     """
 
     def __init__(self, objective: Objective) -> None:

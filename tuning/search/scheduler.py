@@ -1,4 +1,4 @@
-"""The scheduler of a sweep: which trial is next, which one is stopped, what became of each."""
+"""The scheduler of a sweep: which trial is next, which one is stopped, how each one ended."""
 
 import hashlib
 import json
@@ -35,10 +35,10 @@ class Budget:
 
 @dataclass
 class SweepScheduler:
-    """A sweep under way: the `TrialScheduler` that an executor takes tasks from and reports to.
+    """A running sweep: the `TrialScheduler` that an executor takes tasks from and reports to.
 
     Each trial that has ended is a run in MLflow, and the sweep's own run lists those that have not:
-    `tuning.search.resume` needs no more to take the sweep up again.
+    `tuning.search.resume` needs no more to resume the sweep.
     """
 
     work: Work
@@ -89,13 +89,13 @@ class SweepScheduler:
             self._losing.add(task.number)
         if epoch >= task.spec.train.epochs:
             return ""
-        # Here too: a worker's own clock begins when it is there, which may be late.
+        # Here too: a worker's own clock starts when the worker does, which may be late.
         if time.monotonic() > self.budget.deadline:
             return TIME_IS_UP
         return reason
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Record what became of a trial, or put it in line to be run once more."""
+        """Record the outcome of a trial, or queue it to be run once more."""
         proposal = self._running.pop(task.number)
         epoch_ends = self._epoch_ends.pop(task.number, [])
         scores = trial_scores(outcome, self.objectives)
@@ -140,11 +140,11 @@ class SweepScheduler:
         return proposal
 
     def add_waiting(self, proposal: Proposal) -> None:
-        """Put a proposed trial in line, to be started before any new one."""
+        """Queue a proposed trial, to be started before any new one."""
         self._waiting.append((proposal, self._task(proposal)))
 
     def add_result(self, trial: Trial) -> None:
-        """Tell the searcher and whoever follows the sweep how a trial did."""
+        """Report a trial to the searcher and to the progress display."""
         stopped_at = trial.epochs if trial.stopped_early else 0
         self.searcher.tell(trial.number, trial.scores or None, stopped_at=stopped_at)
         self.trials.append(trial)

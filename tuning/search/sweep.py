@@ -50,7 +50,7 @@ def run_sweep(
         tracker: where the runs are kept.
         splits: the data, where it is loaded already.
         executor: runs the trials: in this process when it is not given.
-        progress: is told how the sweep goes.
+        progress: shows how the sweep goes.
 
     Raises:
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the
@@ -58,7 +58,7 @@ def run_sweep(
         ApplineError: every trial failed; the first one's reason is given.
         SweepInterrupted: the sweep's run is KILLED and can be resumed.
         ExternalFailure: MLflow or the cluster failed, or the disk was full; the sweep can be
-            resumed when that is mended.
+            resumed when that is fixed.
     """
     began = time.monotonic()
     if splits is None:
@@ -111,7 +111,7 @@ def _prepare(definition: SweepDefinition, tracker: Tracker) -> _Start:
 
 
 def _open_run(definition: SweepDefinition, start: _Start, tracker: Tracker) -> Run:
-    """Start the sweep's run, or go on with that of the sweep to resume."""
+    """Start the sweep's run, or continue that of the sweep to resume."""
     if start.earlier:
         return tracker.resume(start.earlier.id)
     return start_run(definition, start.first, tracker)

@@ -111,7 +111,7 @@ def _metrics(outcome: Outcome, trial: Trial, objectives: Sequence[Objective]) ->
 
 
 def trial_from_row(row: Row, proposal: Proposal, objectives: Sequence[Objective]) -> Trial:
-    """Return the trial that a run records; `proposal` is what it was asked to be."""
+    """Return the trial that a run records; `proposal` is what the searcher proposed."""
     names = [score_metric(objective) for objective in objectives]
     has_scores = row.status == "FINISHED" and all(name in row.metrics for name in names)
     scores: tuple[float, ...] = ()

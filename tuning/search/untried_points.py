@@ -81,7 +81,7 @@ class UntriedPoints:
         self.appline_feasible = feasible
         self._first = [dict(values) for values in first]
         self._tried: set[Identity] = set()
-        self._infeasible: set[Identity] = set()  # remembered: to find it out may take a second
+        self._infeasible: set[Identity] = set()  # remembered, as finding it out may take a second
 
     def save(self) -> None:
         """Write nothing, as a sweep's state is its runs in MLflow.

@@ -135,7 +135,7 @@ def _prepare_database(database: Path, create: Callable[[str, str], None]) -> Non
 
 
 def _is_ready(database: Path) -> bool:
-    """Return whether `database` exists and its paths were written where it lies now."""
+    """Return whether `database` exists and its paths fit the folder that it is in."""
     location = _location_file(database)
     if not database.exists() or not location.exists():
         return False
@@ -148,12 +148,12 @@ def read_only_address(database: Path) -> str:
 
 
 def _location_file(database: Path) -> Path:
-    """Return the file that says where `database` lay when its paths were written."""
+    """Return the file that says where `database` was when its paths were written."""
     return database.with_suffix(".location")
 
 
 def _write_location(database: Path) -> None:
-    """Write where `database` lies, completely or not at all: the disk may be full."""
+    """Write where `database` is, completely or not at all: the disk may be full."""
     aside = database.with_suffix(f".location.{os.getpid()}")
     try:
         aside.write_text(f"{database.parent}\n")
@@ -187,7 +187,7 @@ def repair_artifact_paths(database: Path) -> int:
     database = database.resolve()
     location = _location_file(database)
     if not location.exists():
-        # Not created by appline: nobody knows which of its paths belong to it.
+        # Not created by appline: it is unknown which of its paths belong to it.
         return 0
     before = Path(location.read_text().strip()).as_uri()
     after = database.parent.as_uri()
@@ -230,7 +230,7 @@ def check_server(uri: str) -> None:
     try:
         urllib.request.urlopen(request, timeout=SERVER_TIMEOUT).close()
     except urllib.error.HTTPError:
-        # It answers: whatever it has against this page, MLflow will say.
+        # It answers: if it refuses this page, MLflow will say why.
         return
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)

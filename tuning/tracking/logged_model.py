@@ -1,6 +1,6 @@
 """The code of a logged model ("models from code"): MLflow runs a copy of it to load the model.
 
-The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know);
+The copy lies beside `model.keras` (the network) and `facts.json` (what predicting needs to know);
 `code/` holds `pipelines`. Nothing of the project imports this file; `log_model.py` copies it.
 """
 

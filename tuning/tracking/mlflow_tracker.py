@@ -90,7 +90,7 @@ def _find_or_create_experiment(client: Client, store: Store, name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowTracker:
-    """One experiment of an MLflow store. What its methods promise stands at `Tracker`."""
+    """One experiment of an MLflow store. See `Tracker` for what its methods do."""
 
     client: Client
     store: Store

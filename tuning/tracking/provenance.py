@@ -17,7 +17,7 @@ from tuning.tracking.secrets import hide_secrets
 
 PROCESS = "process"  # the tag that says which process writes a run
 # Start times are counted from the clock, which may have been set since: only a clear difference
-# tells two processes apart.
+# distinguishes two processes.
 CLOCK_TOLERANCE = 10.0  # seconds
 GIT_TIMEOUT = 5  # seconds; it takes 5 ms
 

@@ -1,4 +1,4 @@
-"""Runs that somebody names, of any experiment: found by what was typed, and their files fetched."""
+"""Runs of any experiment, found by an id or a name that was typed; and their files, fetched."""
 
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,8 @@ def _logged_model(client: Client, run_id: str, name: str) -> Any:
 
 
 def _download_from_model(store: Store, location: str, path: str, dst: Path) -> Path:
-    # A logged model lies beside its run. MLflow's `runs:/<id>/model` looks for it in the default
-    # store of the process, whichever store the client was opened with.
+    # A logged model is stored beside its run. MLflow's `runs:/<id>/model` looks for it in the
+    # default store of the process, whichever store the client was opened with.
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
