@@ -102,5 +102,5 @@ def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.
 def plots(
     predictions: np.ndarray, splits: "RecommendSplits", part: Part
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield figures of the targets' ranks, overall and by user; or of the errors of ratings."""
+    """Yield figures of the targets' ranks, overall and by user; or of predicted by true ratings."""
     yield from figures.plots(predictions, splits, part)
