@@ -1,9 +1,8 @@
-"""`appline ui`: MLflow's pages on the right store, opened at the comparison. Imports no MLflow; the
-server is a process of its own.
+"""`appline ui`: MLflow's pages on the right store, opened at the comparison.
 
-Plain `mlflow ui` ignores MLFLOW_TRACKING_URI, creates an empty database in the working directory,
-starts 15 processes (2.7 GB) and leaves some behind. Here it is two processes (.5 GB) that end with
-this one.
+This file imports no MLflow; the server is a process of its own. Plain `mlflow ui` ignores
+MLFLOW_TRACKING_URI, creates an empty database in the working directory, starts 15 processes (2.7
+GB) and leaves some behind. Here it is two processes (.5 GB) that end with this one.
 """
 
 import contextlib
@@ -40,10 +39,10 @@ SHOWN_LOG_LINES = 15
 
 
 def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None:
-    """Show the store in a browser until Ctrl-C; `open_at` is the path of a page, else the view that
-    was saved last.
+    """Show the store in a browser until Ctrl-C.
 
-    For a store that an MLflow server keeps, print the link only.
+    `open_at` is the path of the page to open; without it, the view that was saved last is opened.
+    For a store that an MLflow server keeps, only the link is printed.
 
     Raises:
         ApplineError: nothing is recorded yet, the port is taken, or the server does not start.
@@ -83,7 +82,7 @@ def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Pop
         command += ["--artifacts-destination", (store.database.parent / "artifacts").as_uri()]
     environment = {
         **os.environ,
-        # Not on the command line, which everybody on this machine may read.
+        # Not on the command line, which every user of this machine may read.
         "MLFLOW_BACKEND_STORE_URI": store.uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -113,7 +112,7 @@ def _end_group(group: int) -> None:
 
 
 def _group_members(group: int) -> list[psutil.Process]:
-    # Not the children of the first process: one whose parent has ended is nobody's child any more.
+    # Not the children of the first process: one whose parent has ended has no parent any more.
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):  # it has ended since

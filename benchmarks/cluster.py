@@ -1,5 +1,6 @@
-"""What a cluster's way costs: the same 40 short trials on local workers, on Ray and on Dask, two
-processes of one thread each.
+"""What a cluster costs: the same 40 short trials on local workers, on Ray and on Dask.
+
+The work is done by two processes of one thread each.
 
     python -m benchmarks.cluster       # Dask is left out where `dask.distributed` is not installed
 
@@ -7,8 +8,8 @@ Each contender runs in a process of its own. Seconds a trial are from the end of
 trials (a process imports TensorFlow before its first one) to that of the last; then one of the
 processes gets kill -9: seconds until the executor says so. Ray's cluster is a head without CPUs and
 two nodes of one; Dask's a scheduler and two workers under their nannies. The Dask executor below
-does what `tuning.execution.ray_cluster` does with Ray: news of each epoch go to the scheduler,
-whose answer the trial waits for.
+does what `tuning.execution.ray_cluster` does with Ray: the metrics of each epoch go to the
+scheduler, whose answer the trial waits for.
 """
 
 import contextlib
@@ -31,8 +32,9 @@ CONTENDERS = ("local", "ray", "dask")
 
 
 class ShortTrials:
-    """A scheduler that hands out short digits trials, keeps the times at which they ended, and
-    kills a process if it is told to.
+    """A scheduler that hands out short digits trials and records when they ended.
+
+    It kills a process when it is asked to.
     """
 
     def __init__(self, base: Any, trials: int, kill: bool = False) -> None:

@@ -1,5 +1,6 @@
-"""ETTh1 and ETTh2 by the published protocol: rows 8640/2880/2880, z-scores by train, every window,
-MSE and MAE over 7 channels.
+"""ETTh1 and ETTh2 by the published protocol, scored by MSE and MAE over 7 channels.
+
+The protocol: rows 8640/2880/2880, z-scores by train, and every window.
 
     python benchmarks/etth.py FOLDER
     python benchmarks/etth.py FOLDER --sets ETTh1 --horizons 96 --set architecture=nhits

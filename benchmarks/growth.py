@@ -1,5 +1,6 @@
-"""How `conv` to recommend grows with users: interactions repeated 1, 10 and 100 times by fresh ids,
-seconds an epoch and peak memory.
+"""How recommend's `conv` grows with users: seconds an epoch and peak memory.
+
+The interactions are repeated 1, 10 and 100 times with fresh ids.
 
     python -m benchmarks.growth INTERACTIONS.csv           # fresh ids for users
     python -m benchmarks.growth INTERACTIONS.csv --items   # for items too

@@ -96,8 +96,9 @@ def run_sweep(folder: Path, rng: random.Random, most_kills: int, kills: Counter[
 
 
 def kill(pid: int, rng: random.Random) -> str:
-    """Kill all processes of a sweep, its parent or one of its workers, where there is one yet;
-    return which it was.
+    """Kill all processes of a sweep, its parent or one worker, and return which it was.
+
+    A worker is killed only where there is one yet.
     """
     workers = []
     for child in psutil.Process(pid).children():

@@ -1,5 +1,4 @@
-"""Memory over a long sweep: the parent after 200 trials against after 20, and the most that a
-worker had.
+"""Memory over a long sweep: the parent after 20 and 200 trials, and the most that a worker had.
 
 python -m benchmarks.memory                # 200 trials
 python -m benchmarks.memory --trials 50

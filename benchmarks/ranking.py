@@ -1,5 +1,6 @@
-"""Users a second of full ranking, all unseen items scored and ranked for each: every item model,
-and a `conv` network.
+"""Users a second of full ranking, for every item model and a `conv` network.
+
+All unseen items are scored and ranked for each user.
 
     python -m benchmarks.ranking [--data movielens]
 
@@ -18,8 +19,9 @@ ROUNDS = 5
 
 
 def main() -> None:
-    """Time each scorer on the cases of val; the network has its first weights, which rank as fast
-    as any.
+    """Time each scorer on the cases of val.
+
+    The network has its first weights, which rank as fast as any.
     """
     arguments = parser(__doc__)
     arguments.add_argument(

@@ -31,9 +31,7 @@ RATING_METRICS = ("rmse", "mae")
 
 
 def main() -> None:
-    """Run every set that is there, and print scores, error bars, time, memory and the published
-    rows.
-    """
+    """Run every set that is there; print scores, errors, time, memory and the published rows."""
     arguments = of_sets(__doc__, tuple(PUBLISHED))
     arguments.add_argument("--seeds", type=int, default=5)
     given = arguments.parse_args()

@@ -143,7 +143,7 @@ def fit_all(definition: Any) -> dict[str, dict[str, Any]]:
     """Train every point of a space, and return the fields of each `Fit`."""
     from tuning.execution.local_workers import LocalWorkers
 
-    # What a network may start from is computed here, not in each worker.
+    # The baseline that a network may start from is computed here, not in each worker.
     list(definition.pipeline.baselines(definition.splits))
     scheduler = create_scheduler(definition, seed=0)
     with contextlib.closing(LocalWorkers(2)) as workers:
@@ -291,8 +291,9 @@ class Race:
         return (score - self.mean) / (self.best - self.mean)
 
     def run(self, tuner: str, early_stop: str, seed: int) -> tuple[list[float], float]:
-        """Return a searcher's progress after each share of the CPU seconds, and the seconds after
-        which 95 % of the way are done (infinite: never).
+        """Return a searcher's progress after each share of the time, and its seconds to 95 %.
+
+        Both count CPU seconds. Those to 95 % of the way are infinite where it was not reached.
         """
         definition = self.table.definition
         sweep = dataclasses.replace(definition.sweep, tuner=tuner, early_stop=early_stop)

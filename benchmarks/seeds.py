@@ -12,8 +12,9 @@ FIRST_SEED = 42
 
 
 def reports(domain: str, flags: list[str], seeds: int) -> tuple[list[dict[str, Any]], float]:
-    """Return the report of `appline DOMAIN train` for each seed, and the minutes that one took; end
-    on the first error.
+    """Return the report of `appline DOMAIN train` for each seed, and the minutes of one run.
+
+    The first error ends the benchmark.
     """
     found = []
     began = time.perf_counter()
@@ -28,9 +29,7 @@ def reports(domain: str, flags: list[str], seeds: int) -> tuple[list[dict[str, A
 
 
 def show(reports: list[dict[str, Any]], network: str, metrics: tuple[str, ...]) -> None:
-    """Print network and baselines with mean and standard error of each test metric, and the
-    verdicts.
-    """
+    """Print the mean and standard error of each test metric for all models, and the verdicts."""
     rows = {network: [report["test"] for report in reports]}
     for baseline in reports[0]["baselines"]:
         rows[baseline] = [report["baselines"][baseline] for report in reports]

@@ -1,5 +1,6 @@
-"""Published text sets by the defaults, one command each, beside their published rows and TF-IDF
-with logistic regression.
+"""Published text sets with the defaults, beside their published rows and TF-IDF.
+
+One command runs each set. TF-IDF is scored with logistic regression.
 
     python -m benchmarks.text FOLDER    # with trec/data.csv, sst2/..., clinc150/..., sms_spam/...
     python -m benchmarks.text           # what every machine has: the reviews of `samples`

@@ -1,6 +1,6 @@
 """Images a second of appline's fit against a hand-written Keras loop of the same network.
 
-On Fashion-MNIST, by turns.
+They take turns on Fashion-MNIST.
 
     python -m benchmarks.throughput [--images 12800]
 """
@@ -58,7 +58,7 @@ def appline(pipeline: Any, splits: Any, spec: Any) -> float:
 
 
 def main() -> None:
-    """Time both by turns and print the ratio of their medians."""
+    """Time both alternately and print the ratio of their medians."""
     wanted = parser(__doc__)
     wanted.add_argument("--images", type=int, default=12_800)
     images = wanted.parse_args().images

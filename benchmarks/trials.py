@@ -1,5 +1,6 @@
-"""Short trials: appline's sweep against a raw build-compile-fit loop and stock KerasTuner, the same
-30 networks on digits.
+"""Short trials: appline's sweep, a raw build-compile-fit loop, and stock KerasTuner.
+
+All three train the same 30 networks on digits.
 
     python -m benchmarks.trials
 
@@ -172,8 +173,9 @@ def kerastuner_search(
 
 
 def contend(name: str) -> None:
-    """Run one contender in this process and print its CPU seconds a trial, or, with two workers,
-    when each trial ended.
+    """Run one contender in this process and print its CPU seconds a trial.
+
+    With two workers, print when each trial ended.
     """
     from tuning.training import runtime
 

@@ -1,5 +1,6 @@
-"""Texts a second to ids and to TF-IDF features, against Keras' TextVectorization and scikit-learn's
-TfidfVectorizer, by turns.
+"""Texts a second to ids and to TF-IDF features, against Keras and scikit-learn.
+
+The contenders are Keras' TextVectorization and scikit-learn's TfidfVectorizer; they take turns.
 
     python -m benchmarks.vectorisation [--data reviews] [--repeat 4]
 
@@ -23,7 +24,7 @@ COMPARED = (
 
 
 def main() -> None:
-    """Time all four by turns on the same texts and print the ratios of their medians."""
+    """Time all four in turn on the same texts and print the ratios of their medians."""
     arguments = parser(__doc__)
     arguments.add_argument(
         "--data",

@@ -1,5 +1,6 @@
-"""A sweep of the line domain in a process of its own, killed with kill -9 and resumed, beside an
-undisturbed one.
+"""A sweep of the line domain that is killed with kill -9 and resumed, beside an undisturbed one.
+
+Each is a process of its own.
 """
 
 import os
@@ -57,8 +58,9 @@ if __name__ == "__main__":
 
 
 def killed_and_undisturbed(folder: Path, tuner: str, executor: str) -> tuple[list[Row], list[Row]]:
-    """Return all runs of a sweep whose whole process group was killed after four trials and
-    resumed, and those of one left alone.
+    """Return all runs of a killed and resumed sweep, and those of an undisturbed one.
+
+    The whole process group of the first was killed after four trials.
     """
     with start(folder / "undisturbed", tuner, executor) as undisturbed:
         assert undisturbed.wait() == 0
@@ -92,8 +94,10 @@ def start(folder: Path, tuner: str, executor: str, resume: str = "") -> "subproc
 
 
 def assert_the_same(resumed: list[Row], undisturbed: list[Row]) -> None:
-    """No finished trial is lost or repeated, no run stays RUNNING, numbering continues, scores are
-    those of the undisturbed sweep.
+    """Check that a resumed sweep ends like the undisturbed one.
+
+    No finished trial is lost or repeated, no run stays RUNNING, numbering continues, and the scores
+    are the same.
     """
     assert {row.status for row in resumed} <= {"FINISHED", "KILLED"}
     actual, expected = finished_trials(resumed), finished_trials(undisturbed)

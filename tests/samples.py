@@ -17,8 +17,9 @@ def small_series(path: Path, rows: int = 400) -> Path:
 
 
 def small_texts(path: Path) -> Path:
-    """Write 120 short opinions, good and bad, whose words tell which, with a word here and there
-    that does not.
+    """Write 120 short opinions, good and bad, whose words tell which.
+
+    A few of the words appear in both.
     """
     rng = np.random.default_rng(0)
     words = {
@@ -41,8 +42,9 @@ def small_texts(path: Path) -> Path:
 
 
 def small_log(path: Path, users: int = 40, items: int = 30) -> Path:
-    """Write who had what and when: each user walks through the items by steps of one or two, from
-    an item of their own.
+    """Write interactions: each user walks through the items by steps of one or two.
+
+    Each starts at an item of their own.
     """
     rng = np.random.default_rng(0)
     rows = ["user,item,rating,timestamp"]
@@ -58,8 +60,9 @@ def small_log(path: Path, users: int = 40, items: int = 30) -> Path:
 
 
 def written(table: pd.DataFrame | str | bytes, path: Path) -> Path:
-    """Write a table in the form that the name of `path` asks for, or a text as it is, and return
-    the path.
+    """Write a table in the format that the suffix of `path` names, or a text as it is.
+
+    Return the path.
     """
     if isinstance(table, str | bytes):
         path.write_bytes(table.encode() if isinstance(table, str) else table)

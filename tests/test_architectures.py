@@ -13,7 +13,7 @@ from pipelines.errors import DataError, ImpossibleSpec, UsageError
 from pipelines.pipeline import AnyPipeline
 from tests.samples import small_log, small_series, small_texts
 
-# Values under which an optional part of a network is there.
+# Values with which a network has an optional part.
 SWITCHED_ON: dict[str, object] = {
     "head.units": 8,
     "recurrent.layers": 2,
@@ -32,7 +32,7 @@ CASES = [(domain, name) for domain in DOMAINS for name in architectures(domain)]
 
 
 class Recording:
-    """Stands in for a spec, and writes down the dotted key of every scalar that is read of it."""
+    """A spec that records the dotted key of every scalar that is read of it."""
 
     def __init__(self, spec: Any, read: set[str], prefix: str = "") -> None:
         self._spec = spec

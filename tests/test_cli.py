@@ -180,8 +180,9 @@ def resolved(domain: str, verb: str, *arguments: str) -> ResolvedCommand:
 def test_a_file_holds_several_objectives_and_both_kinds_of_limits(
     arguments: tuple[str, ...], examples: int, costs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """A quantity of examples and a bound of a cost have one flag; either may come from a file, the
-    other from the command line.
+    """One flag takes numbers of examples and bounds on costs.
+
+    Either may come from a file, and the other from the command line.
     """
     path = tmp_path / "c.yaml"
     path.write_text("objective: [val_accuracy, cost/params]\nlimit: [90, cost/params=200]\n")

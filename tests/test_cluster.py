@@ -1,5 +1,6 @@
-"""Trials on a real Ray cluster of several nodes' processes on this machine; a node and a driver
-that die.
+"""Trials on a real Ray cluster whose nodes are processes on this machine.
+
+A node dies, and a driver does.
 """
 
 import importlib.util
@@ -38,7 +39,7 @@ def cluster() -> Iterator[Any]:
         cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         cluster.wait_for_nodes()
     except Exception as error:
-        # A container may forbid what Ray needs: that tells nothing about this project.
+        # A container may forbid what Ray needs: that says nothing about this project.
         pytest.skip(f"Ray cannot start a cluster of its own here: {error}")
     yield cluster
     cluster.shutdown()

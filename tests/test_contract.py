@@ -40,7 +40,7 @@ from tuning.training.monitor import Watch
 from tuning.training.train import train
 
 ROOT = Path(__file__).parent.parent
-FIFTH = "line"  # the rehearsed domain of the tests
+FIFTH = "line"  # the tiny domain of the tests
 # What is searched here beside a domain's own space, where the domain has it.
 WIDER: dict[str, Dimension] = {
     "start_from": Choice(("none",)),
@@ -223,7 +223,7 @@ def test_the_model_file_alone_restores_the_network(
     assert read.facts.domain == pipeline.domain
     assert json.loads(json.dumps(facts_as_json(read))) == facts_as_json(read)
     restored = pipeline.restore_network(read, splits)
-    # A whole model answers by a baseline of its own, which has learned from val, too.
+    # A whole model predicts with a baseline of its own, which has learned from val, too.
     learned_from_val = restored is read.model
     for part in ("test",) if learned_from_val else SCORED_PARTS:
         again = pipeline.predict(restored, splits, part)

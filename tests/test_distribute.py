@@ -1,6 +1,4 @@
-"""One model on several devices: two logical CPUs stand in for two GPUs, in a process of their
-own.
-"""
+"""One model on several devices: two logical CPUs, in a process of their own, replace two GPUs."""
 
 import json
 import subprocess

@@ -80,8 +80,9 @@ def test_the_returned_weights_are_those_of_the_best_epoch() -> None:
 
 
 def test_the_moving_average_is_what_is_validated_and_kept() -> None:
-    """Keras overwrites the weights with their average at the end of each fit; what is kept must be
-    what was validated.
+    """Keras overwrites the weights with their average at the end of each fit.
+
+    What is kept must be what was validated.
     """
     averaged = TrainSpec(epochs=5, batch_size=32, learning_rate=0.05, ema=0.9)
     result = fitted(with_training(averaged))

@@ -40,8 +40,9 @@ WHOLE = replace(SMALL, {"train.batch_size": 1_000})  # more than there are windo
 
 
 def days(rows: int = 480) -> pd.DataFrame:
-    """Hourly values with a daily cycle, weekends at half the size, noise, and a covariate that is
-    known in advance.
+    """Hourly values with a daily cycle, weekends at half the size, noise, and a known covariate.
+
+    The covariate is known in advance.
     """
     time = pd.date_range(START, periods=rows, freq="h")
     weekend = (time.day_of_week >= 5).astype(int)
@@ -72,8 +73,9 @@ def splits(pipeline: ForecastPipeline) -> ForecastSplits:
 
 @pytest.fixture(scope="module")
 def fitted(pipeline: ForecastPipeline, splits: ForecastSplits) -> keras.Model:
-    """A network after its fit, not calibrated, that corrects its start twice as far as it has
-    learned to: calibration has something to take back.
+    """A fitted network that corrects its start twice as far as it has learned to.
+
+    It is not calibrated yet, and calibration has something to take back.
     """
     keras.utils.set_random_seed(0)
     model = pipeline.build(SMALL, splits)
@@ -446,8 +448,9 @@ def test_val_begins_uncalibrated(splits: ForecastSplits) -> None:
 
 
 def history(splits: ForecastSplits, window: int, part: Part = "test") -> pd.DataFrame:
-    """What a user has at the origin of this window of series a: the past, and the weekends to
-    come.
+    """What a user has at the origin of this window of series a.
+
+    That is the past, and the weekends to come.
     """
     end = int(splits.number[splits.starts[part][window]])
     table = days().assign(unique_id="a").iloc[: end + 12]

@@ -1,6 +1,4 @@
-"""Files that are made to hang a program or to fill its memory are refused at once, by their
-names.
-"""
+"""Files that are made to hang a program or fill its memory are refused at once, by their names."""
 
 import os
 import threading
@@ -16,7 +14,7 @@ from pipelines.errors import ApplineError, DataError, UsageError
 from pipelines.vision.image_files import decode
 from pipelines.vision.options import VisionOptions
 
-LONGEST = 20.0  # seconds: a file that is waited for is waited for without end
+LONGEST = 20.0  # seconds: a program that waits for a file would wait without end
 
 
 def within_time(function: Callable[[], Any]) -> None:

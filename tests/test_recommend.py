@@ -1,6 +1,4 @@
-"""Recommending networks: none looks ahead, none is given what it may not know, and what is
-served.
-"""
+"""Recommending networks: none looks ahead or is given what it may not know; and what is served."""
 
 import dataclasses
 from itertools import chain
@@ -171,8 +169,9 @@ def test_the_metric_of_a_fit_is_that_of_the_full_ranking(
 
 
 def test_cases_are_batched_no_wider_than_their_own_histories(tmp_path: Path) -> None:
-    """A table of all cases would be as wide as the longest history of anybody: 1 GB for MovieLens
-    of 100,000 ratings.
+    """A table of all cases would be as wide as the longest history of any user.
+
+    That is 1 GB for MovieLens with 100,000 ratings.
     """
     sizes = {f"u{number:02}": 5 for number in range(40)} | {"u99": 500}
     rows = [(user, f"i{step % 600}", step) for user, size in sizes.items() for step in range(size)]

@@ -1,6 +1,4 @@
-"""The baselines of the recommend domain and their scores, against numbers computed by hand or
-slowly.
-"""
+"""The baselines of the recommend domain, against numbers computed by hand or by slow code."""
 
 import gc
 import math
@@ -197,9 +195,7 @@ def test_biases_solve_the_damped_regression(tmp_path: Path) -> None:
 
 
 def scored(splits: RecommendSplits, rows: dict[int, list[float]]) -> np.ndarray:
-    """Predictions for test where the scores of items 1 to 6 are given for some cases, 0 for the
-    others.
-    """
+    """Predictions for test from the scores of items 1 to 6 for some cases; 0 for the others."""
     scores = np.zeros((len(splits.cases("test")), 7), np.float32)
     for case, values in rows.items():
         scores[case, 1:] = values

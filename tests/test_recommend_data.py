@@ -17,9 +17,7 @@ from tests.samples import written
 
 
 def small(users: int = 6, each: int = 8, stock: int = 12) -> pd.DataFrame:
-    """Users u0, u1, ... who take `each` of the items i00, i01, ... one after the other, with
-    ratings.
-    """
+    """Users u0, u1, ... who take `each` of the items i00, i01, ... in turn, with ratings."""
     rows = [
         (f"u{user}", f"i{(user + 3 * step) % stock:02}", 1 + (user + step) % 5)
         for user in range(users)

@@ -99,8 +99,9 @@ def test_the_defaults_are_the_first_trial(tuner: str) -> None:
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_the_same_seed_and_results_give_the_same_proposals(tuner: str) -> None:
-    """Resuming replays the results; KerasTuner's own state is stale after a change and lost after a
-    kill.
+    """Resuming replays the results.
+
+    KerasTuner's own state is stale after a change and lost after a kill.
     """
     ranges: dict[str, Dimension] = {**SMALL, "train.learning_rate": Range(1e-4, 1e-2, log=True)}
     once, again = (ask_all(searcher(ranges, tuner=tuner), 12) for _ in range(2))
@@ -185,7 +186,8 @@ def test_nothing_to_search_is_refused() -> None:
 
 
 def test_no_search_needs_tensorboard() -> None:
-    """KerasTuner's loop imports it in every trial, and swallows that it is not there; the lock file
-    does not bring it.
+    """KerasTuner's loop imports it in every trial, and hides that it is missing.
+
+    The lock file does not list it.
     """
     assert importlib.util.find_spec("tensorboard") is None

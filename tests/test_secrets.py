@@ -1,4 +1,4 @@
-"""No password that stands in an address is kept or shown."""
+"""No password in an address is kept or shown."""
 
 import pytest
 

@@ -72,7 +72,7 @@ def sweep(
 
 
 class Stop(Progress):
-    """Somebody who presses Ctrl-C after the second trial."""
+    """Presses Ctrl-C after the second trial."""
 
     def ended(self, trial: Trial, best: Trial | None) -> None:
         if trial.number == 2:
@@ -174,8 +174,9 @@ def test_a_finished_sweep_of_a_whole_space_is_not_finished_twice(tracker: Mlflow
 
 
 class FullDisk(Progress):
-    """After the second trial no file can grow any further: as near to a full disk as a test gets
-    without being root.
+    """After the second trial no file can grow any further.
+
+    That is as near to a full disk as a test gets without being root.
     """
 
     def __init__(self) -> None:
@@ -418,8 +419,9 @@ def test_losing_trials_are_stopped_and_a_resumed_sweep_stops_the_same_ones(
 
 
 class Unlucky:
-    """An executor on a machine with too little memory for batches above `fits`, whose processes die
-    as often as `deaths` says.
+    """An executor that runs out of memory for batches above `fits`.
+
+    Its processes die as often as `deaths` says.
     """
 
     slots = 1
@@ -458,10 +460,12 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(
 def test_a_winner_that_needed_half_the_batch_is_trained_in_full_with_that(
     tracker: MlflowTracker,
 ) -> None:
-    """The whole batch would not fit into memory at the end either; and a resumed sweep knows it
-    from the trial's run.
+    """The whole batch would not fit into memory at the end either.
+
+    A resumed sweep knows it from the trial's run.
     """
     result = sweep(tracker, trials=1, executor=Unlucky(fits=16))
+    tracker.client.set_terminated(result.run_id, "KILLED")
     again = sweep(tracker, trials=1, executor=Unlucky(fits=16), resume=result.run_id)
     assert (result.best.batch_size, again.best.batch_size) == (16, 16)
     finals = tracker.rows(role="final", sweep=result.run_id)
@@ -487,7 +491,8 @@ def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(
     tracker: MlflowTracker,
 ) -> None:
     first = sweep(tracker, trials=2)
-    tracker.client.set_terminated(first.trials[1].run_id, "KILLED")
+    for run_id in (first.trials[1].run_id, first.run_id):
+        tracker.client.set_terminated(run_id, "KILLED")
     again = sweep(tracker, trials=2, resume=first.run_id)
     assert [trial.replayed for trial in again.trials] == [True, True]
     assert tracker.rows(run_id=first.trials[1].run_id)[0].status == "FINISHED"

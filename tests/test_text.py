@@ -97,8 +97,9 @@ def test_a_text_without_tokens_has_an_answer(
 def test_arithmetic_counts_the_vectors_of_a_file(
     pipeline: TextPipeline, splits: TextSplits, architecture: str, first: str, tmp_path: Path
 ) -> None:
-    """Ten numbers a word, which four heads do not share evenly; word2vec's format begins with the
-    number of words and the width.
+    """Ten numbers a word do not divide evenly by four heads.
+
+    word2vec's format begins with the number of words and the width.
     """
     words = "".join(f"{word} {' '.join(['0.5'] * 10)}\n" for word in splits.vocabulary[:2])
     (tmp_path / "vectors.txt").write_text(first + words)
@@ -319,8 +320,9 @@ def test_word_vectors_are_not_written_number_by_number_into_the_description_of_a
 def test_a_saved_model_is_scored_by_its_own_tokens_and_its_own_tfidf(
     pipeline: TextPipeline, splits: TextSplits, saved: Path, tmp_path: Path
 ) -> None:
-    """Not by those of the data that it is scored on: with all labels exchanged, what was right is
-    wrong.
+    """Those of the data that it is scored on do not matter.
+
+    With all labels exchanged, what was right is wrong.
     """
     table = pd.read_csv(pipeline.options.data)
     table["label"] = table["label"].map({"good": "bad", "bad": "good"})

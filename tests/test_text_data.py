@@ -314,9 +314,7 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code(
 
 
 def test_a_part_whose_labels_are_hidden_is_left_out_with_a_note() -> None:
-    """The test parts of GLUE have -1 for all labels, which as a place in a list is the last
-    class.
-    """
+    """The test parts of GLUE have -1 for all labels, which as an index means the last class."""
     shown, notes = labelled_parts(
         {"train": [0, 1], "val": [1, 0], "test": [-1, -1]}, "tfds:glue/sst2"
     )

@@ -1,5 +1,6 @@
-"""TF-IDF with logistic regression: held-out logits, a layer that gives the same ones, fitted once
-for all trials.
+"""TF-IDF with logistic regression: held-out logits, and a layer that gives the same ones.
+
+It is fitted once for all trials.
 """
 
 import pickle
@@ -31,7 +32,7 @@ def _words_table() -> pd.DataFrame:
 
 
 def _word_parts_table() -> pd.DataFrame:
-    """Words that never stand twice: only their ends tell the classes apart."""
+    """Words that never occur twice: the classes differ only in their endings."""
     rng = np.random.default_rng(0)
     stems = iter(["".join(rng.choice(list("bcdfglmnprstaeiou"), 6)) for _ in range(400)])
     rows = []
@@ -73,7 +74,7 @@ def splits(features: str, tmp_path_factory: pytest.TempPathFactory) -> TextSplit
 @pytest.fixture(scope="module")
 def model(features: str, splits: TextSplits) -> TfidfModel:
     with pytest.MonkeyPatch.context() as patch:
-        if features == "words":  # or it would be likelier with parts of words
+        if features == "words":  # or parts of words would have a higher likelihood
             patch.setattr(tfidf, "MOST_CHARACTERS_TRIED", 0)
         fitted = TfidfReference().model(splits)
     assert fitted.setting.startswith(f"{features}, C=")
@@ -81,7 +82,7 @@ def model(features: str, splits: TextSplits) -> TfidfModel:
 
 
 def odd(splits: TextSplits) -> np.ndarray:
-    """The texts of test and such as nobody foresees."""
+    """The texts of test, and some that no training text resembles."""
     more = ["", " \x85 ", "never seen 😀 很好", "TATAAA", "don't", "good " * 500, "singing famous"]
     return np.asarray([*splits.texts("test"), *more], dtype=object)
 
@@ -124,8 +125,9 @@ def test_the_model_learns(model: TfidfModel, splits: TextSplits) -> None:
 
 
 def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
-    """Four of a hundred texts hold `rare`, all of one class; as many `common` without a
-    difference.
+    """Four of a hundred texts hold `rare`, all of one class.
+
+    As many hold `common`, without a difference between the classes.
     """
     from scipy.sparse import csr_array
 
@@ -144,7 +146,7 @@ def test_logits_of_train_are_held_out(model: TfidfModel, splits: TextSplits) -> 
     truth = splits.labels("train")
     assert held_out.shape == seen.shape
     assert np.abs(held_out - seen).max() > 0.01
-    # Who has seen the answer is surer of it.
+    # A model that has seen the label is surer of it.
     rows = np.arange(len(truth))
     assert held_out[rows, truth].mean() < seen[rows, truth].mean()
 
@@ -258,7 +260,7 @@ def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text
     merged = pipeline.merge_train_val(splits)
     assert merged.sizes() == {"train": 16, "val": 4, "test": 4}
     logits = pipeline.reference.model(splits).logits
-    # Also where nobody has asked for the logits of the splits before.
+    # Also where the logits of the splits were not computed before.
     fresh = TfidfReference()
     for reference in (pipeline.reference, fresh):
         train = reference.logits(merged, "train")

@@ -1,4 +1,4 @@
-"""The model of a run: what is kept, what its page shows, and that it answers anywhere."""
+"""The model of a run: what is kept, what its page shows, and that it works anywhere."""
 
 import json
 import os

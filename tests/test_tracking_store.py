@@ -1,5 +1,6 @@
-"""Where MLflow keeps things, without MLflow: which store is meant, and a local one that is
-created, moved or refused.
+"""Where MLflow keeps things, without MLflow.
+
+Which store is meant, and a local one that is created, moved or refused.
 """
 
 import os

@@ -259,8 +259,9 @@ def first_kernel(model: keras.Model) -> np.ndarray:
 def test_a_network_that_appline_saved_is_a_backbone_for_another_data_set(
     saved: Path, colour_images: VisionPipeline, tmp_path: Path
 ) -> None:
-    """Pretrained on 8x8 grey digits in units of 16, fine-tuned on 10x10 colour images in bytes: the
-    features are carried over.
+    """Pretrained on 8x8 grey digits in units of 16, fine-tuned on 10x10 colour images in bytes.
+
+    The features are carried over.
     """
     splits = colour_images.load()
     spec = replace(transfer(backbone=str(saved), layers=3), {"train.epochs": 4})

@@ -55,9 +55,7 @@ def random_point(rng: np.random.Generator) -> VisionSpec:
 
 
 def test_a_hundred_random_points_of_the_default_space_build_or_are_refused_by_arithmetic() -> None:
-    """Every point that arithmetic allows is built by Keras, with the weights that arithmetic
-    counted.
-    """
+    """Keras builds every point that arithmetic allows, with the weights that arithmetic counted."""
     shape = (12, 12, 1)
     rng = np.random.default_rng(0)
     allowed = 0
@@ -84,8 +82,9 @@ def test_a_hundred_random_points_of_the_default_space_build_or_are_refused_by_ar
 def test_vgg_gives_small_images_pairs_of_convolutions_and_keeps_their_last_map(
     shape: Shape, layers_per_block: list[int], last_map: Shape
 ) -> None:
-    """A map of one position has nothing to convolve: optdigits lost a point of accuracy by pooling
-    8x8 pixels three times.
+    """A map of one position has nothing to convolve.
+
+    optdigits lost a point of accuracy by pooling 8x8 pixels three times.
     """
     spec = VisionSpec()
     stages = cast(StagedArchitecture, architecture_of(spec)).stages(spec, shape)

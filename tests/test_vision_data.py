@@ -1,5 +1,6 @@
-"""Images from anywhere: what is read, how it is split, and what is refused with which words and
-exit code.
+"""Images from anywhere: what is read, how it is split, and what is refused.
+
+Refusals are checked by message and exit code.
 """
 
 import gzip

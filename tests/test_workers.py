@@ -1,5 +1,6 @@
-"""Trials in real processes: killed, out of memory, hanging, replaced; and a sweep that is killed
-whole and resumed.
+"""Trials in real processes: killed, out of memory, hanging and replaced.
+
+One sweep is killed as a whole and resumed.
 """
 
 import os

@@ -36,7 +36,7 @@ def parted(**parts: Sequence[str]) -> pd.DataFrame:
 
 
 def several(*labels: str, each: int = 5) -> pd.DataFrame:
-    """Texts of each of these labels by turns."""
+    """Texts of each of these labels in turn."""
     rows = []
     for n in range(each):
         rows += [(f"text {n} of {label}", label) for label in labels]

@@ -1,7 +1,7 @@
-"""The forecasting networks: how each makes of a history what every step to forecast gets of it.
+"""The forecasting networks: how each turns a history into a context for every step to forecast.
 
-What stands around that is the same for all (see `model`): where the network starts from, the
-decoder of each step ahead, and the quantiles. A new network is an entry in the registry.
+The rest is the same for all (see `model`): where the network starts from, the decoder of each step
+ahead, and the quantiles. A new network is an entry in the registry.
 """
 
 import math
@@ -63,7 +63,7 @@ class ForecastArchitecture(Architecture):
 
 @dataclass(frozen=True, kw_only=True)
 class PatchArchitecture(ForecastArchitecture):
-    """A convolution cuts the history into patches, an encoder makes one vector of them."""
+    """A convolution cuts the history into patches; an encoder turns them into one vector."""
 
     encoder: Callable[[ForecastSpec], Plan]
 
@@ -118,8 +118,8 @@ class LinearArchitecture(ForecastArchitecture):
 class NhitsArchitecture(ForecastArchitecture):
     """A sum of blocks that look at the history ever more finely (N-HiTS, Challu et al. 2023).
 
-    Block b, from 0, pools over pool_size / 2^b steps and speaks in horizon * 2^b / pool_size knots;
-    what it explains of the history is taken away before the next block.
+    Block b, from 0, pools over pool_size / 2^b steps and forecasts horizon * 2^b / pool_size knots;
+    what it explains of the history is subtracted before the next block.
     """
 
     def check(self, spec: ForecastSpec, splits: "ForecastSplits") -> None:
@@ -197,7 +197,7 @@ def cost(spec: ForecastSpec, splits: "ForecastSplits") -> Cost:
 
 
 def quantile_head() -> Plan:
-    """Return what makes a mean and quantiles of each step ahead, zero before training."""
+    """Return the layers from context to mean and quantiles of each step, zero before training."""
     return (Dense(units=1 + len(LEVELS), zeros=True),)
 
 
@@ -311,7 +311,7 @@ def _by_step(spec: ForecastSpec, x: KerasTensor, horizon: int) -> KerasTensor:
 
 
 def _interpolate(hidden: KerasTensor, knots: int, shape: tuple[int, int], name: str) -> KerasTensor:
-    """Return `(batch, *shape)`, steps and channels, drawn through so many knots."""
+    """Return `(batch, *shape)`, steps and channels, interpolated from so many knots."""
     import keras
 
     from pipelines.forecast.layers import Interpolate

@@ -1,5 +1,6 @@
-"""Simple baselines: the last value, the last season, and a ridge regression of every step, which is
-also where networks start.
+"""Simple baselines: the last value, the last season, and a ridge regression of every step.
+
+The ridge regression is also where networks start.
 """
 
 import time
@@ -29,11 +30,11 @@ Moments: TypeAlias = tuple[np.ndarray, np.ndarray, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Ridge:
-    """NLinear (Zeng et al. 2023) by least squares: the last value, plus a linear map of the
-    history's differences to it.
+    """NLinear (Zeng et al. 2023), fitted by least squares.
 
-    `weights` `(lookback, horizon)` and `bias` `(horizon,)`, in scaled units, are shared by all
-    series; `penalty` is lambda.
+    It is the last value plus a linear map of the history's differences to it. `weights`
+    `(lookback, horizon)` and `bias` `(horizon,)`, in scaled units, are shared by all series;
+    `penalty` is lambda.
     """
 
     weights: np.ndarray
@@ -69,7 +70,7 @@ class SeasonalNaive:
 
 @dataclass(frozen=True)
 class RidgeCache:
-    """The ridge regression of each data set that was asked about, fitted once.
+    """The ridge regression of each data set that needed one, fitted once.
 
     It is pickled with what it holds, so that the worker processes of a sweep need not fit again.
     """
@@ -95,11 +96,10 @@ class RidgeCache:
 
 
 def fit_ridge(splits: "ForecastSplits") -> Ridge:
-    """Return the ridge regression of every step on the history; lambda, and whether there is a
-    bias, chosen on val.
+    """Return the ridge regression of every step on the history.
 
-    Only X'X and X'Y are kept, summed chunk by chunk; they tell the squared error of every choice on
-    val too.
+    Lambda, and whether there is a bias, are chosen on val. Only X'X and X'Y are kept, summed chunk
+    by chunk. They also give the squared error of every choice on val.
     """
     train, val = _moments(splits, "train"), _moments(splits, "val")
     lookback = splits.lookback
@@ -115,8 +115,9 @@ def fit_ridge(splits: "ForecastSplits") -> Ridge:
 
 
 def _best_on_val(train: Moments, val: Moments, size: int) -> tuple[float, float, np.ndarray]:
-    """Return error on val, lambda and weights of the best ridge over the first `size` inputs: one
-    decomposition serves every lambda.
+    """Return error on val, lambda and weights of the best ridge over the first `size` inputs.
+
+    One eigendecomposition serves every lambda.
     """
     values, vectors = np.linalg.eigh(train[0][:size, :size])
     rotated = vectors.T @ train[1][:size]
@@ -130,8 +131,10 @@ def _best_on_val(train: Moments, val: Moments, size: int) -> tuple[float, float,
 
 
 def _moments(splits: "ForecastSplits", part: Part) -> Moments:
-    """Return the moments of X `(windows, lookback + 1)`, differences to the last value and ones,
-    and Y `(windows, horizon)`, what comes after it.
+    """Return the moments of the windows of `part`: X'X, X'Y and the sum of Y squared.
+
+    X `(windows, lookback + 1)` holds differences to the last value, and ones; Y
+    `(windows, horizon)` holds the values to forecast, as differences to the last value too.
     """
     gram = np.zeros((splits.lookback + 1, splits.lookback + 1))
     cross = np.zeros((splits.lookback + 1, splits.horizon))
@@ -150,8 +153,9 @@ def _moments(splits: "ForecastSplits", part: Part) -> Moments:
 
 
 def baselines(splits: "ForecastSplits", ridges: RidgeCache) -> Iterator[Baseline]:
-    """Yield the baselines; their intervals are split-conformal on val, and calibrated on test as
-    the network's are.
+    """Yield the baselines, with intervals.
+
+    The intervals are split-conformal on val, and calibrated on test as the network's are.
     """
     yield _baseline("naive", lambda: (Naive(horizon=splits.horizon), {}), splits)
     if splits.season <= splits.lookback:
@@ -165,7 +169,7 @@ def _ridge(splits: "ForecastSplits", ridges: RidgeCache) -> FittedRule:
 
 
 def _best_season(splits: "ForecastSplits") -> FittedRule:
-    """Return the better one on val of a season and seven (a day and a week of hours)."""
+    """Return a season or seven (a day or a week of hours), whichever is better on val."""
     rules = []
     for season in (splits.season, 7 * splits.season):
         if season <= splits.lookback:
@@ -194,11 +198,11 @@ def _baseline(name: str, fit: Callable[[], FittedRule], splits: "ForecastSplits"
 
 
 def half_widths(errors: np.ndarray) -> np.ndarray:
-    """Return by how much each level lies above the point forecast, below it for low levels:
-    `(horizon, levels)`.
+    """Return how far each level lies above the point forecast: `(horizon, levels)`.
 
-    The interval between the levels q and 1 - q is as wide as the 1 - 2q quantile of absolute errors
-    `(windows, horizon)` makes it (split conformal prediction, Lei et al. 2018).
+    Levels below one half lie below it. The interval between the levels q and 1 - q is as wide as
+    the 1 - 2q quantile of absolute errors `(windows, horizon)` makes it (split conformal
+    prediction, Lei et al. 2018).
     """
     coverages = np.abs(2 * np.array(LEVELS) - 1)
     sides = np.sign(np.array(LEVELS) - 0.5)
@@ -208,8 +212,9 @@ def half_widths(errors: np.ndarray) -> np.ndarray:
 def _with_quantiles(
     rule: Rule, splits: "ForecastSplits", part: Part, spread: np.ndarray
 ) -> np.ndarray:
-    """Return the rule's forecasts with its quantiles, in the target's units: `(windows, horizon,
-    1 + levels)`.
+    """Return the rule's forecasts with its quantiles: `(windows, horizon, 1 + levels)`.
+
+    They are in the target's units.
     """
     shape = (len(splits.starts[part]), splits.horizon, 1 + len(LEVELS))
     predictions = np.empty(shape, np.float32)  # filled chunk by chunk: it may be large

@@ -1,5 +1,6 @@
-"""Windows as batches of tf.data: only their starts are stored and shuffled, the rows are gathered
-batch by batch.
+"""Windows as batches of tf.data.
+
+Only the starts of windows are stored and shuffled; the rows are gathered batch by batch.
 """
 
 from typing import TYPE_CHECKING

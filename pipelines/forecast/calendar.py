@@ -1,5 +1,6 @@
-"""What a timestamp tells in advance: its place in the day, the week and the year, as points on
-circles.
+"""Features of a timestamp: its position in the day, the week and the year.
+
+They are known in advance, and are given as points on circles.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ def calendar_features(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and values `(rows, features)` of the cycles that steps of this size run through.
 
-    The year is used only where train holds two of them: what was seen once cannot be told from a
-    trend. None: no features.
+    The year is used only where train holds two of them: a single one looks like a trend. With
+    `train_steps` None there are no features.
     """
     cycles = [] if train_steps is None else _cycles(frequency, train_steps)
     names = []

@@ -8,7 +8,7 @@ Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the user said about a table; an empty text leaves it to the columns' usual names.
+    """What the user said about a table's columns; an empty text leaves a column to its usual names.
 
     `target` may be several names with commas, or "*" for all columns of numbers. `known` are the
     covariates that are known in advance. `covariates` are all those that a saved model needs; None

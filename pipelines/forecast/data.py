@@ -109,9 +109,7 @@ class ForecastSplits(Splits):
 
     @property
     def seasons_in_sight(self) -> tuple[int, ...]:
-        """One season and seven (a day and a week of hours), in steps, where the history holds
-        them.
-        """
+        """One season and seven, in steps, if the history holds them: a day and a week of hours."""
         seasons = (self.season, 7 * self.season)
         return tuple(season for season in seasons if 1 < season <= self.lookback)
 
@@ -137,8 +135,9 @@ class ForecastSplits(Splits):
         return self.windows(self.rows[:, 0], starts, -self.lookback, 0)
 
     def windows(self, values: np.ndarray, starts: np.ndarray, begin: int, end: int) -> np.ndarray:
-        """Return `values` from `begin` to `end` steps after each start: `(windows, end - begin,
-        ...)`.
+        """Return `values` from `begin` to `end` steps after each start.
+
+        The shape is `(windows, end - begin, ...)`.
         """
         return np.asarray(values[starts[:, None] + np.arange(begin, end)])
 

@@ -41,8 +41,9 @@ def find_borders(panel: Panel, protocol: WindowProtocol, notes: list[str]) -> Bo
 
 
 def without_late_series(panel: Panel, borders: Borders, notes: list[str]) -> Panel:
-    """Return the panel without series that begin only after train has ended: nothing about them may
-    be learned.
+    """Return the panel without series that begin only after train has ended.
+
+    Nothing about them may be learned.
 
     Raises:
         DataError: no series is left.

@@ -1,4 +1,4 @@
-"""What makes one vector of the patches of a history: the plans of `PatchArchitecture`."""
+"""Encoders of the patches of a history into one vector: the plans of `PatchArchitecture`."""
 
 import dataclasses
 from typing import Literal
@@ -12,7 +12,7 @@ BODY_KERNEL = 3  # of the residual blocks behind the patches; `conv.kernel_size`
 
 
 def dilated_encoder(spec: ForecastSpec) -> Plan:
-    """Return residual blocks whose taps lie twice as far apart from block to block."""
+    """Return residual blocks whose dilation doubles from block to block."""
     between = pool(spec.conv)
     body: list[Layer] = [_dilated_block(spec, 0)]
     for block in range(1, spec.conv.blocks):

@@ -1,7 +1,7 @@
-"""What a forecast is worth: point scores, quantile scores, and the units that an error bar is
-computed from; then tables and figures for people.
+"""Scores of forecasts, their error bars, and tables and figures for people.
 
-Predictions are `(windows, horizon, 1 + levels)` in the target's own units: mean, then quantiles.
+There are point scores and quantile scores; error bars are computed from units. Predictions are
+`(windows, horizon, 1 + levels)` in the target's own units: mean, then quantiles.
 """
 
 from collections.abc import Iterator
@@ -70,8 +70,9 @@ def score(
 def losses(
     predictions: np.ndarray, splits: "ForecastSplits", part: Part, point: Point
 ) -> np.ndarray:
-    """Return the MASE of each unit `(units,)`, weighted by its windows so that the plain mean is
-    the MASE of all windows.
+    """Return the MASE of each unit: `(units,)`.
+
+    Each is weighted by its windows, so that the plain mean is the MASE of all windows.
     """
     each = window_mase(predictions, splits, part, point)
     is_scored = ~np.isnan(each)
@@ -107,11 +108,11 @@ def units(splits: "ForecastSplits", part: Part) -> np.ndarray:
 def backtest(
     predictions: np.ndarray, splits: "ForecastSplits", part: Part, point: Point, folds: int
 ) -> pd.DataFrame:
-    """Return scores of consecutive stretches of origins: one row for each of `folds`, its first and
-    last origin in front.
+    """Return the scores of consecutive stretches of origins.
 
-    The spread over rows is how much the scores depend on when one happens to look; `se` is the
-    standard error of `mase` inside a fold, over its independent units.
+    There is one row for each of `folds`; its first two columns are its first and last origin. The
+    spread over rows is how much the scores depend on when one happens to look; `se` is the standard
+    error of `mase` inside a fold, over its independent units.
     """
     number = splits.number[splits.starts[part]]
     edges = np.linspace(number.min(), number.max() + 1, folds + 1).astype(int)
@@ -139,8 +140,10 @@ def _standard_error(values: np.ndarray) -> float:
 
 
 def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.DataFrame:
-    """Return forecasts that do not overlap, one row a step: series, origin, step, ds, y, mean,
-    quantiles; the latest rows if many.
+    """Return forecasts that do not overlap, one row a step.
+
+    The columns are series, origin, step, ds, y, mean and the quantiles. Only the latest rows are
+    returned if there are many.
     """
     horizon = splits.horizon
     number = splits.number[splits.starts[part]]

@@ -38,11 +38,10 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Frequency:
-    """The distance between two rows: `size` nanoseconds, months, business days or integers, counted
-    from `anchor`.
+    """The distance between two rows, counted from `anchor`.
 
-    `anchor` is a timestamp in nanoseconds since 1970, or an integer. `month_end`: timestamps are
-    last days of months.
+    It is `size` nanoseconds, months, business days or integers. `anchor` is a timestamp in
+    nanoseconds since 1970, or an integer. `month_end`: timestamps are last days of months.
     """
 
     kind: Kind
@@ -85,8 +84,9 @@ class Frequency:
 
     @property
     def season(self) -> int:
-        """The season that such data usually has: a day of hours, a week of days, a year of weeks or
-        months; 1 when none is usual.
+        """The usual season of such data; 1 when none is usual.
+
+        It is a day of hours, a week of days, or a year of weeks or months.
         """
         if self.kind == "months":
             return max(12 // self.size, 1)

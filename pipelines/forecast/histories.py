@@ -44,8 +44,9 @@ class History:
         return np.asarray(after[:, None] + np.arange(self.facts.horizon))
 
     def recent_starts(self) -> np.ndarray:
-        """Return the windows that have come true in the last `calibration_steps`; none where the
-        history is shorter.
+        """Return the starts of the windows whose values all lie in the last `calibration_steps`.
+
+        There are none where the history is shorter.
         """
         lookback, reach = self.facts.lookback, self.facts.calibration_steps
         ends = self.ends
@@ -79,8 +80,10 @@ class History:
     def _inputs(
         self, starts: np.ndarray, ahead: np.ndarray, known: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the inputs for windows, given the steps `ahead` `(windows, horizon)` and what is
-        `known` of them `(windows, horizon, known)`.
+        """Return the network's inputs for the windows at `starts`.
+
+        `ahead` `(windows, horizon)` are the steps to forecast, and `known`
+        `(windows, horizon, known)` the covariates known for them.
         """
         rows = starts[:, None] + np.arange(-self.facts.lookback, 0)
         history = [
@@ -108,8 +111,9 @@ class History:
         return [self.panel.columns.index(name) for name in self.facts.known_future]
 
     def _known_ahead(self) -> np.ndarray:
-        """Return the covariates known in advance `(series, horizon, known)` from the rows behind
-        each series.
+        """Return the covariates known in advance: `(series, horizon, known)`.
+
+        They stand in the rows behind each series.
         """
         names = self.facts.known_future
         ahead = self.steps_ahead
@@ -174,8 +178,9 @@ def _table(source: RawInput) -> Table:
 
 
 def _columns(facts: ForecastFacts, table: Table) -> Columns:
-    """Return the columns that the model was trained with; a name that this table lacks is guessed
-    anew.
+    """Return the columns that the model was trained with.
+
+    A name that this table lacks is guessed anew.
     """
     source = facts.source
     is_one_name = "," not in source.target and source.target != "*"

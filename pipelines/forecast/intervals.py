@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise: scaled by what lately came true (conformal prediction).
+"""Intervals with the promised coverage: scaled by what lately came true (conformal prediction).
 
 Forecasts are `(windows, horizon, 1 + levels)` in the target's own units: mean, then quantiles.
 """
@@ -27,14 +27,14 @@ def calibrate_rolling(
     part: Part,
     earlier: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the forecasts of `part` calibrated as one does who forecasts day after day: on what
-    has come true by then.
+    """Return the forecasts of `part`, calibrated on what had come true by each origin.
 
-    Forecasts from an origin are scaled by what the windows needed that lie wholly before it and at
-    most one validation part back. Without that the intervals age: those of a mild season are too
-    narrow for a hot one (Gibbs & Candès 2021 on why a fixed calibration fails). `earlier` are the
-    forecasts of val where `part` is test. Val has nothing before it: its intervals are those of the
-    network until enough of its own windows have come true.
+    This is what someone can do who forecasts day after day. The forecasts from an origin are scaled
+    by what was needed by the windows that lie wholly before it and at most one validation part
+    back. Without that the intervals age: those of a mild season are too narrow for a hot one (Gibbs
+    & Candès 2021 on why a fixed calibration fails). `earlier` are the forecasts of val where `part`
+    is test. Val has nothing before it: its intervals are those of the network until enough of its
+    own windows have come true.
     """
     parts: list[Part] = [part]
     forecasts_by_part = [forecasts]
@@ -60,8 +60,9 @@ def calibrate_rolling(
 
 
 def latest_factors(forecasts: dict[Part, np.ndarray], splits: "ForecastSplits") -> np.ndarray:
-    """Return the factors `(horizon, levels)` of the latest windows of val and test, as many as the
-    validation part has: what is served begins with them.
+    """Return the factors `(horizon, levels)` of the latest windows of val and test.
+
+    They come from as many windows as the validation part has. A served model begins with them.
     """
     number = np.concatenate([_origins(splits, part) for part in SCORED_PARTS])
     truth = np.concatenate([splits.truth(part) for part in SCORED_PARTS])
@@ -80,8 +81,9 @@ def _thinned(positions: np.ndarray) -> np.ndarray:
 
 
 def _rows(arrays: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
-    """Return the rows at these positions, in order, of arrays laid end to end: they may be too
-    large to be copied whole.
+    """Return the rows at these positions, in order, of arrays laid end to end.
+
+    The arrays may be too large to be copied whole.
     """
     taken = []
     begin = 0
@@ -94,12 +96,11 @@ def _rows(arrays: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
 
 
 def interval_factors(truth: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
-    """Return by how much each interval must be scaled, away from the median, at each step:
-    `(horizon, levels)`.
+    """Return the factors by which intervals must be scaled at each step: `(horizon, levels)`.
 
     The score of a window is the distance of the truth `(windows, horizon)` from the median in units
-    of the predicted half-width on its side, and the factor its quantile (Romano et al. 2019,
-    Sesia & Candès 2020: a factor rather than a sum keeps wide intervals wide).
+    of the predicted half-width on its side, and the factor its quantile (Romano et al. 2019, Sesia
+    & Candès 2020: a factor rather than a sum keeps wide intervals wide).
     """
     quantiles = forecasts[..., 1:]
     median = quantiles[..., MEDIAN]
@@ -118,12 +119,13 @@ def interval_factors(truth: np.ndarray, forecasts: np.ndarray) -> np.ndarray:
 
 
 def scale_intervals(forecasts: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Return forecasts with their intervals scaled by `factors` `(horizon, levels)`, without
-    crossing.
+    """Return forecasts with intervals scaled by `factors`, without crossing.
+
+    `factors` is `(horizon, levels)`.
     """
     median = forecasts[..., 1 + MEDIAN, None]
     quantiles = median + (forecasts[..., 1:] - median) * factors
-    # A scaled inner interval may reach beyond an outer one: sorting mends that (Chernozhukov et al.
+    # A scaled inner interval may reach beyond an outer one: sorting fixes that (Chernozhukov et al.
     # 2010).
     quantiles.sort(axis=-1)
     return np.concatenate([forecasts[..., :1], quantiles], axis=-1)

@@ -15,8 +15,7 @@ TINY = 1e-12  # for windows whose mean is 0
 
 @keras.saving.register_keras_serializable("appline")
 class QuantileSpread(keras.layers.Layer):
-    """Mean and quantiles (..., steps, 1 + levels) that cannot cross, out of raw outputs of the same
-    shape.
+    """Raw outputs to a mean and quantiles that cannot cross, both (..., steps, 1 + levels).
 
     The first raw output is the mean, the middle one the median; from the median outwards every
     level adds a softplus. `spread` (steps, levels - 1) is what the softplus is taken of where the
@@ -39,14 +38,15 @@ class QuantileSpread(keras.layers.Layer):
         return keras.ops.concatenate([mean, lower, median, upper], axis=-1)
 
     def start_at(self, gaps: np.ndarray) -> None:
-        """Begin with these gaps (steps, levels - 1) between neighbouring levels, all above 0."""
+        """Set the initial gaps (steps, levels - 1) between neighbouring levels, all above 0."""
         self.spread.assign(gaps + np.log(-np.expm1(-gaps)))  # the inverse of softplus
 
 
 @keras.saving.register_keras_serializable("appline")
 class Interpolate(keras.layers.Layer):
-    """Values at a few knots (batch, knots, channels) drawn as straight lines through `steps` points
-    (N-HiTS, Challu et al. 2023).
+    """Values at a few knots (batch, knots, channels), interpolated linearly to `steps` points.
+
+    This is the interpolation of N-HiTS (Challu et al. 2023).
     """
 
     def __init__(self, steps: int, **kwargs: Any) -> None:
@@ -69,8 +69,9 @@ class Interpolate(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class WindowScale(keras.layers.Layer):
-    """The spread of each window's target, (batch, 1, 1): its standard deviation (RevIN, Kim et al.
-    2022), kept away from 0.
+    """The spread of each window's target, (batch, 1, 1).
+
+    It is the standard deviation (RevIN, Kim et al. 2022), kept away from 0.
     """
 
     # Of the series' own standard deviation: a flat night must not turn noise into signal
@@ -82,12 +83,11 @@ class WindowScale(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class SeriesScaler(keras.layers.Layer):
-    """Raw histories (batch, lookback, channels) to scaled ones, with each window's (batch, mean and
-    std) of the target.
+    """Raw histories (batch, lookback, channels) to scaled ones.
 
-    `series` (batch,) is 1 + the position of a series among those trained on, or 0 for another one,
-    which is scaled by its own window. Further channels are scaled by `shift` and `divide`, the same
-    for all series.
+    The second output (batch, 2) is the mean and std of each window's target. `series` (batch,) is 1
+    + the position of a series among those trained on, or 0 for another one, which is scaled by its
+    own window. Further channels are scaled by `shift` and `divide`, the same for all series.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class SeriesScaler(keras.layers.Layer):
         return keras.ops.concatenate([scaled[:, :, None], others], axis=-1), scale
 
     def _window_scale(self, target: KerasTensor) -> KerasTensor:
-        """Return mean and standard deviation `(batch, 2)` of each window; of a constant one 1."""
+        """Return mean and standard deviation `(batch, 2)` of each window (of a constant one, 1)."""
         mean = keras.ops.mean(target, axis=1)
         std = keras.ops.std(target, axis=1)
         smallest = SMALLEST_SPREAD * keras.ops.abs(mean) + TINY
@@ -165,11 +165,10 @@ class ShrinkToLevel(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class CalibratedQuantiles(keras.layers.Layer):
-    """Scaled mean and quantiles `(batch, steps, 1 + levels)`, calibrated, in the target's own
-    units.
+    """Scaled mean and quantiles to calibrated ones in the target's own units.
 
-    `factors` `(steps, levels)` scale the quantiles' distance to the median; `scale` `(batch, 2)` is
-    mean and std of each window's series.
+    Both are `(batch, steps, 1 + levels)`. `factors` `(steps, levels)` scale the quantiles' distance
+    to the median; `scale` `(batch, 2)` is mean and std of each window's series.
     """
 
     def __init__(self, log1p: bool = False, **kwargs: Any) -> None:

@@ -62,7 +62,7 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
 
 
 def _names(table: Table, identity: str | None) -> "pd.Series | None":
-    """Return the name of each row's series, None where the table does not tell series apart."""
+    """Return the name of each row's series, None where the table has no such column."""
     if identity is None:
         return None
     names = table.frame[identity]

@@ -9,12 +9,11 @@ import numpy as np
 
 
 def mase(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
-    """Return the mean absolute scaled error (Hyndman & Koehler 2006), every window with the same
-    weight.
+    """Return the mean absolute scaled error (Hyndman & Koehler 2006).
 
-    `scale` `(windows,)` is the mean absolute error of the seasonal naive forecast on the training
-    part of the window's series. It is NaN for a constant series, which has no such error: those
-    windows are left out.
+    Every window has the same weight. `scale` `(windows,)` is the mean absolute error of the
+    seasonal naive forecast on the training part of the window's series. It is NaN for a constant
+    series, which has no such error: those windows are left out.
     """
     return float(np.nanmean(np.abs(truth - point).mean(axis=1) / scale))
 
@@ -26,8 +25,9 @@ def pinball(truth: np.ndarray, quantile: np.ndarray, level: float) -> float:
 
 
 def wql(truth: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> float:
-    """Return the weighted quantile loss: twice the pinball losses divided by the mean absolute
-    truth, mean over levels (as GluonTS has it).
+    """Return the weighted quantile loss, as GluonTS defines it.
+
+    It is twice the pinball loss divided by the mean absolute truth, averaged over the levels.
     """
     losses = []
     for position, level in enumerate(levels):
@@ -46,8 +46,9 @@ def wape(truth: np.ndarray, point: np.ndarray) -> float:
 
 
 def smape(truth: np.ndarray, point: np.ndarray) -> float:
-    """Return the symmetric mean absolute percentage error, 0 to 200 (Makridakis 1993); 0 where both
-    values are 0.
+    """Return the symmetric mean absolute percentage error, 0 to 200 (Makridakis 1993).
+
+    It is 0 where both values are 0.
     """
     size = np.abs(truth) + np.abs(point)
     error = np.abs(truth - point)

@@ -1,9 +1,9 @@
-"""The forecasting network in Keras: a start that is kept, an encoder of the history, and a decoder
-of every step ahead.
+"""The forecasting network in Keras: a start that is kept, an encoder and a decoder.
 
-Inputs are scaled: `history` `(batch, lookback, channels)`, its first channel the target, and, where
-anything is known in advance, `future` `(batch, horizon, known)`. The output is `(batch, horizon,
-1 + levels)`: mean, then quantiles. Series are folded into the batch: one network serves them all.
+The encoder reads the history, and the decoder corrects every step ahead. Inputs are scaled:
+`history` `(batch, lookback, channels)`, its first channel the target, and, where anything is known
+in advance, `future` `(batch, horizon, known)`. The output is `(batch, horizon, 1 + levels)`: mean,
+then quantiles. Series are folded into the batch: one network serves them all.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -74,8 +74,9 @@ def build(spec: ForecastSpec, splits: "ForecastSplits", start: Rule) -> keras.Mo
 def _level(
     steps: KerasTensor, last: KerasTensor, splits: "ForecastSplits", start: Rule
 ) -> KerasTensor:
-    """Return what the network corrects `(batch, horizon, 1)`, or `(batch, 1, 1)` for the last
-    value.
+    """Return what the network corrects: `(batch, horizon, 1)`.
+
+    It is `(batch, 1, 1)` where that is the last value.
     """
     if not isinstance(start, Ridge):
         return last
@@ -87,8 +88,9 @@ def _level(
 
 
 def _normalize(history: KerasTensor, last: KerasTensor, scale: KerasTensor | None) -> KerasTensor:
-    """Return the history with its target as differences to the last value, in units of the window's
-    own spread.
+    """Return the history with its target as differences to the last value.
+
+    The differences are in units of the window's own spread.
     """
     target = history[:, :, :1] - last
     if scale is not None:
@@ -99,10 +101,11 @@ def _normalize(history: KerasTensor, last: KerasTensor, scale: KerasTensor | Non
 
 
 def _echoes(normalized: KerasTensor, splits: "ForecastSplits") -> list[KerasTensor]:
-    """Return for each step ahead the row of the same position in the last season, and seven seasons
-    ago where that is in sight; a list of one tensor or none.
+    """Return the rows at the same position one season ago, and seven seasons ago, for each step.
 
-    So the decoder can tell a working day that follows a holiday from one that follows its like.
+    Seven seasons are used where the history is long enough. The list holds one tensor or none. So
+    the decoder can tell a working day that follows a holiday from one that follows another working
+    day.
     """
     ahead = np.arange(splits.horizon)
     rows = []
@@ -121,8 +124,9 @@ def _concatenate(tensors: list[KerasTensor], name: str) -> KerasTensor:
 
 
 def _first_gaps(splits: "ForecastSplits", start: Rule, *, window_norm: bool) -> np.ndarray:
-    """Return how far apart the quantiles begin `(horizon, levels - 1)`: as far as those of the
-    errors that the start makes on train.
+    """Return how far apart the quantiles begin: `(horizon, levels - 1)`.
+
+    They begin as far apart as those of the errors that the start makes on train.
     """
     starts = splits.starts["train"]
     every = -(-len(starts) // MOST_WINDOWS)
@@ -147,8 +151,9 @@ def compile_arguments() -> dict[str, Any]:
 
 
 def loss(truth: KerasTensor, output: KerasTensor) -> KerasTensor:
-    """Return pinball loss of all quantiles, doubled, plus half the squared error of the mean:
-    `(batch, horizon)`.
+    """Return twice the pinball loss of all quantiles plus half the squared error of the mean.
+
+    The shape is `(batch, horizon)`.
     """
     return 2 * pinball(truth, output) + 0.5 * squared_error(truth, output)
 

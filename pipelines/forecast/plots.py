@@ -30,7 +30,7 @@ COVERAGE = 90  # per cent, of the interval whose coverage is drawn by step
 
 @dataclass(frozen=True, kw_only=True)
 class Forecasts:
-    """What figures are drawn of: predictions `(windows, horizon, 1 + levels)` of one part."""
+    """What figures show: predictions `(windows, horizon, 1 + levels)` of one part."""
 
     predictions: np.ndarray
     splits: "ForecastSplits"
@@ -68,10 +68,10 @@ def _figure(
 
 
 def forecasts(of_part: Forecasts, errors: np.ndarray) -> Figure:
-    """Show an easy, a typical, a hard and the worst window, each with the end of its history and
-    its quantiles.
+    """Show an easy, a typical, a hard and the worst window.
 
-    `errors` `(windows,)` is the MASE of each window, NaN where there is none.
+    Each has the end of its history and its quantiles. `errors` `(windows,)` is the MASE of each
+    window, NaN where there is none.
     """
     splits = of_part.splits
     order = np.argsort(np.nan_to_num(errors, nan=np.nanmedian(errors)))
@@ -120,9 +120,7 @@ def _fan(axis: Axes, of_part: Forecasts, window: int) -> None:
 
 
 def error_by_step(of_part: Forecasts) -> Figure:
-    """Show how the scaled error grows with the distance of the step, and whether its interval still
-    holds.
-    """
+    """Show how the scaled error grows with the step, and whether the interval still holds."""
     splits = of_part.splits
     truth = splits.truth(of_part.part)
     scale = splits.mase_scale[splits.series[splits.starts[of_part.part]]][:, None]
@@ -155,10 +153,10 @@ def error_by_step(of_part: Forecasts) -> Figure:
 
 
 def error_by_origin(of_part: Forecasts, by_time: pd.DataFrame, whole: float) -> Figure:
-    """Show the scaled error of consecutive stretches of origins: the rolling-origin view, with one
-    standard error.
+    """Show the scaled error of consecutive stretches of origins, with one standard error.
 
-    `by_time` is what `evaluate.backtest` returns, `whole` the MASE of all windows.
+    This is the rolling-origin view. `by_time` is what `evaluate.backtest` returns, `whole` the MASE
+    of all windows.
     """
     figure, (axis,) = _figure(of_part.title("error by time of the forecast"))
     middle = by_time["first"] + (by_time["last"] - by_time["first"]) / 2

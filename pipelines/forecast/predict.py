@@ -32,7 +32,7 @@ def predict(network: keras.Model, splits: "ForecastSplits", part: Part) -> np.nd
 
 
 def uncalibrated(network: keras.Model, splits: "ForecastSplits", part: Part) -> np.ndarray:
-    """Return what the network says, in the target's own units: `(windows, horizon, 1 + levels)`."""
+    """Return the network's forecasts in the target's units: `(windows, horizon, 1 + levels)`."""
     count = len(splits.starts[part])
     # Filled batch by batch: it may be large.
     scaled = np.empty((count, splits.horizon, 1 + len(LEVELS)), np.float32)
@@ -45,7 +45,7 @@ def uncalibrated(network: keras.Model, splits: "ForecastSplits", part: Part) -> 
 def calibrate(
     network: keras.Model, splits: "ForecastSplits", like: keras.Model | None = None
 ) -> None:
-    """Choose by how much the network's correction to its start is taken back, and keep it inside.
+    """Choose how far the network's correction to its start is taken back, and store that in it.
 
     It is the share with the least squared error on val, from 0 to 1: where the network has learned
     nothing that holds, what it started from remains.
@@ -68,8 +68,9 @@ def calibrate(
 
 
 def _kept(correction: np.ndarray, error: np.ndarray) -> float:
-    """Return the share of the correction `(windows, horizon)` that is nearest to the start's
-    error by least squares, from 0 to 1.
+    """Return the share of the correction, from 0 to 1, that fits the start's error best.
+
+    The fit is by least squares; `correction` and `error` are `(windows, horizon)`.
     """
     x, y = correction.ravel(), error.ravel()
     power = max(float(np.dot(x, x)), SMALLEST_POWER)

@@ -1,5 +1,6 @@
-"""How series are cut into windows: what the user said, else what the sample is scored by, else what
-is usual at this step.
+"""How series are cut into windows.
+
+The user's options come first, then what the sample is scored by, then what is usual at this step.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.samples import Sample
 
 SHARES = (0.7, 0.1, 0.2)  # of the steps, for train, val and test
-TOLERANCE = 1e-6  # of the sum of shares
+TOLERANCE = 1e-6  # of the sum of the shares
 LONGEST_DAY = 96  # steps that are forecast at most, of a day
 LONGEST_WEEK = 336  # steps of history, a week of half hours
 
@@ -20,8 +21,9 @@ Shares = tuple[float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class WindowProtocol:
-    """How windows are cut: lengths in steps, and how many steps each part gets (train, val, test;
-    None: by `shares`).
+    """How windows are cut: lengths in steps, and how many steps each part gets.
+
+    `counts` are the steps of train, val and test; None means that `shares` decides.
     """
 
     horizon: int
@@ -43,8 +45,9 @@ class DefaultWindows:
 
 
 def default_windows(frequency: Frequency) -> DefaultWindows:
-    """Return the default horizon and lookback: a day ahead within days, two weeks of days, a year
-    of months.
+    """Return the default horizon and lookback.
+
+    The horizon is a day within days, two weeks of days, or a year of months.
     """
     size = frequency.size
     if frequency.kind == "months":

@@ -1,5 +1,6 @@
-"""From a table to series on a regular grid: what cannot be used is refused by line, and what was
-mended is noted.
+"""From a table to series on a regular grid.
+
+Rows that cannot be used are refused by line, and whatever was repaired is noted.
 """
 
 from dataclasses import dataclass
@@ -48,8 +49,9 @@ def read_panel(table: Table, columns: Columns) -> Panel:
 
 
 def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
-    """Return what `read_panel` does, and the rows behind each series' last value: what is known in
-    advance of the future.
+    """Return what `read_panel` does, and the rows behind each series' last value.
+
+    Those rows hold what is known in advance of the future.
     """
     notes: list[str] = []
     rows = long_rows(table, columns, notes)

@@ -1,8 +1,7 @@
-"""Rows on a regular grid: what is off it, there twice, missing or infinite is refused by line, or
-filled on demand.
+"""Rows on a regular grid: what does not fit is refused by line, or filled on demand.
 
-Rows are long rows (see `long_rows`), sorted by series and time, with `_number`: their step on the
-grid.
+That is: rows off the grid, duplicates, and missing or infinite values. Rows are long rows (see
+`long_rows`), sorted by series and time, with `_number`: their step on the grid.
 """
 
 from collections.abc import Sequence

@@ -63,8 +63,9 @@ def _unchanged(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _chicago(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep ridership and what a forecaster has: the weather of past days, and the days of home
-    games, known in advance.
+    """Keep ridership and what a forecaster has.
+
+    That is the weather of past days, and the days of home games, which are known in advance.
     """
     weather = ["temp", "humidity", "wind", "percip", "weather_rain", "weather_snow"]
     games = [name for name in table.columns if name.endswith("_Home")]

@@ -13,8 +13,9 @@ SMALLEST_SPREAD = 1e-8
 def mean_and_std(
     values: np.ndarray, panel: Panel, is_train: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and population standard deviation `(series,)` of each series' `values` `(rows,)`
-    on train; a constant series gets 1.
+    """Return the mean and population standard deviation `(series,)` of each series on train.
+
+    `values` is `(rows,)`. A constant series gets a standard deviation of 1.
     """
     count = len(panel.names)
     series = panel.series[is_train]
@@ -27,8 +28,9 @@ def mean_and_std(
 
 
 def mase_scale(panel: Panel, is_train: np.ndarray, season: int, notes: list[str]) -> np.ndarray:
-    """Return the mean absolute error `(series,)` of each series' seasonal naive forecast on train,
-    NaN where that is 0 (Hyndman & Koehler 2006).
+    """Return the mean absolute error `(series,)` of the seasonal naive forecast on train.
+
+    There is one for each series, NaN where it would be 0 (Hyndman & Koehler 2006).
 
     Raises:
         DataError: it is 0 for all of them.

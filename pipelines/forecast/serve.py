@@ -1,5 +1,6 @@
-"""A trained network for its user: raw histories in the target's own units in, forecasts out, with
-intervals that follow what has lately come true.
+"""A trained network for its user: raw histories in, forecasts with intervals out.
+
+Both are in the target's own units. The intervals follow what has lately come true.
 """
 
 from typing import TYPE_CHECKING
@@ -68,8 +69,9 @@ def serving_model(network: keras.Model, splits: "ForecastSplits") -> ServingMode
 
 
 def _covariate_scales(splits: "ForecastSplits") -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and std of every channel but the target; calendar features are used as they
-    are.
+    """Return the mean and std of every channel but the target.
+
+    Calendar features are not scaled: they get 0 and 1.
     """
     count = len(splits.calendar)
     mean = np.append(splits.covariate_mean, np.zeros(count))
@@ -103,7 +105,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
     """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
 
-    Covariates known in advance stand in rows behind that value, their target left empty. A history
+    Covariates known in advance are in rows behind that value, whose target is left empty. A history
     that is longer than the model looks back, by as many steps as it was calibrated on, calibrates
     the intervals anew.
 

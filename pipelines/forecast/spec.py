@@ -20,7 +20,7 @@ ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry()
 
 @dataclass(frozen=True, kw_only=True)
 class ContextSpec:
-    """What each step to forecast is given of the history."""
+    """The context of the history that each step to forecast gets."""
 
     width: Count = hyper(8, "channels that each step to forecast gets from the history")
 

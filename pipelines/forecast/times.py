@@ -57,8 +57,9 @@ def _parse_texts(rows: pd.DataFrame, table: Table) -> pd.Series:
 
 
 def _parse_numbers(rows: pd.DataFrame, table: Table) -> bool:
-    """Do what `parse_times` does for numbers: days such as 20240131 are timestamps, other whole
-    numbers are steps.
+    """Do what `parse_times` does for numbers.
+
+    Days such as 20240131 are timestamps; other whole numbers are steps.
     """
     times = rows["_time"]
     is_broken = times % 1 != 0

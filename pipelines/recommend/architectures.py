@@ -1,4 +1,4 @@
-"""The recommending networks: what each one makes of a history and a user, one entry each.
+"""The recommending networks: how each encodes a history and a user, one entry each.
 
 A new one is a plan over histories `(history, width)` of items' vectors, or a subclass of
 `RecommendArchitecture` where a plan is not enough. None looks ahead, so all positions of a history
@@ -39,7 +39,7 @@ CONV_KEYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInputs:
-    """What an encoder sees; each is None where its architecture does not use it.
+    """The inputs of an encoder; each is None where its architecture does not use it.
 
     `items` (batch, history, width) and `user` (batch, width) are vectors; `is_item` (batch,
     history) is false where a history is padded.
@@ -52,8 +52,9 @@ class EncoderInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendArchitecture(Architecture):
-    """A network from the vectors of a history and a user to states, with which items are
-    compared.
+    """A network from the vectors of a history and a user to states.
+
+    States are compared with items.
     """
 
     sees_history: bool = True
@@ -74,8 +75,7 @@ class RecommendArchitecture(Architecture):
         raise NotImplementedError
 
     def cost(self, spec: RecommendSpec, splits: "RecommendSplits") -> Cost:
-        """Return what the whole network costs, one user, without the item models that it is added
-        to.
+        """Return what the whole network costs for one user, without the item models beside it.
 
         Vectors made of features are mixed once for a whole batch when all items are ranked, which
         is left out.
@@ -128,8 +128,9 @@ class MatrixFactorization(RecommendArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class TwoTower(RecommendArchitecture):
-    """The user's vector and the mean of the items so far, through two dense layers (Covington et
-    al. 2016).
+    """The user's vector and the mean of the items so far, through two dense layers.
+
+    This is the network of Covington et al. (2016).
     """
 
     def encoder_cost(self, spec: RecommendSpec) -> Cost:
@@ -155,7 +156,7 @@ class TwoTower(RecommendArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class DilatedConvolutions(RecommendArchitecture):
-    """Causal convolutions whose taps lie ever further apart (Yuan et al. 2019).
+    """Causal convolutions with growing dilation (Yuan et al. 2019).
 
     With a stride, a coarser view is added first: one strided convolution, each of its steps
     repeated until the next.

@@ -66,9 +66,7 @@ STARTING_BIASES = Biases(user_penalty=5.0, item_penalty=3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class TunedBaseline:
-    """The settings of one baseline that are best on val, their loss there, and the seconds that the
-    choice took.
-    """
+    """The settings of one baseline that are best on val, with their loss and the search time."""
 
     settings: Ranker | Rater
     loss: float
@@ -99,8 +97,9 @@ def _fitted_models(splits: "RecommendSplits") -> _FittedModels:
 
 
 def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
-    """Yield the baselines, fitted to what may be known of each part, their settings chosen on
-    val.
+    """Yield the baselines, fitted to what may be known of each part.
+
+    Their settings are chosen on val.
     """
     for name, tuned in tune(splits).items():
         began = time.perf_counter()
@@ -142,8 +141,9 @@ def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]
 
 
 def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits") -> TunedBaseline:
-    """Return the candidate that is best on val, by NDCG@10 or by the squared error of ratings,
-    fitted to train.
+    """Return the candidate that is best on val, fitted to train.
+
+    It is judged by NDCG@10, or by the squared error of ratings.
     """
     began = time.perf_counter()
     mask = sample.known_mask("val")
@@ -168,8 +168,10 @@ def predict(fitted: ItemModel | FittedBiases, splits: "RecommendSplits", part: P
 
 
 def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
-    """Return the rankers that a network may be added to: the tuned ones that are quickly fitted
-    again, small enough to be saved beside it.
+    """Return the rankers that a network may be added to.
+
+    These are the tuned ones that can be fitted again quickly and are small enough to be saved with
+    it.
     """
     candidates: dict[str, Ranker] = {}
     for name, tuned in tune(splits).items():
@@ -182,9 +184,7 @@ def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
 
 
 def item_model(settings: Ranker, splits: "RecommendSplits", part: Part) -> ItemModel:
-    """Return the item model of these settings, fitted to what may be known when `part` is
-    predicted.
-    """
+    """Return the item model with these settings, fitted to what may be known for `part`."""
     models = _fitted_models(splits).item_models
     key = settings, part
     if key not in models:

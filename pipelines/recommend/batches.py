@@ -1,6 +1,4 @@
-"""Interactions as batches of tf.data: histories in windows to learn from, cases one by one to rank
-them.
-"""
+"""Interactions as batches of tf.data: windows of histories for training, cases for ranking."""
 
 from collections.abc import Iterator, Set
 
@@ -20,8 +18,10 @@ DEFAULT_WINDOW = 50
 def batches(
     splits: RecommendSplits, part: Part, spec: RecommendSpec, shuffle_seed: int | None
 ) -> tf.data.Dataset:
-    """Return batches of the network's inputs with what is to be learned; see `NextItem` for the
-    forms of a target to rank. Shuffled anew each epoch with a seed.
+    """Return batches of the network's inputs with what is to be learned.
+
+    See `NextItem` for the forms of a target to rank. With a seed the batches are shuffled anew in
+    each epoch.
     """
     architecture = architecture_of(spec)
     names = set()
@@ -51,8 +51,9 @@ def network_inputs(
     length: int,
     rows: slice = EVERYTHING,
 ) -> dict[str, np.ndarray]:
-    """Return the inputs of a network that has inputs of these `names`, one row for each of those
-    cases of `part`; histories of `length` items.
+    """Return the inputs named in `names` for the cases `rows` of `part`, one row a case.
+
+    Histories hold `length` items.
     """
     cases = splits.cases(part)
     inputs: dict[str, np.ndarray] = {}
@@ -93,10 +94,10 @@ def _case_batches(
 def _windows(
     names: Set[str], splits: RecommendSplits, length: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return each user's training items in windows: the inputs, and the item after each position,
-    (windows, length).
+    """Return each user's training items in windows: the inputs, and the next items.
 
-    Windows end with the last item and go backwards, so that only a user's oldest one is padded.
+    The next items (windows, length) are those after each position. Windows end with the last item
+    and go backwards, so that only a user's oldest one is padded.
     """
     rows = np.flatnonzero((splits.part == 0) & (splits.item > 0))
     item, person = splits.item[rows], splits.person[rows]

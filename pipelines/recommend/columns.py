@@ -1,5 +1,6 @@
-"""Columns of a table of interactions as arrays: ids, ratings and times, refused by line where they
-cannot be read.
+"""Columns of a table of interactions as arrays: ids, ratings and times.
+
+Cells that cannot be read are refused by line.
 """
 
 import time as clock
@@ -56,8 +57,9 @@ MOSTLY_DATES = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnNames:
-    """The columns that the user named; an empty text means that the column is found by its usual
-    names.
+    """The columns that the user named.
+
+    An empty text means that the column is found by its usual names.
     """
 
     user: str = ""
@@ -68,8 +70,9 @@ class ColumnNames:
 
 
 def find(table: Table, role: str, given: str, names: tuple[str, ...]) -> str | None:
-    """Return the column of `table` for `role`: the one that was named, else the first of `names`,
-    else None.
+    """Return the column of `table` for `role`, or None.
+
+    It is the `given` one, else the first of `names` that the table has.
     """
     return table.find_column(given, names, role=role, flag=f"--{role}-column")
 
@@ -98,8 +101,9 @@ def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
 
 
 def ids(table: Table, column: str) -> np.ndarray:
-    """Return ids as texts (rows,), as they are written; 12 and 12.0, of a column that once had
-    gaps, are the same.
+    """Return ids as texts (rows,), as they are written.
+
+    In a column that once had gaps, 12 and 12.0 are the same.
 
     Raises:
         DataError: a cell is empty.
@@ -178,9 +182,7 @@ def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
 
 
 def _seconds(cells: "pd.Series") -> "pd.Series":
-    """Return numbers as they are and dates as seconds since 1970, missing where a cell is
-    neither.
-    """
+    """Return numbers as they are and dates as seconds since 1970; other cells are missing."""
     import pandas as pd
 
     if not pd.api.types.is_datetime64_any_dtype(cells):

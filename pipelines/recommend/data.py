@@ -1,5 +1,6 @@
-"""Interactions to `RecommendSplits`: read, split before anything is fitted to them, numbered by
-what train holds.
+"""Interactions to `RecommendSplits`: read, split, then numbered by what train holds.
+
+They are split before anything is fitted to them.
 """
 
 import dataclasses
@@ -58,12 +59,12 @@ NAMED_PARTS: tuple[tuple[Part, str], ...] = (("val", "validation"), ("test", "te
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationCases:
-    """What is asked in one part, one row a case. A case's history is the rows [start, end) of the
-    interactions.
+    """The cases of one part, one row a case.
 
-    `user` (cases,) is 0 for a user that train does not hold; `person` (cases,) tells those apart
-    too. `target` (cases,) is 0 for an item that train does not hold (cold: a miss for everyone).
-    `rating` (cases,) is float32, NaN without ratings.
+    A case's history is the rows [start, end) of the interactions. `user` (cases,) is 0 for a user
+    that train does not hold; `person` (cases,) tells those apart too. `target` (cases,) is 0 for an
+    item that train does not hold (cold: a miss for everyone). `rating` (cases,) is float32, NaN
+    without ratings.
     """
 
     user: np.ndarray
@@ -86,7 +87,7 @@ class RecommendSplits(Splits):
     there is none. `features` (items + 1, names), None without, is 1 where an item has one of
     `feature_names`.
 
-    Of the columns (rows,), `person` tells all users apart: the known ones by their number, then
+    Of the columns (rows,), `person` numbers all users: first those of train, by their number, then
     those that train does not hold; `people[person - 1]` is the id. `rating` is NaN without ratings,
     `time` (seconds) 0 without times, and `part` 0, 1 or 2 for train, val or test.
 
@@ -169,9 +170,9 @@ class RecommendSplits(Splits):
         }
 
     def cases(self, part: Part) -> EvaluationCases:
-        """Return what is asked in `part`.
+        """Return the cases of `part`.
 
-        In train that is every interaction; to rank, those that have one of the same user before
+        In train they are all interactions; to rank, those that have one of the same user before
         them.
         """
         return self._cases[part]
@@ -207,8 +208,9 @@ class RecommendSplits(Splits):
 
     @cached_property
     def _packed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The items of the rows whose item train holds, and how many of those stand before each
-        row: (those rows,), (rows + 1,).
+        """The items that train holds, row by row, and how many of them precede each row.
+
+        The shapes are (rows with such an item,) and (rows + 1,).
         """
         in_train = self.item > 0
         return self.item[in_train], np.concatenate([[0], np.cumsum(in_train)])
@@ -220,10 +222,10 @@ class RecommendSplits(Splits):
     def histories(
         self, part: Part, length: int = 0, rows: slice | np.ndarray = EVERYTHING
     ) -> np.ndarray:
-        """Return the last `length` items before each target (0: all), left-padded with 0: (cases,
-        length) int32.
+        """Return the last `length` items before each target, left-padded with 0: int32.
 
-        `rows` chooses among the cases. Items that train does not hold are left out.
+        The shape is (cases, length); a `length` of 0 takes all items. `rows` chooses among the
+        cases. Items that train does not hold are left out.
         """
         items, (first, last) = self._packed[0], self._spans(part, rows)
         length = length or max(int((last - first).max(initial=0)), 1)
@@ -232,8 +234,9 @@ class RecommendSplits(Splits):
         return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
 
     def seen(self, part: Part, rows: slice | np.ndarray = EVERYTHING) -> "sparse.csr_matrix":
-        """Return 1 for the items of each case's history, which are not recommended again: (cases,
-        items + 1) int8.
+        """Return 1 for the items of each case's history, which are not recommended again.
+
+        The matrix is (cases, items + 1) int8.
         """
         from scipy import sparse
 
@@ -245,8 +248,9 @@ class RecommendSplits(Splits):
         return sparse.csr_matrix((ones, items[positions], bounds), shape=shape)
 
     def known_mask(self, part: Part) -> np.ndarray:
-        """Return which rows may be known when `part` is predicted: train for val, train and val for
-        test. (rows,) bool.
+        """Return which rows may be known when `part` is predicted: (rows,) bool.
+
+        These are train for val, and train and val for test.
         """
         return np.asarray(self.part < max(PARTS.index(part), 1))
 
@@ -265,9 +269,7 @@ class RecommendSplits(Splits):
         return dataclasses.replace(self, part=np.where(self.part == 1, 0, self.part))
 
     def only(self, part: Part, keep: np.ndarray) -> "RecommendSplits":
-        """Return these splits with the cases of `part` (val or test) for which `keep` (cases,) is
-        true.
-        """
+        """Return splits with only the cases of `part` (val or test) that `keep` (cases,) marks."""
         rows = {**self.target_rows, part: self.target_rows[part][keep]}
         return dataclasses.replace(self, target_rows=rows)
 
@@ -281,7 +283,7 @@ def load(options: RecommendOptions) -> RecommendSplits:
     """Return the interactions that the options name, split.
 
     Raises:
-        DataError: the data cannot be read, or nothing can be asked of it.
+        DataError: the data cannot be read, or has nothing to score.
         UsageError: an option that does not exist or does not fit.
     """
     splitting.require_options(options)

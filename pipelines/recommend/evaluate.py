@@ -1,5 +1,6 @@
-"""Scores, losses and tables of recommendations and ratings, from predictions as `ranking` describes
-them.
+"""Scores, losses and tables of recommendations and ratings.
+
+Their predictions have the form that `ranking` describes.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ def score(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> dic
     """Return all scores; those of ranks are means over users, each with the mean of its cases.
 
     `hr_K` is the share of targets among the K best, `ndcg_K` the discounted gain of one target,
-    `mrr` the mean of 1 / rank, `coverage_10` the share of items in anybody's ten best,
+    `mrr` the mean of 1 / rank, `coverage_10` the share of items in any user's ten best,
     `novelty_10` the mean -log2 of the share of train's users who have an item of the ten.
     """
     if splits.task == "rate":
@@ -59,8 +60,9 @@ def _errors(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> n
 
 
 def losses(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> np.ndarray:
-    """Return 1 - NDCG@10 of each user, whose mean is 1 - `ndcg_10`; or each case's squared error,
-    whose mean is `mse`.
+    """Return 1 - NDCG@10 of each user, or the squared error of each rating.
+
+    The means are 1 - `ndcg_10` and `mse`.
     """
     if splits.task == "rate":
         return np.asarray(_errors(predictions, splits, part) ** 2)
@@ -69,8 +71,10 @@ def losses(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> np
 
 
 def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.DataFrame:
-    """Return one row a case: user, target, its title, and its rank with the titles of the ten best;
-    or rating, prediction and error.
+    """Return one row a case: user, target and title, and how it was predicted.
+
+    To rank, that is the target's rank and the titles of the ten best; to rate, it is rating,
+    prediction and error.
     """
     cases = splits.cases(part)
     ids = np.array([NOT_IN_TRAIN, *splits.items], dtype=object)
@@ -98,5 +102,5 @@ def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.
 def plots(
     predictions: np.ndarray, splits: "RecommendSplits", part: Part
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield where targets stand, and for whom; or how ratings are met."""
+    """Yield figures of the targets' ranks, overall and by user; or of predicted by true ratings."""
     yield from figures.plots(predictions, splits, part)

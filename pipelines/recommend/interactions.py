@@ -14,11 +14,10 @@ NO_PART = -1  # of rows that are not yet assigned to train, val or test
 
 @dataclass(frozen=True, kw_only=True)
 class Interactions:
-    """Interactions in order, users and items as positions in `users` and `items`, which hold ids in
-    their natural order.
+    """Interactions in order, with users and items as positions in `users` and `items`.
 
-    `person`, `item`, `rating`, `time` and `part` are (rows,); `part` is -1 where it is not yet
-    decided.
+    Those two hold ids in their natural order. `person`, `item`, `rating`, `time` and `part` are
+    (rows,); `part` is -1 where it is not yet decided.
     """
 
     users: np.ndarray
@@ -58,8 +57,9 @@ def encode_ids(raw: RawInteractions) -> Interactions:
 
 
 def _sorted_codes(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct ids in order, of numbers where all are numbers, and the position of each
-    row's id among them.
+    """Return the distinct ids in order, and the position of each row's id among them.
+
+    They are ordered as numbers where all of them are numbers.
     """
     import pandas as pd
 
@@ -100,8 +100,9 @@ def drop_duplicates(interactions: Interactions, notes: list[str]) -> Interaction
 
 
 def keep_one_per_pair(interactions: Interactions, task: Task, notes: list[str]) -> Interactions:
-    """Return one row for each user and item: to rank, the first, as what is recommended is new; to
-    rate, the last.
+    """Return one row for each user and item.
+
+    To rank it is the first one, because what is recommended is new; to rate it is the last one.
     """
     import pandas as pd
 
@@ -119,8 +120,9 @@ def keep_one_per_pair(interactions: Interactions, task: Task, notes: list[str]) 
 def drop_rare(
     interactions: Interactions, min_count: int, where: str, notes: list[str]
 ) -> Interactions:
-    """Leave users and items with fewer than `min_count` interactions in train out of train, until
-    none is left.
+    """Drop users and items with fewer than `min_count` interactions from train.
+
+    This is repeated until none of them is left.
     """
     train = interactions.part == 0
     keep = train.copy()
@@ -177,8 +179,9 @@ def number_by_train(interactions: Interactions) -> NumberedInteractions:
 
 
 def _renumber(codes: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return which codes get the numbers 1, 2, ..., those of train first; the number of each row;
-    how many codes train has.
+    """Number the codes 1, 2, ..., those of train first.
+
+    Return the codes in this order, the number of each row, and how many codes train has.
     """
     in_train = np.unique(codes[train])
     order = np.concatenate([in_train, np.setdiff1d(codes, in_train)])

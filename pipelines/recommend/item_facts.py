@@ -40,7 +40,7 @@ class FeatureMatrix:
 
 
 def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> ItemFacts:
-    """Return what a table of interactions says of its items, whose ids are `items` (rows,).
+    """Return what a table of interactions says about its items, whose ids are `items` (rows,).
 
     Each item is described by its first row.
     """
@@ -56,11 +56,10 @@ def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> Item
 def of_items(
     table: Table, names: ColumnNames, used: Collection[str], used_where: str, notes: list[str]
 ) -> ItemFacts:
-    """Return what a table of items says: every column but id and title holds features, unless it
-    holds numbers.
+    """Return titles and features of items: every column but id and title holds features.
 
-    It is noted where some of the `used` items, those of the interactions in `used_where`, are
-    missing.
+    Columns of numbers are left out. It is noted where some of the `used` items, those of the
+    interactions in `used_where`, are missing.
     """
     frame = table.frame
     # The flags name columns of the interactions; a table of items may have others.
@@ -127,9 +126,7 @@ def _titles(
 def _features(
     frame: "pd.DataFrame", names: Sequence[str], items: np.ndarray, first_rows: np.ndarray
 ) -> dict[str, tuple[str, ...]]:
-    """Return the features of each item: `colour=red` where several columns hold features, else
-    `red`.
-    """
+    """Return the features of each item: `colour=red` if several columns hold them, else `red`."""
     features: dict[str, tuple[str, ...]] = {}
     for name in names:
         prefix = f"{name}=" if len(names) > 1 else ""
@@ -163,8 +160,8 @@ def _split_cell(cell: object) -> tuple[str, ...]:
 def feature_matrix(items: Sequence[str], features: Mapping[str, tuple[str, ...]]) -> FeatureMatrix:
     """Return the matrix of numbered items and features.
 
-    A feature that one item alone has is left out, with a note: it tells nothing that the item does
-    not.
+    A feature that one item alone has is left out, with a note: it adds nothing to the item's
+    own vector.
     """
     from scipy import sparse
 

@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     Matrix: TypeAlias = "sparse.csr_matrix | np.ndarray"
 
 MOST_EASE_ITEMS = 15_000  # EASE keeps one dense matrix (items, items): 900 MB then
-TIE = 1e-5  # of the best score: how much popularity tells apart items that are equal otherwise
+TIE = 1e-5  # of the best score: the weight of popularity among items that are equal otherwise
 BLOCK = 2048  # items whose neighbours are found at once, which bounds the memory
 DENSE_BLOCK = 1024  # columns of a dense matrix that are worked on at once
-MOST_TURNS = 100  # of solving for users and items by turns
+MOST_TURNS = 100  # of solving for users and items alternately
 CONVERGED = 1e-6  # rating points by which no item moves any more
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemModel:
-    """Scores that are a weighted sum over the history of rows of one matrix: all rankers here are
-    of this form.
+    """Scores that are a weighted sum, over a history, of rows of one matrix.
 
-    `matrix` (items + 1, items + 1) tells how much row item speaks for column item, `weights`
-    (length,) how much the last item, the last but one, ... counts; without weights all count the
-    same. `popularity` (items + 1,), 0 to 1, breaks ties, and is the score of those who have no
-    history. `length` is how many of the last items count (0: all).
+    All rankers here have this form. `matrix` (items + 1, items + 1) says how strongly the row item
+    suggests the column item, and `weights` (length,) how much the last item, the last but one, ...
+    counts; without weights all count the same. `popularity` (items + 1,), 0 to 1, breaks ties, and
+    is the score for those who have no history. `length` is how many of the last items count (0:
+    all).
     """
 
     matrix: "Matrix"
@@ -42,8 +42,9 @@ class ItemModel:
     length: int = 0
 
     def scores(self, histories: np.ndarray) -> np.ndarray:
-        """Return scores (cases, items + 1) float32 for left-padded histories (cases, any
-        length).
+        """Return scores (cases, items + 1) for left-padded histories (cases, any length).
+
+        Scores are float32.
         """
         from scipy import sparse
 
@@ -73,8 +74,9 @@ def scores_of(
 
 
 def popularity(splits: "RecommendSplits", mask: np.ndarray) -> np.ndarray:
-    """Return how many rows of `mask` hold each item, divided by that of the most popular one:
-    (items + 1,) float32.
+    """Return each item's number of rows in `mask`, divided by that of the most popular item.
+
+    The shape is (items + 1,), float32.
     """
     counts = np.bincount(splits.item[mask], minlength=splits.num_items + 1).astype(np.float32)
     counts[0] = 0
@@ -89,7 +91,7 @@ def interaction_matrix(splits: "RecommendSplits", mask: np.ndarray) -> "sparse.c
     ones = np.ones(int(rows.sum()), np.float32)
     shape = (len(splits.people) + 1, splits.num_items + 1)
     matrix = sparse.csr_matrix((ones, (splits.person[rows], splits.item[rows])), shape=shape)
-    matrix.data[:] = 1  # a pair stands there once; should it not, it still counts once
+    matrix.data[:] = 1  # each pair occurs once; if it did not, it would still count once
     return matrix
 
 
@@ -135,10 +137,9 @@ class ItemKNN:
 def _nearest(
     users: "sparse.csr_matrix", neighbours: int, shrink: float = 0.0, block: int = BLOCK
 ) -> "sparse.csr_matrix":
-    """Return each item's cosines to its nearest items, in its column, 0 to itself: (items + 1,
-    items + 1).
+    """Return each item's cosines to its nearest items, in its column; 0 to itself.
 
-    `users` is (people + 1, items + 1).
+    The matrix is (items + 1, items + 1). `users` is (people + 1, items + 1).
     """
     from scipy import sparse
 
@@ -176,12 +177,11 @@ def _largest(cosines: "sparse.csr_matrix", itself: np.ndarray, count: int) -> "s
 
 @dataclass(frozen=True, kw_only=True)
 class Markov:
-    """Counts of which item follows which within a window: the item d places later counts 1 / d **
-    decay.
+    """Counts of which item follows which within a window.
 
-    The counts of a pair are divided by `row` total ** row_power * column total ** column_power. The
-    score is the sum over the last `window` items, the item d places from the end again weighted by
-    1 / d ** decay.
+    The item d places later counts 1 / d ** decay. The counts of a pair are divided by `row` total
+    ** row_power * column total ** column_power. The score is the sum over the last `window` items,
+    the item d places from the end again weighted by 1 / d ** decay.
     """
 
     window: int = 8
@@ -216,8 +216,9 @@ def _power(totals: np.ndarray, power: float) -> np.ndarray:
 def transitions(
     splits: "RecommendSplits", mask: np.ndarray, weights: np.ndarray
 ) -> "sparse.csr_matrix":
-    """Return how often column item came 1, 2, ... places after row item in the rows of `mask`,
-    times `weights` (window,).
+    """Return how often column item follows row item in the rows of `mask`, weighted by distance.
+
+    `weights` (window,) are those of 1, 2, ... places.
     """
     from scipy import sparse
 
@@ -239,12 +240,12 @@ def transitions(
 
 @dataclass(frozen=True, kw_only=True)
 class Ease:
-    """Embarrassingly shallow autoencoder (Steck 2019): a ridge regression of each item on all
-    others, diagonal 0.
+    """Embarrassingly shallow autoencoder (Steck 2019).
 
-    The inverse is taken in place, in float32: memory is (items + 1)^2 * 4 bytes, 900 MB for 15,000
-    items. With `kept`, only so many weights of each item are kept, the largest: what is saved with
-    a network shall not be larger than the network.
+    It is a ridge regression of each item on all others, with a diagonal of 0. The inverse is taken
+    in place, in float32: memory is (items + 1)^2 * 4 bytes, 900 MB for 15,000 items. With `kept`,
+    only so many weights of each item are kept, the largest: what is saved with a network shall not
+    be larger than the network.
     """
 
     penalty: float
@@ -298,8 +299,9 @@ def _mirror(lower: np.ndarray, block: int = DENSE_BLOCK) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedBiases:
-    """`users` (users + 1,) and `items` (items + 1,) are added to `mean`; those of 0, the unknown,
-    are 0.
+    """Biases that are added to `mean`: `users` (users + 1,) and `items` (items + 1,).
+
+    Those of number 0, the unknown, are 0.
     """
 
     mean: float
@@ -326,10 +328,9 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class Biases:
-    """Ratings as mean + how far the user lies from it + how far the item does, both damped (Koren
-    2009).
+    """Ratings as mean + the user's difference to it + the item's, both damped (Koren 2009).
 
-    The ridge regression of ratings on users and items, solved by turns until nothing moves.
+    The ridge regression of ratings on users and items, solved alternately until nothing moves.
     """
 
     user_penalty: float
@@ -351,8 +352,9 @@ class Biases:
 
 
 def _damped(residual: np.ndarray, group: np.ndarray, penalty: float, count: int) -> np.ndarray:
-    """Return the sum of the residuals of each group, divided by its size + `penalty`; 0 for group
-    0, which is unknown.
+    """Return the sum of the residuals of each group, divided by its size + `penalty`.
+
+    It is 0 for group 0, the unknown one.
     """
     size = np.bincount(group, minlength=count)
     damped = np.bincount(group, residual, minlength=count) / np.maximum(size + penalty, 1e-12)

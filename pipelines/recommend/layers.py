@@ -18,12 +18,11 @@ VECTOR_SPREAD = 0.05
 
 @keras.saving.register_keras_serializable("appline")
 class ItemTable(keras.layers.Layer):
-    """A vector and a bias for each item: looked up by id, or compared with states, by the same
-    vectors.
+    """A vector and a bias for each item, looked up by id or compared with states.
 
-    With `num_features`, an item's vector is its own plus the sum of its features' vectors: items
-    with few interactions learn from similar ones. Item 0 is padding; its vector is zero. Where
-    nothing is compared with states, no bias is learned.
+    Both uses share the same vectors. With `num_features`, an item's vector is its own plus the sum
+    of its features' vectors: items with few interactions learn from similar ones. Item 0 is
+    padding; its vector is zero. Where nothing is compared with states, no bias is learned.
     """
 
     def __init__(
@@ -51,8 +50,8 @@ class ItemTable(keras.layers.Layer):
         self.built = True
 
     def start(self, bias: np.ndarray, features: np.ndarray | None) -> None:
-        """Set the biases (count,) to begin with, and each item's features (count, num_features)."""
-        # Padding is never an answer: no state can lift it, and with a probability of zero it gets
+        """Set the initial biases (count,) and each item's features (count, num_features)."""
+        # Padding is never recommended: no state raises it, and with a probability of zero it gets
         # no gradient.
         self.bias.assign(np.concatenate([[PADDING_BIAS], bias[1:]]))
         if features is not None:
@@ -61,8 +60,9 @@ class ItemTable(keras.layers.Layer):
     def call(
         self, x: KerasTensor, scores: bool = False, of: KerasTensor | None = None
     ) -> KerasTensor:
-        """Return the vectors (..., width) of ids `x`; or the scores (..., items) of states `x`, of
-        all items or of the ids `of`.
+        """Return the vectors (..., width) of ids `x`, or the scores (..., items) of states `x`.
+
+        The scores are those of all items, or of the ids `of`.
         """
         if not scores:
             is_item = keras.ops.cast(keras.ops.not_equal(x, 0), self.compute_dtype)
@@ -102,8 +102,9 @@ class ItemTable(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class RunningMean(keras.layers.Layer):
-    """The mean of the steps up to each one (batch, steps, channels), of those alone for which
-    `is_item` (batch, steps) is true.
+    """The mean of the steps up to each one (batch, steps, channels).
+
+    Only steps for which `is_item` (batch, steps) is true count.
     """
 
     def call(self, x: KerasTensor, is_item: KerasTensor) -> KerasTensor:
@@ -117,12 +118,13 @@ class RunningMean(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class StackingWeights(keras.layers.Layer):
-    """Scores (batch, items + 1) as they are, and the weights by which they and the scores of item
-    models are summed, outside of the network.
+    """Scores (batch, items + 1) as they are, and the blend weights that belong to them.
 
-    It holds what was fitted on val: the weight of the network's own scores, and by the names of the
-    item models their `settings` (see `baselines.settings_as_dict`) and `weight`. Until `assign` is
-    called, the network alone counts. `evidence` says in a sentence what the blend was worth on val.
+    The scores of network and item models are summed by these weights outside of the network. The
+    layer holds what was fitted on val: the weight of the network's own scores, and by the names of
+    the item models their `settings` (see `baselines.settings_as_dict`) and `weight`. Until `assign`
+    is called, the network alone counts. `evidence` says in a sentence what the blend was worth on
+    val.
     """
 
     def __init__(
@@ -160,11 +162,11 @@ class StackingWeights(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class ItemModelScores(keras.layers.Layer):
-    """The compressed scores (batch, items + 1) of an item model over raw histories (batch, any
-    length) of item ids.
+    """The compressed scores (batch, items + 1) of an item model, for raw histories of item ids.
 
-    The item model is a sum over the history of rows of a matrix, kept as compressed sparse rows;
-    `recency_weights` say how much the last item, the last but one, ... counts.
+    Histories are (batch, any length). The item model is a sum over the history of rows of a matrix,
+    kept as compressed sparse rows; `recency_weights` say how much the last item, the last but one,
+    ... counts.
     """
 
     def __init__(self, count: int, stored: int, length: int, **kwargs: Any) -> None:
@@ -237,9 +239,7 @@ class ItemModelScores(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class WeightedScores(keras.layers.Layer):
-    """The sum of several scores (batch, items + 1), each standardised over the items and times its
-    weight.
-    """
+    """The weighted sum of several scores (batch, items + 1), each standardised over the items."""
 
     def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)

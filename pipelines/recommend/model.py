@@ -1,9 +1,8 @@
-"""The recommending network in Keras: vectors of items and users, an encoder of the history, and
-scores of all items or a rating of one.
+"""The recommending network in Keras: from a history to scores of all items, or a rating of one.
 
-To rank: `user` (batch,) and `history` (batch, history), as far as the architecture uses them, give
-scores (batch, items + 1). To rate, `item` (batch,) is given too and the answer is a rating (batch,
-1).
+It has vectors of items and users, and an encoder of the history. To rank: `user` (batch,) and
+`history` (batch, history), as far as the architecture uses them, give scores (batch, items + 1). To
+rate, `item` (batch,) is given too and the answer is a rating (batch, 1).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,9 @@ FEWEST_COUNTED = 0.5  # interactions of an item that has none: its logarithm mus
 
 
 def build(spec: RecommendSpec, splits: "RecommendSplits") -> keras.Model:
-    """Return the network. The layer `states` (batch, positions, width) is what next items are
-    learned on.
+    """Return the network.
+
+    The layer `states` (batch, positions, width) is where the loss of next items is computed.
     """
     # --- inputs
     architecture = architecture_of(spec)
@@ -96,8 +96,9 @@ def _user_vectors(spec: RecommendSpec, splits: "RecommendSplits") -> keras.layer
 def _rating(
     table: ItemTable, state: KerasTensor, inputs: dict[str, KerasTensor], splits: "RecommendSplits"
 ) -> KerasTensor:
-    """Return mean + user's and item's difference + the product of their vectors; the differences
-    begin as the fitted biases have them.
+    """Return mean + the user's and the item's difference + the product of their vectors.
+
+    The differences begin with the values of the fitted biases.
     """
     biases = starting_biases(splits)
     parts = []

@@ -1,6 +1,4 @@
-"""The model that is fitted to rank: the network with its loss over all positions of a history at
-once.
-"""
+"""The model that is fitted to rank: a network with its loss over all positions of a history."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +52,7 @@ class NextItem(keras.Model):
         self.built = True
 
     def call(self, inputs: dict[str, KerasTensor], training: bool = False) -> KerasTensor:
-        """Return states (batch, positions, width) in training, scores (batch, items + 1)
-        otherwise.
-        """
+        """Return states (batch, positions, width) in training, else scores (batch, items + 1)."""
         if training:
             return self.encoder(inputs, training=True)
         return self.network(inputs, training=False)
@@ -83,8 +79,9 @@ class NextItem(keras.Model):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scores))
 
     def _sampled_losses(self, states: KerasTensor, targets: KerasTensor) -> KerasTensor:
-        """Return the loss of each state against its target and shared candidates, corrected by how
-        likely each is drawn (logQ).
+        """Return the loss of each state against its target and candidates that all states share.
+
+        It is corrected by how likely each candidate is drawn (logQ).
         """
         candidates = self._draw_candidates(targets)
         number = tf.shape(candidates)[0]
@@ -131,9 +128,7 @@ def _validation_loss(y: KerasTensor, scores: KerasTensor) -> KerasTensor:
 
 
 def _mask_seen(scores: KerasTensor, y: KerasTensor) -> KerasTensor:
-    """Return scores (batch, items + 1) with those of padding and of the items in y[:, 1:]
-    masked.
-    """
+    """Return scores (batch, items + 1) in which padding and the items in y[:, 1:] are masked."""
     masked = tf.concat([tf.zeros_like(y[:, :1]), y[:, 1:]], axis=1)
     rows = tf.broadcast_to(tf.range(tf.shape(y)[0])[:, None], tf.shape(masked))
     positions = tf.stack([tf.reshape(rows, [-1]), tf.reshape(masked, [-1])], axis=1)
@@ -142,8 +137,9 @@ def _mask_seen(scores: KerasTensor, y: KerasTensor) -> KerasTensor:
 
 
 def _target_rank(y: KerasTensor, scores: KerasTensor) -> KerasTensor:
-    """Return the rank (batch,) of the targets among unseen items, ties by their mean; a cold
-    target's is beyond all.
+    """Return the rank (batch,) of the targets among unseen items.
+
+    Ties get their mean rank; a cold target's rank is beyond all.
     """
     # Reshaped, as y[:, :1] may be 0 wide, for all that a graph knows.
     target_scores = tf.gather(scores, tf.reshape(y[:, 0], [-1, 1]), batch_dims=1)

@@ -12,7 +12,7 @@ from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 Task: TypeAlias = Literal["rank", "rate"]
 SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column"]
 
-# What the shared specs hold and no network here reads: it never tells two trials apart.
+# Fields of the shared specs that no network here reads: two trials never differ by them.
 _NEVER: Mapping[str, tuple[Scalar, ...]] = {"architecture": ()}
 _UNREAD: Conditions = {
     "conv.pooling": _NEVER,

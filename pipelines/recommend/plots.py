@@ -1,4 +1,4 @@
-"""Figures of a recommender: where targets stand, and for whom; or how ratings are met."""
+"""Figures of a recommender: ranks of targets, overall and by user; or predicted by true ratings."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -1,8 +1,7 @@
-"""Predictions of a network together with item models: scores in the same units, summed by weights
-that are fitted on val.
+"""Predictions of a network together with item models: a weighted sum of their scores.
 
-The weights are fitted once (`calibrate`) and travel in the network's layer `StackingWeights`: val,
-test and a saved model use the same ones.
+The scores are brought to the same units first. The weights are fitted once on val (`calibrate`) and
+travel in the network's layer `StackingWeights`: val, test and a saved model use the same ones.
 """
 
 from collections.abc import Mapping
@@ -60,8 +59,9 @@ def network_scores(network: keras.Model, splits: RecommendSplits, part: Part) ->
 
 
 def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
-    """Return the predictions of network and item models for `part`, in the form that `ranking`
-    describes.
+    """Return the predictions of network and item models for `part`.
+
+    They have the form that `ranking` describes.
     """
     if splits.task == "rate":
         return _ratings(network, splits, part)
@@ -89,8 +89,9 @@ def _ratings(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nd
 def blend(
     network: np.ndarray, item_models: Mapping[str, np.ndarray], weights: StackingWeights
 ) -> np.ndarray:
-    """Return the weighted sum (cases, items + 1) of the network's scores and those of the item
-    models, by name.
+    """Return the weighted sum (cases, items + 1) of the scores of network and item models.
+
+    `item_models` are scores by name.
     """
     if not item_models:
         return network
@@ -134,10 +135,10 @@ def calibrate(
 
 
 def _calibration_rows(splits: RecommendSplits, num_scorers: int) -> np.ndarray:
-    """Return the cases of the validation sample on which weights are fitted: as many as fit in
-    memory with the scores of all.
+    """Return the cases of the validation sample on which weights are fitted.
 
-    Cases whose target nobody can know tell nothing.
+    There are as many as fit in memory with the scores of all scorers. Cases whose target train does
+    not hold are left out, as they say nothing about weights.
     """
     known_targets = np.flatnonzero(splits.validation_sample().cases("val").target > 0)
     bytes_per_case = FLOAT_BYTES * num_scorers * (splits.num_items + 1)
@@ -152,8 +153,9 @@ def _fit_weights(
     splits: RecommendSplits,
     rows: np.ndarray,
 ) -> dict[str, Any]:
-    """Return the weights as `StackingWeights` keeps them: the likeliest ones on val, and what the
-    item models are worth without the network.
+    """Return the weights as `StackingWeights` keeps them: the most likely ones on val.
+
+    They come with what the item models are worth without the network.
     """
     sample = splits.validation_sample()
     is_chosen = np.isin(np.arange(len(sample.cases("val"))), rows)

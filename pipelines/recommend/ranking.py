@@ -30,11 +30,11 @@ Scorer: TypeAlias = Callable[[slice], np.ndarray]
 def rank_items(
     scores_of: Scorer, splits: "RecommendSplits", part: Part, chunk: int = 0
 ) -> np.ndarray:
-    """Return the predictions for `part`, (cases, 1 + NUM_BEST) float32, from any scorer, `chunk`
-    cases at a time (0: as fit in memory).
+    """Return the predictions for `part` from any scorer: (cases, 1 + NUM_BEST) float32.
 
-    Sampled metrics would reverse the order of models (Krichene & Rendle 2020), so all items are
-    ranked. A score that is not a number is the worst.
+    `chunk` cases are scored at a time (0: as many as fit in memory). Sampled metrics would reverse
+    the order of models (Krichene & Rendle 2020), so all items are ranked. A score that is not a
+    number is the worst.
     """
     num_cases = len(splits.cases(part))
     if not chunk:
@@ -53,8 +53,9 @@ def rank_items(
 def target_ranks(
     scores: np.ndarray, splits: "RecommendSplits", part: Part, rows: slice
 ) -> np.ndarray:
-    """Return the ranks (cases,) of the targets of some cases by `scores` (cases, items + 1), in
-    which the items that the user has seen are masked.
+    """Return the ranks (cases,) of the targets of some cases by `scores` (cases, items + 1).
+
+    The items that the user has seen are masked in `scores`.
     """
     assert scores.shape == (rows.stop - rows.start, splits.num_items + 1), scores.shape
     if not np.isfinite(scores).all():
@@ -75,8 +76,9 @@ def target_ranks(
 
 
 def _best_items(scores: np.ndarray) -> np.ndarray:
-    """Return the numbers of the best items (cases, NUM_BEST), best first, lower numbers first among
-    equals; 0 for those that are masked.
+    """Return the numbers of the best items (cases, NUM_BEST), best first; 0 for masked ones.
+
+    Lower numbers come first among equals.
     """
     best_items = np.zeros((len(scores), NUM_BEST), np.int64)
     count = min(NUM_BEST, scores.shape[1])
@@ -89,7 +91,8 @@ def _best_items(scores: np.ndarray) -> np.ndarray:
 
 
 def discounted_gain(rank: np.ndarray, k: int) -> np.ndarray:
-    """Return the discounted gain of targets at these ranks (cases,) in lists of `k`: 1 at the top,
-    0 beyond (Järvelin & Kekäläinen 2002).
+    """Return the discounted gain of targets at these ranks (cases,) in lists of `k`.
+
+    It is 1 at the top and 0 beyond the list (Järvelin & Kekäläinen 2002).
     """
     return np.where(rank <= k, 1 / np.log2(1 + rank), 0)

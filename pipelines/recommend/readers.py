@@ -47,7 +47,7 @@ class RawInteractions:
 
 
 def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions:
-    """Return the interactions that `--data` names, with what `--items` tells of the items.
+    """Return the interactions that `--data` names, with what `--items` says about the items.
 
     Raises:
         DataError: there is nothing there, a column is missing, or a row cannot be used; the message
@@ -149,8 +149,9 @@ def _read_tfds(data: str) -> Table:
 def _from_table(
     table: Table, names: ColumnNames, name: str, items_table: Table | None, notes: list[str]
 ) -> RawInteractions:
-    """Return the interactions in `table`; titles and features come from `items_table` where there
-    is one.
+    """Return the interactions in `table`.
+
+    Titles and features come from `items_table` where there is one.
     """
     users = _require_ids(table, "user", names.user, USERS)
     items = _require_ids(table, "item", names.item, ITEMS)

@@ -26,8 +26,9 @@ class Sample:
 
 
 def _movielens(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep films with at least 5 ratings; ratings of the same second stand in the order of the
-    films' numbers.
+    """Keep films with at least 5 ratings.
+
+    Ratings of the same second are in the order of the films' numbers.
     """
     ratings_of_film = table.groupby("movieId")["movieId"].transform("size")
     kept = table[ratings_of_film >= FEWEST_RATINGS]

@@ -1,5 +1,6 @@
-"""A trained network for its user: a user's id or a history of items in, the best items with titles
-and scores out.
+"""A trained network for its user: a user's id or a history in, the best items out.
+
+Items come with their titles and scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,12 +68,11 @@ class _Request:
 def serving_model(
     network: keras.Model, splits: "RecommendSplits", user_column: str = "", item_column: str = ""
 ) -> ServingModel:
-    """Return the network, and to rank the item models beside it, over numbers of users and items;
-    the facts hold their ids.
+    """Return the network over numbers of users and items, to rank with the item models added.
 
-    To rank, inputs are `user` (batch,) and `history` (batch, any length), left-padded with 0, and
-    the answer is `scores` (batch, items + 1). To rate, they are `user`, `item` and `history`, and
-    the answer is `rating` (batch, 1).
+    The facts hold the ids of users and items. To rank, inputs are `user` (batch,) and `history`
+    (batch, any length), left-padded with 0, and the answer is `scores` (batch, items + 1). To rate,
+    they are `user`, `item` and `history`, and the answer is `rating` (batch, 1).
     """
     inputs: dict[str, KerasTensor] = {
         "user": keras.Input((), dtype="int32", name="user"),
@@ -115,8 +115,9 @@ def _last_items(history: KerasTensor, length: int) -> KerasTensor:
 def _blended(
     network: keras.Model, scores: KerasTensor, history: KerasTensor, splits: "RecommendSplits"
 ) -> KerasTensor:
-    """Return the network's scores summed with those of the item models, fitted to all that test may
-    know.
+    """Return the network's scores summed with those of the item models.
+
+    The item models are fitted to everything that may be known for test.
     """
     weights = predict.stacking_weights(network)
     item_models = predict.item_models_of(weights, splits, "test")
@@ -131,8 +132,9 @@ def _blended(
 
 
 def _histories(splits: "RecommendSplits") -> list[list[int]]:
-    """Return the numbers of each known user's items, all parts together: what is known when the
-    model is used.
+    """Return the numbers of each known user's items, all parts together.
+
+    This is what is known when the model is used.
     """
     in_train = (splits.user > 0) & (splits.item > 0)
     user, item = splits.user[in_train], splits.item[in_train]
@@ -141,7 +143,7 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
 
 
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
-    """Return the network inside, for splits whose users and items are numbered alike.
+    """Return the network inside, for splits whose users and items have the same numbers.
 
     Raises:
         DataError: another task, other users or other items.
@@ -206,8 +208,9 @@ def _read(source: RawInput) -> pd.DataFrame:
 def _column(
     table: pd.DataFrame, of_training: str, names: Sequence[str], role: str
 ) -> "Texts | None":
-    """Return the column of a role as texts: the one that the training data had for it, else one of
-    the usual names.
+    """Return the column of a role as texts.
+
+    It is the column that the training data had for it, else one with a usual name.
     """
     name: str | None = of_training
     if of_training not in table:
@@ -218,8 +221,9 @@ def _column(
 
 
 def _text(cell: object) -> str:
-    """Return a cell's text; a list of items, as Parquet and JSON may hold, is written as a
-    history.
+    """Return a cell's text.
+
+    A list of items, as Parquet and JSON may hold, is written as a history.
     """
     if isinstance(cell, list | tuple | np.ndarray):
         return SEPARATOR.join(cell_text(value) for value in cell)
@@ -302,8 +306,9 @@ def _requests(facts: RecommendFacts, table: pd.DataFrame, users: "Texts | None")
 
 
 def _split_history(cell: str, item_numbers: Mapping[str, int]) -> list[str]:
-    """Return the ids in a cell, between bars; between semicolons, commas or spaces where that makes
-    known items of it.
+    """Return the ids in a cell, which are separated by bars.
+
+    Semicolons, commas or spaces separate them too, where that gives known items.
     """
     text = cell.strip()
     if not text:
@@ -344,8 +349,9 @@ def _popularity(facts: RecommendFacts) -> np.ndarray:
 def _best_items(
     serving: ServingModel, requests: Sequence[_Request], popularity: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers and scores of the best items that are not in the history, (rows, 10) each:
-    what is popular without one.
+    """Return the numbers and scores of the best items not in the history, (rows, 10) each.
+
+    A request without a history gets what is popular.
     """
     history = _pad([request.history for request in requests])
     inputs: dict[str, Any] = {
@@ -354,7 +360,7 @@ def _best_items(
     }
     scores = np.array(serving.model(inputs, training=False)["scores"])
     if popularity is not None:
-        # No network has learned what to recommend to nobody.
+        # No network has learned what to recommend without a user and a history.
         scores[~history.any(axis=1)] = popularity
     np.put_along_axis(scores, history, -np.inf, axis=1)
     scores[:, 0] = -np.inf

@@ -1,5 +1,6 @@
-"""How interactions become train, val and test: by each user's last ones, by time, at random, or as
-a column says.
+"""How interactions become train, val and test.
+
+They are split by each user's last ones, by time, at random, or as a column says.
 """
 
 from typing import cast
@@ -59,11 +60,11 @@ def choose_task(options: RecommendOptions, raw: RawInteractions) -> Task:
 def choose_method(
     options: RecommendOptions, raw: RawInteractions, task: Task, notes: list[str]
 ) -> SplitMethod:
-    """Return how to split; what makes scores look better than they are is noted.
+    """Return how to split, and note what makes scores look better than they are.
 
     Raises:
         DataError: the method needs times that are not there.
-        UsageError: --split, and the table has a column that says the parts.
+        UsageError: --split, and the table has a column with the parts.
     """
     if raw.part is not None:
         if options.split != "auto":
@@ -118,8 +119,9 @@ def assign_parts(
     where: str,
     notes: list[str],
 ) -> np.ndarray:
-    """Return 0, 1 or 2 (train, val, test) for each row of interactions in the order of users and
-    times: (rows,) int8.
+    """Return 0, 1 or 2 (train, val, test) for each row of interactions: (rows,) int8.
+
+    The interactions are in the order of users and times.
 
     Raises:
         DataError: no user has enough interactions.
@@ -176,8 +178,9 @@ def _refuse_short_histories(counts: np.ndarray, fewest: int, where: str) -> None
 def target_rows(
     interactions: Interactions, person: np.ndarray, part: int, task: Task, method: SplitMethod
 ) -> np.ndarray:
-    """Return the rows that are targets of `part`: all of them, but to rank by time each user's
-    first one there.
+    """Return the rows that are targets of `part`.
+
+    These are all of its rows; to rank by time, each user's first one there.
     """
     rows = np.flatnonzero(interactions.part == part)
     if task == "rank" and method == "time":

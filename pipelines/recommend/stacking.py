@@ -1,15 +1,14 @@
-"""How much each of several scorers counts: a conditional logit over their scores (McFadden 1974),
-fitted by likelihood.
+"""The weights of several scorers, fitted by likelihood.
 
-A weight that is chosen by a ranking metric on a grid follows chance in the few cases that enter a
-list of ten; likelihood uses all of them. On halves of val's users never fitted to, weights by
-likelihood gave NDCG@10 .1053 and .0624 where the best single scorer had .0947 and .0587 (MovieLens,
-LastFM).
+The model is a conditional logit over their scores (McFadden 1974). A weight that is chosen by a
+ranking metric on a grid follows chance in the few cases that enter a list of ten; likelihood uses
+all of them. On halves of val's users never fitted to, weights by likelihood gave NDCG@10 .1053 and
+.0624 where the best single scorer had .0947 and .0587 (MovieLens, LastFM).
 """
 
 import numpy as np
 
-# Standard deviation of the prior of a weight: what keeps a handful of cases from saying too much.
+# Standard deviation of the prior of a weight: it limits what a handful of cases can decide.
 PRIOR = 1.0
 SMALLEST_SHARE = 0.03  # of all weights: a scorer that counts less is left out
 # Of a case's largest score: below, scores count as they are, above by their logarithm.
@@ -17,8 +16,9 @@ LINEAR_BELOW = 0.01
 
 
 def compress(scores: np.ndarray) -> np.ndarray:
-    """Return raw scores (cases, items + 1) of an item model on the scale of logits: they fall off
-    by orders of magnitude.
+    """Return raw scores (cases, items + 1) of an item model on the scale of logits.
+
+    Raw scores fall off by orders of magnitude.
     """
     largest = np.abs(scores).max(axis=1, keepdims=True)
     return np.arcsinh(scores / (LINEAR_BELOW * np.where(largest > 0, largest, 1)))
@@ -33,8 +33,9 @@ def standardize(scores: np.ndarray) -> np.ndarray:
 
 
 def fit_weights(scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the weight (scorers,) of each scorer, none below 0, that makes the targets likeliest
-    among the items not seen.
+    """Return the weight (scorers,) of each scorer that makes the targets most likely.
+
+    The targets compete with the items not seen; no weight is below 0.
 
     Args:
         scores: standardised, (cases, items + 1, scorers).
@@ -63,8 +64,9 @@ def fit_weights(scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> np.
 def _loss(
     weights: np.ndarray, scores: np.ndarray, target: np.ndarray, seen: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean negative logarithm of the posterior (up to a constant) and its gradient
-    (scorers,).
+    """Return the mean negative logarithm of the posterior, and its gradient (scorers,).
+
+    The first is up to a constant.
     """
     cases = np.arange(len(target))
     logits = scores @ weights.astype(np.float32)

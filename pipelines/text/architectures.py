@@ -126,8 +126,7 @@ class FastTextArchitecture(TextArchitecture):
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerArchitecture(TextArchitecture):
-    """Layers in which each token sees the others (Vaswani et al. 2017), then one vector of all
-    tokens.
+    """Layers in which each token attends to all others (Vaswani et al. 2017), then pooling.
 
     Padding is kept out of attention and out of the mean.
     """
@@ -160,9 +159,7 @@ def architecture_of(spec: TextSpec) -> TextArchitecture:
 
 
 def head(spec: TextSpec, num_classes: int) -> Plan:
-    """Return what turns features into logits; they begin at zero where the network corrects
-    others.
-    """
+    """Return the layers from features to logits, which begin at zero where they correct others."""
     hidden: Plan = ()
     if spec.head.units:
         hidden = (Dense(units=spec.head.units, activation=spec.head.activation),)
@@ -196,8 +193,9 @@ ARCHITECTURES.add(FastTextArchitecture(name="fasttext", reads=frozenset({"embedd
 
 @planned(*CONV_KEYS)
 def textcnn(spec: TextSpec) -> Plan:
-    """Convolutions with kernels of several sizes side by side, of each filter the strongest answer
-    anywhere in the text (Kim 2014).
+    """Convolutions with kernels of several sizes side by side (Kim 2014).
+
+    Of each filter, the strongest activation anywhere in the text is kept.
     """
     branches: list[Plan] = []
     for offset in KERNEL_OFFSETS:
@@ -269,8 +267,9 @@ def _attention_plan(spec: TextSpec) -> Plan:
 
 
 def _recurrent(spec: TextSpec, cell: Literal["lstm", "gru"]) -> Plan:
-    """Return recurrent layers that answer at every token: what is pooled need not be remembered to
-    the end.
+    """Return recurrent layers with an output at every token.
+
+    What is pooled over all tokens need not be remembered to the end.
     """
     layer = Recurrent(
         cell=cell,

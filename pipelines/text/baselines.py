@@ -1,5 +1,6 @@
-"""Baselines of a text network: the most frequent answer, and TF-IDF with logistic regression, from
-which a network may start.
+"""Baselines of a text network: the most frequent class, and TF-IDF with logistic regression.
+
+A network may start from the latter.
 """
 
 from collections.abc import Iterator
@@ -59,8 +60,9 @@ def _fit(splits: "TextSplits") -> TfidfModel:
 
 
 def baselines(splits: "TextSplits", reference: TfidfReference) -> Iterator[Baseline]:
-    """Yield the shares of the classes in train as the answer to every text, and TF-IDF with
-    logistic regression.
+    """Yield two baselines: the class frequencies of train for every text, and TF-IDF.
+
+    TF-IDF is used with logistic regression.
     """
     shares = splits.one_hot("train").mean(axis=0)
     same_for_all = {}

@@ -19,8 +19,9 @@ SHUFFLED = 100_000  # texts among which the next one is drawn
 def network_inputs(
     splits: "TextSplits", part: Part, reference: TfidfReference | None
 ) -> dict[str, np.ndarray]:
-    """Return the inputs `(n, ...)` of a part by name: ids, and with `reference` the logits to start
-    from.
+    """Return the inputs `(n, ...)` of a part by name: ids, and the logits to start from.
+
+    There are logits only with `reference`.
     """
     inputs = {TOKENS: splits.ids[part]}
     if reference is not None:
@@ -35,8 +36,9 @@ def batches(
     reference: TfidfReference,
     shuffle_seed: int | None,
 ) -> tf.data.Dataset:
-    """Return batches of the network's inputs and the classes as zeros and ones; shuffled anew each
-    epoch with a seed.
+    """Return batches of the network's inputs and the classes as zeros and ones.
+
+    With a seed they are shuffled anew in each epoch.
     """
     inputs = network_inputs(splits, part, reference if starts_from_baseline(spec) else None)
     rows = tf.data.Dataset.from_tensor_slices((inputs, splits.one_hot(part)))

@@ -1,5 +1,6 @@
-"""Texts from anywhere to `TextSplits`: read, checked, split before a vocabulary or anything else is
-fitted to them.
+"""Texts from anywhere to `TextSplits`: read, checked, and split.
+
+They are split before a vocabulary or anything else is fitted to them.
 """
 
 from collections.abc import Mapping
@@ -30,12 +31,12 @@ PART_NAMES = {"val": "validation", "test": "test"}
 
 @dataclass(frozen=True, kw_only=True)
 class TextSplits(Splits):
-    """Texts and their classes for each part, and what a network must know: all of it taken from
-    train alone.
+    """Texts and their classes for each part, and what a network must know.
 
-    `ids` `(n, length)` are the tokens' numbers, computed once for all trials (see `TokenIds`); `y`
-    are class numbers `(n,)`, or zeros and ones `(n, classes)` where a text may have several. With
-    `val_in_train` the texts of val stand behind those of train, too.
+    All that it knows is taken from train alone. `ids` `(n, length)` are the tokens' numbers,
+    computed once for all trials (see `TokenIds`); `y` are class numbers `(n,)`, or zeros and ones
+    `(n, classes)` where a text may have several. With `val_in_train` the texts of val come after
+    those of train, too.
     """
 
     train: Texts
@@ -89,8 +90,7 @@ class TextSplits(Splits):
 
 
 def load(options: TextOptions) -> TextSplits:
-    """Read what `--data` names, split what is not split yet, and number the tokens that train
-    knows.
+    """Read what `--data` names, split what is not split yet, and number the tokens of train.
 
     Raises:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
@@ -124,8 +124,9 @@ def load(options: TextOptions) -> TextSplits:
 
 
 def merge_train_val(splits: TextSplits) -> TextSplits:
-    """Return splits whose train holds the texts of val too, behind its own; classes and tokens keep
-    their numbers.
+    """Return splits whose train holds the texts of val too, behind its own.
+
+    Classes and tokens keep their numbers.
     """
     train = Texts(
         x=np.concatenate([splits.train.x, splits.val.x]),
@@ -156,9 +157,9 @@ def _digest(labelled: LabelledParts, tokenization: Tokenization, length: int) ->
 
 
 def _notes(source: TextSource, labelled: LabelledParts) -> tuple[str, ...]:
-    """Return what the source and the labels gave to note, and what the texts do.
+    """Return the notes of the source, of the labels and on the texts.
 
-    Texts of val and test that also stand in train make scores look better than they are.
+    Texts of val and test that also occur in train make scores look better than they are.
     """
     notes = [*source.notes, *labelled.notes]
     train = labelled.parts["train"].x

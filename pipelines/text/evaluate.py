@@ -30,9 +30,7 @@ def losses(predictions: np.ndarray, splits: "TextSplits", part: Part) -> np.ndar
 
 
 def table(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataFrame:
-    """Return one row a text: its begin, its label, the answer, and the probability of each
-    class.
-    """
+    """Return one row a text: its beginning, label, prediction, and each class' probability."""
     frame = classification.table(splits.labels(part), predictions, splits.classes)
     frame.insert(1, "text", [text[:SHOWN_CHARACTERS] for text in splits.texts(part)])
     return frame
@@ -47,8 +45,9 @@ def plots(
 
 
 def accuracy_by_length(predictions: np.ndarray, splits: "TextSplits", part: Part) -> "Figure":
-    """Return the share of right answers for texts of about the same length, fifths of the part,
-    with 95 % intervals (Wilson 1927).
+    """Return a plot of accuracy by the length of texts, with 95 % intervals (Wilson 1927).
+
+    Each group holds a fifth of the part.
     """
     from matplotlib.figure import Figure
     from scipy.stats import binomtest

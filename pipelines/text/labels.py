@@ -1,6 +1,4 @@
-"""The labels of texts as classes, and the division into parts by them: one class for each text, or
-several.
-"""
+"""The labels of texts as classes, one or several for each text, and the split by them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ SHOWN_CLASSES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledParts:
-    """The three parts with their classes `y`: numbers `(n,)`, or zeros and ones `(n, classes)` with
-    `--multi-label`.
+    """The three parts with their classes `y`.
+
+    They are numbers `(n,)`, or zeros and ones `(n, classes)` with `--multi-label`.
     """
 
     parts: Mapping[Part, Texts]
@@ -66,8 +65,9 @@ def _take(
     classes: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> LabelledParts:
-    """Return the parts that `rows` makes of the given ones: where each comes from, and the
-    positions there.
+    """Return the parts that `rows` selects from the given ones.
+
+    For each part, `rows` holds the given part that it comes from and the positions there.
     """
     parts: dict[Part, Texts] = {}
     y: dict[Part, np.ndarray] = {}
@@ -165,8 +165,9 @@ def _many_hot(rows: list[set[str]], classes: tuple[str, ...]) -> np.ndarray:
 
 
 def _rarest_class(labels: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return the group `(n,)` by which each text is split: 1 + its rarest class in train, or 0, all
-    others, where too few texts would share it.
+    """Return the group `(n,)` by which each text is split: 1 + its rarest class in train.
+
+    Classes with too few texts in train make up group 0 together.
     """
     order = np.argsort(np.argsort(train.sum(axis=0), kind="stable"))
     group = _first_class(labels, order)
@@ -180,8 +181,9 @@ def _rarest_class(labels: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def _first_class(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return 1 + the class of each text `(n,)` that comes first in `order` `(classes,)`; 0 without
-    a class.
+    """Return 1 + the class of each text that comes first in `order`; 0 without a class: `(n,)`.
+
+    `order` is `(classes,)`.
     """
     num_classes = labels.shape[1]
     first = np.where(labels > 0, order, num_classes).argmin(axis=1)
@@ -191,10 +193,10 @@ def _first_class(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
 def _keep_classes_in_train(
     rows: Mapping[Part, tuple[Part, np.ndarray]], train: np.ndarray
 ) -> dict[Part, tuple[Part, np.ndarray]]:
-    """Return a division in which train has every class of the texts that were split off from it:
-    those with a class that train would lack come back.
+    """Return a split in which train has every class of the texts that were split off from it.
 
-    `train` `(n, classes)` are the labels of the given part that the others are split off from.
+    Texts with a class that train would lack come back. `train` `(n, classes)` are the labels of the
+    given part that the others are split off from.
     """
     kept = rows["train"][1]
     lacking = train[kept].sum(axis=0) == 0
@@ -211,8 +213,9 @@ def _keep_classes_in_train(
 
 
 def _require_usable(split: LabelledParts, where: str, *, has_limit: bool) -> None:
-    """Refuse empty parts, and classes that train lacks, unless a limit keeps some classes out
-    anyway.
+    """Refuse empty parts, and classes that train lacks.
+
+    Train may lack classes where a limit keeps some out anyway.
     """
     for part in SCORED_PARTS:
         if not len(split.y[part]):

@@ -17,7 +17,7 @@ from pipelines.text.tokens import (
     split,
 )
 
-# Of the polynomial that numbers a run of tokens: its base, and the prime that it is taken modulo.
+# Of the polynomial that hashes an n-gram of tokens: its base and its prime modulus.
 HASH_BASE = 1_000_003
 HASH_PRIME = 2**31 - 1
 SMALLEST_SQUARE = 1e-12  # of the length of a text's features: a text without any has length 0
@@ -25,12 +25,11 @@ SMALLEST_SQUARE = 1e-12  # of the length of a text's features: a text without an
 
 @keras.saving.register_keras_serializable("appline")
 class ResidualLogits(keras.layers.Layer):
-    """The sum `(batch, classes)` of logits to start from, times a learned `factor`, and those that
-    a network adds.
+    """The sum `(batch, classes)` of the logits to start from and those that a network adds.
 
-    In training the start is hidden from a share `dropout` of the texts: who always sees good
-    answers learns little but to repeat them. Otherwise both count by `blend_weights`, 1 and 1 until
-    they are fitted on val.
+    The logits to start from are multiplied by a learned `factor`. In training they are hidden from
+    a share `dropout` of the texts: a network that always sees good predictions learns little but to
+    repeat them. Otherwise both count by `blend_weights`, 1 and 1 until they are fitted on val.
     """
 
     NUM_WEIGHTS: ClassVar[int] = 3
@@ -62,8 +61,9 @@ class ResidualLogits(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class HashedNgrams(keras.layers.Layer):
-    """Ids `(batch, length)` to the ids `(batch, length - size + 1)` of their runs of `size`, from 1
-    to `buckets`; 0 where padding is among them.
+    """Ids `(batch, length)` to the ids `(batch, length - size + 1)` of their n-grams of `size`.
+
+    They go from 1 to `buckets`; 0 where padding is part of the n-gram.
     """
 
     def __init__(self, size: int, buckets: int, **kwargs: Any) -> None:
@@ -91,8 +91,10 @@ class HashedNgrams(keras.layers.Layer):
 
 
 def masked_sum(x: KerasTensor, mask: KerasTensor, *, power: float) -> KerasTensor:
-    """Return the sum `(batch, width)` of the steps of `x` `(batch, steps, width)` where `mask`
-    `(batch, steps)` is true, divided by a power of their number; 0 where there are none.
+    """Return the sum of the steps of `x` where `mask` is true, over a power of their number.
+
+    Shapes: `x` `(batch, steps, width)`, `mask` `(batch, steps)`, the sum `(batch, width)`. It is 0
+    where no step counts.
     """
     weight = keras.ops.cast(mask, x.dtype)[..., None]
     total = keras.ops.sum(x * weight, axis=1)
@@ -102,10 +104,10 @@ def masked_sum(x: KerasTensor, mask: KerasTensor, *, power: float) -> KerasTenso
 
 @keras.saving.register_keras_serializable("appline")
 class TokenIds(keras.layers.Layer):
-    """Texts `(batch,)` to the ids `(batch, length)` of their first tokens, in front of them
-    `PADDING`.
+    """Texts `(batch,)` to the ids `(batch, length)` of their first tokens, left-padded.
 
-    Token number i of `vocabulary` has the id `FIRST_ID` + i; other tokens have `UNKNOWN`.
+    Padding has the id `PADDING`. Token number i of `vocabulary` has the id `FIRST_ID` + i; other
+    tokens have `UNKNOWN`.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class TokenIds(keras.layers.Layer):
         tokenization = Tokenization(unit=self.unit, lower=self.lower)
         tokens = split(tf.reshape(texts, [-1]), tokenization)[:, : self.length]
         ids = tokens.with_flat_values(tf.cast(self._table.lookup(tokens.flat_values), tf.int32))
-        # Dense tensors are padded at the end: turned round, padded, and turned round again.
+        # Dense tensors are padded at the end: reversed, padded, and reversed again.
         padded = ids[:, ::-1].to_tensor(PADDING, shape=(None, self.length))
         return tf.reverse(padded, [1])
 
@@ -192,9 +194,7 @@ class TfidfLogits(keras.layers.Layer):
         return total / tf.sqrt(tf.maximum(square, SMALLEST_SQUARE))[:, None] + self.bias
 
     def _count(self, prints: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return text, feature and count of every feature that occurs in a text, `(entries,)`
-        each.
-        """
+        """Return text, feature and count of every feature in a text, `(entries,)` each."""
         keys = tf.convert_to_tensor(self.keys)
         nearest = tf.minimum(tf.searchsorted(keys, prints.flat_values), self.num_features - 1)
         is_feature = tf.gather(keys, nearest) == prints.flat_values

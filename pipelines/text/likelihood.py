@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of a class: certainty that is wrong would cost an infinite loss.
+# Of a class: a certain but wrong prediction would have an infinite loss.
 SMALLEST_PROBABILITY = 1e-12
 
 

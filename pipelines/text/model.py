@@ -1,8 +1,8 @@
-"""The text network: embedded tokens, features by its architecture, logits that may correct those
-of TF-IDF.
+"""The text network: embedded tokens, features by its architecture, and logits.
 
-Its inputs are `tokens` `(batch, length)` and, with `start_from=baseline`, `start_logits` `(batch,
-classes)`: the logits of TF-IDF with logistic regression.
+The logits may correct those of TF-IDF. Its inputs are `tokens` `(batch, length)` and, with
+`start_from=baseline`, `start_logits` `(batch, classes)`: the logits of TF-IDF with logistic
+regression.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
 def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
     """Return the network from its inputs to logits `(batch, classes)`.
 
-    With `start_from=baseline` its answers are those of TF-IDF before it is trained.
+    With `start_from=baseline` its predictions are those of TF-IDF before it is trained.
     """
     # --- input
     num_classes = len(splits.classes)
@@ -75,8 +75,9 @@ def starts_from_baseline(spec: TextSpec) -> bool:
 
 
 def _embed(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> KerasTensor:
-    """Return a vector for each token `(batch, length, width)`: learned, or taken from a file and
-    perhaps learned further.
+    """Return a vector for each token: `(batch, length, width)`.
+
+    The vectors are learned, or taken from a file and learned further if the spec says so.
     """
     if spec.embedding.vectors:
         table = vectors.table(spec.embedding.vectors, splits.vocabulary)
@@ -114,8 +115,9 @@ def compile_arguments(spec: TextSpec, *, multi_label: bool) -> dict[str, Any]:
 
 @keras.saving.register_keras_serializable("appline")  # type: ignore[untyped-decorator]
 def _all_classes_right(truth: KerasTensor, logits: KerasTensor) -> KerasTensor:
-    """Return `(batch,)` 1 where every class is decided rightly; a logit of 0 is a probability of
-    one half.
+    """Return 1 for each text whose classes are all right, else 0: `(batch,)`.
+
+    A logit of 0 is a probability of one half.
     """
     is_right = keras.ops.equal(truth > 0.5, logits > 0)
     return keras.ops.cast(keras.ops.all(is_right, axis=-1), "float32")

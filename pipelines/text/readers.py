@@ -56,8 +56,9 @@ def read(options: TextOptions) -> TextSource:
 
 
 def _reviews() -> TextSource:
-    """Read the food reviews with their official split, without the texts that train holds twice or
-    test holds too.
+    """Read the food reviews with their official split.
+
+    Texts that train holds twice or that test holds too are left out.
     """
     train = embedded_table("modeldata", "training_data")
     test = embedded_table("modeldata", "testing_data")
@@ -133,8 +134,9 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
 
 
 def _folder(root: Path) -> TextSource:
-    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt`; hidden files and folders
-    are passed over.
+    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt`.
+
+    Hidden files and folders are skipped.
     """
     below = visible_folders(root)
     folders = part_folders(below)
@@ -170,8 +172,9 @@ def _drop_empty(
     table: Table | None = None,
     rows: Mapping[Part, np.ndarray] | None = None,
 ) -> TextSource:
-    """Leave out rows without text, and note how many and, of a table, where: `rows` are those of
-    each part.
+    """Drop rows without text, and note how many and, for a table, where.
+
+    `rows` are the rows of each part.
     """
     parts: dict[Part, Texts] = {}
     num_empty = 0

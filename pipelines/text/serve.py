@@ -39,7 +39,7 @@ def serving_model(
 ) -> ServingModel:
     """Return the network behind tokens and TF-IDF, and in front of labels.
 
-    Its input is `(batch,)` strings; it answers with a dict of `label` `(batch,)` strings,
+    Its input is `(batch,)` strings; its output is a dict of `label` `(batch,)` strings,
     `probability` `(batch,)` and `probabilities` `(batch, classes)`.
     """
     text = keras.Input((), dtype="string", name="text")
@@ -66,8 +66,9 @@ def serving_model(
 
 
 def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
-    """Return the whole model, with its own tokens and its own TF-IDF: those of other splits know
-    other texts.
+    """Return the whole model, with its own tokens and its own TF-IDF.
+
+    Those of the splits were made from other texts.
 
     Raises:
         DataError: the data has other classes.
@@ -82,11 +83,11 @@ def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
 
 
 def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return one row a text: `text`, `label` (or `labels`, those above one half), `probability`,
-    then each class' probability.
+    """Return one row a text: `text`, `label`, `probability`, then the probability of each class.
 
-    `source` is a table with a column of texts, a .txt file with a text on each line, a folder of
-    .txt files with a text each, or an array of strings.
+    With several labels a text, `labels` are those with a probability above one half. `source` is a
+    table with a column of texts, a .txt file with a text on each line, a folder of .txt files with
+    a text each, or an array of strings.
     """
     facts: TextFacts = serving.facts
     texts = _texts(source, facts.text_column)

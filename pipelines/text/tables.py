@@ -143,8 +143,9 @@ def _labels(table: Table, name: str) -> np.ndarray:
 
 
 def _swallowed_rows(table: Table, texts: np.ndarray, labels: np.ndarray) -> tuple[str, ...]:
-    """Note texts that hold other rows: a quote at a text's begin makes one text of all rows up to
-    the next quote.
+    """Note texts that hold other rows.
+
+    A quote at the beginning of a text makes one text of all rows up to the next quote.
     """
     if table.path.suffix.lower() == ".tsv":
         swallows = np.asarray(["\t" in text and "\n" in text for text in texts])

@@ -23,8 +23,9 @@ class Texts:
 
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
-    """What a reader gives: at least the part `train`; `classes` in order where the source names
-    them.
+    """What a reader returns: at least the part `train`.
+
+    `classes` are in order where the source names them.
     """
 
     name: str

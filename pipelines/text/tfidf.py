@@ -1,8 +1,8 @@
-"""TF-IDF features and one logistic regression for each class: the baseline that a network may start
-from.
+"""TF-IDF features and one logistic regression for each class: the baseline.
 
-What a feature tells of the class by itself, its log-count ratio, may decide how little its weight
-is penalised (S. Wang and C. Manning, "Baselines and Bigrams", ACL 2012).
+A network may start from it. The log-count ratio of a feature, which is what it says about the class
+by itself, may decide how little its weight is penalised (S. Wang and C. Manning, "Baselines and
+Bigrams", ACL 2012).
 """
 
 import itertools
@@ -23,7 +23,7 @@ from pipelines.text.tokens import Tokenization
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# Characters of train up to which runs of characters inside words are tried too.
+# Characters of train up to which n-grams of characters inside words are tried too.
 MOST_CHARACTERS_TRIED = 5_000_000
 C_VALUES = (2.0, 8.0, 32.0)  # scikit-learn's C: the inverse of the L2 penalty
 # How much the log-count ratio decides, 1 being everything. In five-fold cross-validation a half
@@ -140,7 +140,7 @@ def fit_tfidf(
     chosen = features[best.setting.characters]
     rows = chosen.rows
     held_out = _held_out(rows["train"], one_hot["train"], best.setting, seed)
-    # Settings once chosen, nothing keeps val from being learned from too.
+    # Once the settings are chosen, val may be learned from too.
     train_and_val = vstack([rows["train"], rows["val"]], format="csr")
     labels = np.concatenate([one_hot["train"], one_hot["val"]])
     final = _fit_linear(train_and_val, labels, best.setting)
@@ -184,11 +184,11 @@ def _choose(
     *,
     exclusive: bool,
 ) -> _Candidate:
-    """Return the model of train that makes val likeliest.
+    """Return the model of train with the highest likelihood on val.
 
-    Not the one of the best accuracy, which tells less: on halves of val that had no say, the
-    likeliest was right for .874 of trec, the one that was right most often for .864; on reviews,
-    sst2 and sms_spam the difference was below .003.
+    Accuracy would be a poorer criterion: on halves of val that were not used to choose, the model
+    with the highest likelihood was right for .874 of trec, the one with the highest accuracy for
+    .864; on reviews, sst2 and sms_spam the difference was below .003.
     """
     candidates = []
     for setting in settings:
@@ -211,8 +211,9 @@ def _held_out(rows: "csr_array", one_hot: np.ndarray, setting: _Setting, seed: i
 
 
 def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _LinearModel:
-    """Fit one class after another; of two exclusive ones the second alone, the other's weights
-    being its negatives.
+    """Fit one class after another.
+
+    Of two exclusive classes only the second is fitted: the weights of the first are its negatives.
     """
     is_pair = one_hot.shape[1] == 2 and bool((one_hot.sum(axis=1) == 1).all())
     kernels = []
@@ -251,8 +252,10 @@ def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.
 
 
 def _scale(rows: "csr_array", in_class: np.ndarray, ratio_weight: float) -> np.ndarray:
-    """Return the scale of each feature `(features,)`: above 1 where the texts `in_class` `(n,)`
-    have it much more or less often than others.
+    """Return the scale of each feature: `(features,)`.
+
+    It is above 1 where the texts `in_class` `(n,)` have the feature much more or less often than
+    others.
     """
     entry_in_class = np.repeat(in_class, np.diff(rows.indptr))
     log_shares = []

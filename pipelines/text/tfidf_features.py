@@ -20,8 +20,10 @@ SMALLEST_SQUARE = 1e-12  # of a row's length: a text without features has length
 
 @dataclass(frozen=True, kw_only=True)
 class TfidfFeatures:
-    """The weighted features of each part, `rows` `(n, features)`, by the sorted fingerprints `keys`
-    and the `idf` of train, `(features,)` both.
+    """The weighted features of each part: `rows` `(n, features)`.
+
+    The sorted fingerprints `keys` and the `idf` of train, both `(features,)`, belong to its
+    columns.
     """
 
     keys: np.ndarray
@@ -31,8 +33,9 @@ class TfidfFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class _Occurrences:
-    """One entry for each feature in each text: the text's number `row` and the feature's
-    fingerprint `key`, `(entries,)` both, repeats included.
+    """One entry for each feature in each text, repeats included.
+
+    Its text's number is `row` and its feature's fingerprint `key`, both `(entries,)`.
     """
 
     row: np.ndarray
@@ -74,8 +77,9 @@ def _find(texts: np.ndarray, tokenization: Tokenization, *, characters: bool) ->
 
 
 def _frequent(train: _Occurrences, num_train: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fingerprints of the features to keep, sorted, and in how many training texts each
-    occurs.
+    """Return the sorted fingerprints of the features to keep, and how many texts each occurs in.
+
+    The texts are those of train.
     """
     keys, column = np.unique(train.key, return_inverse=True)
     # A text's repeated feature counts once here.

@@ -1,5 +1,6 @@
-"""Texts to tokens and n-gram features by TensorFlow's string operations: the same in training and
-in a saved model.
+"""Texts to tokens and n-gram features by TensorFlow's string operations.
+
+They are the same in training and in a saved model.
 """
 
 import os
@@ -20,8 +21,8 @@ PADDING = 0  # the ids that are no token of the vocabulary
 UNKNOWN = 1
 FIRST_ID = 2  # of the vocabulary
 NUM_SPECIAL = FIRST_ID
-# Of a text, in runs of words, and in front of a part of a word, where it tells the part "of" from
-# the word "of": no token holds a control character.
+# Of a text, in runs of words, and in front of a part of a word, where it keeps the part "of" and
+# the word "of" apart: no token holds a control character.
 BEGIN = "\x02"
 END = "\x03"
 PART = "\x01"
@@ -42,11 +43,11 @@ class Tokenization:
 
 
 def split(texts: tf.Tensor, tokenization: Tokenization) -> tf.RaggedTensor:
-    """Return the tokens `(batch, None)` of texts `(batch,)`: words and single marks of punctuation,
-    or characters.
+    """Return the tokens `(batch, None)` of texts `(batch,)`.
 
-    An apostrophe between letters belongs to its word ("don't"). Every kind of white space
-    separates, and so do control characters.
+    They are words and single punctuation marks, or characters. An apostrophe between letters
+    belongs to its word ("don't"). Every kind of white space separates, and so do control
+    characters.
     """
     texts = tf.strings.substr(texts, 0, MOST_CHARACTERS, unit="UTF8_CHAR")
     if tokenization.lower:
@@ -71,7 +72,7 @@ def ngram_fingerprints(
 ) -> tf.RaggedTensor:
     """Return the 64-bit fingerprints `(batch, None)` of what a linear model counts in each text.
 
-    Words: each word, runs of two where the text's begin and end count as words, and, with
+    Words: each word, pairs of words, where the text's beginning and end count as words, and, with
     `characters`, runs of two to five characters inside a word and its borders. Characters: runs of
     one to four (six with `characters`).
     """

@@ -1,5 +1,6 @@
-"""Word vectors: files in the text format that GloVe, word2vec and fastText share, or those of an
-optional package.
+"""Word vectors from a file or from an optional package.
+
+Files have the text format that GloVe, word2vec and fastText share.
 """
 
 import gzip
@@ -26,11 +27,10 @@ SHOWN_CHARACTERS = 60  # of a line that cannot be read
 
 
 def table(source: str, vocabulary: Sequence[str]) -> np.ndarray:
-    """Return the vectors `(2 + len(vocabulary), width)` of padding (zeros), the unknown token, and
-    the vocabulary.
+    """Return the vectors of padding (zeros), the unknown token, and the vocabulary.
 
-    Tokens that the source lacks get small random vectors, the same each time; the unknown token the
-    mean of all that it has.
+    The shape is `(2 + len(vocabulary), width)`. Tokens that the source lacks get small random
+    vectors, the same each time; the unknown token the mean of all that it has.
 
     Raises:
         DataError: there is no such file, or a line that is not a token with numbers; the message

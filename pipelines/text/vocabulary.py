@@ -12,7 +12,7 @@ MOST_TOKENS = 30_000  # in an automatic vocabulary
 SMALL_VOCABULARY = 1_000
 LONGEST = 400  # tokens, of an automatic length
 COVERED = 98  # per cent of training texts that an automatic length holds whole
-# Of the training texts, to tell whether white space divides them into words.
+# Of the training texts, to decide whether white space divides them into words.
 SAMPLED_TEXTS = 2_000
 SAMPLED_CHARACTERS = 1_000_000
 LONGEST_MEAN_WORD = 20  # characters, white space included
@@ -24,8 +24,9 @@ UNSPACED = re.compile(
 
 
 def has_words(texts: np.ndarray) -> bool:
-    """Whether white space divides these texts `(n,)` into words: not so in DNA, proteins,
-    Chinese.
+    """Whether white space divides these texts `(n,)` into words.
+
+    It does not in DNA, proteins or Chinese.
     """
     step = max(1, len(texts) // SAMPLED_TEXTS)
     sample = " ".join(texts[::step])[:SAMPLED_CHARACTERS]
@@ -39,10 +40,10 @@ def has_words(texts: np.ndarray) -> bool:
 def count_tokens(
     texts: np.ndarray, tokenization: Tokenization, most: int
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the vocabulary of texts `(n,)`, the most frequent tokens first, and how many tokens
-    each text has `(n,)`.
+    """Return the vocabulary of texts `(n,)`, and how many tokens each text has `(n,)`.
 
-    `most` is the size of the vocabulary, 0 for an automatic one.
+    The most frequent tokens come first. `most` is the size of the vocabulary, 0 for an automatic
+    one.
     """
     counts: Counter[bytes] = Counter()
     lengths = []

@@ -14,8 +14,8 @@ LOCK = "held.lock"  # the file in the folder that is locked while the sweep live
 class DataFolder:
     """A temporary folder for what is written once and read by all workers.
 
-    Those of sweeps that were killed together with all their workers are removed by the next sweep:
-    nobody else was left to do it.
+    Those of sweeps that were killed together with all their workers are removed by the next sweep,
+    because no process was left to do it.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class DataFolder:
 
 def _remove_leftovers() -> None:
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        # Who holds the lock lives, whatever a clock or another container's process numbers say.
+        # The holder of the lock is alive, whatever a clock or another container's process ids say.
         # A Timeout is an OSError, too.
         with contextlib.suppress(OSError), FileLock(lock, timeout=0):
             shutil.rmtree(lock.parent)

@@ -1,8 +1,8 @@
-"""Where trials run. The search's scheduler stays in one process; an executor takes its tasks and
-brings back what became of them.
+"""Where trials run: an executor takes tasks from the scheduler and returns their outcomes.
 
-`InProcess` runs them here, `tuning.execution.local_workers` in processes of their own,
-`tuning.execution.ray_cluster` on the machines of a cluster.
+The search's scheduler stays in one process. `InProcess` runs the trials there,
+`tuning.execution.local_workers` in processes of their own, `tuning.execution.ray_cluster` on the
+machines of a cluster.
 """
 
 import statistics
@@ -24,15 +24,16 @@ class TrialScheduler(Protocol):
     """What hands out trials and learns from them."""
 
     def next_task(self) -> Task | None:
-        """Return the next trial to start, or None: nothing now, and nothing more once no trial is
-        running.
+        """Return the next trial to start, or None if there is none now.
+
+        None while no trial is running means that none will follow.
         """
 
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
         """Take the metrics of an epoch of a running trial; return the reason to stop it, or ""."""
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Take what became of a trial."""
+        """Take the outcome of a trial."""
 
 
 class Executor(Protocol):
@@ -54,7 +55,7 @@ class Executor(Protocol):
 
 
 class HangDetector:
-    """Tells which running trial hangs or takes too long, from the epochs that have ended so far.
+    """Detects which running trial hangs or takes too long, by the epochs that have ended so far.
 
     All moments are those of `time.monotonic()`.
     """
@@ -68,7 +69,7 @@ class HangDetector:
         self._epoch_seconds.append(seconds)
 
     def longest_silence(self) -> float:
-        """Return the seconds without news after which a trial hangs."""
+        """Return the seconds without a message after which a trial counts as hanging."""
         if not self._epoch_seconds:
             return FIRST_SILENT_SECONDS
         return max(FEWEST_SILENT_SECONDS, HANG_FACTOR * statistics.median(self._epoch_seconds))
@@ -83,5 +84,5 @@ class HangDetector:
         return ""
 
     def deadline(self, began: float, last_news: float) -> float:
-        """Return the moment at which a trial is given up, if there are no news until then."""
+        """Return the moment at which a trial is given up if it has sent nothing until then."""
         return min(last_news + self.longest_silence(), began + self._trial_seconds)

@@ -1,10 +1,10 @@
-"""Trials in processes of their own: a trial that dies, runs out of memory or hangs takes nothing
-else with it.
+"""Trials in processes of their own.
 
-Processes are spawned, never forked (a child forked after TensorFlow was used hangs), and replaced
-after some trials because each leaves a few megabytes behind. The data is written once and mapped
-into each. After each epoch a worker waits for the parent's answer, so that a trial is stopped where
-that was decided. Nothing heavy is imported here: the parent need not know TensorFlow.
+A trial that dies, runs out of memory or hangs takes nothing else with it. Processes are spawned,
+never forked (a child forked after TensorFlow was used hangs), and replaced after some trials
+because each leaves a few megabytes behind. The data is written once and mapped into each. After
+each epoch a worker waits for the parent's answer, so that a trial is stopped where that was
+decided. Nothing heavy is imported here: the parent need not know TensorFlow.
 """
 
 import contextlib
@@ -35,8 +35,9 @@ LONGEST_WAIT = 3600.0  # seconds; the operating system takes no endless ones
 
 
 def count_workers(text: str) -> int:
-    """Return the processes that `--workers` asks for; `auto` is as many as there are cores and free
-    memory for.
+    """Return the number of processes that `--workers` asks for.
+
+    `auto` is as many as there are cores and free memory for.
 
     Raises:
         UsageError: neither a whole number from 0 nor `auto`.
@@ -66,7 +67,7 @@ class _Worker:
     pipe: Connection
     num_trials: int = 0
     task: Task | None = None
-    began: float = math.inf  # infinite until the process says that it is there
+    began: float = math.inf  # infinite until the process says that it is ready
     last_news: float = 0.0
     start_time: float = 0.0  # seconds since 1970
     oom_kills: int = 0  # of the kernel, when the trial was handed out
@@ -82,7 +83,7 @@ class _Worker:
         self.send(task)
 
     def send(self, message: Any) -> None:
-        """Send a message; where the process has died meanwhile, its sentinel tells."""
+        """Send a message; if the process has died meanwhile, its sentinel reports that."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
@@ -199,7 +200,7 @@ class LocalWorkers:
             worker.take(task)
 
     def _replace(self, position: int) -> _Worker:
-        """End a worker and return the one in its place, which knows the work."""
+        """End a worker and return its replacement, which has been sent the work."""
         self._workers[position].end()
         worker = self._start_worker()
         worker.send(self._work_path)
@@ -223,8 +224,9 @@ class LocalWorkers:
         return _Worker(process=process, pipe=pipe)
 
     def _wait_for_news(self, busy: Sequence[_Worker]) -> set[_Worker]:
-        """Return the workers that have sent something or died, none when one is due to be given
-        up first.
+        """Return the workers that have sent something or died.
+
+        There are none when a worker reaches its deadline first.
         """
         by_handle: dict[Any, _Worker] = {}
         deadlines = []
@@ -267,7 +269,7 @@ class LocalWorkers:
     def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()
         for worker in self._busy():
-            if worker.pipe.poll():  # its news were not read yet: this process was busy
+            if worker.pipe.poll():  # its messages were not read yet: this process was busy
                 continue
             reason = self._hang_detector.reason_to_end(worker.began, worker.last_news, now)
             if reason:
@@ -276,8 +278,9 @@ class LocalWorkers:
 
 
 def _count_oom_kills() -> int:
-    """Return how many processes the kernel has killed for memory, on this machine and in this
-    container; 0 where it does not tell. psutil does not read these counters.
+    """Return how many processes the kernel has killed for memory; 0 where it does not tell.
+
+    They are those of this machine and of this container. psutil does not read these counters.
     """
     count = 0
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):

@@ -1,9 +1,9 @@
-"""Trials on the machines of a Ray cluster: the search's scheduler stays here, Ray carries tasks out
-and news back.
+"""Trials on the machines of a Ray cluster.
 
-Each trial runs in an actor that keeps its TensorFlow for the next one. The data travels once, into
-Ray's object store; runs are recorded by this process alone. Ray's own search and restore are not
-used: the sweep is resumed as any other.
+The search's scheduler stays here; Ray carries tasks out and results back. Each trial runs in an
+actor that keeps its TensorFlow for the next one. The data travels once, into Ray's object store;
+runs are recorded by this process alone. Ray's own search and restore are not used: the sweep is
+resumed as any other.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class _Slot:
     num_trials: int = 0
     task: Task | None = None
     future: Any = None
-    began: float = math.inf  # infinite until the actor says that it is there
+    began: float = math.inf  # infinite until the actor says that it is ready
     last_news: float = 0.0
     start_time: float = 0.0  # seconds since 1970
 
@@ -61,8 +61,9 @@ class _Slot:
 
 @dataclass
 class RayCluster:
-    """An executor with a slot for each CPU of the Ray cluster at `address`, also of those that join
-    later.
+    """An executor with a slot for each CPU of the Ray cluster at `address`.
+
+    CPUs that join later get slots too.
     """
 
     address: str
@@ -254,8 +255,9 @@ def _describe(error: Exception) -> str:
 
 
 def _check_address(address: str) -> None:
-    """Raise OSError when nothing listens at HOST:PORT: Ray would try for minutes. `auto` and the
-    like are Ray's to find.
+    """Raise OSError when nothing listens at HOST:PORT, where Ray would try for minutes.
+
+    Ray itself finds `auto` and the like.
     """
     url = urlsplit(address if "://" in address else f"//{address}")
     if url.hostname and url.port:
@@ -263,8 +265,9 @@ def _check_address(address: str) -> None:
 
 
 class _Actor:
-    """Where trials run, on one CPU of some machine; `answer` is called beside `trial`, from another
-    thread.
+    """A place where trials run: one CPU of some machine.
+
+    `answer` is called from another thread while `trial` runs.
     """
 
     def __init__(self, module_paths: list[str], deterministic: bool) -> None:

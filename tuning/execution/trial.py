@@ -1,5 +1,6 @@
-"""One trial as a pure function: the same task has the same outcome in this process, in another, on
-another machine.
+"""One trial as a pure function of its task.
+
+The same task has the same outcome in this process, in another one, and on another machine.
 """
 
 import dataclasses
@@ -33,9 +34,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One trial to run: a spec with the epochs and the batch size that it is to have, and the seed
-    of everything random.
-    """
+    """One trial to run: a spec with its epochs and batch size, and the seed of all randomness."""
 
     number: int
     spec: Any
@@ -46,9 +45,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a trial: its best score with curves and costs, or the reason why it has
-    none.
-    """
+    """The outcome of a trial: its best score with curves and costs, or why it has none."""
 
     score: float | None = None
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -68,7 +65,7 @@ class Outcome:
 
 
 def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outcome:
-    """Fit the network of `task` and return how good it became.
+    """Fit the network of `task` and return the outcome.
 
     A failing trial has an outcome too, with its reason: one bad point must not end a night's sweep.
 
@@ -107,8 +104,9 @@ def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outc
 
 
 def with_half_batch(task: Task) -> Task | None:
-    """Return the task with half its batch, to be tried once when memory ran out; None when there is
-    no half, or this was the second attempt.
+    """Return the task with half its batch, to be tried once when memory ran out.
+
+    It is None when there is no half, or when this was the second attempt.
     """
     batch_size = task.spec.train.batch_size
     if batch_size < 2 or task.attempt > 1:

@@ -20,8 +20,9 @@ WHOLE_NUMBERS = ("epoch", "trial")
 
 
 def curves(history: Mapping[str, Sequence[float]], objective: Objective, best_epoch: int) -> Figure:
-    """Return loss and objective by epoch, train beside validation, with the epoch whose weights
-    were kept.
+    """Return a plot of loss and objective by epoch, on train and validation.
+
+    The epoch whose weights were kept is marked.
     """
     names = list(dict.fromkeys(["loss", objective.name.removeprefix("val_")]))
     figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained")
@@ -46,8 +47,9 @@ def _draw_curve(
 
 
 def gradients(history: Mapping[str, Sequence[float]]) -> Figure:
-    """Return the gradient's norm by epoch for each group of layers: one that falls far below the
-    others has stopped learning.
+    """Return a plot of the gradient's norm by epoch for each group of layers.
+
+    A group that falls far below the others has stopped learning.
     """
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -77,8 +79,9 @@ def progress(scores: Sequence[float], objective: Objective) -> Figure:
 
 
 def pareto(result: SweepResult) -> Figure:
-    """Return the trials by their first two objectives, those on the Pareto front connected by a
-    line.
+    """Return a plot of the trials by two objectives, with a line along the Pareto front.
+
+    They are the first two objectives.
     """
     first, second = result.objectives[:2]
     scored = [trial for trial in result.trials if trial.scores]
@@ -111,8 +114,9 @@ def _coordinates(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
 
 
 def effects(effects: Sequence[Effect], objective: Objective, most: int = MOST_EFFECTS) -> Figure:
-    """Return mean score and standard error by value of each searched hyperparameter, the clearest
-    first; `effects` are in that order, and the first `most` are drawn.
+    """Return a plot of mean score and standard error by value of each searched hyperparameter.
+
+    `effects` begin with the clearest one; the first `most` are drawn.
     """
     drawn = effects[:most]
     columns = min(EFFECTS_PER_ROW, max(1, len(drawn)))

@@ -1,5 +1,4 @@
-"""A search behind ask and tell: points that can be built and were not tried, from any of the
-oracles.
+"""A search behind ask and tell: untried points that can be built, from any of the oracles.
 
 KerasTuner's `Tuner` loop is not used: it swallows exceptions, needs tensorboard, copies callbacks,
 writes a checkpoint at every improvement and trusts stale state.
@@ -24,11 +23,10 @@ HYPERBAND_EPOCHS = "tuner/epochs"  # KerasTuner's key for the epochs that Hyperb
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """One trial to run: its number from 1, its values by dotted key, and the epochs it gets (0: the
-    sweep's own).
+    """One trial to run: its number from 1, its values by dotted key, and its epochs.
 
-    `results_known` is how many results the searcher had when it proposed this: a resumed sweep asks
-    again with as many.
+    With 0 `epochs` it gets the sweep's own. `results_known` is how many results the searcher had
+    when it proposed this: a resumed sweep asks again with as many.
     """
 
     number: int
@@ -38,7 +36,7 @@ class Proposal:
 
 
 class Searcher:
-    """Asks an oracle for points and tells it how they did.
+    """Asks an oracle for points and reports their scores to it.
 
     The same seed and the same results in the same order give the same proposals: that is what makes
     a sweep resumable by replay.
@@ -62,8 +60,8 @@ class Searcher:
         Args:
             space: what is searched.
             tuner: one of `TUNERS`.
-            objectives: what is made better; the first one decides.
-            seed: decides everything random.
+            objectives: what is optimised; the first one decides.
+            seed: of everything random.
             epochs: the most that Hyperband gives a trial.
             feasible: whether a point can be built, by arithmetic.
             first: points that are tried early.
@@ -90,8 +88,9 @@ class Searcher:
         self.exhausted = False
 
     def ask(self) -> Proposal | None:
-        """Return the next point; None when there is none until further trials have ended, or none
-        at all (`exhausted`).
+        """Return the next point, or None when there is none until further trials have ended.
+
+        It is also None when there is none at all (`exhausted`).
         """
         trial = self._oracle.create_trial(f"trial-{self._num_proposed + 1}")
         if trial.status != TrialStatus.RUNNING:
@@ -154,8 +153,9 @@ def _create_oracle(
     feasible: Feasible,
     first: Iterable[Mapping[str, Scalar]],
 ) -> Any:
-    """Return KerasTuner's oracle for `tuner`; it proposes the points of `first` before others, Grid
-    apart.
+    """Return KerasTuner's oracle for `tuner`.
+
+    It proposes the points of `first` before others, except for grid search.
     """
     # The direction is given, never guessed: KerasTuner takes val_f1_score and others for costs.
     objective = kt.Objective(objectives[0].name, objectives[0].direction)

@@ -1,5 +1,6 @@
-"""Which points of a space are worth starting: those that can be built, within limits on what they
-cost.
+"""Which points of a space are worth starting.
+
+They are those that can be built, within limits on what they cost.
 """
 
 import math
@@ -51,8 +52,9 @@ def _parse_limit(name: str, value: str, text: str) -> float:
 def feasible(
     pipeline: AnyPipeline, space: Space[Any], splits: Splits, limits: Mapping[str, float]
 ) -> Feasible:
-    """Return the test whether a point can be built and keeps the limits, by arithmetic where the
-    domain has it.
+    """Return the test whether a point can be built and keeps the limits.
+
+    It is done by arithmetic where the domain has it.
     """
     num_params_of: dict[tuple[object, ...], int] = {}
 
@@ -84,13 +86,14 @@ def _without_training(spec: Any) -> tuple[Scalar, ...]:
 
 
 def within(params: int, limits: Mapping[str, float]) -> bool:
-    """Whether a network of so many weights keeps the limits."""
+    """Whether a network with this number of weights keeps the limits."""
     return all(COSTS_BY_SIZE[name](params) <= limit for name, limit in limits.items())
 
 
 def num_params(pipeline: AnyPipeline, spec: Any, splits: Splits) -> int:
-    """Return the weights of a network: by arithmetic, or by building it, where the domain's
-    arithmetic does not reach.
+    """Return the number of weights of a network.
+
+    They are counted by arithmetic, or by building it where the domain has no arithmetic for it.
     """
     cost = pipeline.cost(spec, splits)
     if cost:

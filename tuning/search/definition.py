@@ -1,6 +1,4 @@
-"""What a sweep is before any trial: its settings, and the definition that a resumed one must
-share.
-"""
+"""What a sweep is before any trial: its settings, and the definition that resuming must match."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -67,8 +65,9 @@ class Sweep:
 
     @property
     def stopping_rule(self) -> str:
-        """The rule of early stopping: none where the tuner has its own, wants every score, or
-        several objectives count.
+        """The rule of early stopping.
+
+        It is none where the tuner has its own, needs every score, or several objectives count.
         """
         if self.early_stop != AUTO:
             return self.early_stop
@@ -156,8 +155,9 @@ class SweepDefinition:
 def sweep_objectives(
     pipeline: AnyPipeline, splits: Splits, names: Sequence[str]
 ) -> tuple[Objective, ...]:
-    """Return what `--objective` names: validation metrics and costs, the default one when nothing
-    is named.
+    """Return what `--objective` names: validation metrics and costs.
+
+    Without a name it is the default one.
 
     Raises:
         UsageError: the first is no validation metric, or there is none of this name.

@@ -1,5 +1,6 @@
-"""Which running trials are clearly losing, judged from the epochs that they and the others have
-reported.
+"""Which running trials are clearly losing.
+
+They are judged by the epochs that they and the others have reported.
 """
 
 import statistics
@@ -19,15 +20,16 @@ REDUCTION = 3
 # (benchmarks/searchers.py): more than the rules' own third and half, because what a searcher
 # proposes later is better.
 ASHA_KEEPS, MEDIAN_KEEPS = 0.5, 0.8
-STARTUP = 4  # other trials that have come as far, before the median rule judges
+STARTUP = 4  # other trials that have reached the epoch, before the median rule judges
 
 
 class Stopper(Protocol):
-    """A rule of early stopping: is told every epoch of every trial, in any order of trials."""
+    """A rule of early stopping, which takes every epoch of every trial, in any order of trials."""
 
     def reported(self, number: int, epoch: int, score: float) -> str:
-        """Return the reason to stop this trial now, or "". A trial's epochs come in order, from
-        1.
+        """Return the reason to stop this trial now, or "".
+
+        A trial's epochs come in order, from 1.
         """
 
     def forget(self, number: int) -> None:
@@ -53,8 +55,8 @@ class Never:
 class Asha:
     """Asynchronous successive halving (Li et al. 2020) in its stopping form.
 
-    At epochs 2, 6, 18, ... the best third goes on. A trial is compared with those that came so far
-    before it, so that none waits for another.
+    At epochs 2, 6, 18, ... the best third goes on. A trial is compared with those that reached this
+    epoch before it, so that none waits for another.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -101,8 +103,10 @@ def _is_rung(epoch: int) -> bool:
 
 
 class Median:
-    """The median rule (Golovin et al. 2017): a trial is stopped when its best score is worse than
-    the median of the others' means up to the same epoch.
+    """The median rule (Golovin et al. 2017).
+
+    A trial is stopped when its best score is worse than the median of the others' means up to the
+    same epoch.
     """
 
     def __init__(self, objective: Objective) -> None:

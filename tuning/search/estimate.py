@@ -1,5 +1,7 @@
-"""What a sweep would cost, measured before it is started: how many points there are, what corner
-models cost, how long all of it takes.
+"""What a sweep would cost, measured before it is started.
+
+It says how many points there are, what the smallest and the largest network cost, and how long
+everything takes.
 """
 
 import math
@@ -26,9 +28,7 @@ MOST_SECONDS = 120.0  # after which no further trial is measured
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One network: its size, and the seconds of one epoch and of all that a trial does beside its
-    epochs.
-    """
+    """The measurements of one network: its size, and the seconds of an epoch and of all else."""
 
     name: str
     values: Mapping[str, Scalar]
@@ -147,8 +147,9 @@ def _proposed(definition: SweepDefinition) -> list[_Candidate]:
 def _corners(
     definition: SweepDefinition, possible: Sequence[Mapping[str, Scalar]]
 ) -> list[_Candidate]:
-    """Return the smallest and the largest network, by arithmetic; none where a domain has no
-    arithmetic of costs.
+    """Return the smallest and the largest network, by arithmetic.
+
+    There are none where a domain has no arithmetic of costs.
     """
     sizes = []
     for position, values in enumerate(possible):
@@ -247,8 +248,10 @@ def _mean_seconds(
     measured: Sequence[Measured],
     share: float,
 ) -> tuple[float, float]:
-    """Return the seconds of a trial, of which early stopping runs `share` of the epochs, and of the
-    winner's training: which one wins is not known, so it is the mean of those that may.
+    """Return the mean seconds of a trial and of the winner's training.
+
+    Early stopping runs `share` of a trial's epochs. Which trial wins is not known, so the second is
+    the mean over those that may.
     """
     final_epochs = definition.full_epochs
     if definition.space.base.train.refit:

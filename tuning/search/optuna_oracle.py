@@ -21,9 +21,9 @@ from pipelines.config.search_space import Choice, Dimension, Scalar, Space
 from tuning.search.constraints import Feasible
 from tuning.search.untried_points import TrialResult, UntriedPoints, response
 
-STARTUP = 5  # scored trials before a sampler has something to go by
+STARTUP = 5  # scored trials before a sampler has enough to learn from
 SUGGESTIONS = 10  # of the sampler, before a random new point is taken instead
-# Spreads seeds of neighbouring sweeps apart: their trials are numbered from 1 alike.
+# Spreads seeds of neighbouring sweeps apart: their trials are all numbered from 1.
 SEED_STEP = 1_000_003
 
 

@@ -18,7 +18,7 @@ class RandomOracle(UntriedPoints, kt.oracles.RandomSearchOracle):
 class HyperbandOracle(UntriedPoints, kt.oracles.HyperbandOracle):
     """Hyperband (Li et al. 2018).
 
-    Promoted trials begin anew with more epochs: a schedule that ends there, no checkpoints.
+    Promoted trials start over with more epochs, their schedule ending there; no checkpoint is used.
     """
 
 

@@ -1,5 +1,6 @@
-"""Who follows a sweep. `Progress` itself shows nothing; `apps.progress_display` shows it to a
-person.
+"""Progress of a sweep, for whoever follows it.
+
+`Progress` itself shows nothing; `apps.progress_display` shows it to a person.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ class Progress:
     """Is called with everything as it happens."""
 
     def begun(self, run_id: str, trials: int) -> None:
-        """The sweep's run was started or resumed; at most so many trials will be run."""
+        """The sweep's run was started or resumed; at most this many trials will be run."""
 
     def started(self, proposal: "Proposal", epochs: int) -> None:
         """A trial was handed out."""

@@ -1,8 +1,8 @@
-"""How an ended sweep is taken up again: from its runs in MLflow, by replay.
+"""How an ended sweep is resumed: from its runs in MLflow, by replay.
 
 A trial's run says how many results the searcher had when it proposed the trial, and that its own
-result was the n-th; the sweep's run lists the trials that had not ended. Asked and told in the same
-order, the same searcher proposes the same trials.
+result was the n-th; the sweep's run lists the trials that had not ended. With the same questions
+and results in the same order, the same searcher proposes the same trials.
 """
 
 import json
@@ -92,8 +92,9 @@ def first_points(sweep: Row) -> list[dict[str, Scalar]]:
 
 
 def _require_same(before: Mapping[str, Any], now: Mapping[str, Any], sweep_id: str) -> None:
-    """Refuse to resume a sweep that was defined otherwise: its finished trials would answer another
-    question.
+    """Refuse to resume a sweep whose definition has changed.
+
+    Its finished trials would answer another question.
     """
     old, new = _flat(before), _flat(now)
     differences = []
@@ -152,7 +153,7 @@ def recorded_trials(sweep: Row, tracker: Tracker) -> RecordedTrials:
 
 
 def _mend(row: Row, tracker: Tracker) -> Row:
-    """Return `row` with its run ended, if nobody writes it any more."""
+    """Return `row` with its run ended, if no process writes it any more."""
     # RUNNING: of another host, which may not be there any more.
     if row.status not in ("KILLED", "RUNNING"):
         return row
@@ -163,7 +164,7 @@ def _mend(row: Row, tracker: Tracker) -> Row:
 
 @dataclass
 class Replay:
-    """Asks and tells a new scheduler as the ended one was asked and told."""
+    """Replays proposals and results of the ended scheduler in a new one."""
 
     scheduler: SweepScheduler
     recorded: RecordedTrials
@@ -171,7 +172,7 @@ class Replay:
     sweep_id: str
 
     def run(self) -> None:
-        """Bring the scheduler to where the ended one was; trials that had not ended are run again.
+        """Bring the scheduler to the state of the ended one; unfinished trials are run again.
 
         Raises:
             UsageError: the searcher proposes other trials now, as another version of a library may,
@@ -194,7 +195,7 @@ class Replay:
         self._replay_results(proposals, until=len(self.recorded.ended))
 
     def _replay_results(self, proposals: Mapping[int, Proposal], *, until: int) -> None:
-        """Tell further results in their order, until so many are told."""
+        """Report further results in their order, until this many are reported."""
         order = self.recorded.result_order
         if until > len(order):
             raise UsageError(
@@ -212,7 +213,7 @@ class Replay:
         self.scheduler.add_result(trial_from_row(row, proposal, objectives))
 
     def _is_same(self, proposal: Proposal, row: Row | None) -> bool:
-        """Whether a run has the values that are proposed now; one that is not there is as good."""
+        """Whether a run has the values that are proposed now; a missing run counts as the same."""
         if row is None:
             return True
         spec = flatten(self.scheduler.space.spec(proposal.values))

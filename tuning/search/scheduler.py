@@ -1,4 +1,4 @@
-"""The scheduler of a sweep: which trial is next, which one is stopped, what became of each."""
+"""The scheduler of a sweep: which trial is next, which one is stopped, how each one ended."""
 
 import hashlib
 import json
@@ -35,10 +35,10 @@ class Budget:
 
 @dataclass
 class SweepScheduler:
-    """A sweep under way: the `TrialScheduler` that an executor takes tasks from and reports to.
+    """A running sweep: the `TrialScheduler` that an executor takes tasks from and reports to.
 
     Each trial that has ended is a run in MLflow, and the sweep's own run lists those that have not:
-    `tuning.search.resume` needs no more to take the sweep up again.
+    `tuning.search.resume` needs no more to resume the sweep.
     """
 
     work: Work
@@ -89,13 +89,13 @@ class SweepScheduler:
             self._losing.add(task.number)
         if epoch >= task.spec.train.epochs:
             return ""
-        # Here too: a worker's own clock begins when it is there, which may be late.
+        # Here too: a worker's own clock starts when the worker does, which may be late.
         if time.monotonic() > self.budget.deadline:
             return TIME_IS_UP
         return reason
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """Record what became of a trial, or put it in line to be run once more."""
+        """Record the outcome of a trial, or queue it to be run once more."""
         proposal = self._running.pop(task.number)
         epoch_ends = self._epoch_ends.pop(task.number, [])
         scores = trial_scores(outcome, self.objectives)
@@ -140,19 +140,20 @@ class SweepScheduler:
         return proposal
 
     def add_waiting(self, proposal: Proposal) -> None:
-        """Put a proposed trial in line, to be started before any new one."""
+        """Queue a proposed trial, to be started before any new one."""
         self._waiting.append((proposal, self._task(proposal)))
 
     def add_result(self, trial: Trial) -> None:
-        """Tell the searcher and whoever follows the sweep how a trial did."""
+        """Report a trial to the searcher and to the progress display."""
         stopped_at = trial.epochs if trial.stopped_early else 0
         self.searcher.tell(trial.number, trial.scores or None, stopped_at=stopped_at)
         self.trials.append(trial)
         self.progress.ended(trial, best_trial(self.trials, self.objectives[0]))
 
     def _has_epochs_left(self) -> bool:
-        """Whether the budget of epochs holds one more whole trial: a shorter one could not be
-        compared.
+        """Whether the budget of epochs holds one more whole trial.
+
+        A shorter one could not be compared.
         """
         spent = sum(trial.epochs for trial in self.trials)
         for proposal in self._running.values():
@@ -177,8 +178,9 @@ class SweepScheduler:
         return replace(task, seconds=self.budget.deadline - time.monotonic())
 
     def _retry(self, task: Task, outcome: Outcome) -> Task | None:
-        """Return the task to run once more: with half the batch when memory ran out, as it was when
-        its process was killed.
+        """Return the task to run once more, or None.
+
+        It has half the batch when memory ran out, and is unchanged when its process was killed.
         """
         if outcome.out_of_memory:
             smaller = with_half_batch(task)
@@ -195,8 +197,9 @@ class SweepScheduler:
 
 
 def _trial_seed(sweep_seed: int, number: int) -> int:
-    """Return the seed of one trial, which depends on its number alone: a killed and resumed sweep
-    then equals an undisturbed one.
+    """Return the seed of one trial, which depends on its number alone.
+
+    So a sweep that was killed and resumed equals an undisturbed one.
     """
     digest = hashlib.sha256(f"{sweep_seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 2**31
@@ -209,9 +212,7 @@ def _seconds_per_epoch(epoch_ends: Sequence[float]) -> float:
 
 
 def best_trial(trials: Sequence[Trial], objective: Objective) -> Trial | None:
-    """Return the finished trial with the best score, the earlier of equals; None when none
-    finished.
-    """
+    """Return the finished trial with the best score, the earlier of equals; None without any."""
     best: Trial | None = None
     for trial in trials:
         if trial.score is None:

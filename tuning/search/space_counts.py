@@ -19,8 +19,9 @@ DRAWN = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceCounts:
-    """What is in a space; of an infinite or very large one (`drawn`), the counts are of so many
-    points drawn at random.
+    """The counts of points in a space.
+
+    Of an infinite or very large space (`drawn`), they are counts of points drawn at random.
     """
 
     total: int | None  # None: infinite

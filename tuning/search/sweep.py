@@ -1,5 +1,6 @@
-"""A search as a tree of runs: the sweep, its baselines, its trials, and the winner trained in full
-and tested once.
+"""A search as a tree of runs: the sweep, its baselines, its trials, and the winner.
+
+The winner is trained in full and tested once.
 """
 
 import time
@@ -38,8 +39,9 @@ def run_sweep(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> SweepResult:
-    """Search `space` on train and val, then train the winner in full and test it once beside the
-    baselines.
+    """Search `space` on train and val, then train the winner in full and test it once.
+
+    The baselines are tested beside it.
 
     Args:
         pipeline: whose networks they are.
@@ -48,7 +50,7 @@ def run_sweep(
         tracker: where the runs are kept.
         splits: the data, where it is loaded already.
         executor: runs the trials: in this process when it is not given.
-        progress: is told how the sweep goes.
+        progress: shows how the sweep goes.
 
     Raises:
         UsageError: nothing to search, or a resumed sweep whose definition has changed (the
@@ -56,7 +58,7 @@ def run_sweep(
         ApplineError: every trial failed; the first one's reason is given.
         SweepInterrupted: the sweep's run is KILLED and can be resumed.
         ExternalFailure: MLflow or the cluster failed, or the disk was full; the sweep can be
-            resumed when that is mended.
+            resumed when that is fixed.
     """
     began = time.monotonic()
     if splits is None:
@@ -109,7 +111,7 @@ def _prepare(definition: SweepDefinition, tracker: Tracker) -> _Start:
 
 
 def _open_run(definition: SweepDefinition, start: _Start, tracker: Tracker) -> Run:
-    """Start the sweep's run, or go on with that of the sweep to resume."""
+    """Start the sweep's run, or continue that of the sweep to resume."""
     if start.earlier:
         return tracker.resume(start.earlier.id)
     return start_run(definition, start.first, tracker)
@@ -252,8 +254,9 @@ def _require_best(trials: Sequence[Trial], objective: Objective) -> Trial:
 
 
 def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
-    """Return the trials that no other one beats in every objective, the best in the first objective
-    first.
+    """Return the trials that no other one beats in every objective.
+
+    They are sorted by the first objective, best first.
     """
     gains: dict[int, tuple[float, ...]] = {}  # scores with signs, so that more is better
     for trial in trials:

@@ -48,9 +48,7 @@ def start_run(
 def record_result(
     result: SweepResult, definition: SweepDefinition, run: Run, tracker: Tracker
 ) -> None:
-    """Write what the sweep found: the winner's scores, figures, a card and the views of its
-    page.
-    """
+    """Write what the sweep found: the winner's scores, figures, a card and the saved views."""
     objective = definition.sweep.objective
     run.metrics(_metrics(result))
     run.tags({RUNNING_TRIALS: "{}"})

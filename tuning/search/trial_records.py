@@ -40,8 +40,9 @@ def score_metric(objective: Objective) -> str:
 
 
 def trial_scores(outcome: Outcome, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """Return the score for each objective, of the epoch whose weights were kept; none at all when
-    one is missing.
+    """Return the score for each objective, of the epoch whose weights were kept.
+
+    It is empty when one of them is missing.
     """
     if outcome.score is None:
         return ()
@@ -110,7 +111,7 @@ def _metrics(outcome: Outcome, trial: Trial, objectives: Sequence[Objective]) ->
 
 
 def trial_from_row(row: Row, proposal: Proposal, objectives: Sequence[Objective]) -> Trial:
-    """Return the trial that a run records; `proposal` is what it was asked to be."""
+    """Return the trial that a run records; `proposal` is what the searcher proposed."""
     names = [score_metric(objective) for objective in objectives]
     has_scores = row.status == "FINISHED" and all(name in row.metrics for name in names)
     scores: tuple[float, ...] = ()

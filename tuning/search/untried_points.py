@@ -34,8 +34,9 @@ class TrialResult:
 
 
 def as_hyperparameters(space: Space[Any]) -> kt.HyperParameters:
-    """Return the space in KerasTuner's terms, flat and declared as data: nothing is discovered by
-    building models.
+    """Return the space in KerasTuner's terms, flat and declared as data.
+
+    Nothing is discovered by building models.
     """
     declared = kt.HyperParameters()
     defaults = space.defaults()
@@ -80,11 +81,12 @@ class UntriedPoints:
         self.appline_feasible = feasible
         self._first = [dict(values) for values in first]
         self._tried: set[Identity] = set()
-        self._infeasible: set[Identity] = set()  # remembered: to find it out may take a second
+        self._infeasible: set[Identity] = set()  # remembered, as finding it out may take a second
 
     def save(self) -> None:
-        """Write nothing: KerasTuner's state files are neither atomic nor checked; a sweep's state
-        is its runs in MLflow.
+        """Write nothing, as a sweep's state is its runs in MLflow.
+
+        KerasTuner's state files are neither atomic nor checked.
         """
 
     def _save_trial(self, trial: Any) -> None:
@@ -102,8 +104,9 @@ class UntriedPoints:
         return False
 
     def record_result(self, trial_id: str, result: TrialResult) -> None:
-        """Take all that is known of a trial: KerasTuner itself keeps the first objective's score
-        alone.
+        """Record all that is known of a trial.
+
+        KerasTuner itself keeps only the score of the first objective.
         """
 
     def first_accepted(self, points: Iterable[dict[str, Scalar]]) -> dict[str, Scalar] | None:
@@ -114,9 +117,7 @@ class UntriedPoints:
         return None
 
     def next_first_values(self) -> dict[str, Scalar] | None:
-        """Return the next of the points that are tried before any other, None when they are used
-        up.
-        """
+        """Return the next point that is tried before all others; None when they are used up."""
         while self._first:
             values = self._first.pop(0)
             if self.accept(values):
@@ -124,8 +125,10 @@ class UntriedPoints:
         return None
 
     def _random_values(self) -> dict[str, Scalar] | None:
-        """Return untried values. This overrides KerasTuner's method, which gives up after 20 draws
-        that it had before, long before a space is exhausted.
+        """Return untried values.
+
+        This overrides KerasTuner's method, which gives up after drawing 20 points that were tried
+        before, long before a space is exhausted.
         """
         oracle: Any = self
         values = self.next_first_values()

@@ -27,12 +27,11 @@ class WarmStart:
     tracker: Tracker
 
     def points(self) -> list[dict[str, Scalar]]:
-        """Return at most five points of the space that did well before: those of one sweep, or of
-        all winners with `auto`.
+        """Return at most five points of the space that did well before.
 
-        Winners on the very same data come first, then those of the same data set, then others of
-        the domain; the newest first among equals. What a run does not say of the space is as in
-        the defaults.
+        They are those of one sweep, or of all winners with `auto`. Winners on the very same data
+        come first, then those of the same data set, then others of the domain; the newest first
+        among equals. What a run does not say of the space is as in the defaults.
 
         Raises:
             UsageError: there is no such sweep, or none of its points lies in this space.

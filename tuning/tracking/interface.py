@@ -1,6 +1,6 @@
-"""What a run is to the rest of the project, and a tracker that records nothing.
+"""What the rest of the project sees of a run, and a tracker that records nothing.
 
-`tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` stands in for it where nothing
+`tuning.tracking.mlflow_tracker` writes runs to MLflow; `NullTracker` replaces it where nothing
 should be kept (`--no-tracking`, tests).
 """
 
@@ -27,7 +27,7 @@ class Run(Protocol):
     id: str  # "" when nothing is recorded
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Write parameters; a value longer than 6,000 characters is truncated, and says so."""
+        """Write parameters; a value longer than 6,000 characters is truncated and marked so."""
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Write tags, replacing those that were there."""
@@ -57,7 +57,7 @@ class Run(Protocol):
         """Keep a file that is on disk, in the artifact folder `folder`."""
 
     def model(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Keep the Keras model in the file `path` as one that answers raw input.
+        """Keep the Keras model in the file `path` as one that takes raw input.
 
         `facts` is what `pipelines.model_file.facts_as_json` gave for it.
         """
@@ -166,8 +166,9 @@ class Tracker(Protocol):
         """Save what a sweep shows in MLflow's Views menu; return the path of its page in the UI."""
 
     def leaderboard_view(self, board: "Leaderboard") -> str:
-        """Save the table that compares this experiment's models with their baselines; return the
-        path of its page in the UI.
+        """Save the table that compares this experiment's models with their baselines.
+
+        Return the path of its page in the UI.
         """
 
 

@@ -1,8 +1,7 @@
-"""Where MLflow keeps things: which store is meant, and creating the local one safely. Imports no
-MLflow.
+"""Where MLflow keeps things: which store is meant, and creating the local one safely.
 
-A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and `mlflow.location`, the path
-that the database believes it lies at.
+This file imports no MLflow. A local store is one folder: `mlflow.db` (SQLite), `artifacts/`, and
+`mlflow.location`, the path that the database believes it lies at.
 """
 
 import atexit
@@ -38,8 +37,9 @@ PATH_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A place for runs: `uri` as MLflow takes it; `database` is the file of a local store, None for
-    a server or a remote database.
+    """A place for runs: `uri` as MLflow takes it.
+
+    `database` is the file of a local store, None for a server or a remote database.
     """
 
     uri: str
@@ -56,9 +56,7 @@ class Store:
         return self.uri.startswith(("http://", "https://"))
 
     def artifacts(self, experiment: str) -> str | None:
-        """Return where a local store keeps the artifacts of `experiment`; None where a server
-        decides.
-        """
+        """Return where a local store keeps artifacts of `experiment`; None if a server decides."""
         if not self.database:
             return None
         # Readable, and never outside of the store: names hold slashes and dots. Two names may share
@@ -68,10 +66,10 @@ class Store:
 
 
 def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
-    """Return the store that is meant: `uri`, else the environment's MLFLOW_TRACKING_URI, else the
-    local one in the folder `root`.
+    """Return the store that is meant.
 
-    A plain path and a `file:` address mean the local store in that folder.
+    It is `uri`, else the environment's MLFLOW_TRACKING_URI, else the local one in the folder
+    `root`. A plain path and a `file:` address mean the local store in that folder.
 
     Raises:
         UsageError: the folder holds a file store, which MLflow 3.17 refuses to work with.
@@ -102,8 +100,9 @@ def _local_store(database: Path) -> Store:
 
 
 def prepare(store: Store, create: Callable[[str, str], None]) -> None:
-    """Make sure that `store` can be opened; `create(uri, artifacts)` fills an empty SQLite database
-    with MLflow's tables.
+    """Make sure that `store` can be opened.
+
+    `create(uri, artifacts)` fills an empty SQLite database with MLflow's tables.
 
     Raises:
         ApplineError: its server does not answer, or its folder cannot be written; the message says
@@ -198,7 +197,7 @@ def _prepare_database(database: Path, create: Callable[[str, str], None]) -> Non
 
 
 def _is_ready(database: Path) -> bool:
-    """Return whether `database` exists and its paths were written where it lies now."""
+    """Return whether `database` exists and its paths fit the folder that it is in."""
     location = _location_file(database)
     if not database.exists() or not location.exists():
         return False
@@ -211,12 +210,12 @@ def read_only_address(database: Path) -> str:
 
 
 def _location_file(database: Path) -> Path:
-    """Return the file that says where `database` lay when its paths were written."""
+    """Return the file that says where `database` was when its paths were written."""
     return database.with_suffix(".location")
 
 
 def _write_location(database: Path) -> None:
-    """Write where `database` lies, completely or not at all: the disk may be full."""
+    """Write where `database` is, completely or not at all: the disk may be full."""
     aside = database.with_suffix(f".location.{os.getpid()}")
     try:
         aside.write_text(f"{database.parent}\n")
@@ -246,16 +245,15 @@ def _create_aside(database: Path, create: Callable[[str, str], None]) -> None:
 
 
 def repair_artifact_paths(database: Path) -> int:
-    """Point a store that was moved or copied at the artifacts beside it; return how many paths were
-    changed.
+    """Point a store that was moved or copied at the artifacts beside it.
 
-    MLflow stores absolute paths: without this a moved project loses its artifacts, and a copied one
-    writes into the original.
+    Return how many paths were changed. MLflow stores absolute paths: without this a moved project
+    loses its artifacts, and a copied one writes into the original.
     """
     database = database.resolve()
     location = _location_file(database)
     if not location.exists():
-        # Not created by appline: nobody knows which of its paths belong to it.
+        # Not created by appline: it is unknown which of its paths belong to it.
         return 0
     changed = _replace_folder(database, location.read_text().strip(), database.parent)
     _write_location(database)
@@ -279,9 +277,7 @@ def _replace_folder(database: Path, before: str, after: Path) -> int:
 def _replace_prefix(
     connection: sqlite3.Connection, table: str, column: str, before: str, after: str
 ) -> int:
-    """Replace the folder `before` at the beginning of a column's paths; return how many there
-    were.
-    """
+    """Replace the folder `before` at the beginning of a column's paths; return how many changed."""
     statement = (
         f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
     )
@@ -290,8 +286,9 @@ def _replace_prefix(
 
 
 def check_server(uri: str) -> None:
-    """Ask the server whether it is there, before MLflow is imported (seconds) and begins to retry
-    (minutes).
+    """Ask the server whether it is there.
+
+    This comes before MLflow is imported (seconds) and begins to retry (minutes).
 
     Raises:
         ApplineError: it does not answer.
@@ -304,7 +301,7 @@ def check_server(uri: str) -> None:
     try:
         urllib.request.urlopen(request, timeout=SERVER_TIMEOUT).close()
     except urllib.error.HTTPError:
-        # It answers: whatever it has against this page, MLflow will say.
+        # It answers: if it refuses this page, MLflow will say why.
         return
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -1,4 +1,4 @@
-"""A run's model as MLflow keeps it: a folder that answers raw input wherever MLflow can load it.
+"""A run's model as MLflow keeps it: a folder that takes raw input wherever MLflow can load it.
 
 The folder holds the code in `logged_model.py`, the package `pipelines` that it imports, the network
 and its facts.

@@ -1,7 +1,6 @@
-"""The code of a logged model ("models from code"): MLflow runs a copy of this file to load the
-model.
+"""The code of a logged model ("models from code"): MLflow runs a copy of it to load the model.
 
-The copy lies beside `model.keras` (the network) and `facts.json` (what answering needs to know);
+The copy lies beside `model.keras` (the network) and `facts.json` (what predicting needs to know);
 `code/` holds `pipelines`. Nothing of the project imports this file; `log_model.py` copies it.
 """
 
@@ -35,8 +34,9 @@ class LoggedModel(mlflow.pyfunc.PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> Any:
-        """Return the answers for `model_input`: whatever the domain's `predict_raw` reads: a table,
-        an array, a path.
+        """Return the predictions for `model_input`.
+
+        It may be whatever the domain's `predict_raw` reads: a table, an array or a path.
         """
         return self.pipeline_type.predict_raw(self.serving, model_input)
 

@@ -55,10 +55,10 @@ def _rounded(key: str, value: float) -> float:
 
 
 def curve_points(history: Mapping[str, Sequence[float]], start: float, end: float) -> list[Point]:
-    """Return the points of curves with one value an epoch, evenly spread between the times `start`
-    and `end`.
+    """Return the points of curves with one value an epoch.
 
-    They begin at step 1: MLflow takes the metrics of step 0 for the model's.
+    Their times are evenly spread between `start` and `end`. They begin at step 1: MLflow takes the
+    metrics of step 0 for the model's.
     """
     points = []
     for key, values in history.items():

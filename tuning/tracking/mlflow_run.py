@@ -34,7 +34,7 @@ DIGEST_LENGTH = 30  # MLflow takes 36 characters, which must hold the name of th
 
 
 class MlflowRun:
-    """One run that is being written. What its methods promise stands at `Run`."""
+    """One run that is being written. See `Run` for what its methods do."""
 
     def __init__(self, client: Client, experiment_id: str, run_id: str) -> None:
         self.id = run_id

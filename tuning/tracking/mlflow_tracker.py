@@ -42,10 +42,10 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def open_tracker(experiment: str, *, uri: str = "", root: Path = LOCAL_ROOT) -> "MlflowTracker":
-    """Open `experiment`, which is created when it is new, in the store `uri` (else
-    MLFLOW_TRACKING_URI, else a local one in `root`).
+    """Open `experiment` in the store `uri`; it is created when it is new.
 
-    Runs of processes that died on this machine without ending them become KILLED.
+    Without `uri` it is the store in MLFLOW_TRACKING_URI, else a local one in `root`. Runs of
+    processes that died on this machine without ending them become KILLED.
 
     Raises:
         ApplineError: the store cannot be reached or created, or the experiment was deleted.
@@ -90,7 +90,7 @@ def _find_or_create_experiment(client: Client, store: Store, name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowTracker:
-    """One experiment of an MLflow store. What its methods promise stands at `Tracker`."""
+    """One experiment of an MLflow store. See `Tracker` for what its methods do."""
 
     client: Client
     store: Store
@@ -188,8 +188,9 @@ class MlflowTracker:
                 self.client.set_terminated(row.id, "KILLED", end_time=self._last_written(row))
 
     def _last_written(self, row: Row) -> int:
-        """Return when a run wrote its last metric, in milliseconds: a better end than the day on
-        which somebody noticed.
+        """Return when a run wrote its last metric, in milliseconds.
+
+        That is a better end than the day on which somebody noticed.
         """
         last = milliseconds(row.start_time)
         for key in row.metrics:

@@ -17,7 +17,7 @@ from tuning.tracking.secrets import hide_secrets
 
 PROCESS = "process"  # the tag that says which process writes a run
 # Start times are counted from the clock, which may have been set since: only a clear difference
-# tells two processes apart.
+# distinguishes two processes.
 CLOCK_TOLERANCE = 10.0  # seconds
 GIT_TIMEOUT = 5  # seconds; it takes 5 ms
 
@@ -37,8 +37,9 @@ def origin_tags() -> dict[str, str]:
 
 
 def ended(tags: Mapping[str, str]) -> bool:
-    """Return whether the process that wrote `tags` is certainly over: it ran on this host, and its
-    id is free or another's by now.
+    """Return whether the process that wrote `tags` is certainly over.
+
+    It is if it ran on this host, and its id is free or belongs to another process by now.
     """
     return _is_running(tags) is False
 
@@ -50,9 +51,7 @@ def alive(tags: Mapping[str, str]) -> bool:
 
 
 def _is_running(tags: Mapping[str, str]) -> bool | None:
-    """Return whether the process that wrote `tags` is there; None where that cannot be known from
-    here.
-    """
+    """Return whether the process that wrote `tags` is running; None if it cannot be known here."""
     match = re.fullmatch(r"(\d+) on (.+) since ([\d.]+)", tags.get(PROCESS, ""))
     if match is None:
         return None

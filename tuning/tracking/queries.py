@@ -1,5 +1,6 @@
-"""Runs found and read back as rows. MLflow's filter language stands here alone; its client comes
-from `mlflow_client`.
+"""Runs found and read back as rows.
+
+Only this file uses MLflow's filter language; its client comes from `mlflow_client`.
 """
 
 import re
@@ -52,8 +53,9 @@ def _quoted(text: str) -> str:
 
 
 def search(client: Any, experiments: Mapping[str, str], condition: str, limit: int) -> list[Row]:
-    """Return at most `limit` runs of `experiments` (names by id) that MLflow's filter finds, newest
-    first.
+    """Return at most `limit` runs of `experiments` that fit `condition`, newest first.
+
+    `experiments` are names by id; `condition` is in MLflow's filter language.
     """
     runs: list[Any] = []
     token: str | None = None

@@ -1,5 +1,6 @@
-"""Saved views: what MLflow's Views menu offers for a sweep and for an experiment. Imports no
-MLflow.
+"""Saved views: what MLflow's Views menu offers for a sweep and for an experiment.
+
+This file imports no MLflow.
 """
 
 from collections.abc import Sequence
@@ -41,8 +42,9 @@ class SweepCharts:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """What an experiment's table of models shows: `headline` is the metric behind `test/`,
-    `baseline/` and `lift/`.
+    """What an experiment's table of models shows.
+
+    `headline` is the metric behind `test/`, `baseline/` and `lift/`.
     """
 
     headline: str
@@ -51,8 +53,9 @@ class Leaderboard:
 
 
 def sweep_views(charts: SweepCharts) -> tuple[View, View]:
-    """Return the views of one sweep: its trials in charts, and all its runs (baselines and final
-    runs too) in a table.
+    """Return the views of one sweep: its trials in charts, and all its runs in a table.
+
+    The table has baselines and final runs too.
     """
     best = f"best/{charts.objective}"
     metrics = [best, *charts.test, *SHOWN_COSTS]
@@ -117,8 +120,9 @@ def _sweep_page(charts: SweepCharts, best: str) -> ChartPage:
 
 
 def _charted(searched: Sequence[str]) -> list[str]:
-    """Return the keys that get a chart each: those people ask about, then the others in their
-    order.
+    """Return the keys that get a chart each.
+
+    Those that people ask about come first, then the others in their order.
     """
     first = []
     for name in FIRST_CHARTED:
@@ -127,8 +131,9 @@ def _charted(searched: Sequence[str]) -> list[str]:
 
 
 def leaderboard_view(board: Leaderboard) -> View:
-    """Return the view of an experiment's models (not of its trials): scores beside their baselines,
-    and what they cost.
+    """Return the view of an experiment's models, without its trials.
+
+    It shows scores beside those of the baselines, and what the models cost.
     """
     headline = board.headline
     test = f"test/{headline}"

@@ -25,7 +25,7 @@ def hide_secrets(text: str) -> str:
 
 
 def without_credentials(uri: str) -> str:
-    """Return an address without user and password: one that a browser opens and anybody may see."""
+    """Return an address without user and password, which a browser opens and everyone may see."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 

@@ -16,8 +16,9 @@ from tuning.tracking.queries import all_experiments, run_filter, search, search_
 
 
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
-    """Return the run with this id, beginning of an id (4 digits or more) or name, in any
-    experiment.
+    """Return the run with this id, beginning of an id, or name, in any experiment.
+
+    A beginning has 4 digits or more.
 
     Raises:
         UsageError: there is none, or there are several; the message lists those.
@@ -45,8 +46,9 @@ def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]
 def download(
     run_id: str, artifact_path: str, dst: Path, *, uri: str = "", root: Path = LOCAL_ROOT
 ) -> Path:
-    """Copy a run's artifact (a file or a folder, such as `model`) into the folder `dst`; return
-    where it is now.
+    """Copy a run's artifact into the folder `dst`; return where it is now.
+
+    An artifact is a file or a folder, such as `model`.
 
     Raises:
         ApplineError: the run has no such artifact.
@@ -74,8 +76,8 @@ def _logged_model(client: Client, run_id: str, name: str) -> Any:
 
 
 def _download_from_model(store: Store, location: str, path: str, dst: Path) -> Path:
-    # A logged model lies beside its run. MLflow's `runs:/<id>/model` looks for it in the default
-    # store of the process, whichever store the client was opened with.
+    # A logged model is stored beside its run. MLflow's `runs:/<id>/model` looks for it in the
+    # default store of the process, whichever store the client was opened with.
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

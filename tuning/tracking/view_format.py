@@ -93,7 +93,7 @@ class ChartPage:
         self._seed = seed
 
     def add_section(self, name: str, *, columns: int, height: int) -> "Section":
-        """Add a section whose cards stand in so many columns, each `height` pixels high."""
+        """Add a section with its cards in so many columns, each `height` pixels high."""
         section_id = stable_id(self._seed, name)
         self.sections.append(
             {

@@ -1,5 +1,6 @@
-"""Imports of TensorFlow without its chatter: what it writes to stderr before its own log settings
-apply.
+"""Importing TensorFlow without its chatter.
+
+The chatter is what it writes to stderr before its own log settings apply.
 """
 
 import os
@@ -28,8 +29,9 @@ def prepare_environment() -> None:
 
 
 def use_threads(count: int) -> None:
-    """Let TensorFlow, which must not have been imported yet, and other numerical libraries use
-    `count` threads.
+    """Let TensorFlow and other numerical libraries use `count` threads.
+
+    TensorFlow must not have been imported yet.
     """
     for name in THREAD_SETTINGS:
         os.environ[name] = str(count)
