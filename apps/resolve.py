@@ -63,7 +63,7 @@ def resolve(
     values = _Values(context, options_type)
     values.read_config_files()
     values.read_flags()
-    option_names = options_type.names()
+    option_names = options_type.option_names()
     chosen, flags = {}, {}
     for name, value in values.flags.items():
         if name in option_names:

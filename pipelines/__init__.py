@@ -51,7 +51,7 @@ def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
         UsageError: there is no such domain or option; the message gives the nearest name.
     """
     options_type = options_class(domain)
-    known = options_type.names()
+    known = options_type.option_names()
     for name in options:
         if name not in known:
             raise UsageError(f"{domain} has no option {name!r}.{suggest(name, known)}")

@@ -1,5 +1,6 @@
 """Tables and texts of any domain: encodings, delimiters, lines of rows, parts, digests."""
 
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
 from pipelines.io.parts import part_folders
-from pipelines.io.paths import is_hidden, require_path, visible_folders
+from pipelines.io.paths import require_path, visible_files, visible_folders
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
 from pipelines.io.text_files import encoding_of, read_lines, read_text
 from tests.samples import written
@@ -240,8 +241,22 @@ def test_what_is_not_there_is_refused_with_the_nearest_known_name() -> None:
 
 
 def test_a_file_is_hidden_by_any_folder_above_it(tmp_path: Path) -> None:
-    assert is_hidden(tmp_path / ".cache" / "a.png", tmp_path)
-    assert not is_hidden(tmp_path / "cache" / "a.png", tmp_path)
+    for folder in ("cache", ".cache"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.PNG").touch()
+    assert visible_files(tmp_path, (".png",)) == [tmp_path / "cache" / "a.PNG"]
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.png"])
+def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    read = visible_folders if not path.suffix else lambda folder: visible_files(folder, (".png",))
+    if path.suffix:
+        path.touch()
+    else:
+        path.mkdir()
+    with pytest.raises(DataError, match=r"caf\\xe9(\.png)?: the name is not UTF-8\. Rename it"):
+        read(tmp_path)
 
 
 # --- digests

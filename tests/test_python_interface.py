@@ -67,9 +67,8 @@ def test_a_result_says_in_a_line_what_it_is(folder: Path) -> None:
 def test_unknown_options_and_hyperparameters_are_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="Did you mean 'image_size'"):
         appline.pipeline("vision", image_sise=32)
-    # A class variable of the options is not an option.
     with pytest.raises(UsageError, match="vision has no option 'search'"):
-        appline.pipeline("vision", search={})
+        appline.pipeline("vision", search="")
     with pytest.raises(UsageError, match="Did you mean 'vision'"):
         appline.pipeline("visoin")
     with pytest.raises(UsageError, match=r"Did you mean 'conv\.kernel_size'"):

@@ -84,6 +84,11 @@ class Options:
     # A short sweep on the data set that is the default of `data`.
     demo: ClassVar[DemoSweep]
 
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the names of the options, in order."""
+        return [field.name for field in dataclasses.fields(cls)]
+
     def objective(self, name: str = "") -> Objective:
         """Return the objective called `name`, or the default one.
 
@@ -103,12 +108,6 @@ class Options:
         """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)
 
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return the names of the options, in order of declaration."""
-        # `__dataclass_fields__` would hold the class variables too.
-        return tuple(field.name for field in dataclasses.fields(cls))
-
     def as_params(self) -> dict[str, Scalar]:
         """Return the options by name: parameters of every run."""
-        return {name: getattr(self, name) for name in self.names()}
+        return {name: getattr(self, name) for name in self.option_names()}

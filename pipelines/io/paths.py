@@ -1,6 +1,7 @@
 """The paths that `--data` names."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pipelines.errors import DataError, suggest
@@ -19,6 +20,7 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
             f"--data {data}: there is no such file or folder, and no data set of that name."
             f"{suggest(data, known)} Known data sets: appline {domain} datasets"
         )
+    require_readable_name(path.absolute())
     if not path.is_dir():
         require_regular_file(path)
     return path
@@ -40,14 +42,45 @@ def require_regular_file(path: Path) -> None:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` whose names do not begin with a dot, in order."""
+    """Return the folders in `folder` whose names do not begin with a dot, in order.
+
+    Raises:
+        DataError: a name is not UTF-8.
+    """
     folders = []
     for path in folder.iterdir():
         if path.is_dir() and not path.name.startswith("."):
+            require_readable_name(path)
             folders.append(path)
     return sorted(folders)
 
 
-def is_hidden(path: Path, root: Path) -> bool:
+def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files anywhere below `folder` with one of these endings, in order.
+
+    Those whose names begin with a dot, or that lie in such a folder, are passed over.
+    """
+    files = []
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in suffixes and not _is_hidden(path, folder):
+            require_readable_name(path)
+            files.append(path)
+    return sorted(files)
+
+
+def require_readable_name(path: Path) -> None:
+    """Refuse a name that no table, card or database can hold.
+
+    Raises:
+        DataError: the name is not UTF-8, as of a folder that was unpacked from an old archive.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise DataError(f"{shown}: the name is not UTF-8. Rename it") from None
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
     """Return whether `path` or a folder between it and `root` has a name that begins with a dot."""
     return any(name.startswith(".") for name in path.relative_to(root).parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.errors import DataError
 from pipelines.io.paths import require_regular_file
 
+TEXT_SUFFIX = ".txt"
 # Encodings of one byte a character fit nearly everything, so that a guess among them is worth
 # little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
 # prints in the same way.

@@ -10,10 +10,10 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.parts import part_folders
-from pipelines.io.paths import is_hidden, require_path, visible_folders
+from pipelines.io.paths import require_path, visible_files, visible_folders
 from pipelines.io.samples import embedded_table
 from pipelines.io.tables import TABLE_SUFFIXES, Table
-from pipelines.io.text_files import read_text
+from pipelines.io.text_files import TEXT_SUFFIX, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.text import tables
@@ -157,10 +157,9 @@ def _files_by_class(folder: Path) -> tuple[list[str], list[str]]:
     texts = []
     labels = []
     for group in visible_folders(folder):
-        for path in sorted(group.rglob("*.txt")):
-            if not is_hidden(path, group):
-                texts.append(read_text(path))
-                labels.append(group.name)
+        for path in visible_files(group, (TEXT_SUFFIX,)):
+            texts.append(read_text(path))
+            labels.append(group.name)
     return texts, labels
 
 

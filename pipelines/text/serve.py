@@ -10,9 +10,9 @@ import pandas as pd
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
-from pipelines.io.paths import is_hidden
+from pipelines.io.paths import visible_files
 from pipelines.io.tables import find_column, read_table
-from pipelines.io.text_files import read_lines, read_text
+from pipelines.io.text_files import TEXT_SUFFIX, read_lines, read_text
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.text import predict
@@ -110,14 +110,14 @@ def _texts(source: RawInput, text_column: str) -> np.ndarray:
         return _column(source.rename(columns=str), text_column, "the table")
     path = Path(source)
     if path.is_dir():
-        files = [file for file in path.rglob("*.txt") if not is_hidden(file, path)]
-        return np.asarray([read_text(file) for file in sorted(files)], dtype=object)
+        files = visible_files(path, (TEXT_SUFFIX,))
+        return np.asarray([read_text(file) for file in files], dtype=object)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, "
             "or a folder of .txt files"
         )
-    if path.suffix.lower() == ".txt":
+    if path.suffix.lower() == TEXT_SUFFIX:
         return np.asarray(read_lines(path), dtype=object)
     return _column(read_table(path, as_text=True).frame, text_column, str(path))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.parts import SPLIT_COLUMNS, part_folders
-from pipelines.io.paths import is_hidden, require_path, visible_folders
+from pipelines.io.paths import require_path, visible_files, visible_folders
 from pipelines.io.tables import TABLE_SUFFIXES, cell_text, read_table
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
@@ -161,9 +161,8 @@ def _folder(root: Path, options: VisionOptions) -> ImageSource:
 def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
     files = []
     for group in visible_folders(folder):
-        for path in sorted(group.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not is_hidden(path, group):
-                files.append(LabelledFile(part, path, group.name))
+        for path in visible_files(group, SUFFIXES):
+            files.append(LabelledFile(part, path, group.name))
     return files
 
 

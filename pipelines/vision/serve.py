@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
-from pipelines.io.paths import is_hidden
+from pipelines.io.paths import visible_files
 from pipelines.io.tables import TABLE_SUFFIXES, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.networks.models import class_answers
@@ -169,13 +169,10 @@ def _image_paths(path: Path, path_column: str) -> list[Path]:
             f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
             "paths, or an NPZ file with x"
         )
-    files = []
-    for file in path.rglob("*"):
-        if file.suffix.lower() in SUFFIXES and not is_hidden(file, path):
-            files.append(file)
+    files = visible_files(path, SUFFIXES)
     if not files:
         raise DataError(f"{path}: holds no image files ({' '.join(SUFFIXES)})")
-    return sorted(files)
+    return files
 
 
 def _listed_paths(path: Path, path_column: str) -> list[Path]:

@@ -50,7 +50,8 @@ def find_sweep(definition: SweepDefinition, tracker: Tracker) -> Row | None:
     """Return the run of the sweep to resume, None for a new one.
 
     Raises:
-        UsageError: there is no such sweep, it still runs, or it was defined otherwise.
+        UsageError: there is no such sweep, it still runs, it was defined otherwise, or it is
+            finished and has as many trials as asked for.
     """
     sweep_id = definition.sweep.resume
     if not sweep_id:
@@ -68,7 +69,20 @@ def find_sweep(definition: SweepDefinition, tracker: Tracker) -> Row | None:
     defaults = type(definition.pipeline.options)().as_params()
     before["options"] = {**defaults, **before.get("options", {})}
     _require_same(before, definition.as_json(), sweep_id)
+    if row.status == "FINISHED":
+        num_trials = len(tracker.rows(role="trial", sweep=sweep_id, limit=MOST_TRIALS))
+        if num_trials >= definition.sweep.trials:
+            raise nothing_left(sweep_id, num_trials)
     return row
+
+
+def nothing_left(sweep_id: str, trials: int) -> UsageError:
+    """Return the error for a finished sweep that no trial can be added to."""
+    return UsageError(
+        f"--resume {sweep_id[:8]}: this sweep is finished, with {trials} trials, and what was "
+        "asked for allows no more. Its result: appline runs. "
+        f"To extend it: --trials {trials + 10}, or more of --max-time or --max-epochs-total"
+    )
 
 
 def first_points(sweep: Row) -> list[dict[str, Scalar]]:

@@ -73,7 +73,9 @@ def run_sweep(
     )
     try:
         with finishing(running.run):
-            return running.finish(start, executor or InProcess())
+            result = running.finish(start, executor or InProcess())
+        tracker.confirm(result.run_id)
+        return result
     except KeyboardInterrupt:
         raise SweepInterrupted(running.run.id) from None
     except ExternalFailure as error:
@@ -127,15 +129,20 @@ class _RunningSweep:
         """Compute the baselines, run the trials, train the winner, and record what was found."""
         definition, sweep = self.definition, self.definition.sweep
         self.progress.begun(self.run.id, sweep.trials)
+        recorded = self.tracker.rows(role="baseline", sweep=self.run.id) if start.earlier else []
         baselines = record_baselines(
             definition.pipeline,
             definition.splits,
             self.tracker,
             parent=self.run.id,
             tags={"sweep": self.run.id},
+            recorded=[row.params["architecture"] for row in recorded],
         )
         scheduler = self._scheduler(start)
+        num_before = len(scheduler.trials)
         executor.run(scheduler.work, scheduler)
+        if start.earlier and len(scheduler.trials) == num_before:
+            self._refuse_finished(start.earlier, num_before)
         best = _require_best(scheduler.trials, sweep.objective)
         self.progress.searched()
         final = self._train_winner(best, baselines)
@@ -177,6 +184,12 @@ class _RunningSweep:
             recorded = resume.recorded_trials(start.earlier, self.tracker)
             resume.Replay(scheduler, recorded, self.tracker, self.run.id).run()
         return scheduler
+
+    def _refuse_finished(self, earlier: Row, trials: int) -> None:
+        """Refuse to train the winner of a finished sweep again, when no trial was added to it."""
+        if earlier.status == "FINISHED":
+            self.run.finish()
+            raise resume.nothing_left(earlier.id, trials)
 
     def _train_winner(self, best: Trial, baselines: Sequence[ScoredBaseline]) -> TrainResult:
         """Train the network of the best trial in full, and test it once."""

@@ -132,6 +132,13 @@ class Tracker(Protocol):
     def tag(self, run_id: str, values: Mapping[str, str]) -> None:
         """Write tags of a run that is over."""
 
+    def confirm(self, run_id: str) -> None:
+        """Read an ended run and its model back, before it is said that they were kept.
+
+        Raises:
+            ExternalFailure: they are not in the store.
+        """
+
     def url(self, run_id: str) -> str:
         """Return the address of a run's page."""
 
@@ -204,6 +211,8 @@ class NullTracker:
         return ""
 
     def tag(self, run_id: str, values: Mapping[str, str]) -> None: ...
+
+    def confirm(self, run_id: str) -> None: ...
 
     def url(self, run_id: str) -> str:
         return ""

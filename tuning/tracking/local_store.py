@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipelines.errors import ApplineError, UsageError
 from tuning.tracking.secrets import basic_authorization, hide_secrets, without_credentials
@@ -141,6 +141,11 @@ def _is_ready(database: Path) -> bool:
     if not database.exists() or not location.exists():
         return False
     return location.read_text().strip() == str(database.parent)
+
+
+def read_only_address(database: Path) -> str:
+    """Return the address by which sqlite3 opens `database`, and never creates or changes it."""
+    return f"file:{quote(str(database))}?mode=ro"
 
 
 def _location_file(database: Path) -> Path:

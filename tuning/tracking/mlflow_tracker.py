@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from pipelines.errors import ApplineError
+from tuning.tracking.confirmation import confirm_run
 from tuning.tracking.interface import Record, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
@@ -129,6 +130,9 @@ class MlflowTracker:
 
     def tag(self, run_id: str, values: Mapping[str, str]) -> None:
         write_tags(self.client, run_id, values)
+
+    def confirm(self, run_id: str) -> None:
+        confirm_run(self.store, self.client, run_id)
 
     def url(self, run_id: str) -> str:
         base = LOCAL_UI

@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import TrainingInterrupted
+from pipelines.errors import ExternalFailure, TrainingInterrupted
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Splits
@@ -123,9 +123,12 @@ def train(
             notes=[*splits.notes, *serving.notes, *refit_notes],
             changed=changed_hyperparameters(spec),
         )
-        save_model(serving, run)
-        _record(result, fitted, predictions, pipeline, splits, run)
-        _save_leaderboard(result, tracker)
+        with _rescuing_model(serving, run):
+            save_model(serving, run)
+            _record(result, fitted, predictions, pipeline, splits, run)
+            _save_leaderboard(result, tracker)
+            run.finish()
+            tracker.confirm(run.id)
     return result
 
 
@@ -155,9 +158,25 @@ def finishing(run: Run) -> Iterator[None]:
         run.finish("KILLED", "interrupted")
         raise
     except BaseException as error:
-        run.finish("FAILED", f"{type(error).__name__}: {error}")
+        # Where MLflow itself has failed, this fails too: the first error says more.
+        with suppress(ExternalFailure):
+            run.finish("FAILED", f"{type(error).__name__}: {error}")
         raise
     run.finish()
+
+
+@contextmanager
+def _rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
+    """Save a model in the working directory where MLflow fails to keep it."""
+    try:
+        yield
+    except ExternalFailure as error:
+        path = Path(f"model-{run.id[:8]}.keras")
+        write_model(serving, path)
+        raise ExternalFailure(
+            f"{error}\nThe model was saved beside it: "
+            f"appline {serving.facts.domain} predict INPUT --model {path}"
+        ) from error
 
 
 def record_baselines(
@@ -167,15 +186,19 @@ def record_baselines(
     *,
     parent: str,
     tags: Mapping[str, str],
+    recorded: Collection[str] = (),
 ) -> list[ScoredBaseline]:
     """Compute the baselines, and record each as a run with the role `baseline`.
 
-    Their scores are in the same columns as those of networks.
+    Their scores are in the same columns as those of networks. Those whose names are in `recorded`
+    have a run already.
     """
     baselines = []
     for baseline in pipeline.baselines(splits):
         scored = significance.score_baseline(pipeline, splits, baseline)
         baselines.append(scored)
+        if scored.name in recorded:
+            continue
         now = time.time()
         tracker.record(
             Record(
