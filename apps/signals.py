@@ -21,7 +21,7 @@ def interrupt_on_termination() -> None:
 
 @contextmanager
 def interrupted_by_termination() -> Iterator[None]:
-    """Do so for what is inside."""
+    """Interrupt the block on the signals of `TERMINATION`, then restore their handlers."""
     before = {number: signal.getsignal(number) for number in TERMINATION}
     interrupt_on_termination()
     try:

@@ -177,6 +177,24 @@ def test_an_npz_file_is_answered(saved: Path, splits: VisionSplits, tmp_path: Pa
     assert len(VisionPipeline.predict_raw(read_model(saved), tmp_path / "x.npz")) == 2
 
 
+def test_an_npz_file_that_is_no_archive_is_refused(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.NPZ").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(DataError, match=r"x\.NPZ: cannot be read"):
+        VisionPipeline.predict_raw(read_model(saved), tmp_path / "x.NPZ")
+
+
+def test_an_image_file_is_refused_by_a_model_of_four_channels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (40, 8, 8, 4), dtype="uint8")
+    np.savez(tmp_path / "four.npz", x=x, y=np.arange(40) % 2)
+    pipeline = VisionPipeline(VisionOptions(data=str(tmp_path / "four.npz")))
+    splits = pipeline.load()
+    serving = pipeline.serve(pipeline.build(replace(VisionSpec(), SMALL), splits), splits)
+    Image.fromarray(x[0, ..., :3]).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: the model takes images with 4 channels"):
+        pipeline.predict_raw(serving, tmp_path / "a.png")
+
+
 def test_a_network_that_learned_from_mirrored_images_answers_over_both_sides(
     splits: VisionSplits, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     require_regular_file(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
         if "pickle" in str(error) or "Object arrays" in str(error):

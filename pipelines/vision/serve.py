@@ -208,7 +208,7 @@ def _listed_paths(path: Path, path_column: str) -> list[Path]:
 
 def _from_npz(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in NPZ_NAMES:
                 if name in archive.files:
                     return np.asarray(archive[name])
