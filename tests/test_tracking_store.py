@@ -88,7 +88,7 @@ def test_a_new_store_is_created_once_in_wal_mode_and_leaves_nothing_aside(tmp_pa
     with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     names = {path.name for path in (tmp_path / "mlruns").iterdir()}
-    assert names <= {"mlflow.db", "mlflow.lock", "mlflow.location"}
+    assert names <= {"artifacts", "mlflow.db", "mlflow.lock", "mlflow.location"}
 
 
 def test_a_creation_that_fails_leaves_no_unfinished_database(tmp_path: Path) -> None:
