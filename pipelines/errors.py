@@ -34,6 +34,10 @@ class ExternalFailure(ApplineError):
     """Something failed that a run relies on: MLflow's store, a cluster, the disk."""
 
 
+class ResultLost(ExternalFailure):
+    """What was recorded is not where it was said to be: no sweep can be resumed from there."""
+
+
 class Diverged(ApplineError):
     """Training stopped because the loss became NaN or infinite."""
 

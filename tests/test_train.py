@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.config.search_space import replace
-from pipelines.errors import ExternalFailure, TrainingInterrupted, UsageError
+from pipelines.errors import ResultLost, TrainingInterrupted, UsageError
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
@@ -46,7 +46,7 @@ def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_
     def delete_store(epoch: int, values: Mapping[str, float]) -> None:
         shutil.rmtree(tmp_path / "mlruns", ignore_errors=True)
 
-    with pytest.raises(ExternalFailure, match="The model was saved beside it") as failed:
+    with pytest.raises(ResultLost, match="The model was saved beside it") as failed:
         train(LinePipeline(LineOptions()), LineSpec(), tracker, on_epoch=delete_store)
     (saved,) = Path.cwd().glob("model-*.keras")
     assert saved.name in str(failed.value)

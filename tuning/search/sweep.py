@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
-from pipelines.errors import ApplineError, ExternalFailure, SweepInterrupted
+from pipelines.errors import ApplineError, ExternalFailure, ResultLost, SweepInterrupted
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.execution.in_process import InProcess
@@ -80,6 +80,8 @@ def run_sweep(
         return result
     except KeyboardInterrupt:
         raise SweepInterrupted(running.run.id) from None
+    except ResultLost:
+        raise
     except ExternalFailure as error:
         error.sweep_id = running.run.id
         raise

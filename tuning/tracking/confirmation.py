@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.errors import ExternalFailure
+from pipelines.errors import ResultLost
 from tuning.tracking.local_store import Store, read_only_address
 from tuning.tracking.mlflow_client import Client
 
@@ -17,7 +17,7 @@ def confirm_run(store: Store, client: Client, run_id: str) -> None:
     """Read an ended run and its logged models back.
 
     Raises:
-        ExternalFailure: the run or the files of a model are not in the store.
+        ResultLost: the run or the files of a model are not in the store.
     """
     if store.database and not _holds(store.database, run_id):
         raise _missing(store, f"the run {run_id[:8]}", str(store.database))
@@ -46,8 +46,8 @@ def _holds(database: Path, run_id: str) -> bool:
         connection.close()
 
 
-def _missing(store: Store, what: str, where: str) -> ExternalFailure:
-    return ExternalFailure(
+def _missing(store: Store, what: str, where: str) -> ResultLost:
+    return ResultLost(
         f"MLflow at {store.shown}: {what} was written, but is not in {where}. "
         "Probably the folder was deleted or moved meanwhile"
     )

@@ -136,7 +136,7 @@ class Tracker(Protocol):
         """Read an ended run and its model back, before it is said that they were kept.
 
         Raises:
-            ExternalFailure: they are not in the store.
+            ResultLost: they are not in the store.
         """
 
     def url(self, run_id: str) -> str:

@@ -173,7 +173,7 @@ def _rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
     except ExternalFailure as error:
         path = Path(f"model-{run.id[:8]}.keras")
         write_model(serving, path)
-        raise ExternalFailure(
+        raise type(error)(
             f"{error}\nThe model was saved beside it: "
             f"appline {serving.facts.domain} predict INPUT --model {path}"
         ) from error
