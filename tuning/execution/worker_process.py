@@ -8,6 +8,7 @@ import gc
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Literal, TypeAlias
 
 from tuning.execution.trial import Task, Work, run_trial
 
+DYING_SECONDS = 0.5  # on a busy machine
 # What a worker's messages are about. A trial's time begins with "begun": a new process needs
 # seconds to import TensorFlow.
 MessageKind: TypeAlias = Literal["begun", "epoch", "outcome"]
@@ -53,8 +55,17 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     gc.freeze()
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         _run_trials(pipe, load_work=partial(joblib.load, mmap_mode="r"))
-    if os.getppid() != settings.parent_pid:
+    if _is_parent_dead(settings.parent_pid):
         shutil.rmtree(settings.data_folder, ignore_errors=True)
+
+
+def _is_parent_dead(parent_pid: int) -> bool:
+    """Return whether the pipe was closed because the parent died, not because it is done."""
+    # A dying process closes its files first, and loses its children a moment later.
+    until = time.monotonic() + DYING_SECONDS
+    while os.getppid() == parent_pid and time.monotonic() < until:
+        time.sleep(0.02)
+    return os.getppid() != parent_pid
 
 
 def _run_trials(pipe: Connection, load_work: Callable[[Path], Work]) -> None:
