@@ -95,6 +95,11 @@ class _Worker:
                 return message
         return None
 
+    def dismiss(self) -> None:
+        """Tell an idle process that there is nothing more to do."""
+        self.send(None)
+        self.pipe.close()
+
     def end(self) -> None:
         """Wait for the end of the process, and kill it where it does not come."""
         self.process.join(SECONDS_TO_END)
@@ -165,7 +170,7 @@ class LocalWorkers:
             if worker.task:
                 worker.process.kill()
             else:
-                worker.pipe.close()
+                worker.dismiss()
         for worker in self._workers:
             worker.end()
         self._workers.clear()
@@ -195,7 +200,7 @@ class LocalWorkers:
             if task is None:
                 return
             if worker.num_trials >= self.trials_per_process or not worker.process.is_alive():
-                worker.pipe.close()
+                worker.dismiss()
                 worker = self._replace(position)
             worker.take(task)
 

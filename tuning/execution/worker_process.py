@@ -3,7 +3,6 @@
 Nothing heavy is imported at the top: a worker sets its threads before TensorFlow.
 """
 
-import contextlib
 import gc
 import os
 import shutil
@@ -37,9 +36,9 @@ class WorkerSettings:
 def serve(pipe: Connection, settings: WorkerSettings) -> None:
     """Run the trials that come through `pipe`: a worker's whole life.
 
-    The parent sends the path of the pickled `Work`, then tasks. For each task the worker sends
-    `("begun", None)`, `("epoch", (epoch, values))` after each epoch, whereupon it waits for the
-    reason to stop or "", and `("outcome", outcome)`.
+    The parent sends the path of the pickled `Work`, then tasks, and None at the end. For each task
+    the worker sends `("begun", None)`, `("epoch", (epoch, values))` after each epoch, whereupon it
+    waits for the reason to stop or "", and `("outcome", outcome)`.
     """
     # Ctrl-C reaches the whole group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -53,14 +52,15 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     gc.collect()
     # What was imported stays: collecting it again after each trial would cost half a second.
     gc.freeze()
-    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+    try:
         _run_trials(pipe, load_work=partial(joblib.load, mmap_mode="r"))
-    if _is_parent_dead(settings.parent_pid):
-        shutil.rmtree(settings.data_folder, ignore_errors=True)
+    except (EOFError, OSError):  # the pipe was closed without a word
+        if _is_parent_dead(settings.parent_pid):
+            shutil.rmtree(settings.data_folder, ignore_errors=True)
 
 
 def _is_parent_dead(parent_pid: int) -> bool:
-    """Return whether the pipe was closed because the parent died, not because it is done."""
+    """Return whether the pipe was closed because the parent died."""
     # A dying process closes its files first, and loses its children a moment later.
     until = time.monotonic() + DYING_SECONDS
     while os.getppid() == parent_pid and time.monotonic() < until:
@@ -76,7 +76,9 @@ def _run_trials(pipe: Connection, load_work: Callable[[Path], Work]) -> None:
 
     work: Work | None = None
     while True:
-        received: Path | Task = pipe.recv()
+        received: Path | Task | None = pipe.recv()
+        if received is None:
+            return
         if isinstance(received, Path):
             work = load_work(received)
             continue
