@@ -14,7 +14,7 @@ from pipelines.errors import ImpossibleSpec
 from pipelines.forecast.encoders import attention_encoder, dilated_encoder, recurrent_encoder
 from pipelines.forecast.quantiles import LEVELS
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
-from pipelines.networks.layers import Dense, Dropout, conv
+from pipelines.networks.layers import CONV_KEYS, Dense, Dropout, conv
 from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure
 from pipelines.networks.registry import Architecture
 
@@ -24,17 +24,7 @@ if TYPE_CHECKING:
 NHITS_UNITS = 64  # of the dense layers in the blocks of nhits, where `head.units` is 0
 
 # What a convolution that cuts the history into patches reads of the spec.
-PATCH_KEYS = (
-    "conv.filters",
-    "conv.kernel_size",
-    "conv.stride",
-    "conv.padding",
-    "conv.activation",
-    "conv.norm",
-    "conv.spatial_dropout",
-    "conv.l1",
-    "conv.l2",
-)
+PATCH_KEYS = (*CONV_KEYS, "conv.stride")
 HIDDEN_KEYS = ("head.units", "head.activation")
 
 

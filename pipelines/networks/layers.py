@@ -308,6 +308,19 @@ class LayerNorm:
         return normalize("layer", x, name)
 
 
+# What `conv` reads of the spec.
+CONV_KEYS = (
+    "conv.filters",
+    "conv.kernel_size",
+    "conv.padding",
+    "conv.activation",
+    "conv.norm",
+    "conv.spatial_dropout",
+    "conv.l1",
+    "conv.l2",
+)
+
+
 def conv(
     spec: ConvSpec,
     *,

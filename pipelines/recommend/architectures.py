@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from pipelines.config.hyperparameters import ConvSpec
 from pipelines.errors import ImpossibleSpec
-from pipelines.networks.layers import Conv, Dense, LayerNorm, Residual, conv
+from pipelines.networks.layers import CONV_KEYS, Conv, Dense, LayerNorm, Residual, conv
 from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 CASER_WINDOW = 5  # last items that caser looks at (Tang & Wang 2018 have 5 too)
 CASER_PLACE_FILTERS = 2  # of each channel, over these items place by place
 CASER_FEWEST_FILTERS = 8
-
-# What a convolution reads of the spec.
-CONV_KEYS = (
-    "conv.filters",
-    "conv.kernel_size",
-    "conv.padding",
-    "conv.activation",
-    "conv.norm",
-    "conv.spatial_dropout",
-    "conv.l1",
-    "conv.l2",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

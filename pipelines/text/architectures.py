@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from pipelines.errors import ImpossibleSpec
-from pipelines.networks.layers import Dense, Dropout, GlobalPool, LayerNorm, Parallel, conv
+from pipelines.networks.layers import (
+    CONV_KEYS,
+    Dense,
+    Dropout,
+    GlobalPool,
+    LayerNorm,
+    Parallel,
+    conv,
+)
 from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
@@ -24,17 +32,7 @@ KERNEL_OFFSETS = (-1, 0, 1, 2)
 MEAN = 1.0
 ROOT = 0.5
 
-CONV_KEYS = (
-    "conv.filters",
-    "conv.kernel_size",
-    "conv.stride",
-    "conv.padding",
-    "conv.activation",
-    "conv.norm",
-    "conv.spatial_dropout",
-    "conv.l1",
-    "conv.l2",
-)
+STRIDED_KEYS = (*CONV_KEYS, "conv.stride")
 RECURRENT_KEYS = (
     "recurrent.units",
     "recurrent.layers",
@@ -191,7 +189,7 @@ def planned(*reads: str) -> Callable[[PlanFunction], PlanFunction]:
 ARCHITECTURES.add(FastTextArchitecture(name="fasttext", reads=frozenset({"embedding.ngrams"})))
 
 
-@planned(*CONV_KEYS)
+@planned(*STRIDED_KEYS)
 def textcnn(spec: TextSpec) -> Plan:
     """Convolutions with kernels of several sizes side by side (Kim 2014).
 
@@ -206,7 +204,7 @@ def textcnn(spec: TextSpec) -> Plan:
 
 
 @planned(
-    *CONV_KEYS,
+    *STRIDED_KEYS,
     "conv.blocks",
     "conv.pooling",
     "conv.pool_size",

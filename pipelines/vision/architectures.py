@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pipelines.config.hyperparameters import ConvSpec, HeadSpec, TrainSpec
 from pipelines.networks.layers import (
+    CONV_KEYS,
     Conv,
     Dense,
     Dropout,
@@ -39,18 +40,11 @@ STEM_EXTENT = 64
 
 # What a convolution and its block read of the spec, whatever the family.
 BLOCK_KEYS = (
-    "conv.filters",
-    "conv.kernel_size",
+    *CONV_KEYS,
     "conv.stride",
     "conv.blocks",
-    "conv.padding",
-    "conv.activation",
     "conv.pooling",
     "conv.pool_size",
-    "conv.norm",
-    "conv.spatial_dropout",
-    "conv.l1",
-    "conv.l2",
     "head.units",
 )
 
