@@ -127,6 +127,7 @@ def test_a_copied_store_without_write_access_is_read_and_left_as_it_was(
     make_read_only(monkeypatch)
     store = readable(find_store(root=tmp_path / "copy"))
     assert store.database is not None
+    assert readable(find_store(root=tmp_path / "copy")) == store, "it is copied once"
     # The paths are those of the copy that was asked for, not of where its database is read.
     assert locations(store.database.parent)[0] == (tmp_path / "copy/artifacts/digits").as_uri()
     assert files == {path: path.stat().st_mtime_ns for path in (tmp_path / "copy").rglob("*")}

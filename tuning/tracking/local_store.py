@@ -5,6 +5,7 @@ This file imports no MLflow. A local store is one folder: `mlflow.db` (SQLite), 
 """
 
 import atexit
+import functools
 import http.client
 import os
 import re
@@ -54,6 +55,11 @@ class Store:
     def is_server(self) -> bool:
         """Whether an MLflow server keeps it."""
         return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been recorded in it yet; false where a server would know."""
+        return self.database is not None and not self.database.exists()
 
     def artifacts(self, experiment: str) -> str | None:
         """Return where a local store keeps artifacts of `experiment`; None if a server decides."""
@@ -141,7 +147,7 @@ def require_recorded(store: Store) -> None:
     Raises:
         ApplineError: the message says how a store comes to be.
     """
-    if store.database and not store.database.exists():
+    if store.is_new:
         raise ApplineError(
             f"{store.database}: nothing is recorded here yet. "
             "First train something: appline vision train --data digits"
@@ -162,16 +168,28 @@ def readable(store: Store) -> Store:
     require_recorded(store)
     if not store.database:
         return store
-    return store if _is_writable(store.database) else _copy_to_read(store.database)
+    if _is_writable(store.database):
+        return store
+    files = _database_files(store.database)
+    states = [path.stat() for path in files]
+    return _copy_to_read(
+        store.database, tuple((state.st_mtime_ns, state.st_size) for state in states)
+    )
 
 
-def _copy_to_read(database: Path) -> Store:
+def _database_files(database: Path) -> list[Path]:
+    """Return the files of a SQLite database; the second holds what was written last."""
+    files = (database, database.with_name(f"{database.name}-wal"))
+    return [path for path in files if path.exists()]
+
+
+@functools.cache
+def _copy_to_read(database: Path, state: tuple[tuple[int, int], ...]) -> Store:
+    """Return a copy of `database`, made once for each `state` of its files."""
     folder = Path(tempfile.mkdtemp(prefix="appline-store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    # The second file holds what was written last.
-    for path in (database, database.with_name(f"{database.name}-wal")):
-        if path.exists():
-            shutil.copyfile(path, folder / path.name)
+    for path in _database_files(database):
+        shutil.copyfile(path, folder / path.name)
     copy = folder / database.name
     location = _location_file(database)
     if location.exists():

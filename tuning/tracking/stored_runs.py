@@ -32,7 +32,7 @@ def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]
     A run whose process has died is KILLED here, before `open_tracker` writes so.
     """
     store = find_store(uri, root)
-    if store.database and not store.database.exists():
+    if store.is_new:
         return []
     client = open_to_read(store)
     condition = run_filter(without_roles=("trial", "baseline"))
