@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from apps import commands, flags
+from apps import commands, flags, rendering
 from apps.click_options import (
     options_flags,
     spec_flags,
@@ -106,7 +106,11 @@ def _command(
     command: Command, options_type: type[Options], params: Sequence[click.Parameter]
 ) -> click.Command:
     def call(**_: object) -> None:
-        command(options_type, click.get_current_context())
+        context = click.get_current_context()
+        if context.params.get("help_set"):
+            click.echo(rendering.hyperparameter_table(options_type))
+            return
+        command(options_type, context)
 
     return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
 

@@ -36,9 +36,6 @@ GATE_FAILED = 4
 
 def train(options_type: type[Options], context: click.Context) -> None:
     """Train one network, test it beside its baselines, and keep everything in MLflow."""
-    if context.params["help_set"]:
-        click.echo(rendering.hyperparameter_table(options_type))
-        return
     command = resolve(context, options_type)
     flags, screen = command.flags, _screen(command)
     # A wrong name is refused before anything is loaded.
@@ -51,9 +48,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     from tuning.training.train import train as run_training
 
     strategy = distribute.strategy(flags["distribute"])
-    pipeline = pipeline_for(command.options)
-    with screen.reading():
-        splits = pipeline.load()
+    pipeline, splits = _load_data(command, screen)
     objective = pipeline.objective_for(splits, flags["objective"])
     pipeline.check(command.spec, splits)
     screen.say(rendering.data_lines(splits))
@@ -65,7 +60,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     result = run_training(
         pipeline,
         command.spec,
-        _open_tracker(command, splits),
+        _open_tracker(command, pipeline, splits),
         objective=objective,
         splits=splits,
         labels=RunLabels(name=flags["run_name"]),
@@ -78,9 +73,6 @@ def train(options_type: type[Options], context: click.Context) -> None:
 
 def tune(options_type: type[Options], context: click.Context) -> None:
     """Search hyperparameters with KerasTuner, train the winner in full, and test it once."""
-    if context.params["help_set"]:
-        click.echo(rendering.hyperparameter_table(options_type))
-        return
     command = resolve(context, options_type)
     flags, screen = command.flags, _screen(command)
     names = _as_names(flags["objective"])
@@ -96,9 +88,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         runtime.import_tensorflow(deterministic=flags["deterministic"])
         from tuning.search.definition import Sweep, sweep_objectives
 
-        pipeline = pipeline_for(command.options)
-        with screen.reading():
-            splits = pipeline.load()
+        pipeline, splits = _load_data(command, screen)
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],
@@ -131,7 +121,7 @@ def _run_sweep(
     from tuning.search.sweep import run_sweep
 
     flags = command.flags
-    tracker = _open_tracker(command, splits)
+    tracker = _open_tracker(command, pipeline, splits)
     sweep = dataclasses.replace(sweep, resume=_find_sweep(tracker, flags["resume"]))
     display = progress_display.SweepDisplay(
         screen,
@@ -180,10 +170,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     command = resolve(context, options_type, base)
     screen = _screen(command)
     runtime.import_tensorflow()
-    pipeline = pipeline_for(command.options)
     serving = _load_model(context, row, options_type)
-    with screen.reading():
-        splits = pipeline.load()
+    pipeline, splits = _load_data(command, screen)
     screen.say(rendering.data_lines(splits))
     part = command.flags["part"]
     network = pipeline.restore_network(serving, splits)
@@ -236,9 +224,7 @@ def check(options_type: type[Options], context: click.Context) -> None:
     command = resolve(context, options_type)
     screen = _screen(command)
     runtime.import_tensorflow()
-    pipeline = pipeline_for(command.options)
-    with screen.reading():
-        splits = pipeline.load()
+    _, splits = _load_data(command, screen)
     plain = {**_data_as_json(splits), "notes": list(splits.notes), **splits.describe()}
     screen.result(rendering.data_report(splits, command.options), plain)
 
@@ -303,19 +289,26 @@ def _show_settings(screen: Screen, command: ResolvedCommand) -> None:
             screen.say(f"setting    {key}={origin.value}  ({origin.where})")
 
 
+def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, Splits]":
+    """Return the pipeline of a command and its data, while the reading is shown."""
+    pipeline = pipeline_for(command.options)
+    with screen.reading():
+        return pipeline, pipeline.load()
+
+
 def _data_as_json(splits: "Splits") -> dict[str, Any]:
     return {"dataset": splits.dataset, "digest": splits.digest, "sizes": splits.sizes()}
 
 
-def _open_tracker(command: ResolvedCommand, splits: "Splits") -> "Tracker":
-    from tuning.tracking.interface import NullTracker
-    from tuning.tracking.mlflow_tracker import open_tracker
-
+def _open_tracker(command: ResolvedCommand, pipeline: "AnyPipeline", splits: "Splits") -> "Tracker":
     flags = command.flags
-    if flags["no_tracking"]:
-        return NullTracker()
-    experiment = flags["experiment"] or f"{command.options.domain}/{splits.dataset}"
-    return open_tracker(experiment, uri=flags["tracking_uri"])
+    return saved_runs.open_tracker(
+        pipeline,
+        splits,
+        flags["tracking_uri"],
+        experiment=flags["experiment"],
+        track=not flags["no_tracking"],
+    )
 
 
 def _find_sweep(tracker: "Tracker", given: str) -> str:

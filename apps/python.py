@@ -23,7 +23,6 @@ from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
-from tuning.tracking.interface import NullTracker, Tracker
 from tuning.training import runtime
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def train(
     return run_training(
         pipeline,
         spec,
-        _open_tracker(pipeline, splits, tracking_uri, track),
+        saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
         splits=splits,
         on_epoch=screen.on_epoch(epochs, objective.name),
     )
@@ -144,20 +143,12 @@ def tune(
             pipeline,
             options.space(base, dimensions),
             Sweep(objectives=(objective,), trials=trials, tuner=tuner),
-            _open_tracker(pipeline, splits, tracking_uri, track),
+            saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
             splits=splits,
             progress=display,
         )
     finally:
         display.close()
-
-
-def _open_tracker(pipeline: AnyPipeline, splits: Splits, uri: str, track: bool) -> Tracker:
-    if not track:
-        return NullTracker()
-    from tuning.tracking.mlflow_tracker import open_tracker
-
-    return open_tracker(f"{pipeline.domain}/{splits.dataset}", uri=uri)
 
 
 @dataclass(frozen=True, repr=False)

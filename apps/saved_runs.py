@@ -1,4 +1,4 @@
-"""Runs that are kept in MLflow, for the command line and for Python: found, listed, loaded."""
+"""Runs in MLflow, for the command line and for Python: kept, found, listed, loaded."""
 
 import dataclasses
 import tempfile
@@ -10,8 +10,25 @@ from pipelines.config.options import Options
 from tuning.training import runtime
 
 if TYPE_CHECKING:
-    from pipelines.pipeline import ServingModel
-    from tuning.tracking.interface import Row
+    from pipelines.pipeline import AnyPipeline, ServingModel
+    from pipelines.splits import Splits
+    from tuning.tracking.interface import Row, Tracker
+
+
+def open_tracker(
+    pipeline: "AnyPipeline", splits: "Splits", uri: str, *, experiment: str = "", track: bool = True
+) -> "Tracker":
+    """Return where runs on `splits` are kept.
+
+    The experiment is called `domain/dataset` unless another name is given; without `track` nothing
+    is kept.
+    """
+    from tuning.tracking import interface, mlflow_tracker
+
+    if not track:
+        return interface.NullTracker()
+    name = experiment or f"{pipeline.domain}/{splits.dataset}"
+    return mlflow_tracker.open_tracker(name, uri=uri)
 
 
 def find(run_id: str, uri: str) -> "Row":
