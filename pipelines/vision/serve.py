@@ -1,5 +1,6 @@
 """A trained network for its user: images of any size and type in, labels with probabilities out."""
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,13 +144,8 @@ def _array_batches(x: np.ndarray) -> Iterator[np.ndarray]:
 
 def _decoded_batches(facts: VisionFacts, paths: list[Path]) -> Iterator[np.ndarray]:
     """Yield files decoded to the model's own size, a batch at a time."""
-    batch = []
-    for path in counted(paths, "images", len(paths)):
-        batch.append(_decoded(facts, path))
-        if len(batch) == BATCH_SIZE:
-            yield np.stack(batch)
-            batch = []
-    if batch:
+    remaining = counted(paths, "images", len(paths))
+    while batch := [_decoded(facts, path) for path in itertools.islice(remaining, BATCH_SIZE)]:
         yield np.stack(batch)
 
 
