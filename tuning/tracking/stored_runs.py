@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ApplineError
+from pipelines.errors import ApplineError, UsageError
 from tuning.tracking.interface import Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.mlflow_client import Client, open_to_read
@@ -24,6 +24,24 @@ def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
         UsageError: there is none, or there are several; the message lists those.
     """
     return search_one(open_to_read(find_store(uri, root)), run)
+
+
+def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
+    """Return the finished final run of a sweep, the newest if it was resumed with more trials.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    client = open_to_read(find_store(uri, root))
+    condition = run_filter(role="final", sweep=sweep.id, status="FINISHED")
+    rows = search(client, all_experiments(client), condition, 1)
+    if rows:
+        return rows[0]
+    domain = sweep.params.get("domain") or sweep.experiment.partition("/")[0]
+    raise UsageError(
+        f"The sweep {sweep.id[:8]} has no final run yet ({sweep.status}). "
+        f"Continue it: appline {domain} tune --resume {sweep.id[:8]}"
+    )
 
 
 def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]:
