@@ -181,7 +181,7 @@ def test_the_lines_of_a_cell_longer_than_csv_allows_are_found(tmp_path: Path) ->
 def test_a_column_is_found_by_its_usual_names_and_by_the_given_one(tmp_path: Path) -> None:
     table = read_table(written("ID, Text ,kind\n1,a,b\n", tmp_path / "table.csv"))
     names = ("text", "sentence")
-    assert table.find_column("", names, role="text", flag="--text-column") == " Text "
+    assert table.find_column("", names, role="text", flag="--text-column") == "Text"
     assert table.find_column("kind", names, role="text", flag="--text-column") == "kind"
     assert table.find_column("", ("label",), role="label", flag="--label-column") is None
     with pytest.raises(DataError, match=r"has no column 'kid' for the text\..* --text-column NAME"):
