@@ -1,5 +1,6 @@
 """Tables as people bring them: any delimiter, with a header or without, JSON, workbooks."""
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -164,6 +165,34 @@ def test_a_table_on_its_side_is_refused_before_it_fills_the_memory(tmp_path: Pat
     wide = ",".join(["x"] * 1_000_000)
     with pytest.raises(DataError, match="has 1,000,000 columns"):
         read(f"{wide}\n{wide}\n", tmp_path / "table.csv")
+
+
+def test_a_backslash_before_a_quote_is_read_as_databases_write_it(tmp_path: Path) -> None:
+    content = 'text,label\n"He said \\"hi,\nthere\\" ok",pos\n"plain",neg\n'
+    table = read(content, tmp_path / "table.csv")
+    assert rows(table) == [['He said "hi,\nthere" ok', "pos"], ["plain", "neg"]]
+    assert table.lines.tolist() == [2, 4]
+
+
+def test_a_backslash_elsewhere_stays(tmp_path: Path) -> None:
+    table = read('path,label\n"C:\\new\\a.png",x\n', tmp_path / "table.csv")
+    assert rows(table) == [["C:\\new\\a.png", "x"]]
+
+
+def test_a_table_is_read_in_utf_16_and_from_an_archive(tmp_path: Path) -> None:
+    content = "text\tlabel\nné\ta\n\nb\tb\n"
+    (tmp_path / "table.txt").write_bytes(content.encode("utf-16"))
+    (tmp_path / "table.tsv.gz").write_bytes(gzip.compress(content.encode()))
+    for name in ("table.txt", "table.tsv.gz"):
+        table = read_table(tmp_path / name)
+        assert rows(table) == [["né", "a"], ["b", "b"]]
+        assert table.lines.tolist() == [2, 4]
+
+
+def test_a_broken_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n")[:-9])
+    with pytest.raises(DataError, match=r"table.csv.gz: is a broken archive"):
+        read_table(tmp_path / "table.csv.gz")
 
 
 def test_the_first_sheet_of_a_workbook_is_read_as_texts(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.io.text_files import encoding_of, require_text
+from pipelines.io.text_files import plain_suffix, read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ class Delimited:
     delimiter: str
     has_header: bool
     has_quotes: bool
+    escape: str | None  # what stands before a quote inside a text, where it is not another quote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class _Source:
     text: str
     delimiter: str
     has_header: bool
+    escape: str | None = None
 
 
 def normal_name(name: str) -> str:
@@ -75,35 +77,36 @@ def read_delimited(path: Path) -> Delimited:
         DataError: the file is empty, holds too many columns, or a row has more values than the
             header; the message names the line.
     """
-    raw = path.read_bytes()
-    if not raw.strip():
+    text = read_text(path)
+    if not text.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
-    require_text(raw, path)
-    text = raw.decode(encoding_of(raw), "replace")
     source = _find_form(path, text)
     return Delimited(
         frame=_parse(source),
         delimiter=source.delimiter,
         has_header=source.has_header,
-        has_quotes=b'"' in raw,
+        has_quotes='"' in text,
+        escape=source.escape,
     )
 
 
 def lines_with_text(path: Path) -> np.ndarray:
     """Return the numbers of the lines that are not blank, counted from 1."""
-    with path.open("rb") as file:
-        return np.asarray([number for number, line in enumerate(file, start=1) if line.strip()])
+    lines = split_lines(read_text(path))
+    return np.asarray([number for number, line in enumerate(lines, start=1) if line.strip()])
 
 
-def lines_of_rows(path: Path, delimiter: str, *, has_header: bool = True) -> np.ndarray:
+def lines_of_rows(
+    path: Path, delimiter: str, *, has_header: bool = True, escape: str | None = None
+) -> np.ndarray:
     """Return the line on which each row of a delimited file begins; the header is no row."""
-    raw = path.read_bytes()
-    text = raw.decode(encoding_of(raw), "replace")
-    begins = [begin for begin, _ in _records(text, delimiter)]
+    begins = [begin for begin, _ in _records(read_text(path), delimiter, escape)]
     return np.asarray(begins[int(has_header) :], dtype=int)
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    text: str, delimiter: str, escape: str | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each row begins, and its cells; blank lines are no rows."""
     # A cell may be longer than the module's own limit of 131,072 characters.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
@@ -117,7 +120,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
     # As pandas has it: a line of spaces is blank, one of delimiters is a row of empty cells.
     blank = BLANKS.replace(delimiter, "")
-    reader = csv.reader(remembered(), delimiter=delimiter)
+    reader = csv.reader(remembered(), delimiter=delimiter, escapechar=escape)
     begin = 1
     for cells in reader:
         is_hint = begin == 1 and EXCEL_HINT.fullmatch(seen[0]) is not None
@@ -132,7 +135,7 @@ def _find_form(path: Path, text: str) -> _Source:
     hint = EXCEL_HINT.fullmatch(text.partition("\n")[0].lstrip("\ufeff"))
     if hint:
         delimiter = hint.group(1)
-    elif path.suffix.lower() == ".tsv":
+    elif plain_suffix(path) == ".tsv":
         delimiter = "\t"
     else:
         delimiter = _best_delimiter(text)
@@ -147,7 +150,18 @@ def _find_form(path: Path, text: str) -> _Source:
         text=text,
         delimiter=delimiter,
         has_header=looks_like_header(first[:1], first[1:]),
+        escape=_escape(text, delimiter),
     )
+
+
+def _escape(text: str, delimiter: str) -> str | None:
+    """Return a backslash where the file has one before a quote inside a text, as databases write.
+
+    That is where the first quote of a quoted cell has one before it and does not end the cell.
+    """
+    mark = re.escape(delimiter)
+    escaped = rf'(?:^|{mark})"[^"\n]*\\"(?!["\r\n]|{mark}|\Z)'
+    return "\\" if re.search(escaped, text, re.MULTILINE) else None
 
 
 def _first_rows(text: str, delimiter: str) -> list[list[str]]:
@@ -233,6 +247,7 @@ def _parse(source: _Source) -> "pd.DataFrame":
             io.StringIO(text),
             sep=source.delimiter,
             header=0 if source.has_header else None,
+            escapechar=source.escape,
             dtype=str,
             keep_default_na=False,
             na_values=[""],
@@ -270,7 +285,7 @@ def _without_empty_last_column(frame: "pd.DataFrame", source: _Source) -> "pd.Da
 def _explained(source: _Source, error: ValueError) -> DataError:
     """Return what is wrong with a file that pandas cannot read, with the line on which it is."""
     path = source.path
-    records = list(_records(source.text, source.delimiter))
+    records = list(_records(source.text, source.delimiter, source.escape))
     header_line, header = records[0]
     if len(header) == 1:
         shown = source.text.splitlines()[header_line - 1][:SHOWN_CHARACTERS]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.io.text_files import read_text, split_lines
+from pipelines.io.text_files import plain_suffix, read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def read_json(path: Path) -> "tuple[pd.DataFrame, np.ndarray | None]":
     lines = [(number, line) for number, line in enumerate(split_lines(text), 1) if line.strip()]
     if not lines:
         raise DataError(f"{path}: is empty. Expected a header and at least one row. {EXPECTED}")
-    may_be_one_value = path.suffix.lower() == ".json" or text.lstrip().startswith("[")
+    may_be_one_value = plain_suffix(path) == ".json" or text.lstrip().startswith("[")
     if may_be_one_value and _is_one_value(text, lines[0][1]):
         return _frame(_whole(path, text)), None
     rows = []

@@ -16,6 +16,7 @@ from pipelines.io import delimited, json_tables, workbooks
 from pipelines.io.delimited import normal_name
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
+from pipelines.io.text_files import PACKED, plain_suffix
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 DELIMITED_SUFFIXES = (".csv", ".tsv", ".txt")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-TABLE_SUFFIXES = (*DELIMITED_SUFFIXES, *JSON_SUFFIXES, ".parquet", *workbooks.SUFFIXES)
+TABLE_SUFFIXES = (*DELIMITED_SUFFIXES, *JSON_SUFFIXES, ".parquet", *workbooks.SUFFIXES, PACKED)
 # Words that stand for a gap in a column whose other values are numbers.
 GAPS = ("NA", "NaN", "nan", "null", "None", "N/A")
 SHOWN_LINES = 5
@@ -42,6 +43,7 @@ class Table:
     delimiter: str = ""  # empty where there is none: JSONL, Parquet
     has_header: bool = True
     has_quotes: bool = False  # whether the file holds a quote anywhere; only of delimited files
+    escape: str | None = None  # what stands before quotes inside a text, if not another quote
     notes: tuple[str, ...] = ()  # on what was guessed
     lines_of_json: np.ndarray | None = None  # where each row of a JSON file has a line of its own
 
@@ -65,8 +67,7 @@ class Table:
         if self.lines_of_json is not None:
             return self.lines_of_json
         rows = len(self.frame)
-        suffix = self.path.suffix.lower()
-        if suffix in workbooks.SUFFIXES:
+        if plain_suffix(self.path) in workbooks.SUFFIXES:
             return np.arange(
                 2, 2 + rows
             )  # as the workbook counts its rows; the header is the first
@@ -74,7 +75,9 @@ class Table:
             return np.arange(1, 1 + rows)
         if len(self.delimiter) > 1:  # as MovieLens has it: without quotes, so a row is a line
             return delimited.lines_with_text(self.path)[:rows]
-        return delimited.lines_of_rows(self.path, self.delimiter, has_header=self.has_header)[:rows]
+        return delimited.lines_of_rows(
+            self.path, self.delimiter, has_header=self.has_header, escape=self.escape
+        )[:rows]
 
     @cached_property
     def num_swallowed_lines(self) -> int:
@@ -161,7 +164,7 @@ def _is_whole_float(name: str) -> bool:
 
 
 def read_table(path: Path, *, as_text: bool = False) -> Table:
-    """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file.
+    """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file, or in a .gz of text.
 
     The delimiter is sniffed, the encoding guessed where it is not UTF-8, and whether there is a
     header is told from the rows. Columns have the names of the header, texts stay as they are, and
@@ -173,7 +176,7 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
             the row.
     """
     require_regular_file(path)
-    suffix = path.suffix.lower()
+    suffix = plain_suffix(path)
     try:
         if suffix == ".parquet":
             table = Table(_read_parquet(path), path)
@@ -210,6 +213,7 @@ def _read_delimited(path: Path, as_text: bool) -> Table:
         read.delimiter,
         has_header=read.has_header,
         has_quotes=read.has_quotes,
+        escape=read.escape,
         notes=notes,
     )
 
