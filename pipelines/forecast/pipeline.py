@@ -1,6 +1,6 @@
 """Forecasting: the contract kept."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,11 +10,13 @@ import pandas as pd
 import tensorflow as tf
 
 from pipelines.config.options import PredictOptions
+from pipelines.config.search_space import Dimension
 from pipelines.forecast import (
     architectures,
     baselines,
     batches,
     data,
+    defaults,
     evaluate,
     facts,
     model,
@@ -47,6 +49,16 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
 
     def load(self) -> ForecastSplits:
         return data.load(self.options)
+
+    def fit_defaults(
+        self, spec: ForecastSpec, splits: ForecastSplits, given: Collection[str]
+    ) -> ForecastSpec:
+        return defaults.fit_defaults(spec, splits, given)
+
+    def fit_search(
+        self, dimensions: Mapping[str, Dimension], splits: ForecastSplits
+    ) -> Mapping[str, Dimension]:
+        return defaults.fit_search(dimensions, self.options.search, splits)
 
     def cost(self, spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         return architectures.cost(spec, splits)
