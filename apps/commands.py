@@ -212,6 +212,7 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     options = predict_type(**{name: params[name] for name in names})
     checks.require_inputs(params["inputs"], needed=options.needs_input)
     checks.require_output(params["output"], params["force"])
+    checks.require_picture(options.picture, params["inputs"], params["force"])
     row = _find_row(context)
     runtime.import_tensorflow()
     import pandas as pd

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.errors import UsageError
 from pipelines.forecast.calendar import calendar_features, cycles_of
+from pipelines.forecast.column_names import named
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.division import (
     Borders,
@@ -165,8 +166,9 @@ def load(options: ForecastOptions) -> ForecastSplits:
         UsageError: `--split` is no division.
     """
     sample = SAMPLES.get(options.data)
-    columns = _columns(options, sample)
-    panel = read_panel(_table(options.data, sample), columns)
+    table = table_named(options.data)
+    columns = named(_columns(options, sample), table)
+    panel = read_panel(table, columns)
     has_season = sample is not None or options.season is not None
     if panel.frequency.kind == "integer" and not has_season:
         note = (
@@ -179,9 +181,10 @@ def load(options: ForecastOptions) -> ForecastSplits:
     return split(panel, protocol, dataset, columns)
 
 
-def _table(data: str, sample: Sample | None) -> Table:
-    if sample:
-        return table_in_memory(sample.read(), data)
+def table_named(data: str) -> Table:
+    """Return the table of a sample, or of the file at this path."""
+    if data in SAMPLES:
+        return table_in_memory(SAMPLES[data].read(), data)
     return read_table(require_path(data, SAMPLES, "forecast"))
 
 

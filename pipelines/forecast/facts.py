@@ -1,7 +1,10 @@
 """What answering about series needs to know beside the network."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pipelines.forecast.columns import Fill
 from pipelines.forecast.frequency import Frequency
@@ -23,12 +26,26 @@ class SourceColumns:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeriesScales:
+    """By what the scores of each series are scaled, in order of the facts' `series`.
+
+    `std` is the standard deviation of the target on train, in its own units. `mase` is the error of
+    the seasonal naive forecast on train, None where there is none.
+    """
+
+    std: list[float]
+    mase: list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForecastFacts(ServingFacts):
     """What answering about series needs to know.
 
     Lengths are steps. `channels` are those of `history` in order, `covariates` the columns among
     them, `known_future` those that are known in advance, `calendar` the features of the calendar.
     A history that is longer than `lookback` by `calibration_steps` calibrates intervals anew.
+    `learned_until` is the time of the last step of val, up to which the model has seen values: in
+    nanoseconds since 1970, or a number of steps.
     """
 
     horizon: int
@@ -44,6 +61,8 @@ class ForecastFacts(ServingFacts):
     calendar: list[str]
     source: SourceColumns
     series: list[str]
+    scales: SeriesScales
+    learned_until: int
     log1p: bool
 
 
@@ -67,5 +86,14 @@ def facts_of(splits: "ForecastSplits") -> ForecastFacts:
             target=source.target, id=source.id, time=source.time, fill=source.fill
         ),
         series=list(splits.names),
+        scales=_scales(splits),
+        learned_until=int(splits.frequency.times(np.array([splits.borders[2] - 1])).astype(int)[0]),
         log1p=splits.log1p,
     )
+
+
+def _scales(splits: "ForecastSplits") -> SeriesScales:
+    mase: list[float | None] = []
+    for scale in splits.mase_scale.tolist():
+        mase.append(None if math.isnan(scale) else scale)
+    return SeriesScales(std=splits.raw_std.tolist(), mase=mase)

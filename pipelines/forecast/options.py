@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipelines.config.options import DemoSweep, Objective, Options, option
+from pipelines.config.options import DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.forecast.columns import Fill
+from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.quantiles import Point
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
@@ -58,6 +59,8 @@ class ForecastOptions(Options):
     calendar: bool = option(True, "tell the model the time of day, day of week and time of year")
 
     domain: ClassVar[str] = "forecast"
+    predict_type: ClassVar[type[PredictOptions]] = ForecastPredictOptions
+    standard_input: ClassVar[str] = ".csv"
     spec_type: ClassVar[type[Any]] = ForecastSpec
     headline: ClassVar[Objective] = Objective(name="mase", direction="min")
     objectives: ClassVar[tuple[Objective, ...]] = (
