@@ -107,9 +107,9 @@ def load(options: VisionOptions) -> VisionSplits:
     numbered, classes = _number_classes(source)
     parts = _split(numbered, classes, source.where, options.seed)
     if options.limit:
-        for part, images in parts.items():
-            kept = splitting.subsample(images.y, options.limit, options.seed)
-            parts[part] = images.take(kept)
+        numbers = {part: images.y for part, images in parts.items()}
+        for part, kept in splitting.limit_parts(numbers, options.limit, options.seed).items():
+            parts[part] = parts[part].take(kept)
     labels: dict[Part, np.ndarray] = {}
     arrays = []
     for part in PARTS:
