@@ -73,9 +73,9 @@ def test_columns_of_other_names_are_chosen(root: Path) -> None:
 
 
 def test_a_missing_column_is_named(root: Path) -> None:
-    message = refused(csv(root, "a,b", header="path,kind"))
+    message = refused(csv(root, "a,b,c", header="path,kind,colour"))
     assert "has no column label. Expected path,label[,split]." in message
-    assert "Its columns: path, kind. Choose one: --label-column NAME" in message
+    assert "Its columns: path, kind, colour. Choose one: --label-column NAME" in message
 
 
 def test_a_file_with_only_a_header_is_refused(root: Path) -> None:
