@@ -64,7 +64,7 @@ class _Reading:
         if not files:
             raise self.refusal(top)
         if not parts:
-            self.note_siblings()
+            self.note_siblings({file.label for file in files})
         self.note_left_out()
         return Layout(files=files, notes=tuple(self.notes))
 
@@ -75,7 +75,7 @@ class _Reading:
         """
         filled = folder.filled()
         while len(filled) == 1 and filled[0].filled() and not folder.files:
-            if filled[0].name in known or part_of(filled[0].name) == "train":
+            if filled[0].name in known:
                 break
             folder = filled[0]
             filled = folder.filled()
@@ -231,14 +231,15 @@ class _Reading:
                     "it is not called like a part (train, val, test)"
                 )
 
-    def note_siblings(self) -> None:
-        """Note parts that lie beside the folder that was given."""
+    def note_siblings(self, classes: set[str]) -> None:
+        """Note parts with the same classes that lie beside the folder that was given."""
         here = self.root.resolve()
         if part_of(here.name) is None:
             return
         beside = []
         for path in _folders_in(here.parent):
-            if path != here and part_of(path.name) not in (None, "train"):
+            is_part = path != here and part_of(path.name) not in (None, "train")
+            if is_part and any((path / name).is_dir() for name in classes):
                 beside.append(path.name)
         if beside:
             self.notes.append(

@@ -129,8 +129,8 @@ def _rounded(x: np.ndarray, scale: float) -> np.ndarray:
     if scale < BYTE_SCALE or scale > DEEPEST or float(x.min(initial=0)) < 0:
         return x
     if scale == BYTE_SCALE:
-        return np.rint(x).clip(0, BYTE_SCALE).astype("uint8")
-    return np.rint(x).astype("uint16")
+        return np.asarray(np.rint(x).clip(0, BYTE_SCALE), dtype="uint8")
+    return np.asarray(np.rint(x), dtype="uint16")
 
 
 # ------------------------------------------------------------------------------ many files

@@ -70,12 +70,12 @@ def read_header(path: Path) -> Header:
         UnreadableImage: it is no image, or too large.
     """
     with _opened(path) as image:
-        size = (image.height, image.width)
-        if image.getexif().get(ORIENTATION, 1) in SIDEWAYS:
-            size = (image.width, image.height)
-        frames = image.format not in ONE_FRAME and getattr(image, "is_animated", False)
         has_deep_colours = _has_deep_colours(image)
         depth = _depth_of(image)
+        size = (image.height, image.width)
+        if _lies_on_its_side(image):
+            size = (image.width, image.height)
+        frames = image.format not in ONE_FRAME and getattr(image, "is_animated", False)
         if has_deep_colours and image.format == "PNG":
             depth = "deep"
         return Header(
@@ -165,6 +165,13 @@ def _depth_of(image: "Picture") -> Depth:
     if image.mode.startswith("I"):  # I, I;16, I;16B ...
         return "deep"
     return "bytes"
+
+
+def _lies_on_its_side(image: "Picture") -> bool:
+    # To look for EXIF in a PNG that has none Pillow would read all pixels.
+    if image.format == "PNG" and "exif" not in image.info:
+        return False
+    return image.getexif().get(ORIENTATION, 1) in SIDEWAYS
 
 
 def _has_deep_colours(image: "Picture") -> bool:

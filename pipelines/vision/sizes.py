@@ -24,17 +24,13 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
     if image.shape[:2] == tuple(size):
         return image
     to = size[::-1]
-    if image.dtype == np.uint8 and image.shape[-1] == 3:  # the same in one call
-        return np.asarray(Image.fromarray(image).resize(to, Image.Resampling.BILINEAR))
-    values = image
-    if image.dtype != np.uint8:
-        values = image.astype("float32")
     channels = []
-    for channel in np.moveaxis(values, -1, 0):
-        picture = Image.fromarray(np.ascontiguousarray(channel))
+    for channel in np.moveaxis(image, -1, 0):
+        # Floats: Pillow rounds bytes twice, so that they and floats of the same values would differ.
+        picture = Image.fromarray(np.ascontiguousarray(channel, dtype="float32"))
         channels.append(np.asarray(picture.resize(to, Image.Resampling.BILINEAR)))
     resized = np.stack(channels, axis=-1)
-    if image.dtype.kind in "iu" and image.dtype != np.uint8:
+    if image.dtype.kind in "iu":
         resized = np.rint(resized)
     return resized.astype(image.dtype)
 
