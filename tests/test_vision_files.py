@@ -82,6 +82,7 @@ def test_images_of_16_bits_keep_their_range(
         raw = np.asarray(Image.open(name))
         assert np.array_equal(splits.train.x[row, ..., 0], raw)
         served = image_files.decode(Path(name), (8, 8), 1, splits.scale)
+        assert served is not None
         assert np.array_equal(splits.train.x[row], served)
 
 
@@ -174,6 +175,8 @@ def test_bytes_of_a_file_are_decoded_as_the_file(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", RNG.integers(0, 256, (20, 30, 3), dtype="uint8"))
     from_file = image_files.decode(path, (8, 8), 3)
     from_bytes = image_files.decode(path.read_bytes(), (8, 8), 3)
+    assert from_file is not None
+    assert from_bytes is not None
     assert np.array_equal(from_file, from_bytes)
 
 

@@ -26,7 +26,7 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
     to = size[::-1]
     channels = []
     for channel in np.moveaxis(image, -1, 0):
-        # Floats: Pillow rounds bytes twice, so that they and floats of the same values would differ.
+        # Pillow rounds bytes twice: they and floats of the same values would differ.
         picture = Image.fromarray(np.ascontiguousarray(channel, dtype="float32"))
         channels.append(np.asarray(picture.resize(to, Image.Resampling.BILINEAR)))
     resized = np.stack(channels, axis=-1)
