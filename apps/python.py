@@ -83,9 +83,11 @@ def train(
     from tuning.training.fit import num_epochs
     from tuning.training.train import train as run_training
 
-    spec = replace(pipeline.options.spec_type(), hyperparameters or {})
+    given = hyperparameters or {}
+    spec = replace(pipeline.options.spec_type(), given)
     if splits is None:
         splits = pipeline.load()
+    spec = pipeline.fit_defaults(spec, splits, given)
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     screen = Screen(quiet=not progress)
@@ -133,10 +135,9 @@ def tune(
     if splits is None:
         splits = pipeline.load()
     objective = pipeline.objective_for(splits)
-    base = replace(options.spec_type(), hyperparameters or {})
-    dimensions = search_dimensions(
-        type(options), hyperparameters or {}, search or {}, only=search is not None
-    )
+    given = hyperparameters or {}
+    base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
+    dimensions = search_dimensions(type(options), given, search or {}, only=search is not None)
     display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(
