@@ -273,7 +273,7 @@ def test_one_column_of_0_and_1_a_class_is_read(root: Path) -> None:
     rows = rows_of({"cat": "1.0,0.0", "dog": "0.0,1.0"})
     splits = read(csv(root, *rows, header="image,MEL,NV"))
     assert splits.classes == ("MEL", "NV")
-    assert "columns: path=image, label=the one of MEL, NV that is 1" in splits.notes
+    assert "the class is the one of MEL, NV that is 1" in splits.notes
 
 
 def test_an_image_of_two_classes_is_refused_with_its_line(root: Path) -> None:
@@ -290,4 +290,4 @@ def test_rows_without_a_label_are_left_out_on_request(root: Path, header: str, e
     assert "leave such rows out: --drop-missing" in refused(path)
     splits = read(path, drop_missing=True)
     assert sum(splits.sizes().values()) == 7
-    assert "1 rows without a label left out (lines 9)" in splits.notes
+    assert "1 row without a label left out (line 9)" in splits.notes
