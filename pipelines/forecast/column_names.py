@@ -4,8 +4,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pipelines.forecast.columns import Columns
-from pipelines.forecast.long_rows import IDS, TARGETS, TIMES
+from pipelines.forecast.long_rows import IDS, TARGETS, time_column
 from pipelines.io.answers import join_answers
+from pipelines.io.numbers import is_numeric
 from pipelines.io.tables import Table
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def named(columns: Columns, table: Table) -> Columns:
 
     A name is empty where the table has no such column, or where it is not plain which one it is.
     """
-    time = table.find_column(columns.time, TIMES, role="time", flag="--time-column")
+    time = time_column(table, columns)
     identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
     target = columns.target or _usual_target(table, {time, identity})
     return dataclasses.replace(columns, time=time or "", id=identity or "", target=target)
@@ -31,7 +32,10 @@ def _usual_target(table: Table, taken: set[str | None]) -> str:
     usual = table.find_column("", TARGETS, role="target", flag="--target")
     if usual:
         return usual
-    numeric = [str(name) for name in table.frame.select_dtypes("number") if name not in taken]
+    numeric = []
+    for name in table.columns:
+        if name not in taken and is_numeric(table.frame[name]):
+            numeric.append(name)
     return numeric[0] if len(numeric) == 1 else ""
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.forecast.columns import Fill
+from pipelines.forecast.columns import Decimal, Fill
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.quantiles import LEVELS
 from pipelines.pipeline import ServingFacts
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceColumns:
-    """The columns of the training table, as the user named them; an empty text: by usual names."""
+    """The columns of the training table and how they are written; an empty text: found out."""
 
     target: str
     id: str
     time: str
     fill: Fill
+    fill_limit: float
+    time_format: str
+    day_first: bool
+    decimal: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,14 @@ def facts_of(splits: "ForecastSplits") -> ForecastFacts:
         known_future=list(splits.known),
         calendar=list(splits.calendar),
         source=SourceColumns(
-            target=source.target, id=source.id, time=source.time, fill=source.fill
+            target=source.target,
+            id=source.id,
+            time=source.time,
+            fill=source.fill,
+            fill_limit=source.fill_limit,
+            time_format=source.time_format,
+            day_first=source.day_first,
+            decimal=source.decimal,
         ),
         series=list(splits.names),
         scales=_scales(splits),

@@ -10,8 +10,7 @@ import pandas as pd
 
 from pipelines.errors import DataError, shorten
 from pipelines.forecast.calendar import cycle_features, cycles_of
-from pipelines.forecast.column_names import named
-from pipelines.forecast.columns import Columns
+from pipelines.forecast.columns import FILL_LIMIT, Columns
 from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
@@ -179,10 +178,10 @@ def read_history(
     options = options or ForecastPredictOptions()
     notes = notes if notes is not None else []
     table = _table(source)
-    columns = named(columns_of(facts, table, options), table)
-    panel, future = read_with_future(table, columns)
+    panel, future = read_with_future(table, columns_of(facts, table, options))
+    columns = panel.source
     notes += panel.notes
-    only = as_the_only_series(panel, columns, facts, table.where, notes)
+    only = as_the_only_series(panel, facts, table.where, notes)
     if only is not panel and future.names:
         future = dataclasses.replace(future, names=only.names)
     history = History(
@@ -191,7 +190,7 @@ def read_history(
         future=future,
         where=table.where,
         columns=columns,
-        cells=_cells_of_series(source, columns),
+        cells=_cells_of_series(source, table, columns),
     )
     require_times(facts, panel, table.where)
     history = _without_short_series(history, notes, options.skip_unreadable)
@@ -215,7 +214,7 @@ def _table(source: RawInput) -> Table:
         raise DataError(
             f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
         )
-    return read_table(path)
+    return read_table(path, as_text=True)
 
 
 def columns_of(facts: ForecastFacts, table: Table, options: ForecastPredictOptions) -> Columns:
@@ -228,6 +227,7 @@ def columns_of(facts: ForecastFacts, table: Table, options: ForecastPredictOptio
     if "," not in target and target != "*":
         target = _if_there(target, table)
     fill = source.fill if options.fill == "as-trained" else options.fill
+    is_limit_given = options.fill_limit != FILL_LIMIT
     return Columns(
         target=options.target or target,
         id=options.id_column or _if_there(source.id, table),
@@ -235,6 +235,10 @@ def columns_of(facts: ForecastFacts, table: Table, options: ForecastPredictOptio
         known=tuple(facts.known_future),
         freq="" if facts.frequency.kind == "integer" else facts.freq,
         fill=fill,
+        fill_limit=options.fill_limit if is_limit_given else source.fill_limit,
+        time_format=options.time_format or source.time_format,
+        day_first=options.day_first or source.day_first,
+        decimal=options.decimal or source.decimal,
         covariates=tuple(facts.covariates),
     )
 
@@ -254,19 +258,17 @@ def require_times(facts: ForecastFacts, panel: Panel, where: str) -> None:
         )
 
 
-def _cells_of_series(source: RawInput, columns: Columns) -> dict[str, object]:
+def _cells_of_series(source: RawInput, table: Table, columns: Columns) -> dict[str, object]:
     """Return the names of series as a table in memory holds them, by their text."""
-    if not isinstance(source, pd.DataFrame) or not columns.id:
+    if not isinstance(source, pd.DataFrame) or columns.id not in table.columns:
         return {}
-    values = source[columns.id].dropna().unique()
-    return {str(value): value for value in values}
+    texts = table.identifiers(columns.id)
+    return dict(zip(texts, table.frame[columns.id], strict=True))
 
 
-def as_the_only_series(
-    panel: Panel, columns: Columns, facts: ForecastFacts, where: str, notes: list[str]
-) -> Panel:
+def as_the_only_series(panel: Panel, facts: ForecastFacts, where: str, notes: list[str]) -> Panel:
     """Return a panel of one series without a name as that of the one that the model knows."""
-    is_sure = not columns.id and len(panel.names) == len(facts.series) == 1
+    is_sure = not panel.source.id and len(panel.names) == len(facts.series) == 1
     if not is_sure or panel.names[0] == facts.series[0]:
         return panel
     notes.append(

@@ -12,7 +12,6 @@ import numpy as np
 
 from pipelines.errors import DataError, UsageError, shorten
 from pipelines.forecast.calendar import cycle_features, cycles_of
-from pipelines.forecast.column_names import named
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.data import ForecastSplits, table_named
 from pipelines.forecast.facts import ForecastFacts
@@ -84,17 +83,16 @@ def load(options: "ForecastOptions", facts: ForecastFacts) -> HoldOut:
         DataError: the table cannot be read, lacks a covariate of the model, or has no window.
     """
     table = table_named(options.data)
-    columns = named(_columns(options, facts, table), table)
-    panel = read_panel(table, columns)
+    panel = read_panel(table, _columns(options, facts, table))
     require_times(facts, panel, table.where)
     notes = list(panel.notes)
-    panel = as_the_only_series(panel, columns, facts, table.where, notes)
+    panel = as_the_only_series(panel, facts, table.where, notes)
     panel = _with_windows(panel, facts, table.where, notes)
     unknown = unknown_series(panel.names, facts)
     if unknown:
         notes.append(unknown_note(table.where, unknown, facts.lookback))
     dataset = options.data if options.data in SAMPLES else Path(options.data).stem
-    return _hold_out(panel, facts, columns, dataset, options.limit, notes)
+    return _hold_out(panel, facts, dataset, options.limit, notes)
 
 
 def _columns(options: "ForecastOptions", facts: ForecastFacts, table: Table) -> Columns:
@@ -116,7 +114,11 @@ def _columns(options: "ForecastOptions", facts: ForecastFacts, table: Table) -> 
         target="" if options.target == source.target else options.target,
         id_column="" if options.id_column == source.id else options.id_column,
         time_column="" if options.time_column == source.time else options.time_column,
+        time_format=options.time_format,
+        day_first=options.day_first,
+        decimal=options.decimal,
         fill=fill,
+        fill_limit=options.fill_limit,
     )
     return columns_of(facts, table, asked)
 
@@ -181,14 +183,13 @@ def _note_known_times(
 def _hold_out(
     panel: "Panel",
     facts: ForecastFacts,
-    columns: Columns,
     dataset: str,
     limit: int,
     notes: list[str],
 ) -> HoldOut:
     starts = _limited(_starts(panel, facts), limit)
     positions = positions_of(panel.names, facts)
-    if columns.time:
+    if panel.source.time:
         notes += _note_known_times(panel, positions, facts, starts)
     calendar = cycle_features(panel.frequency, panel.number, cycles_of(facts.calendar))
     rows = np.hstack([panel.target[:, None], panel.covariates, calendar]).astype(np.float32)
@@ -221,7 +222,7 @@ def _hold_out(
         lookback=facts.lookback,
         season=facts.season,
         log1p=facts.log1p,
-        source=columns,
+        source=panel.source,
         positions=positions,
         calibration_steps=facts.calibration_steps,
     )
