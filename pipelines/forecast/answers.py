@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipelines.forecast.histories import History
 
 DIGITS = 7  # of a forecast: networks compute with no more
+SMALLEST = 1e-30  # nearer to 0 no digit is asked for
 
 
 def table(history: "History", forecasts: np.ndarray, *, with_errors: bool) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def _by_level(levels: list[float], forecasts: np.ndarray) -> dict[str, np.ndarra
 def significant(values: np.ndarray) -> np.ndarray:
     """Return values as double numbers, rounded to the digits that a forecast has."""
     exact = values.astype(np.float64)
-    size = np.floor(np.log10(np.maximum(np.abs(exact), np.finfo(np.float64).tiny)))
+    size = np.floor(np.log10(np.maximum(np.abs(exact), SMALLEST)))
     # Powers of ten above 1 are exact numbers and those below are not: divide by them instead.
     decimals = DIGITS - 1 - size
     larger, smaller = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
