@@ -107,7 +107,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             name=flags["run_name"],
         )
         spec = pipeline.fit_defaults(command.spec, splits, command.given)
-        command = dataclasses.replace(command, spec=spec)
+        dimensions = pipeline.fit_search(command.dimensions, splits)
+        command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         screen.say(rendering.data_lines(splits))
         screen.say(rendering.searched(command.dimensions))
         if flags["dry_run"]:

@@ -142,8 +142,9 @@ def test_log1p_is_served_as_it_is_scored(options: ForecastOptions) -> None:
     splits = pipeline.load()
     network = pipeline.build(pipeline.fit_defaults(SPEC, splits, set()), splits)
     served = pipeline.serve(network, splits)
-    hold_out = dataclasses.replace(pipeline.load_hold_out(served), calibration_steps=1)
-    assert isinstance(hold_out, HoldOut)
+    splits = pipeline.load_hold_out(served)
+    assert isinstance(splits, HoldOut)
+    hold_out = dataclasses.replace(splits, calibration_steps=1)
     scored = pipeline.predict(served.model, hold_out, "test")[:8]
     direct = served.model.predict(hold_out.inputs(hold_out.starts["test"][:8]), verbose=0)
     assert scored[..., 0] == pytest.approx(direct["mean"], rel=1e-4)
@@ -182,7 +183,7 @@ def test_forecasts_have_seven_digits() -> None:
     values = np.array([123.456789, -0.000123456789, 1234567891.0, 0.0, 5.0], np.float64)
     expected = [123.4568, -0.0001234568, 1234568000.0, 0.0, 5.0]
     assert significant(values).tolist() == expected
-    assert str(significant(np.float32([94.47347]))[0]) == "94.47347"
+    assert str(significant(np.array([94.47347], np.float32))[0]) == "94.47347"
 
 
 # ----------------------------------------------------------------- some series, and not all of them
