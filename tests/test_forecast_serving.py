@@ -113,6 +113,17 @@ def test_a_table_as_json_sends_it_gets_the_same_answer(
     pd.testing.assert_frame_equal(answers(served, received), answers(served, history))
 
 
+def test_times_and_series_may_be_the_index_of_a_table(
+    served: ServingModel, history: pd.DataFrame
+) -> None:
+    expected = answers(served, history)
+    by_series = history.set_index(["Store", "Day"])
+    pd.testing.assert_frame_equal(answers(served, by_series), expected)
+    by_time = answers(served, history.set_index("Day").rename_axis(None))
+    assert by_time["ds"].tolist() == expected["Day"].tolist()
+    assert by_time["mean"].tolist() == expected["mean"].tolist()
+
+
 def test_model_keras_takes_histories_in_the_targets_units(
     served: ServingModel, history: pd.DataFrame
 ) -> None:
@@ -231,7 +242,20 @@ def test_a_series_that_was_not_trained_on_is_answered_and_noted(
     table = answers(served, pd.concat([history, new]), notes)
     assert set(table["Store"]) == {*STORES, "neu"}
     (note,) = [note for note in notes if "not in the training data" in note]
-    assert note.endswith("scaled by the last 14 values before each forecast: neu")
+    assert note.endswith("scaled by the last 14 values before each forecast: neu.")
+
+
+def test_a_series_that_lost_its_zeros_is_told_which_one_it_may_be(
+    served: ServingModel, history: pd.DataFrame
+) -> None:
+    notes: list[str] = []
+    answers(served, history[history["Store"] == "00456"].assign(Store=456), notes)
+    assert notes[-1].endswith("each forecast: 456. Did you mean '00456'?")
+
+
+def test_an_empty_table_is_refused(served: ServingModel, history: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="holds no rows"):
+        answers(served, history.head(0))
 
 
 def test_gaps_are_refused_or_filled_and_counted(
@@ -372,6 +396,20 @@ def test_new_data_must_have_the_covariates_and_the_windows_of_the_model(
     other = ForecastPipeline(dataclasses.replace(options, horizon=7))
     with pytest.raises(UsageError, match="--horizon 7: the model was trained with 5"):
         other.load_hold_out(served)
+
+
+def test_a_series_of_zeros_has_no_mase_and_says_so(
+    served: ServingModel, options: ForecastOptions, tmp_path: Path
+) -> None:
+    table = days("2024-07-01", 60)
+    zeros = table[table["Store"] == "00456"].assign(Store="none", Sales=0.0)
+    pipeline = new_data(options, pd.concat([table, zeros]), tmp_path / "zeros.csv")
+    splits = pipeline.load_hold_out(served)
+    assert (
+        splits.notes[-1] == "1 series is constant, or shorter than a season; MASE leaves out none"
+    )
+    predictions = pipeline.predict(served.model, splits, "test")
+    assert np.isfinite(pipeline.score(predictions, splits, "test")["mase"])
 
 
 def test_columns_may_be_called_otherwise_in_new_data(

@@ -1,6 +1,7 @@
 """What answering about series needs to know beside the network."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,16 @@ class ForecastFacts(ServingFacts):
     scales: SeriesScales
     learned_until: int
     log1p: bool
+
+    def unknown(self, names: Sequence[str]) -> list[str]:
+        """Return those of `names` that are no series of the training."""
+        known = set(self.series)
+        return [name for name in names if name not in known]
+
+    def positions(self, names: Sequence[str]) -> np.ndarray:
+        """Return what the model calls each series `(series,)`: 1 + its position, 0 if unknown."""
+        known = {name: number for number, name in enumerate(self.series, start=1)}
+        return np.array([known.get(name, 0) for name in names], np.int32)
 
 
 def facts_of(splits: "ForecastSplits") -> ForecastFacts:

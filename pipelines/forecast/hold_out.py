@@ -15,21 +15,19 @@ from pipelines.forecast.calendar import cycle_features, cycles_of
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.data import ForecastSplits, table_named
 from pipelines.forecast.facts import ForecastFacts
-from pipelines.forecast.histories import (
-    as_the_only_series,
-    columns_of,
-    positions_of,
-    require_times,
-    unknown_note,
-    unknown_series,
-)
 from pipelines.forecast.intervals import calibrate_rolling, scale_intervals
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.quantiles import LEVELS
+from pipelines.forecast.read_history import (
+    as_the_only_series,
+    columns_of,
+    require_times,
+    unknown_note,
+)
 from pipelines.forecast.readers import read_panel
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.scaling import mean_and_std, seasonal_error
-from pipelines.forecast.serve import CALIBRATED, UncalibratedNetwork
+from pipelines.forecast.serve import UncalibratedNetwork
 from pipelines.io.digest import data_digest
 from pipelines.io.tables import Table
 
@@ -88,9 +86,9 @@ def load(options: "ForecastOptions", facts: ForecastFacts) -> HoldOut:
     notes = list(panel.notes)
     panel = as_the_only_series(panel, facts, table.where, notes)
     panel = _with_windows(panel, facts, table.where, notes)
-    unknown = unknown_series(panel.names, facts)
+    unknown = facts.unknown(panel.names)
     if unknown:
-        notes.append(unknown_note(table.where, unknown, facts.lookback))
+        notes.append(unknown_note(table.where, unknown, facts))
     dataset = options.data if options.data in SAMPLES else Path(options.data).stem
     return _hold_out(panel, facts, dataset, options.limit, notes)
 
@@ -188,12 +186,19 @@ def _hold_out(
     notes: list[str],
 ) -> HoldOut:
     starts = _limited(_starts(panel, facts), limit)
-    positions = positions_of(panel.names, facts)
+    positions = facts.positions(panel.names)
     if panel.source.time:
         notes += _note_known_times(panel, positions, facts, starts)
     calendar = cycle_features(panel.frequency, panel.number, cycles_of(facts.calendar))
     rows = np.hstack([panel.target[:, None], panel.covariates, calendar]).astype(np.float32)
     std, mase = _scales(panel, positions, facts)
+    if np.isnan(mase).any():
+        flat = [panel.names[series] for series in np.flatnonzero(np.isnan(mase))]
+        word = "series are" if len(flat) > 1 else "series is"
+        notes.append(
+            f"{len(flat):,} {word} constant, or shorter than a season; MASE leaves out "
+            f"{shorten(flat, SHOWN_SERIES)}"
+        )
     count, width = len(panel.names), len(facts.covariates)
     none = np.empty(0, dtype=int)
     first, end = int(panel.number.min()), int(panel.number.max()) + 1
@@ -259,6 +264,5 @@ def predict(model: keras.Model, splits: HoldOut) -> np.ndarray:
     for begin in range(0, len(starts), WINDOWS_AT_ONCE):
         some = starts[begin : begin + WINDOWS_AT_ONCE]
         forecasts[begin : begin + WINDOWS_AT_ONCE] = network.forecast(splits.inputs(some))
-    (factors,) = model.get_layer(CALIBRATED).get_weights()
-    served = scale_intervals(forecasts, factors)
+    served = scale_intervals(forecasts, network.factors)
     return calibrate_rolling(forecasts, splits, "test", until_then=served)

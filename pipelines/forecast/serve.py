@@ -13,10 +13,11 @@ import pandas as pd
 from pipelines.errors import DataError
 from pipelines.forecast import answers, pictures, predict
 from pipelines.forecast.facts import ForecastFacts, facts_of
-from pipelines.forecast.histories import History, read_history
+from pipelines.forecast.histories import History
 from pipelines.forecast.intervals import interval_factors, latest_factors, scale_intervals
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
+from pipelines.forecast.read_history import read_history
 from pipelines.pipeline import RawInput, ServingModel
 from pipelines.splits import SCORED_PARTS
 
@@ -133,22 +134,24 @@ def _forecasts(serving: ServingModel, history: History) -> np.ndarray:
     if not history.panel.names:
         return np.empty((0, facts.horizon, 1 + len(facts.levels)))
     inputs = history.inputs_ahead()
+    network = UncalibratedNetwork(serving.model, log1p=facts.log1p)
+    factors = network.factors
     recent = history.recent_starts()
     if len(recent):
-        network = UncalibratedNetwork(serving.model, log1p=facts.log1p)
-        factors = interval_factors(
-            history.truth(recent), network.forecast(history.inputs_before(recent))
-        )
-        return scale_intervals(network.forecast(inputs), factors)
-    outputs = serving.model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
-    return np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
+        came_true = network.forecast(history.inputs_before(recent))
+        factors = interval_factors(history.truth(recent), came_true)
+    return scale_intervals(network.forecast(inputs), factors)
 
 
 class UncalibratedNetwork:
-    """The network of a served model, without the factors that its intervals were served with."""
+    """The network of a served model, without the factors that its intervals are served with.
+
+    `factors` `(horizon, levels)` are those.
+    """
 
     def __init__(self, model: keras.Model, *, log1p: bool) -> None:
         calibrated = model.get_layer(CALIBRATED)
+        (self.factors,) = calibrated.get_weights()
         self._model = keras.Model(model.input, calibrated.input)
         self._log1p = log1p
 
