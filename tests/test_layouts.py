@@ -119,7 +119,7 @@ def test_folders_beside_the_parts_are_counted(tmp_path: Path) -> None:
 def test_folders_below_the_classes_count_for_the_class_above_and_it_is_said(tmp_path: Path) -> None:
     layout = read(tree(tmp_path, "cat/*1.png", "cat/kitten/*1.png", "dog/*2.png"))
     assert found(layout) == CLASSES
-    assert "1 images of train in folders below those of the classes" in layout.notes[0]
+    assert "1 image of train in folders below those of the classes" in layout.notes[0]
     assert "cat/kitten/" in layout.notes[0]
 
 
@@ -130,10 +130,10 @@ def test_everything_left_out_is_counted_with_what_to_do(tmp_path: Path) -> None:
     layout = read(tmp_path)
     notes = "\n".join(layout.notes)
     assert found(layout) == CLASSES
-    assert f"1 images directly in {tmp_path} belong to no class: left out" in notes
-    assert "hold no images and are no classes: fox" in notes
+    assert f"1 image directly in {tmp_path} without the folder of a class left out" in notes
+    assert "that hold no images are no classes: fox" in notes
     assert (
-        "6 files left out, which are not read as images: 3 .heic, 2 .svg, 1 pipe or device. "
+        "6 files left out, not read as images: 3 .heic, 2 .svg, 1 pipe or device. "
         "HEIC: convert it" in notes
     )
     assert "hidden" not in notes
@@ -202,3 +202,13 @@ def test_other_files_alone_are_counted_in_the_refusal(tmp_path: Path) -> None:
 def test_folders_too_deep_are_refused(tmp_path: Path) -> None:
     message = refused(tree(tmp_path, "/".join("abcdefghijklmnop") + "/0.png"))
     assert "lies more than 12 folders deep" in message
+
+
+def test_texts_named_by_numbers_alone_are_read(tmp_path: Path) -> None:
+    kind = FileKind(what="texts", suffixes=(".txt",), bare_numbers=True)
+    tree(tmp_path, "20news-bydate-train/a/1", "20news-bydate-train/b/2", "20news-bydate-test/a/3")
+    tree(tmp_path, "20news-bydate-train/a/README")
+    (tmp_path / "20news-bydate-train" / "a" / "gone").symlink_to("nowhere")
+    layout = read_layout(tmp_path, kind)
+    assert found(layout) == {("train", "a"): 1, ("train", "b"): 1, ("test", "a"): 1}
+    assert layout.notes[-1] == "2 files left out, not read as texts: 1 no ending, 1 broken link"

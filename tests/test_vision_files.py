@@ -95,7 +95,7 @@ def test_bytes_among_deeper_images_are_brought_to_their_range(tmp_path: Path) ->
     assert served is not None
     assert served.dtype == "uint16"
     assert served.min() == served.max() == 4095
-    assert "1 images of 8 bits are brought to the same range" in noted(splits)
+    assert "1 image of 8 bits brought to the same range" in noted(splits)
 
 
 def test_colours_of_16_bits_in_png_keep_their_range(tmp_path: Path) -> None:
@@ -338,6 +338,6 @@ def test_small_classes_are_left_out_on_request(tmp_path: Path) -> None:
     save(root / "fox" / "0.png", RNG.integers(0, 256, (8, 8), dtype="uint8"))
     splits = read(root, min_class=3)
     assert splits.classes == ("cat", "dog")
-    assert "1 class with fewer than 3 training examples left out, 1 examples in all: fox (1)" in (
+    assert "1 class with fewer than 3 training examples left out, 1 example in all: fox (1)" in (
         noted(splits)
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pipelines.errors import DataError, UsageError, shorten
+from pipelines.errors import DataError, UsageError, count_of, shorten
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
@@ -160,10 +160,11 @@ def without_small_classes(
     if not dropped:
         return rows, ""
     listed = shorten([f"{name} ({counts[name]})" for name in sorted(dropped)], SHOWN_SMALL_CLASSES)
-    class_word = "class" if len(dropped) == 1 else "classes"
+    classes = count_of(len(dropped), "class", "classes")
+    examples = count_of(dropped.total(), "example")
     note = (
-        f"{len(dropped):,} {class_word} with fewer than {least:,} training examples left out, "
-        f"{dropped.total():,} examples in all: {listed}"
+        f"{classes} with fewer than {least:,} training examples left out, {examples} in all: "
+        f"{listed}"
     )
     return rows, note
 
@@ -195,8 +196,12 @@ def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]
     return counts
 
 
-def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
+def require_classes(
+    counts: Mapping[str, int], where: str, *, least: int, notes: Sequence[str] = ()
+) -> None:
     """Refuse fewer than two classes, and classes too small to be in every part.
+
+    `notes` are what the reader left out, which may be why.
 
     Raises:
         DataError: the message says what is missing, with the counts.
@@ -205,6 +210,7 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
     if len(counts) < 2:
         raise DataError(
             f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
+            f"{''.join(f'. {note}' for note in notes)}"
         )
     small = []
     for name, count in counts.items():
@@ -214,7 +220,8 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
         shown = ", ".join(small[:SHOWN_SMALL_CLASSES])
         raise DataError(
             f"{where}: each class needs at least {least} examples, one for each of train, val and "
-            f"test. {shown}. All: {listed}"
+            f"test. {shown}. All: {listed}. Add examples, or leave such classes out: "
+            f"--min-class {least}"
         )
 
 

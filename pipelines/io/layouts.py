@@ -1,13 +1,12 @@
 """Folders of labelled files: which parts and classes they stand for, and what is left out."""
 
-import os
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import DataError, shorten
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.beside import classes_beside, folders_in, tables_in, typed
 from pipelines.io.folders import FileKind, Folder, counted_endings, scan
 from pipelines.io.parts import part_folders, part_of
 from pipelines.splits import Part
@@ -65,6 +64,8 @@ class _Reading:
             raise self.refusal(top)
         if not parts:
             self.note_siblings({file.label for file in files})
+        if len({file.label for file in files}) == 1:
+            self.note_tables()
         self.note_left_out()
         return Layout(files=files, notes=tuple(self.notes))
 
@@ -185,8 +186,8 @@ class _Reading:
         what = self.kind.what
         if folder.files:
             self.notes.append(
-                f"{len(folder.files):,} {what} directly in {self.shown(folder)} belong to no "
-                "class: left out"
+                f"{self.count(folder.files)} directly in {self.shown(folder)} without the folder "
+                "of a class left out"
             )
         empty = []
         for group in folder.folders:
@@ -194,31 +195,31 @@ class _Reading:
                 empty.append(group.name)
         if empty:
             self.notes.append(
-                f"{len(empty)} folders of {self.shown(folder)} hold no {what} and are no classes: "
+                f"folders of {self.shown(folder)} that hold no {what} are no classes: "
                 f"{shorten(empty, SHOWN_FOLDERS)}"
             )
         unlabelled = [group for group in folder.filled() if group not in groups]
         for group in unlabelled:
             self.notes.append(
-                f"{len(group.all_files()):,} {what} in {self.shown(group)} have no label: left out"
+                f"{self.count(group.all_files())} without labels in {self.shown(group)} left out"
             )
-        deeper = []
-        count = 0
+        deeper: list[str] = []
+        files: list[Path] = []
         for group in groups:
             for below in group.filled():
                 deeper.append(self.shown(below))
-                count += len(below.all_files())
+                files += below.all_files()
         if deeper:
             self.notes.append(
-                f"{count:,} {what} of {part} in folders below those of the classes count for the "
-                f"class above: {shorten(deeper, SHOWN_FOLDERS)}. If the classes are the lower "
+                f"{self.count(files)} of {part} in folders below those of the classes count for "
+                f"the class above: {shorten(deeper, SHOWN_FOLDERS)}. If the classes are the lower "
                 f"folders, give the one above them: --data {typed(groups[0].path)}"
             )
 
     def note_unlabelled(self, folder: Folder, part: Part) -> None:
-        count = len(folder.all_files())
+        count = self.count(folder.all_files())
         self.notes.append(
-            f"{self.shown(folder)} holds {count:,} {self.kind.what} without folders of classes, "
+            f"{self.shown(folder)} holds {count} without folders of classes, "
             f"thus without labels: left out, and {part} is split off from train instead"
         )
 
@@ -227,7 +228,7 @@ class _Reading:
         for below in top.filled():
             if below not in parts:
                 self.notes.append(
-                    f"{len(below.all_files()):,} {self.kind.what} in {self.shown(below)} left out: "
+                    f"{self.count(below.all_files())} in {self.shown(below)} left out: "
                     "it is not called like a part (train, val, test)"
                 )
 
@@ -237,7 +238,7 @@ class _Reading:
         if part_of(here.name) is None:
             return
         beside = []
-        for path in _folders_in(here.parent):
+        for path in folders_in(here.parent):
             is_part = path != here and part_of(path.name) not in (None, "train")
             if is_part and any((path / name).is_dir() for name in classes):
                 beside.append(path.name)
@@ -245,6 +246,15 @@ class _Reading:
             self.notes.append(
                 f"beside it lie {shorten(beside, SHOWN_FOLDERS)}, which are not used. To use them "
                 f"give the folder above: --data {typed(here.parent)}"
+            )
+
+    def note_tables(self) -> None:
+        """Note tables in a folder that has one class only: its labels may be there."""
+        tables = tables_in(self.root)
+        if tables:
+            self.notes.append(
+                f"the folder holds {shorten([path.name for path in tables], SHOWN_FOLDERS)}; if "
+                f"the labels are there: --data {typed(tables[0])}"
             )
 
     def note_left_out(self) -> None:
@@ -257,13 +267,13 @@ class _Reading:
             remedies = [self.kind.remedies.get(ending, "") for ending in endings]
             advice = "".join(f". {remedy}" for remedy in dict.fromkeys(remedies) if remedy)
             self.notes.append(
-                f"{endings.total():,} files left out, which are not read as {self.kind.what}: "
+                f"{count_of(endings.total(), 'file')} left out, not read as {self.kind.what}: "
                 f"{counted_endings(endings)}{advice}"
             )
         if links:
             names = [str(path.relative_to(self.root)) for path in links]
             self.notes.append(
-                f"{len(links):,} links to folders or out of {self.root} are not followed: "
+                f"{count_of(len(links), 'link')} to folders or out of {self.root} not followed: "
                 f"{shorten(names, SHOWN_FOLDERS)}. Put the files themselves there"
             )
 
@@ -271,11 +281,12 @@ class _Reading:
 
     def without_classes(self, parts: Sequence[Folder]) -> DataError:
         count = sum(len(part.files) for part in parts)
+        tables = tables_in(self.root)
         return DataError(
             f"{self.root}: {self.names(parts)} hold {count:,} {self.kind.what} but no folders of "
             "classes, thus no labels. Expected <part>/<class>/<file>; where labels are in a table "
             "or in the names of files, give a table with the columns path and label: "
-            "--data TABLE.csv"
+            f"--data {typed(tables[0]) if tables else 'TABLE.csv'}"
         )
 
     def refusal(self, folder: Folder) -> DataError:
@@ -298,17 +309,17 @@ class _Reading:
         links = [str(link.name) for below in folder.walk() for link in below.links]
         if links:
             words.append(f". Links are not followed: {shorten(links, SHOWN_FOLDERS)}")
-        if folder.files:
+        tables = tables_in(self.root)
+        if tables:
+            words.append(f". If the labels are in a table: --data {typed(tables[0])}")
+        elif folder.files:
             words.append(self.folder_above(path))
         return DataError("".join(words))
 
     def folder_above(self, path: Path) -> str:
         """Return advice for somebody who gave the folder of one class."""
         above = path.resolve().parent
-        beside = []
-        for other in _folders_in(above):
-            if any(file.suffix.lower() in self.kind.suffixes for file in other.iterdir()):
-                beside.append(other.name)
+        beside = classes_beside(above, self.kind.suffixes)
         if len(beside) < 2:
             return ""
         return (
@@ -318,6 +329,9 @@ class _Reading:
 
     # --- names
 
+    def count(self, files: Sequence[Path]) -> str:
+        return count_of(len(files), self.kind.what.removesuffix("s"), self.kind.what)
+
     def names(self, folders: Sequence[Folder]) -> str:
         return shorten([folder.name for folder in folders], SHOWN_FOLDERS)
 
@@ -325,17 +339,3 @@ class _Reading:
         if folder.path == self.root:
             return str(self.root)
         return f"{folder.path.relative_to(self.root)}/"
-
-
-def typed(path: Path) -> str:
-    """Return a path as it is typed in a shell."""
-    return shlex.quote(str(path))
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    """Return the folders in a folder that may be looked into, [] where it may not."""
-    try:
-        paths = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK)]
-    except OSError:
-        return []
-    return sorted(path for path in paths if not path.name.startswith("."))

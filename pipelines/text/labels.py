@@ -89,7 +89,8 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     for part, texts in source.parts.items():
         given[part] = splitting.class_numbers(list(texts.labels), classes)
     counts = splitting.count_classes(given["train"], classes)
-    splitting.require_classes(counts, source.where, least=splitting.smallest_class(given))
+    least = splitting.smallest_class(given)
+    splitting.require_classes(counts, source.where, least=least, notes=source.notes)
     rows = splitting.split_parts(given, seed)
     return _take(source, given, rows, classes, _note_combined_labels(classes, source.where))
 

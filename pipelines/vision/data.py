@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipelines.errors import shorten
+from pipelines.errors import count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
@@ -108,7 +108,7 @@ def load(options: VisionOptions) -> VisionSplits:
     if options.min_class:
         source = _without_small_classes(source, options.min_class)
     numbered, classes = _number_classes(source)
-    parts = _split(numbered, classes, source.where, options.seed)
+    parts = _split(numbered, classes, source, options.seed)
     if options.limit:
         numbers = {part: images.y for part, images in parts.items()}
         for part, kept in splitting.limit_parts(numbers, options.limit, options.seed).items():
@@ -164,11 +164,12 @@ def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str,
 
 
 def _split(
-    numbered: Mapping[Part, Images], classes: tuple[str, ...], where: str, seed: int
+    numbered: Mapping[Part, Images], classes: tuple[str, ...], read: ImageSource, seed: int
 ) -> dict[Part, Images]:
     numbers = {part: images.y for part, images in numbered.items()}
     counts = splitting.count_classes(numbers["train"], classes)
-    splitting.require_classes(counts, where, least=splitting.smallest_class(numbers))
+    least = splitting.smallest_class(numbers)
+    splitting.require_classes(counts, read.where, least=least, notes=read.notes)
     parts = {}
     for part, (source, rows) in splitting.split_parts(numbers, seed).items():
         parts[part] = numbered[source].take(rows)
@@ -220,8 +221,5 @@ def _contradictions(splits: VisionSplits) -> tuple[str, ...]:
                 pairs.append(f"{there[0]} = {here[0]} ({labels})")
     if not pairs:
         return ()
-    images_word = "image occurs" if len(pairs) == 1 else "images occur"
-    return (
-        f"{len(pairs):,} {images_word} in two classes, so that a label is wrong: "
-        f"{shorten(pairs, SHOWN_PAIRS)}",
-    )
+    occurring = count_of(len(pairs), "image occurs", "images occur")
+    return (f"{occurring} in two classes, so that a label is wrong: {shorten(pairs, SHOWN_PAIRS)}",)

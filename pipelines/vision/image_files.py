@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pipelines.errors import shorten
+from pipelines.errors import count_of, shorten
 from pipelines.io.progress import counted
 from pipelines.vision.images import IN_MEMORY
 from pipelines.vision.open_image import (
@@ -175,7 +175,7 @@ def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     scale = BYTE_SCALE
     if not only_bytes:
         pixels, scale = _in_one_unit(pixels, depths, bounds)
-        notes = (*notes, _depth_note(depths, scale, pixels.dtype))
+        notes = (*notes, _depth_note(depths, bounds, scale))
     return Decoded(
         pixels=pixels,
         scale=scale,
@@ -211,13 +211,16 @@ def _in_one_unit(
     return in_unit, scale
 
 
-def _depth_note(depths: Sequence[Depth], scale: float, dtype: np.dtype) -> str:
+def _depth_note(depths: Sequence[Depth], bounds: np.ndarray, scale: float) -> str:
+    lowest = min(0.0, float(bounds[:, 0].min()))
     deeper = sum(depth != "bytes" for depth in depths)
     kind = "floats" if "float" in depths else "more than 8 bits"
-    note = f"{deeper:,} images of {kind} keep their values: 0 to {scale:,.6g} ({dtype})"
+    note = (
+        f"{count_of(deeper, 'image')} of {kind}: values of {lowest:,.6g} to {scale:,.6g} are kept"
+    )
     shallow = len(depths) - deeper
     if shallow:
-        note = f"{note}; {shallow:,} images of 8 bits are brought to the same range"
+        note = f"{note}, {count_of(shallow, 'image')} of 8 bits brought to the same range"
     return note
 
 
@@ -226,16 +229,15 @@ def _header_notes(paths: Sequence[Path], found: Sequence[Header | None]) -> list
     shallow = [path.name for path, header in zip(paths, found, strict=True) if _loses(header)]
     notes = []
     if frames:
-        files = "files hold" if len(frames) > 1 else "file holds"
         notes.append(
-            f"{len(frames):,} {files} several pages or frames, of which the first is read: "
-            f"{shorten(frames, SHOWN_FILES)}"
+            f"{count_of(len(frames), 'file holds', 'files hold')} several pages or frames, "
+            f"of which the first is read: {shorten(frames, SHOWN_FILES)}"
         )
     if shallow:
-        files = "files have" if len(shallow) > 1 else "file has"
         notes.append(
-            f"{len(shallow):,} {files} 16 bits a colour, of which the upper 8 are read; PNG files "
-            f"of 16 bits are read whole: {shorten(shallow, SHOWN_FILES)}"
+            f"{count_of(len(shallow), 'file has', 'files have')} 16 bits a colour, "
+            "of which the upper 8 are read; PNG files of 16 bits are read whole: "
+            f"{shorten(shallow, SHOWN_FILES)}"
         )
     return notes
 

@@ -15,7 +15,7 @@ class VisionOptions(Options):
 
     data: str = option(
         "digits",
-        "a name (appline vision datasets), tfds:NAME, a folder, a CSV of paths, or an NPZ file",
+        "a name (appline vision datasets), tfds:NAME, a folder, a table of paths, or an NPZ file",
     )
     image_size: Count = option(
         0,

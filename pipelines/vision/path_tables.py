@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.errors import DataError, shorten
+from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.layouts import LabelledFile
 from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
 from pipelines.io.tables import Table, cell_text, read_table
@@ -44,26 +44,23 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
         DataError: a column is missing, a row has no label or several, or an image does not exist.
     """
     table = read_table(path, as_text=True)
-    notes = []
-    if _is_headerless(table):
-        table = _with_first_row(table)
-        notes.append(f"{path}: no header; columns: {', '.join(table.columns)}")
+    notes = list(table.notes)
+    if not table.has_header or _is_headerless(table):
+        table = _with_names_by_content(table)
+        notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
     path_column = _path_column(table, options.path_column)
     split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     given = {path_column, split_column}
     label_column = _label_column(table, options.label_column, given)
-    used = [f"path={path_column}"]
     if label_column is not None:
-        labels = [cell_text(cell).strip() for cell in table.frame[label_column]]
-        used.append(f"label={label_column}")
         columns = [label_column]
+        labels = [str(name).strip() for name in table.identifiers(label_column)]
     else:
         columns = _one_hot_columns(table, given)
         labels = _one_hot_labels(table, columns)
-        used.append(f"label=the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
-    if split_column is not None:
-        used.append(f"split={split_column}")
-    notes.append(_columns_note(table, used, {*given, *columns}))
+        notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
+    roles = {"path": path_column, "label": columns, "split": split_column}
+    notes.append(table.describe_columns(roles))
     labelled = np.asarray([bool(label) for label in labels])
     if not labelled.all():
         notes.append(_note_unlabelled(table, labelled, columns, drop=options.drop_missing))
@@ -75,14 +72,6 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
     for row, image in zip(kept, paths, strict=True):
         files.append(LabelledFile(parts[row], image, labels[row]))
     return ListedFiles(files=files, notes=tuple(notes))
-
-
-def _columns_note(table: Table, used: Sequence[str], taken: set[str | None]) -> str:
-    note = f"columns: {', '.join(used)}"
-    unused = [column for column in table.columns if column not in taken]
-    if unused:
-        note = f"{note}; not used: {shorten(unused, SHOWN_COLUMNS)}"
-    return note
 
 
 def _note_unlabelled(
@@ -101,8 +90,9 @@ def _note_unlabelled(
         )
     if count == len(labelled):
         raise DataError(f"{table.where}: no row has a label in {where}")
+    word = "line" if count == 1 else "lines"
     listed = shorten(lines.tolist(), SHOWN_LINES)
-    return f"{count:,} rows without a label left out (lines {listed})"
+    return f"{count_of(count, 'row')} without a label left out ({word} {listed})"
 
 
 # ------------------------------------------------------------------------------ columns
@@ -198,12 +188,17 @@ def _is_headerless(table: Table) -> bool:
     return any(name.strip().lower().split(" ")[0].endswith(SUFFIXES) for name in table.columns)
 
 
-def _with_first_row(table: Table) -> Table:
-    """Return a table whose header was its first row, with columns by what they hold."""
+def _with_names_by_content(table: Table) -> Table:
+    """Return a table without a header with its columns called by what they hold.
+
+    Where the first row was taken for a header, it becomes a row.
+    """
     import pandas as pd
 
-    first = pd.DataFrame([table.columns], columns=table.frame.columns)
-    frame = pd.concat([first, table.frame], ignore_index=True)
+    frame = table.frame.copy()
+    if table.has_header:
+        first = pd.DataFrame([table.columns], columns=frame.columns)
+        frame = pd.concat([first, frame], ignore_index=True)
     if len(frame.columns) == 1:  # lists such as `images/cat/1.jpg 0`
         pairs = frame.iloc[:, 0].astype(str).str.strip().str.rsplit(n=1, expand=True)
         if len(pairs.columns) == 2:
