@@ -21,6 +21,7 @@ from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX
 from pipelines.vision import array_files, path_tables, readers
 from pipelines.vision.data import VisionSplits
+from pipelines.vision.image_files import allocate
 from pipelines.vision.images import Images
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pictures import Picture, PictureFormat, fit_picture
@@ -121,8 +122,9 @@ def _fit(
     *,
     skip: bool,
 ) -> tuple[Images, list[str]]:
-    pixels = np.empty((len(rows), *wanted.size, wanted.channels), "float32")
-    kept, broken = [], []
+    pixels = allocate((len(rows), *wanted.size, wanted.channels), "float32")
+    kept: list[int] = []
+    broken = []
     remarks: Counter[str] = Counter()
     for row in counted(rows, "images", len(rows)):
         try:

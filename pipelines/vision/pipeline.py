@@ -1,6 +1,6 @@
 """Image classification: the methods of the contract, each in the module of its duty."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from pipelines.vision import (
     baselines,
     batches,
     data,
+    defaults,
     evaluate,
     hold_out,
     model,
@@ -46,6 +47,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def load_hold_out(self, serving: ServingModel) -> VisionSplits:
         facts = serving.facts
         return hold_out.load_hold_out(self.options, facts, serve.picture_format(facts))
+
+    def fit_defaults(
+        self, spec: VisionSpec, splits: VisionSplits, given: Collection[str]
+    ) -> VisionSpec:
+        return defaults.fit_defaults(spec, splits, given)
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
