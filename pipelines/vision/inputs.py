@@ -1,11 +1,9 @@
 """What a person gives to `predict`, in any form, to pictures beside what was asked."""
 
-import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,35 +16,20 @@ from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import TABLE_SUFFIXES, Table, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
+from pipelines.vision.cells import from_cell
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
-from pipelines.vision.pictures import Picture, PictureFormat, from_text
+from pipelines.vision.pictures import PictureFormat
+from pipelines.vision.pixel_tables import FEWEST_PIXELS, of_pixels, pixel_columns, shape_of
 from pipelines.vision.readers import FILES
+from pipelines.vision.request import Asked, Request
 
 NPZ_NAMES = ("x", "x_test", "x_train")  # of the array to predict, the first that is there
 # Of tables in memory, as a request over HTTP has them.
 CONTENT_COLUMNS = ("b64", "base64", "bytes", "image_bytes", "content", "data", "pixels", "x")
-PIXEL_COLUMN = re.compile(r"(pixels?|px|p|x|v|f)?[ _.-]?\d+([x_]\d+)*")
-FEWEST_PIXELS = 16  # columns with numbers for names, that they are an image's pixels
 SHOWN_NAMES = 4  # of the usual columns of paths
 SHOWN_LINKS = 3
-
-# A picture, or the reason why it cannot be read.
-Asked: TypeAlias = Picture | DataError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Pictures `(n,)`, and the table `(n, columns)` that their answers stand beside.
-
-    `names` are what messages call them.
-    """
-
-    frame: pd.DataFrame
-    pictures: Sequence[Asked] | np.ndarray
-    names: Sequence[str]
-    notes: tuple[str, ...] = ()
 
 
 def read_request(source: RawInput, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
@@ -155,10 +138,10 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
     table = read_table(path, as_text=True)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
-        pixels = _pixel_columns(table.frame, wanted)
+        pixels = pixel_columns(table.frame, wanted)
         if pixels is None:
             raise _no_pictures(str(path), table)
-        return _of_pixels(table.frame, pixels, str(path), wanted)
+        return of_pixels(table.frame, pixels, str(path), wanted)
     notes = [*table.notes, f"{path.name}: {table.describe_columns({'path': column})}"]
     pictures = _paths(table.frame[column].to_numpy(dtype=object), table.lines, path, options)
     names = []
@@ -200,47 +183,6 @@ def _ends_as_images(column: pd.Series) -> bool:
     return bool(texts) and sum(text.endswith(SUFFIXES) for text in texts) * 2 > len(column)
 
 
-def _pixel_columns(frame: pd.DataFrame, wanted: PictureFormat) -> list[str] | None:
-    """Return the columns that are pixels, such as `pixel0` to `pixel783`; None without such."""
-    columns = [name for name in frame.columns if PIXEL_COLUMN.fullmatch(str(name).lower())]
-    if len(columns) < FEWEST_PIXELS or _shape_of(len(columns), wanted) is None:
-        return None
-    return columns
-
-
-def _shape_of(count: int, wanted: PictureFormat) -> tuple[int, int, int] | None:
-    """Return the shape of an image of so many values: the model's, or a square one."""
-    height, width = wanted.size
-    if count == height * width * wanted.channels:
-        return height, width, wanted.channels
-    side = round((count / wanted.channels) ** 0.5)
-    if side * side * wanted.channels == count:
-        return side, side, wanted.channels
-    return None
-
-
-def _of_pixels(
-    frame: pd.DataFrame, columns: list[str], where: str, wanted: PictureFormat
-) -> Request:
-    shape = cast("tuple[int, int, int]", _shape_of(len(columns), wanted))
-    numbers = frame[columns].apply(pd.to_numeric, errors="coerce")
-    gaps = numbers.isna().any(axis=1).to_numpy()
-    x = numbers.to_numpy().reshape(-1, *shape)
-    if not gaps.any() and (x == np.rint(x)).all():
-        x = x.astype("int64")
-    pictures: Any = x
-    if gaps.any():
-        problem = DataError("a pixel is missing or no number")
-        pictures = [problem if gap else image for gap, image in zip(gaps, x, strict=True)]
-    others = [name for name in frame.columns if name not in set(columns)]
-    kept = frame[others].reset_index(drop=True)
-    if not others:
-        kept = pd.DataFrame({"image": list(map(str, range(len(x))))})
-    names = [f"{where}: row {row}" for row in range(1, 1 + len(x))]
-    note = f"{len(columns):,} columns are read as the pixels of images of {shape[0]}x{shape[1]}"
-    return Request(frame=kept, pictures=pictures, names=names, notes=(note,))
-
-
 def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
     """Return the images of a table in memory: paths, bytes, base64 or arrays in a column."""
     if not len(frame):
@@ -251,22 +193,29 @@ def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredict
         column = Table(frame, Path("the table")).find_column(
             "", CONTENT_COLUMNS, role="image", flag=""
         )
-    pixels = _pixel_columns(frame, wanted)
+    pixels = pixel_columns(frame, wanted)
     if pixels is None and column is None and len(frame.columns) >= FEWEST_PIXELS:
         every = list(frame.columns)
         are_numbers = all(pd.api.types.is_numeric_dtype(frame[name]) for name in every)
-        pixels = every if are_numbers and _shape_of(len(every), wanted) else None
+        pixels = every if are_numbers and shape_of(len(every), wanted) else None
     if column is None and pixels is not None:
-        return _of_pixels(frame, pixels, "the table", wanted)
+        return of_pixels(frame, pixels, "the table", wanted)
     if column is None:
         raise DataError(
             "the table has no column of images. Expected one called image, with paths, bytes or "
             f"base64. Its columns: {shorten(list(frame.columns), 2 * SHOWN_NAMES)}"
         )
     root = Path(options.image_root).expanduser()
-    pictures = [_of_cell(cell, root) for cell in frame[column]]
+    pictures = [_asked_of(cell, root) for cell in frame[column]]
     names = [f"row {row}" for row in range(1, 1 + len(pictures))]
     return Request(frame=_shown(frame, column), pictures=pictures, names=names)
+
+
+def _asked_of(cell: object, root: Path) -> Asked:
+    try:
+        return from_cell(cell, root)
+    except DataError as reason:
+        return reason
 
 
 def _shown(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -277,32 +226,6 @@ def _shown(frame: pd.DataFrame, column: str) -> pd.DataFrame:
         shown.append(cell if is_path else str(row))
     frame = frame.reset_index(drop=True)
     return frame.assign(**{column: shown})
-
-
-def _of_cell(cell: object, root: Path) -> Asked:
-    """Return the picture in a cell: a path, base64, bytes, an array, nested lists."""
-    if isinstance(cell, dict) and len(cell) == 1:  # {"b64": "..."} as TensorFlow Serving has it
-        cell = next(iter(cell.values()))
-    if isinstance(cell, str):
-        try:
-            found = from_text(cell)
-        except DataError as reason:
-            return reason
-        if isinstance(found, Path):
-            return root / found if str(found) != "." else DataError("the path is empty")
-        return found
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return bytes(cell)
-    if isinstance(cell, Path):
-        return root / cell
-    if isinstance(cell, np.ndarray | list | tuple):
-        try:
-            return np.asarray(cell if isinstance(cell, np.ndarray) else list(cell))
-        except ValueError:
-            return DataError("the rows of the image have different lengths")
-    if cell is None or cell != cell:  # NaN
-        return DataError("the image is missing")
-    return DataError(f"an image is a path, bytes, base64 or numbers. Received: {cell!r}")
 
 
 # ------------------------------------------------------------------------------ arrays
@@ -332,7 +255,7 @@ def _one_or_many(x: np.ndarray, wanted: PictureFormat) -> np.ndarray:
     if x.ndim == 1 and x.size >= FEWEST_PIXELS:
         x = x[None]
     if x.ndim == 2 and x.shape != wanted.size and _is_flat(x, wanted):
-        return x.reshape(-1, *cast("tuple[int, int, int]", _shape_of(x.shape[1], wanted)))
+        return x.reshape(-1, *cast("tuple[int, int, int]", shape_of(x.shape[1], wanted)))
     if x.ndim == 2:
         x = x[None]
     if x.ndim == 3:

@@ -1,9 +1,6 @@
 """One picture in any form, a file, bytes or an array, to the pixels that a trained model takes."""
 
-import base64
-import binascii
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,10 +18,6 @@ Picture: TypeAlias = Path | bytes | np.ndarray
 
 FILE_CHANNELS = (1, 3)
 LUMINANCE = (0.299, 0.587, 0.114)  # as Pillow weighs red, green and blue
-# How files of images begin.
-MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
-FIRST_OF_BASE64 = 64  # characters
-LONGEST_PATH = 4_096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,39 +185,3 @@ def _as_file(x: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(x).save(file, "PNG", compress_level=0)
     return file.getvalue()
-
-
-# ------------------------------------------------------------------------------ texts
-
-
-def from_text(text: str) -> Path | bytes:
-    """Return the image that a text holds as base64 (perhaps a `data:` URI), or the path it is."""
-    content = text.strip()
-    if content.startswith("data:"):
-        content = content.partition(",")[2]
-    if _may_be_base64(content):
-        decoded = _decode_base64(content)
-        if decoded.startswith(MAGIC) or _is_avif(decoded):
-            return decoded
-    if len(text) > LONGEST_PATH or text.startswith("data:") or "\0" in text:
-        raise DataError(
-            f"the text {text[:20]!r}... is neither a path nor an image in base64 (PNG, JPEG, GIF, "
-            "BMP, WEBP, TIFF, PPM)"
-        )
-    return Path(text.strip())
-
-
-def _may_be_base64(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9+/=_\-\s]{8,}", text[:FIRST_OF_BASE64]) is not None
-
-
-def _decode_base64(text: str) -> bytes:
-    packed = re.sub(r"\s+", "", text).rstrip("=").translate(str.maketrans("-_", "+/"))
-    try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _is_avif(content: bytes) -> bool:
-    return content[4:8] == b"ftyp"

@@ -18,9 +18,10 @@ from pipelines.io.progress import counted
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.vision import predict
-from pipelines.vision.inputs import Asked, Request, read_request
+from pipelines.vision.inputs import read_request
 from pipelines.vision.options import VisionPredictOptions
 from pipelines.vision.pictures import Fitted, PictureFormat, fit_picture
+from pipelines.vision.request import Asked, Request
 from pipelines.vision.units import resized_as_pillow, served_input, unit_of
 
 if TYPE_CHECKING:
