@@ -10,12 +10,13 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
-from pipelines.io.parts import part_folders
-from pipelines.io.paths import require_path, visible_files, visible_folders
+from pipelines.io.parts import part_folders, part_of
+from pipelines.io.paths import require_path, visible_files
 from pipelines.io.progress import counted, reading_shown_by
 from pipelines.io.spreadsheet_safe import neutralise_formulas
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
 from pipelines.io.text_files import encoding_of, read_lines, read_text
+from pipelines.splits import Part
 from tests.samples import written
 
 # --- encodings
@@ -226,11 +227,41 @@ def test_another_word_in_the_split_column_is_refused_with_its_line(
         read_table(path).parts("split")
 
 
-def test_folders_are_parts_by_their_names(tmp_path: Path) -> None:
-    for name in ("Training", "dev", "other", ".test"):
-        (tmp_path / name).mkdir()
-    parts = part_folders(visible_folders(tmp_path))
-    assert parts == {"train": tmp_path / "Training", "val": tmp_path / "dev"}
+NAMES: dict[str, Part | None] = {
+    "training_set": "train",
+    "Training": "train",
+    "train_images": "train",
+    "seg_train": "train",
+    "TrainImages": "train",
+    "train2017": "train",
+    "Train data": "train",
+    "trainset": "train",
+    "20news-bydate-train": "train",
+    "valid": "val",
+    "validation_set": "val",
+    "dev": "val",
+    "eval": "val",
+    "val2017": "val",
+    "testing": "test",
+    "test_set": "test",
+    "asl_alphabet_test": "test",
+    "train_test": None,  # words of two parts
+    "trained": None,
+    "contest": None,
+    "latest": None,
+    "cat": None,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_is_a_part_by_any_of_its_words(name: str) -> None:
+    assert part_of(name) == NAMES[name]
+
+
+def test_evaluation_is_the_test_part_where_another_one_is_for_validation() -> None:
+    three = [Path("training"), Path("validation"), Path("evaluation")]
+    assert part_folders(three) == {"train": [three[0]], "val": [three[1]], "test": [three[2]]}
+    assert part_folders([Path("train"), Path("eval")])["val"] == [Path("eval")]
 
 
 # --- paths
@@ -248,16 +279,10 @@ def test_a_file_is_hidden_by_any_folder_above_it(tmp_path: Path) -> None:
     assert visible_files(tmp_path, (".png",)) == [tmp_path / "cache" / "a.PNG"]
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.png"])
-def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path, name: bytes) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
-    read = visible_folders if not path.suffix else lambda folder: visible_files(folder, (".png",))
-    if path.suffix:
-        path.touch()
-    else:
-        path.mkdir()
-    with pytest.raises(DataError, match=r"caf\\xe9(\.png)?: the name is not UTF-8\. Rename it"):
-        read(tmp_path)
+def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
+    with pytest.raises(DataError, match=r"caf\\xe9\.png: the name is not UTF-8\. Rename it"):
+        visible_files(tmp_path, (".png",))
 
 
 # --- what is shown, what a spreadsheet opens

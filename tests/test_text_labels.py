@@ -139,10 +139,11 @@ def test_a_given_separator_that_no_label_holds_is_refused(tmp_path: Path) -> Non
 
 def test_several_labels_are_limited_with_their_texts(tmp_path: Path) -> None:
     splits = load(several("a", "b", "a|b", "c|b", each=10), tmp_path, multi_label=True, limit=6)
-    assert splits.sizes() == {"train": 6, "val": 6, "test": 6}
+    assert splits.sizes() == {"train": 4, "val": 1, "test": 1}
     table = several("a", "a|b", each=10).assign(split="train")
     more = several("a", "b", each=2).assign(split="test", text=[f"new {n}" for n in range(4)])
-    assert load(pd.concat([table, more]), tmp_path, multi_label=True, limit=4).sizes()["test"] == 4
+    limited = load(pd.concat([table, more]), tmp_path, multi_label=True, limit=4).sizes()
+    assert limited == {"train": 2, "val": 1, "test": 1}
 
 
 def test_lists_of_labels_are_refused_with_the_form_expected(tmp_path: Path) -> None:

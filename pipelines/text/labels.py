@@ -30,15 +30,15 @@ class LabelledParts:
     notes: tuple[str, ...]
 
     def subsample(self, limit: int, seed: int) -> "LabelledParts":
-        """Return at most `limit` texts of each part, the first of each class among them."""
+        """Return `limit` texts of all parts together, the first of each class among them."""
+        first_class: dict[Part, np.ndarray] = {}
+        for part, numbers in self.y.items():
+            first_class[part] = numbers if numbers.ndim == 1 else numbers.argmax(axis=1)
         parts: dict[Part, Texts] = {}
         y: dict[Part, np.ndarray] = {}
-        for part, texts in self.parts.items():
-            numbers = self.y[part]
-            first_class = numbers if numbers.ndim == 1 else numbers.argmax(axis=1)
-            kept = splitting.subsample(first_class, limit, seed)
-            parts[part] = texts.take(kept)
-            y[part] = numbers[kept]
+        for part, kept in splitting.limit_parts(first_class, limit, seed).items():
+            parts[part] = self.parts[part].take(kept)
+            y[part] = self.y[part][kept]
         return LabelledParts(parts=parts, y=y, classes=self.classes, notes=self.notes)
 
 
@@ -89,7 +89,8 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     for part, texts in source.parts.items():
         given[part] = splitting.class_numbers(list(texts.labels), classes)
     counts = splitting.count_classes(given["train"], classes)
-    splitting.require_classes(counts, source.where, least=splitting.smallest_class(given))
+    least = splitting.smallest_class(given)
+    splitting.require_classes(counts, source.where, least=least, notes=source.notes)
     rows = splitting.split_parts(given, seed)
     return _take(source, given, rows, classes, _note_combined_labels(classes, source.where))
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.io.parts import part_folders
-from pipelines.io.paths import require_path, visible_files, visible_folders
+from pipelines.io.folders import FileKind
+from pipelines.io.layouts import read_layout
+from pipelines.io.paths import require_path
 from pipelines.io.progress import counted
 from pipelines.io.samples import embedded_table
 from pipelines.io.tables import TABLE_SUFFIXES, Table
@@ -25,6 +26,7 @@ from pipelines.text.texts import Texts, TextSource, as_texts
 # White space and control characters are no text.
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 SHOWN_LINES = 5
+FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,))
 # What sets of TensorFlow Datasets call a text beside the names of columns; where there is a title
 # too, the description is the text.
 DESCRIPTION = "description"
@@ -134,37 +136,17 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
 
 
 def _folder(root: Path) -> TextSource:
-    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt`.
-
-    Hidden files and folders are skipped.
-    """
-    below = visible_folders(root)
-    folders = part_folders(below)
-    if "train" not in folders:
-        folders = {"train": root}
+    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`)."""
+    layout = read_layout(root, FILES)
+    texts: dict[Part, list[str]] = {}
+    labels: dict[Part, list[str]] = {}
+    for file in counted(layout.files, "texts", len(layout.files)):
+        texts.setdefault(file.part, []).append(read_text(file.path))
+        labels.setdefault(file.part, []).append(file.label)
     parts: dict[Part, Texts] = {}
-    for part, folder in folders.items():
-        texts, labels = _files_by_class(folder)
-        if not texts:
-            num_files = sum(path.is_file() for path in folder.iterdir())
-            raise DataError(
-                f"{folder}: holds no texts in folders of classes. "
-                f"Expected {folder}/<class>/<name>.txt; found {len(below)} folders and "
-                f"{num_files} files"
-            )
-        parts[part] = as_texts(texts, labels)
-    return TextSource(name=root.name, where=str(root), parts=parts)
-
-
-def _files_by_class(folder: Path) -> tuple[list[str], list[str]]:
-    texts = []
-    labels = []
-    for group in visible_folders(folder):
-        files = visible_files(group, (TEXT_SUFFIX,))
-        for path in counted(files, f"texts in {group.name}", len(files)):
-            texts.append(read_text(path))
-            labels.append(group.name)
-    return texts, labels
+    for part in texts:
+        parts[part] = as_texts(texts[part], labels[part])
+    return TextSource(name=root.name, where=str(root), parts=parts, notes=layout.notes)
 
 
 def _drop_empty(

@@ -15,7 +15,7 @@ class VisionOptions(Options):
 
     data: str = option(
         "digits",
-        "a name (appline vision datasets), tfds:NAME, a folder, a CSV of paths, or an NPZ file",
+        "a name (appline vision datasets), tfds:NAME, a folder, a table of paths, or an NPZ file",
     )
     image_size: Count = option(
         0,
@@ -31,6 +31,9 @@ class VisionOptions(Options):
         "",
         "column of a table that holds their labels (default: one called label, class, target, ...)",
     )
+    image_root: str = option(
+        "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
     tta: bool = option(
         True,
         "test-time augmentation: answer with the mean over an image and its mirror image, where "
@@ -38,6 +41,10 @@ class VisionOptions(Options):
     )
     skip_unreadable: bool = option(
         False, "leave unreadable images out instead of refusing the data"
+    )
+    drop_missing: bool = option(False, "leave rows of a table without a label out")
+    min_class: Count = option(
+        0, "leave out classes with fewer training examples than this (0: refuse small classes)"
     )
 
     domain: ClassVar[str] = "vision"
