@@ -72,7 +72,8 @@ def train(options_type: type[Options], context: click.Context) -> None:
         on_epoch=screen.on_epoch(epochs, objective.name),
         strategy=strategy,
     )
-    screen.result(rendering.train_result(result, flags["tracking_uri"]), result.as_json())
+    said = screen.said(splits.notes)
+    screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
 
@@ -144,7 +145,8 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    screen.result(rendering.sweep_result(result, flags["tracking_uri"]), result.as_json())
+    said = screen.said(splits.notes)
+    screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
 
@@ -395,6 +397,11 @@ def _load_model(
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:
-    if context.params["gate"] and result.lift and result.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {result.lift.baseline}", err=True)
+    """Exit with a code of its own where what answers is worse than the strongest baseline.
+
+    That the network adds nothing is said, and is no failure: the answers are as good.
+    """
+    failure = result.gate_failure
+    if context.params["gate"] and failure:
+        click.echo(f"gate       failed: {failure}", err=True)
         context.exit(GATE_FAILED)

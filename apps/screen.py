@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,10 @@ class Screen:
         """Print progress, unless the command is quiet."""
         if not self.quiet:
             click.echo(hide_secrets(text), err=True)
+
+    def said(self, notes: Sequence[str]) -> Sequence[str]:
+        """Return those of `notes` that `say` has shown: all, unless the command is quiet."""
+        return () if self.quiet else notes
 
     def result(self, text: str, plain: Mapping[str, Any]) -> None:
         """Print `text`, or with `--json` the object that stands for it."""

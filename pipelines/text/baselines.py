@@ -16,6 +16,8 @@ from pipelines.text.tfidf import TfidfModel, fit_tfidf
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
+TFIDF = "TF-IDF and logistic regression"  # its name, beside a network and in a blend
+
 
 class TfidfReference:
     """The TF-IDF model that networks start from, fitted once to each data set.
@@ -75,7 +77,7 @@ def baselines(splits: "TextSplits", reference: TfidfReference) -> Iterator[Basel
     for part in SCORED_PARTS:
         predictions[part] = probabilities(model.logits[part], exclusive=splits.exclusive)
     yield Baseline(
-        name="TF-IDF and logistic regression",
+        name=TFIDF,
         predictions=predictions,
         seconds=model.seconds,
         params={"setting": model.setting, "features": len(model.keys)},
