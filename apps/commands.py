@@ -62,16 +62,17 @@ def train(options_type: type[Options], context: click.Context) -> None:
         screen.result(text, {"dry_run": True, **_data_as_json(splits)})
         return
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    result = run_training(
-        pipeline,
-        spec,
-        _open_tracker(command, pipeline, splits),
-        objective=objective,
-        splits=splits,
-        labels=RunLabels(name=flags["run_name"]),
-        on_epoch=screen.on_epoch(epochs, objective.name),
-        strategy=strategy,
-    )
+    with screen.progress():
+        result = run_training(
+            pipeline,
+            spec,
+            _open_tracker(command, pipeline, splits),
+            objective=objective,
+            splits=splits,
+            labels=RunLabels(name=flags["run_name"]),
+            on_epoch=screen.on_epoch(epochs, objective.name),
+            strategy=strategy,
+        )
     said = screen.said(splits.notes)
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
@@ -135,7 +136,7 @@ def _run_sweep(
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
     )
-    with contextlib.closing(display):
+    with contextlib.closing(display), screen.progress():
         result = run_sweep(
             pipeline,
             command.space,
@@ -181,13 +182,14 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     serving = _load_model(context, row, options_type)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         splits = pipeline.load_hold_out(serving) if asked == "all" else pipeline.load()
     # A hold-out is the test part of its splits.
     part: Part = cast("Part", "test" if asked == "all" else asked)
     screen.say(rendering.data_lines(splits))
     network = pipeline.restore_network(serving, splits)
-    predictions = pipeline.predict(network, splits, part)
+    with screen.progress("predicting"):
+        predictions = pipeline.predict(network, splits, part)
     scores = pipeline.score(predictions, splits, part)
     if command.flags["output"]:
         _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
@@ -224,7 +226,7 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     notes: list[str] = []
     tables = []
     with (
-        screen.reading(),
+        screen.progress(),
         standard_input_as_file(params["inputs"], options_type.standard_input) as inputs,
     ):
         # Where no input is needed, the model is asked about what it knows.
@@ -334,7 +336,7 @@ def _show_settings(screen: Screen, command: ResolvedCommand) -> None:
 def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, Splits]":
     """Return the pipeline of a command and its data, while the reading is shown."""
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         return pipeline, pipeline.load()
 
 

@@ -39,7 +39,8 @@ class TrainResult:
     `answers` is what the model that is served is made of: `val` and `test` are its scores.
     `alone_val` and `alone_test` are those of the network without what it is blended with.
     `best_epoch_score` is the objective in the epoch whose weights were kept, while the network was
-    fitted: before the weights of a blend were. `model_file` is where the model lies, empty where that is no path of this machine.
+    fitted: before the weights of a blend were. `model_file` is where the model lies, empty where
+    that is no path of this machine.
     `changed` are the hyperparameters that differ from their defaults.
     """
 

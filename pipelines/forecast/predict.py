@@ -10,6 +10,7 @@ from pipelines.forecast.batches import batches
 from pipelines.forecast.intervals import calibrate_rolling
 from pipelines.forecast.model import RIDGE, SHRINK
 from pipelines.forecast.quantiles import LEVELS
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def uncalibrated(network: keras.Model, splits: "ForecastSplits", part: Part) -> 
     count = len(splits.starts[part])
     # Filled batch by batch: it may be large.
     scaled = np.empty((count, splits.horizon, 1 + len(LEVELS)), np.float32)
-    for number, (inputs, _) in enumerate(batches(splits, part, BATCH_SIZE, None)):
+    remaining = counted(batches(splits, part, BATCH_SIZE, None), "batches", -(-count // BATCH_SIZE))
+    for number, (inputs, _) in enumerate(remaining):
         begin = number * BATCH_SIZE
         scaled[begin : begin + BATCH_SIZE] = network.predict_on_batch(inputs)
     return splits.unscale(scaled, splits.starts[part])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 from pipelines.text.likelihood import probabilities
@@ -34,7 +35,8 @@ class TfidfReference:
         """Return the model of these splits; it has seen nothing but the original train and val."""
         key = (splits.digest, splits.seed)
         if key not in self._models:
-            self._models[key] = _fit(splits)
+            with working("TF-IDF"):
+                self._models[key] = _fit(splits)
         return self._models[key]
 
     def logits(self, splits: "TextSplits", part: Part) -> np.ndarray:

@@ -15,6 +15,7 @@ from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
 from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted
+from pipelines.io.progress import working
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
@@ -99,13 +100,15 @@ def train(
         final, notes = fitted, still_improving(fitted, objective, training.epochs)
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
-            final = training.refit(merged, fitted)
+            with working("retraining on train + validation"):
+                final = training.refit(merged, fitted)
             notes.append(
                 f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
                 "(turn off: train.refit=false)"
             )
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
-        serving = pipeline.serve(final.model, splits)
+        with working("preparing the model to be served"):
+            serving = pipeline.serve(final.model, splits)
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -128,7 +131,7 @@ def train(
             notes=[*splits.notes, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
         )
-        with _rescuing_model(serving, run):
+        with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
             _record(result, fitted, predictions, pipeline, splits, run)
             _save_leaderboard(result, tracker)
@@ -199,33 +202,41 @@ def record_baselines(
     have a run already.
     """
     baselines = []
-    for baseline in pipeline.baselines(splits):
-        scored = significance.score_baseline(pipeline, splits, baseline)
-        baselines.append(scored)
-        if scored.name in recorded:
-            continue
-        now = time.time()
-        tracker.record(
-            Record(
-                name=scored.name,
-                role="baseline",
-                parent=parent,
-                tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
-                params={
-                    **pipeline.options.as_params(),
-                    "architecture": scored.name,
-                    **_prefixed("baseline.", scored.params),
-                },
-                metrics={
-                    **_prefixed("val/", scored.val),
-                    **_prefixed("test/", scored.test),
-                    "cost/train_s": scored.seconds,
-                },
-                start_time=now - scored.seconds,
-                end_time=now,
-            )
-        )
+    with working("baselines"):
+        for baseline in pipeline.baselines(splits):
+            scored = significance.score_baseline(pipeline, splits, baseline)
+            baselines.append(scored)
+            if scored.name not in recorded:
+                tracker.record(_baseline_record(pipeline, splits, scored, parent, tags))
     return baselines
+
+
+def _baseline_record(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    scored: ScoredBaseline,
+    parent: str,
+    tags: Mapping[str, str],
+) -> Record:
+    now = time.time()
+    return Record(
+        name=scored.name,
+        role="baseline",
+        parent=parent,
+        tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
+        params={
+            **pipeline.options.as_params(),
+            "architecture": scored.name,
+            **_prefixed("baseline.", scored.params),
+        },
+        metrics={
+            **_prefixed("val/", scored.val),
+            **_prefixed("test/", scored.test),
+            "cost/train_s": scored.seconds,
+        },
+        start_time=now - scored.seconds,
+        end_time=now,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +267,8 @@ class _Training:
         )
         self.run.history(fitted.history)
         if fitted.best_epoch:
-            self.pipeline.calibrate(fitted.model, self.splits)
+            with working("choosing on validation what the network counts"):
+                self.pipeline.calibrate(fitted.model, self.splits)
         if fitted.interrupted:
             self._keep_interrupted(fitted)
         return fitted
@@ -321,7 +333,8 @@ def _scores(
     Raises:
         Diverged: the headline is no number: it can be compared with nothing.
     """
-    predictions = pipeline.predict(model, splits, part)
+    with working(f"predicting {part}"):
+        predictions = pipeline.predict(model, splits, part)
     scores = pipeline.score(predictions, splits, part)
     headline = pipeline.headline_metric(splits).name
     if not math.isfinite(scores[headline]):
