@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps import progress_display, saved_runs
+from apps.quiet_plots import quiet_plots
 from apps.resolve import search_dimensions
 from apps.screen import Screen
 from pipelines import create_pipeline, options_class, pipeline_class
@@ -53,6 +54,7 @@ def pipeline(domain: str, **options: Any) -> AnyPipeline:
     Raises:
         UsageError: there is no such domain or option; the message gives the nearest name.
     """
+    quiet_plots()
     runtime.import_tensorflow()
     return create_pipeline(domain, **options)
 
