@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -388,13 +389,17 @@ def _load_model(
 ) -> "ServingModel":
     from pipelines.model_file import read_model
 
+    params = context.params
     if row is None:
-        serving = read_model(Path(context.params["model"]))
+        serving = read_model(Path(params["model"]))
     else:
-        serving = saved_runs.read_run_model(row, context.params["tracking_uri"])
+        serving = saved_runs.read_run_model(row, params["tracking_uri"])
     domain = serving.facts.domain
     if domain != options_type.domain:
-        raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
+        flag = ("--run", params["run"]) if params["run"] else ("--model", params["model"])
+        verb = str(context.command.name)
+        words = shlex.join(["appline", domain, verb, *params.get("inputs", ()), *flag])
+        raise UsageError(f"This is a {domain} model. Use: {words}")
     return serving
 
 

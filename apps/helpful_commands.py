@@ -74,35 +74,30 @@ class HelpfulCommand(click.Command):
             flag = self._flag_meant(name)
             if not flag:
                 raise
-            raise click.NoSuchOption(name, possibilities=[flag], ctx=context) from None
+            message = f"No such option {name!r}. Did you mean {flag!r}?"
+            raise click.UsageError(message, context) from None
         except click.UsageError as error:
             extra = self._extra_words(context, given)
             if not extra or isinstance(error, click.BadParameter):
                 raise
             raise click.UsageError(self._where_to(context, given, extra), context) from None
 
-    def _flags(self) -> dict[str, click.Parameter]:
-        flags = {}
-        for param in self.params:
-            for flag in param.opts:
-                flags[flag] = param
-        return flags
+    def _flags(self) -> set[str]:
+        return {flag for param in self.params for flag in param.opts}
 
     def _flag_meant(self, name: str) -> str:
         """Return the flag of this command that another tool calls `name`; empty where unknown."""
         plain = name.lstrip("-").lower().replace("_", "-")
         flags = self._flags()
-        for flag in (f"--{plain}", *other_names.FLAGS.get(plain, ())):
-            if flag in flags:
-                return flag
-        return ""
+        meant = [f"--{plain}", *other_names.FLAGS.get(plain, ())]
+        return next((flag for flag in meant if flag in flags), "")
 
     def _extra_words(self, context: click.Context, given: list[str]) -> list[str]:
         """Return the words that are neither a flag nor a flag's value nor an argument's."""
         if any(isinstance(param, click.Argument) for param in self.params):
             return []
         _, extra, _ = self.make_parser(context).parse_args(list(given))
-        return extra
+        return [str(word) for word in extra]
 
     def _where_to(self, context: click.Context, given: list[str], extra: list[str]) -> str:
         """Return what the extra words probably mean, with the command to type."""

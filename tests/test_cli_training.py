@@ -79,7 +79,8 @@ def test_a_model_of_another_application_is_refused(trained: Training) -> None:
     arguments = ("forecast", "predict", str(series), "--run", trained.run_id)
     done = appline(*arguments, folder=trained.folder)
     assert done.returncode == 2
-    assert "This is a vision model" in done.stderr
+    command = f"appline vision predict {series} --run {trained.run_id}"
+    assert f"This is a vision model. Use: {command}" in done.stderr
 
 
 def test_a_gate_that_fails_exits_with_4(tmp_path: Path) -> None:
