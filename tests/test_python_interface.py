@@ -58,9 +58,10 @@ def test_a_result_says_in_a_line_what_it_is(folder: Path) -> None:
         track=False,
         progress=False,
     )
-    assert repr(result).startswith("TrainResult(text / opinions: The network ")
+    assert repr(result).startswith("TrainResult(text / opinions: The blend of ")
     scores = result.scores()
-    assert list(scores.index) == ["network", *(one.name for one in result.baselines)]
+    baselines = [baseline.name for baseline in result.baselines]
+    assert list(scores.index) == ["answer: blend", "network alone", *baselines]
     assert scores.loc["network", "accuracy"] == result.test["accuracy"]
 
 
