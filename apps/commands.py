@@ -109,6 +109,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             warm_from=flags["warm_from"],
             name=flags["run_name"],
         )
+        spec = pipeline.fit_defaults(command.spec, splits, command.given)
+        command = dataclasses.replace(command, spec=spec)
         screen.say(rendering.data_lines(splits))
         screen.say(rendering.searched(command.dimensions))
         if flags["dry_run"]:

@@ -86,10 +86,12 @@ def train(
     from tuning.training.fit import num_epochs
     from tuning.training.train import train as run_training
 
-    spec = replace(pipeline.options.spec_type(), hyperparameters or {})
+    given = hyperparameters or {}
+    spec = replace(pipeline.options.spec_type(), given)
     screen = Screen(quiet=not progress)
     if splits is None:
         splits = _load(pipeline, screen)
+    spec = pipeline.fit_defaults(spec, splits, given)
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     with screen.progress():
@@ -143,10 +145,9 @@ def tune(
     if splits is None:
         splits = _load(pipeline, screen)
     objective = pipeline.objective_for(splits)
-    base = replace(options.spec_type(), hyperparameters or {})
-    dimensions = search_dimensions(
-        type(options), hyperparameters or {}, search or {}, only=search is not None
-    )
+    given = hyperparameters or {}
+    base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
+    dimensions = search_dimensions(type(options), given, search or {}, only=search is not None)
     display = progress_display.SweepDisplay(screen, objective.name)
     with contextlib.closing(display), screen.progress():
         return run_sweep(

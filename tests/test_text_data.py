@@ -279,7 +279,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     message = refused(write("x", tmp_path, "texts.docx"))
     assert (
         "texts.docx: expected a folder of .txt files by class, or a table "
-        "(.csv, .tsv, .txt, .jsonl, .parquet)" in message
+        "(.csv, .tsv, .txt, .jsonl, .ndjson, .json, .parquet, .xlsx, .xlsm, .xls, .ods, .gz)"
+        in message
     )
     assert "Received: '.docx'" in message
 

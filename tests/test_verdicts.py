@@ -128,8 +128,8 @@ def test_the_network_alone_has_a_row_beside_what_answers() -> None:
     names = ["answer: blend", "network alone", "EASE", "Markov"]
     assert result.scores().index.tolist() == names
     assert result.scores()["ndcg"].tolist() == [0.10, 0.05, 0.07, 0.08]
-    printed = rendering.leaderboard(result).splitlines()
-    rows = [line.split("  ")[0].strip() for line in printed[3:]]
+    _, _, below = rendering.leaderboard(result).rpartition("─")
+    rows = [line.split("  ")[0].strip() for line in below.strip().splitlines()]
     assert rows == ["answer: blend", "network alone", "Markov", "EASE"]
     card = run_card(result, [])
     assert card.startswith("## The answer is 50 % Markov + 50 % EASE: the network adds nothing")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.io.delimited import DELIMITERS
 from pipelines.io.parts import SPLIT_COLUMNS
-from pipelines.io.tables import DELIMITERS, Table, cell_text, read_table
+from pipelines.io.tables import Table, cell_text, read_table
 from pipelines.splits import Part
 from pipelines.text.options import TextOptions
 from pipelines.text.texts import Texts, TextSource
