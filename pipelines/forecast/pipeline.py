@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.forecast import (
     architectures,
@@ -70,6 +71,12 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
 
     def predict(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
         return predict.predict(model, splits, part)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.blend(model)
+
+    def predict_alone(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part)
 
     def score(
         self, predictions: np.ndarray, splits: ForecastSplits, part: Part

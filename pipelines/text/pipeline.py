@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
@@ -62,6 +63,12 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def predict(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
         return predict.predict(model, splits, part, self.reference)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.blend(model)
+
+    def predict_alone(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part, self.reference)
 
     def score(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> dict[str, float]:
         return evaluate.score(predictions, splits, part)

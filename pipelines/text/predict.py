@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipelines.blend import ALONE, NETWORK, Blend
 from pipelines.networks.models import predict_in_batches
 from pipelines.splits import Part
-from pipelines.text.baselines import TfidfReference
+from pipelines.text.baselines import TFIDF, TfidfReference
 from pipelines.text.batches import network_inputs
 from pipelines.text.layers import ResidualLogits
 from pipelines.text.likelihood import log_loss, probabilities
@@ -39,6 +40,21 @@ def predict(
         return predict_texts(model, splits.texts(part))
     logits = _logits(model, splits, part, reference)
     return probabilities(logits, exclusive=splits.exclusive)
+
+
+def predict_alone(
+    network: keras.Model, splits: "TextSplits", part: Part, reference: TfidfReference
+) -> np.ndarray:
+    """Return what `predict` does, by the network's own logits, without those of TF-IDF."""
+    layer = residual_layer(network)
+    if layer is None:
+        return predict(network, splits, part, reference)
+    chosen = np.asarray(layer.blend_weights)
+    layer.blend_weights.assign([0.0, 1.0])
+    try:
+        return predict(network, splits, part, reference)
+    finally:
+        layer.blend_weights.assign(chosen)
 
 
 def predict_texts(served: keras.Model, texts: np.ndarray) -> np.ndarray:
@@ -87,16 +103,24 @@ def calibrate(
         layer.blend_weights.assign(_fit_blend_weights(network, layer, splits, reference))
 
 
+def blend(network: keras.Model) -> Blend:
+    """Return by what weights the logits of TF-IDF and of the network are summed."""
+    layer = residual_layer(network)
+    if layer is None:
+        return ALONE
+    of_start, of_network = map(float, np.asarray(layer.blend_weights))
+    # A factor below 0 would turn TF-IDF round: it counts all the same.
+    return Blend(weights={TFIDF: of_start * abs(float(layer.factor)), NETWORK: of_network})
+
+
 def describe_blend(network: keras.Model) -> tuple[str, ...]:
     """Return a sentence on what the predictions are made of.
 
     There is none where the network predicts alone.
     """
-    layer = residual_layer(network)
-    if layer is None:
+    if residual_layer(network) is None:
         return ()
-    of_start, of_network = np.asarray(layer.blend_weights)
-    of_tfidf = of_start * float(layer.factor)
+    of_tfidf, of_network = blend(network).weights.values()
     return (
         f"prediction = {of_tfidf:.2f} x TF-IDF + {of_network:.2f} x network "
         "(logits; weights fitted on validation)",
