@@ -20,7 +20,7 @@ from pipelines.forecast.division import (
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.panel import Panel
-from pipelines.forecast.protocol import WindowProtocol, window_protocol
+from pipelines.forecast.protocol import WindowProtocol, fitted_to_length, window_protocol
 from pipelines.forecast.readers import read_panel, table_in_memory
 from pipelines.forecast.samples import SAMPLES, Sample
 from pipelines.forecast.scaling import mase_scale, mean_and_std
@@ -176,13 +176,17 @@ def load(options: ForecastOptions) -> ForecastSplits:
         panel = dataclasses.replace(panel, notes=(*panel.notes, note))
     dataset = options.data if sample else Path(options.data).stem
     protocol = window_protocol(options, sample, panel.frequency)
+    if not sample:
+        notes = list(panel.notes)
+        protocol = fitted_to_length(protocol, options, panel.longest, notes)
+        panel = dataclasses.replace(panel, notes=tuple(notes))
     return split(panel, protocol, dataset, columns)
 
 
 def _table(data: str, sample: Sample | None) -> Table:
     if sample:
         return table_in_memory(sample.read(), data)
-    return read_table(require_path(data, SAMPLES, "forecast"))
+    return read_table(require_path(data, SAMPLES, "forecast"), as_text=True)
 
 
 def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
@@ -195,6 +199,10 @@ def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
         known=tuple(name for name in known if name) or usual.known,
         freq=options.freq,
         fill=options.fill,
+        fill_limit=options.fill_limit,
+        time_format=options.time_format,
+        day_first=options.day_first,
+        decimal=options.decimal,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pipelines.config.options import DemoSweep, Objective, Options, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
-from pipelines.forecast.columns import Fill
+from pipelines.forecast.columns import FILL_LIMIT, Decimal, Fill
 from pipelines.forecast.quantiles import Point
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
@@ -43,8 +43,16 @@ class ForecastOptions(Options):
     freq: str = option(
         "", "time between two steps, e.g. 30min, h, D, B, MS (default: inferred from the data)"
     )
+    time_format: str = option(
+        "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: found out)"
+    )
+    day_first: bool = option(False, "read 01/02/2008 as the first of February")
+    decimal: Decimal = option("", "the mark before decimals, . or , (default: found out)")
     fill: Fill = option(
         "none", "what to put in place of missing steps and empty cells; none: refuse them"
+    )
+    fill_limit: float = option(
+        FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
     split: str = option(
         "",
@@ -109,3 +117,7 @@ class ForecastOptions(Options):
                     f"--{name} is a number of steps, 1 or more. Received: {value}. "
                     "Leave it out for the automatic choice"
                 )
+        if not 0 <= self.fill_limit <= 1:
+            raise UsageError(
+                f"--fill-limit is a share from 0 to 1, 0.05 for 5 %. Received: {self.fill_limit}"
+            )

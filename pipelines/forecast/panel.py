@@ -27,6 +27,11 @@ class Panel:
     known: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def longest(self) -> int:
+        """The steps of the longest series."""
+        return int(np.bincount(self.series).max())
+
     def select(self, keep: np.ndarray) -> "Panel":
         """Return the series for which `keep` `(series,)` is true."""
         rows = keep[self.series]

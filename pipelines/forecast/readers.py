@@ -16,11 +16,13 @@ from pipelines.forecast.long_rows import long_rows
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.regularize import (
     complete,
+    note_sentinels,
     raise_for_duplicates,
     raise_for_infinite,
     raise_for_off_grid,
     split_off_future,
 )
+from pipelines.forecast.table_forms import to_long_form
 from pipelines.forecast.times import parse_times
 from pipelines.io.tables import Table
 
@@ -53,9 +55,10 @@ def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
 
     Those rows hold what is known in advance of the future.
     """
-    notes: list[str] = []
+    notes: list[str] = list(table.notes)
+    table, columns = to_long_form(table, columns, notes)
     rows = long_rows(table, columns, notes)
-    is_numbered = parse_times(rows, table)
+    is_numbered = parse_times(rows, table, columns, notes)
     if not _is_sorted(rows):
         notes.append(f"{table.where}: rows were not in the order of time; they were sorted")
     rows = rows.sort_values(["_series", "_time"], kind="stable")
@@ -68,7 +71,8 @@ def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
     values = ("_target", *covariates)
     raise_for_infinite(rows, values, table)
     rows, future = split_off_future(rows, table, notes)
-    rows = complete(rows, values, frequency, columns.fill, table, notes)
+    note_sentinels(rows, values, table, notes)
+    rows = complete(rows, values, frequency, columns, table, notes)
     panel = _panel(rows, columns.known, frequency, notes)
     return panel, _panel(future, columns.known, frequency, [])
 

@@ -445,9 +445,10 @@ def _regularity(times: "pd.Series", codes: np.ndarray) -> float:
     import pandas as pd
 
     rows = pd.Series(times.reindex(codes).to_numpy())
-    days = (rows - rows.min()) / pd.Timedelta(days=1)
-    regular = _share_on_grid(days)
-    if rows.dt.day.nunique() <= 1:
+    # Whole seconds: equal steps are equal numbers.
+    seconds = (rows - rows.min()) // pd.Timedelta(seconds=1)
+    regular = _share_on_grid(seconds.astype("float64"))
+    if rows.dropna().dt.normalize().nunique() == rows.nunique() and rows.dt.day.nunique() <= 1:
         months = (rows.dt.year * 12 + rows.dt.month).astype("float64")
         regular = max(regular, _share_on_grid(months))
     return regular
