@@ -1,6 +1,7 @@
 """Groups and commands of click that know what a person meant who typed something else."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -68,7 +69,9 @@ class HelpfulCommand(click.Command):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         given = list(args)
         try:
-            return super().parse_args(context, args)
+            rest = super().parse_args(context, args)
+            self._require_single_values(context, given)
+            return rest
         except click.NoSuchOption as error:
             name = _whole_word(error.option_name, given)
             flag = self._flag_meant(name)
@@ -81,6 +84,16 @@ class HelpfulCommand(click.Command):
             if not extra or isinstance(error, click.BadParameter):
                 raise
             raise click.UsageError(self._where_to(context, given, extra), context) from None
+
+    def _require_single_values(self, context: click.Context, given: list[str]) -> None:
+        """Refuse a flag that is given twice and takes one value: the first would be lost."""
+        _, _, order = self.make_parser(context).parse_args(list(given))
+        for param, count in Counter(order).items():
+            takes_value = isinstance(param, click.Option) and not param.is_flag
+            if takes_value and not param.multiple and count > 1:
+                raise click.UsageError(
+                    f"{param.opts[0]} takes one value. Received: {count}", context
+                )
 
     def _flags(self) -> set[str]:
         return {flag for param in self.params for flag in param.opts}

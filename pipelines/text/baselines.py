@@ -13,6 +13,7 @@ from pipelines.pipeline import Baseline
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 from pipelines.text.likelihood import probabilities
 from pipelines.text.tfidf import TfidfModel, fit_tfidf
+from pipelines.text.thresholds import choose_thresholds, with_thresholds
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -78,6 +79,10 @@ def baselines(splits: "TextSplits", reference: TfidfReference) -> Iterator[Basel
     predictions = {}
     for part in SCORED_PARTS:
         predictions[part] = probabilities(model.logits[part], exclusive=splits.exclusive)
+    if not splits.exclusive:
+        thresholds = choose_thresholds(predictions["val"], splits.one_hot("val"))
+        for part in SCORED_PARTS:
+            predictions[part] = with_thresholds(predictions[part], thresholds)
     yield Baseline(
         name=TFIDF,
         predictions=predictions,
