@@ -202,3 +202,13 @@ def test_other_files_alone_are_counted_in_the_refusal(tmp_path: Path) -> None:
 def test_folders_too_deep_are_refused(tmp_path: Path) -> None:
     message = refused(tree(tmp_path, "/".join("abcdefghijklmnop") + "/0.png"))
     assert "lies more than 12 folders deep" in message
+
+
+def test_texts_named_by_numbers_alone_are_read(tmp_path: Path) -> None:
+    kind = FileKind(what="texts", suffixes=(".txt",), bare_numbers=True)
+    tree(tmp_path, "20news-bydate-train/a/1", "20news-bydate-train/b/2", "20news-bydate-test/a/3")
+    tree(tmp_path, "20news-bydate-train/a/README")
+    (tmp_path / "20news-bydate-train" / "a" / "gone").symlink_to("nowhere")
+    layout = read_layout(tmp_path, kind)
+    assert found(layout) == {("train", "a"): 1, ("train", "b"): 1, ("test", "a"): 1}
+    assert layout.notes[-1] == "2 files left out, not read as texts: 1 no ending, 1 broken link"

@@ -4,15 +4,14 @@ Each is turned into a table with one column of times; messages still name the li
 """
 
 import re
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from pipelines.forecast.columns import Columns
 from pipelines.io.delimited import normal_name
-from pipelines.io.tables import Table
+from pipelines.io.tables import DerivedTable, Table
 from pipelines.io.times import MONTHS, holds_times, is_clock, parse_times
 
 TIME, TARGET, SERIES = "time", "value", "series"
@@ -20,20 +19,6 @@ FEWEST_DATES = 3  # columns whose names are dates, in a table that is wide by da
 FEWEST_STEPS = 10  # columns whose names count, as d_1 to d_1941
 YEARS, MONTH_COLUMNS, DAYS = ("year", "yr"), ("month", "mon", "mo"), ("day", "dayofmonth")
 HOURS = ("hour", "hr")
-
-
-@dataclass(frozen=True)
-class ReshapedTable(Table):
-    """A table that was made of another one; `rows` says of which row of `origin` each row is."""
-
-    origin: Table | None = None
-    rows: np.ndarray | None = None
-
-    @cached_property
-    def lines(self) -> np.ndarray:
-        assert self.origin is not None
-        assert self.rows is not None
-        return np.asarray(self.origin.lines[self.rows])
 
 
 def to_long_form(table: Table, columns: Columns, notes: list[str]) -> tuple[Table, Columns]:
@@ -51,7 +36,7 @@ def to_long_form(table: Table, columns: Columns, notes: list[str]) -> tuple[Tabl
 
 
 def _reshaped(table: Table, frame: pd.DataFrame, rows: np.ndarray) -> Table:
-    return ReshapedTable(
+    return DerivedTable(
         frame.reset_index(drop=True), table.path, table.delimiter, origin=table, rows=rows
     )
 

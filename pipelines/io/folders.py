@@ -20,11 +20,13 @@ HOUSEKEEPING = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "__p
 class FileKind:
     """The files that a domain reads.
 
-    `remedies` say by ending what to do about files that it cannot read.
+    `remedies` say by ending what to do about files that it cannot read. With `bare_numbers` files
+    without an ending are read too if their names are numbers, as those of 20 Newsgroups.
     """
 
     what: str  # in the plural: "images"
     suffixes: Sequence[str]
+    bare_numbers: bool = False
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -88,21 +90,22 @@ def _scan(folder: Path, kind: FileKind, root: Path, depth: int) -> Folder:
             continue
         path = folder / entry.name
         require_readable_name(path)
-        if entry.is_symlink() and (entry.is_dir() or not _leads_inside(path, root)):
+        if entry.is_symlink() and path.exists() and not _may_be_followed(entry, root):
             found.links.append(path)
         elif entry.is_dir():
             found.folders.append(_scan(path, kind, root, depth - 1))
         elif not entry.is_file():
-            found.others["pipe or device"] += 1
-        elif path.suffix.lower() in kind.suffixes:
+            found.others["broken link" if entry.is_symlink() else "pipe or device"] += 1
+        elif path.suffix.lower() in kind.suffixes or (kind.bare_numbers and path.name.isdecimal()):
             found.files.append(path)
         else:
             found.others[path.suffix.lower() or "no ending"] += 1
     return found
 
 
-def _leads_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root)
+def _may_be_followed(link: "os.DirEntry[str]", root: Path) -> bool:
+    """Return whether a link leads to a file below `root`."""
+    return not link.is_dir() and Path(link.path).resolve().is_relative_to(root)
 
 
 def counted_endings(endings: Counter[str]) -> str:

@@ -1,19 +1,17 @@
 """Folders of labelled files: which parts and classes they stand for, and what is left out."""
 
-import os
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.beside import classes_beside, folders_in, tables_in, typed
 from pipelines.io.folders import FileKind, Folder, counted_endings, scan
 from pipelines.io.parts import part_folders, part_of
 from pipelines.splits import Part
 
 SHOWN_FOLDERS = 5
-LABEL_TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".json", ".jsonl")
 UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
 
 
@@ -240,7 +238,7 @@ class _Reading:
         if part_of(here.name) is None:
             return
         beside = []
-        for path in _folders_in(here.parent):
+        for path in folders_in(here.parent):
             is_part = path != here and part_of(path.name) not in (None, "train")
             if is_part and any((path / name).is_dir() for name in classes):
                 beside.append(path.name)
@@ -321,10 +319,7 @@ class _Reading:
     def folder_above(self, path: Path) -> str:
         """Return advice for somebody who gave the folder of one class."""
         above = path.resolve().parent
-        beside = []
-        for other in _folders_in(above):
-            if any(file.suffix.lower() in self.kind.suffixes for file in other.iterdir()):
-                beside.append(other.name)
+        beside = classes_beside(above, self.kind.suffixes)
         if len(beside) < 2:
             return ""
         return (
@@ -344,22 +339,3 @@ class _Reading:
         if folder.path == self.root:
             return str(self.root)
         return f"{folder.path.relative_to(self.root)}/"
-
-
-def typed(path: Path) -> str:
-    """Return a path as it is typed in a shell."""
-    return shlex.quote(str(path))
-
-
-def tables_in(folder: Path) -> list[Path]:
-    """Return the tables that lie in a folder."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in LABEL_TABLES)
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    """Return the folders in a folder that may be looked into, [] where it may not."""
-    try:
-        paths = [path for path in folder.iterdir() if path.is_dir() and os.access(path, os.R_OK)]
-    except OSError:
-        return []
-    return sorted(path for path in paths if not path.name.startswith("."))

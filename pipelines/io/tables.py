@@ -159,6 +159,26 @@ class Table:
         raise_for_lines(self.where, self.lines[np.asarray(rows, dtype=bool)], what, expected)
 
 
+@dataclass(frozen=True)
+class DerivedTable(Table):
+    """A table that was made of another one; `rows` says of which row of `origin` each row is."""
+
+    origin: Table | None = None
+    rows: np.ndarray | None = None
+
+    @cached_property
+    def lines(self) -> np.ndarray:
+        assert self.origin is not None
+        assert self.rows is not None
+        return np.asarray(self.origin.lines[self.rows])
+
+
+def take_rows(table: Table, rows: np.ndarray) -> Table:
+    """Return some rows of a table, by their positions; messages still name their lines."""
+    frame = table.frame.iloc[rows].reset_index(drop=True)
+    return DerivedTable(frame, table.path, table.delimiter, origin=table, rows=rows)
+
+
 def _is_whole_float(name: str) -> bool:
     return name.endswith(".0") and name[:-2].isdecimal()
 

@@ -25,6 +25,7 @@ FIRST_YEAR, LAST_YEAR = 1800, 2200
 # Seconds since 1970 from 1973 to 2100, and how many of each unit make a second.
 EPOCH_SECONDS = (10**8, 4_102_444_800)
 EPOCH_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+LARGEST = 2.0**62  # numbers beyond do not fit into 64 bits
 CENTURY_BORDER = 69  # of years of two digits, as strptime has it: 69 is 1969, 68 is 2068
 MONTHS = {
     month: number
@@ -47,6 +48,7 @@ MONTHS = {
     )
     for month in months
 }
+MOSTLY_TEXTS = 0.5  # where more of a column than this is no number, it is read as texts
 # How much more regular one reading of dates must be than the other: a share of the steps.
 CLEARLY = 0.2
 CLOCK = (
@@ -175,7 +177,7 @@ def _by_format(cells: "pd.Series", time_format: str) -> ParsedTimes:
 
 
 def _whole_numbers(cells: "pd.Series") -> "pd.Series | None":
-    """Return a column as numbers where it holds nothing else, None where it holds texts."""
+    """Return a column as numbers where most of its cells are some, None where it holds texts."""
     import pandas as pd
 
     if pd.api.types.is_bool_dtype(cells):
@@ -183,7 +185,8 @@ def _whole_numbers(cells: "pd.Series") -> "pd.Series | None":
     if pd.api.types.is_numeric_dtype(cells):
         return cells
     numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.notna().any() and bool((numbers.isna() == cells.isna()).all()):
+    is_text = numbers.isna() & cells.notna()
+    if numbers.notna().any() and is_text.mean() <= MOSTLY_TEXTS:
         return numbers
     return None
 
@@ -192,7 +195,7 @@ def _of_numbers(numbers: "pd.Series", cells: "pd.Series") -> ParsedTimes:
     """Read numbers as days, months, years, seconds since 1970 and so on, or as steps."""
     import pandas as pd
 
-    wrong = numbers.isna() | (numbers % 1 != 0)
+    wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > LARGEST)
     if wrong.any():
         return ParsedTimes(values=numbers, wrong=wrong, is_numbered=True)
     whole = numbers.astype("int64")

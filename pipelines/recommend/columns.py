@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
-from pipelines.io.tables import Table, cell_text
+from pipelines.errors import DataError, shorten, suggest
+from pipelines.io.tables import SHOWN_COLUMNS, Table
+from pipelines.io.times import TimeFormat, holds_times, parse_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,14 @@ USERS = (
     "customer",
     "customer_id",
     "customerid",
+    "reviewer",
+    "member",
+    "visitor",
+    "visitor_id",
+    "session",
+    "session_id",
+    "account",
+    "person",
 )
 ITEMS = (
     "item",
@@ -39,20 +48,25 @@ ITEMS = (
     "isbn",
     "artist",
     "artist_id",
+    "movie",
+    "track",
+    "track_id",
+    "song",
+    "song_id",
+    "book",
+    "book_id",
+    "article",
+    "article_id",
+    "sku",
+    "stockcode",
+    "parent_asin",
+    "business_id",
 )
-RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall")
-TIMES = ("timestamp", "time", "date", "datetime", "ts", "unixreviewtime")
-# Times above the border are in a smaller unit than seconds: as seconds they would be after the year
-# 5000, as milliseconds, or microseconds, too. Then how many of the unit make a second.
-UNITS = (
-    (10**17, 10**9, "nanoseconds"),
-    (10**14, 10**6, "microseconds"),
-    (10**11, 10**3, "milliseconds"),
-)
+RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall", "book_rating")
+TIMES = ("timestamp", "time", "date", "datetime", "ts", "unixreviewtime", "invoicedate")
 LARGEST_RATING = float(np.finfo(np.float32).max)
-LARGEST_TIME = 2**63  # seconds are kept as 64-bit integers
-# Where more of a column than this is no number, it is read as dates.
-MOSTLY_DATES = 0.5
+FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
+LARGEST_TIME = 2.0**62  # of any unit: times are kept as 64-bit integers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +81,9 @@ class ColumnNames:
     rating: str = ""
     time: str = ""
     title: str = ""
+    time_format: str = ""
+    day_first: bool = False
+    drop_missing: bool = False
 
 
 def find(table: Table, role: str, given: str, names: tuple[str, ...]) -> str | None:
@@ -77,16 +94,46 @@ def find(table: Table, role: str, given: str, names: tuple[str, ...]) -> str | N
     return table.find_column(given, names, role=role, flag=f"--{role}-column")
 
 
-def require(table: Table, role: str, given: str, names: tuple[str, ...]) -> str:
-    """Return what `find` finds.
+@dataclass(frozen=True, kw_only=True)
+class FoundColumns:
+    """The columns of a table by their roles; None where the table has none."""
+
+    user: str
+    item: str
+    rating: str | None
+    time: str | None
+
+
+def find_all(table: Table, names: ColumnNames) -> FoundColumns:
+    """Return which column is what: by its name, else where it is plain.
+
+    A table of two columns holds users and items; a single column of times is that of times.
 
     Raises:
-        DataError: there is no such column.
+        DataError: there is no column of users or of items.
     """
-    column = find(table, role, given, names)
-    if column is None:
-        refuse_columns(table, role, names)
-    return column
+    user = find(table, "user", names.user, USERS)
+    item = find(table, "item", names.item, ITEMS)
+    rating = find(table, "rating", names.rating, RATINGS)
+    time = find(table, "time", names.time, TIMES)
+    taken = {user, item, rating, time}
+    free = [column for column in table.columns if column not in taken]
+    if time is None:
+        dated = [column for column in free if holds_times(table.frame[column])]
+        if len(dated) == 1:
+            time = dated[0]
+            free.remove(time)
+    if user is None and item is None and len(table.columns) == 2 and not names.user:
+        user, item = table.columns
+    elif item is None and user is not None and len(free) == 1:
+        item = free[0]
+    elif user is None and item is not None and len(free) == 1:
+        user = free[0]
+    if user is None:
+        refuse_columns(table, "user", USERS)
+    if item is None:
+        refuse_columns(table, "item", ITEMS)
+    return FoundColumns(user=user, item=item, rating=rating, time=time)
 
 
 def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
@@ -96,32 +143,31 @@ def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
         hint = hint or suggest(column.strip().lower(), names)
     raise DataError(
         f"{table.where}: has no column for the {role}. Expected one called {', '.join(names)}."
-        f"{hint} Its columns: {', '.join(table.columns)}. Name it: --{role}-column NAME"
+        f"{hint} Its columns: {shorten(table.columns, SHOWN_COLUMNS)}. "
+        f"Name it: --{role}-column NAME"
     )
 
 
 def ids(table: Table, column: str) -> np.ndarray:
     """Return ids as texts (rows,), as they are written.
 
-    In a column that once had gaps, 12 and 12.0 are the same.
-
     Raises:
         DataError: a cell is empty.
     """
-    import pandas as pd
-
-    codes, values = pd.factorize(table.frame[column])
-    names = [cell_text(value) for value in values]
-    if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
-        names = [name[:-2] for name in names]
-    names.append("")  # the code of an empty cell is -1: the last
-    is_blank = np.array([not name.strip() for name in names])
-    if is_blank[codes].any():
+    names = table.identifiers(column)
+    is_blank = is_empty(names)
+    if is_blank.any():
         table.raise_for_rows(
-            is_blank[codes], f"column {column!r} is empty", "Expected an id on every line"
+            is_blank,
+            f"column {column!r} is empty",
+            "Expected an id on every line, or leave such rows out: --drop-missing",
         )
-    texts: np.ndarray = np.array(names, dtype=object)[codes]
-    return texts
+    return names
+
+
+def is_empty(names: np.ndarray) -> np.ndarray:
+    """Return which ids (rows,) hold nothing but blanks."""
+    return np.array([not name.strip() for name in names], dtype=bool)
 
 
 def ratings(table: Table, column: str) -> np.ndarray:
@@ -149,30 +195,34 @@ def ratings(table: Table, column: str) -> np.ndarray:
     return numbers.astype(np.float32)
 
 
-def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """Return seconds since 1970 (or steps, where numbers are small): (rows,) int64.
+def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np.ndarray:
+    """Return seconds since 1970 (or steps, where times have no calendar): (rows,) int64.
 
     Raises:
-        DataError: a cell is neither a number nor a date.
+        DataError: a cell is neither a number nor a date, or the column has two readings.
     """
-    cells = table.frame[column]
-    numbers = _seconds(cells).to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~(np.abs(numbers) < LARGEST_TIME)
-    if wrong.any():
+    cells = _without_fractions(table.frame[column])
+    told = TimeFormat(format=names.time_format, day_first=names.day_first)
+    read = parse_times(cells, told)
+    if read.problem:
+        raise DataError(f"{table.where}: column {column!r}: {read.problem}")
+    if read.wrong.any():
+        shown = _shown(cells, read.wrong.to_numpy())
         table.raise_for_rows(
-            wrong,
-            f"column {column!r} is not a date I can read. Received: {_shown(cells, wrong)}",
+            read.wrong,
+            f"column {column!r} is not a date I can read. Received: {shown}",
             "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, "
             "written the same way on every line",
         )
-    for border, units_per_second, unit in UNITS:
-        if numbers.min() > border:
-            numbers = numbers / units_per_second
-            notes.append(f"{table.where}: times are so large that they are read as {unit}")
-            break
-    seconds = np.floor(numbers).astype(np.int64)
+    if read.note:
+        notes.append(f"{table.where}: column {column!r}: {read.note}")
+    if read.is_numbered:
+        seconds = read.values.to_numpy(dtype=np.int64)
+    else:
+        seconds = read.values.to_numpy(dtype="datetime64[s]").astype(np.int64)
     future = seconds > clock.time()
-    if future.any():
+    has_calendar = not read.is_numbered or np.median(seconds) > FIRST_DATE
+    if has_calendar and future.any():
         first = int(future.argmax())
         notes.append(
             f"{table.where}: {int(future.sum()):,} times are in the future "
@@ -181,18 +231,16 @@ def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
     return np.asarray(seconds)
 
 
-def _seconds(cells: "pd.Series") -> "pd.Series":
-    """Return numbers as they are and dates as seconds since 1970; other cells are missing."""
+def _without_fractions(cells: "pd.Series") -> "pd.Series":
+    """Return seconds with fractions, as some clocks write them, as whole seconds."""
     import pandas as pd
 
-    if not pd.api.types.is_datetime64_any_dtype(cells):
-        numbers = pd.to_numeric(cells, errors="coerce")
-        is_text = numbers.isna() & cells.notna()
-        if is_text.mean() <= MOSTLY_DATES:
-            return numbers
-    dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
-    seconds: pd.Series = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
-    return seconds.where(dates.notna())
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_sane = numbers.abs() < LARGEST_TIME
+    if pd.api.types.is_datetime64_any_dtype(cells) or not bool(is_sane.all()):
+        return cells
+    whole: pd.Series = np.floor(numbers)
+    return whole
 
 
 def _shown(cells: "pd.Series", wrong: np.ndarray) -> str:

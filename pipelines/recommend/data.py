@@ -15,7 +15,7 @@ from pipelines.errors import DataError
 from pipelines.evaluation.splitting import sample_indices
 from pipelines.io.digest import data_digest
 from pipelines.recommend import item_facts, readers, splitting
-from pipelines.recommend.columns import ColumnNames
+from pipelines.recommend.columns import FIRST_DATE, ColumnNames
 from pipelines.recommend.interactions import (
     Interactions,
     drop_duplicates,
@@ -32,7 +32,6 @@ from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 if TYPE_CHECKING:
     from scipy import sparse
 
-FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
 EVERYTHING = slice(None)
 # Cases of val on which settings are chosen; more would only take longer.
 LARGEST_VALIDATION_SAMPLE = 4_000
@@ -293,6 +292,9 @@ def load(options: RecommendOptions) -> RecommendSplits:
         rating=options.rating_column,
         time=options.time_column,
         title=options.title_column,
+        time_format=options.time_format,
+        day_first=options.day_first,
+        drop_missing=options.drop_missing,
     )
     raw = readers.read(options.data, names, options.items)
     notes = list(raw.notes)

@@ -62,6 +62,11 @@ class RecommendOptions(Options):
     title_column: str = option(
         "", "column of the items' titles (default: one called title, name, ...)"
     )
+    time_format: str = option(
+        "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: found out)"
+    )
+    day_first: bool = option(False, "read 01/02/2008 as the first of February")
+    drop_missing: bool = option(False, "leave out rows without a user or an item, and count them")
 
     domain: ClassVar[str] = "recommend"
     spec_type: ClassVar[type[Any]] = RecommendSpec

@@ -1,5 +1,6 @@
 """From `--data` to who had what: what cannot be used is refused by line, what is odd is noted."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.io.cell_lists import read_list
 from pipelines.io.headerless import looks_headerless, read_headerless
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
-from pipelines.io.tables import Table, read_table
+from pipelines.io.tables import DELIMITED_SUFFIXES, Table, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
 from pipelines.recommend import columns, item_facts
-from pipelines.recommend.columns import ITEMS, RATINGS, TIMES, USERS, ColumnNames
+from pipelines.recommend.columns import ColumnNames, FoundColumns
 from pipelines.recommend.item_facts import ItemFacts
 from pipelines.recommend.samples import SAMPLES
 from pipelines.splits import PARTS
@@ -24,6 +26,7 @@ MOVIES_FILE = "movies.dat"
 MOVIES_COLUMNS = ("item", "title", "genres")
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
 TFDS_BATCH = 8192  # rows
+LOOKED_AT = 100  # rows from which it is told whether a column holds lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def _read_file(path: Path, notes: list[str]) -> Table:
         return read_headerless(path, MOVIES_COLUMNS)
     if path.suffix in HEADERLESS_SUFFIXES:
         return read_headerless(path, HEADERLESS_COLUMNS)
-    is_delimited = path.suffix not in (".parquet", ".jsonl")
+    is_delimited = path.suffix.lower() in DELIMITED_SUFFIXES
     if is_delimited and looks_headerless(path):
         notes.append(
             f"{path.name}: no header (its first line holds numbers); its columns are read as "
@@ -153,33 +156,65 @@ def _from_table(
 
     Titles and features come from `items_table` where there is one.
     """
-    users = _require_ids(table, "user", names.user, USERS)
-    items = _require_ids(table, "item", names.item, ITEMS)
-    rating = columns.find(table, "rating", names.rating, RATINGS)
-    time = columns.find(table, "time", names.time, TIMES)
+    found = columns.find_all(table, names)
+    table = _one_item_a_row(table, found.item, notes)
+    if names.drop_missing:
+        table = _without_empty_ids(table, found, notes)
+    users = _require_ids(table, "user", found.user)
+    items = _require_ids(table, "item", found.item)
+    rating, time = found.rating, found.time
     split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     part = None
     if split:
         part = np.array([PARTS.index(part) for part in table.parts(split)], np.int8)
+    used = {"user": found.user, "item": found.item, "rating": rating, "time": time, "split": split}
     if items_table is None:
+        title = columns.find(table, "title", names.title, item_facts.TITLES)
+        used["title"] = title
         facts = item_facts.of_interactions(table, items, names)
     else:
         facts = item_facts.of_items(items_table, names, set(items), table.where, notes)
+    notes.append(f"{table.where}: {table.describe_columns(used)}")
     return RawInteractions(
         name=name,
         where=table.where,
         users=users,
         items=items,
         rating=columns.ratings(table, rating) if rating else None,
-        time=columns.times(table, time, notes) if time else None,
+        time=columns.times(table, time, names, notes) if time else None,
         part=part,
         facts=facts,
         notes=tuple(notes),
     )
 
 
-def _require_ids(table: Table, role: str, given: str, names: tuple[str, ...]) -> np.ndarray:
-    column = columns.require(table, role, given, names)
+def _one_item_a_row(table: Table, item: str, notes: list[str]) -> Table:
+    """Return a row for each item where rows hold lists of items, as baskets and histories do."""
+    lists = [read_list(cell) for cell in table.frame[item].head(LOOKED_AT)]
+    if not lists or any(entries is None for entries in lists):
+        return table
+    entries = [read_list(cell) or [] for cell in table.frame[item]]
+    rows = np.repeat(np.arange(len(entries)), [len(row) for row in entries])
+    long = take_rows(table, rows)
+    long.frame[item] = list(itertools.chain.from_iterable(entries))
+    notes.append(f"{table.where}: column {item!r} holds lists; each entry is read as a row")
+    return long
+
+
+def _without_empty_ids(table: Table, found: FoundColumns, notes: list[str]) -> Table:
+    is_missing = np.zeros(len(table.frame), dtype=bool)
+    for column in (found.user, found.item):
+        is_missing |= columns.is_empty(table.identifiers(column))
+    if not is_missing.any():
+        return table
+    notes.append(
+        f"{table.where}: {int(is_missing.sum()):,} rows without a user or an item are left out "
+        "(--drop-missing)"
+    )
+    return take_rows(table, np.flatnonzero(~is_missing))
+
+
+def _require_ids(table: Table, role: str, column: str) -> np.ndarray:
     ids = columns.ids(table, column)
     count = len(set(ids))
     if count < 2:

@@ -26,7 +26,7 @@ from pipelines.text.texts import Texts, TextSource, as_texts
 # White space and control characters are no text.
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 SHOWN_LINES = 5
-FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,))
+FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,), bare_numbers=True)
 # What sets of TensorFlow Datasets call a text beside the names of columns; where there is a title
 # too, the description is the text.
 DESCRIPTION = "description"

@@ -175,7 +175,7 @@ def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     scale = BYTE_SCALE
     if not only_bytes:
         pixels, scale = _in_one_unit(pixels, depths, bounds)
-        notes = (*notes, _depth_note(depths, scale, pixels.dtype))
+        notes = (*notes, _depth_note(depths, bounds, scale))
     return Decoded(
         pixels=pixels,
         scale=scale,
@@ -211,10 +211,13 @@ def _in_one_unit(
     return in_unit, scale
 
 
-def _depth_note(depths: Sequence[Depth], scale: float, dtype: np.dtype) -> str:
+def _depth_note(depths: Sequence[Depth], bounds: np.ndarray, scale: float) -> str:
+    lowest = min(0.0, float(bounds[:, 0].min()))
     deeper = sum(depth != "bytes" for depth in depths)
     kind = "floats" if "float" in depths else "more than 8 bits"
-    note = f"{count_of(deeper, 'image')} of {kind}: values of 0 to {scale:,.6g} are kept ({dtype})"
+    note = (
+        f"{count_of(deeper, 'image')} of {kind}: values of {lowest:,.6g} to {scale:,.6g} are kept"
+    )
     shallow = len(depths) - deeper
     if shallow:
         note = f"{note}, {count_of(shallow, 'image')} of 8 bits brought to the same range"

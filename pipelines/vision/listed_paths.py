@@ -1,5 +1,6 @@
 """Paths of images as tables and lists name them, for training and for prediction."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -76,6 +77,8 @@ class _Finder:
     root: Path
     # The images of each folder that was looked into, by name without ending.
     by_stem: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
+    # The images in all folders below the root, filled where a plain name is not in the root.
+    everywhere: dict[str, list[Path]] = field(default_factory=dict)
 
     def find(self, name: str, line: int) -> Path:
         """Return the path of an image, whether or not there is one."""
@@ -94,9 +97,13 @@ class _Finder:
                 )
             written = windows.as_posix()
         path = self.inside(written, line)
-        if path.is_file() or path.suffix.lower() in SUFFIXES:
+        if path.is_file():
             return path
-        return self.by_name(path, line)
+        if path.suffix.lower() not in SUFFIXES:
+            path = self.by_name(path, line)
+        if not path.is_file() and "/" not in written:
+            return self.below(path, line)
+        return path
 
     def inside(self, name: str, line: int) -> Path:
         """Return the path of an image, and refuse one that leads out of the folder."""
@@ -114,21 +121,34 @@ class _Finder:
         return path
 
     def by_name(self, path: Path, line: int) -> Path:
-        """Return the only image of that name, whatever its ending."""
+        """Return the only image of that name in its folder, whatever its ending."""
         folder = path.parent
         if folder not in self.by_stem:
             self.by_stem[folder] = _images_by_stem(folder)
-        found = self.by_stem[folder].get(path.name, [])
+        return self.only_one(self.by_stem[folder].get(path.name, []), path, line)
+
+    def below(self, path: Path, line: int) -> Path:
+        """Return the only image of that name, with or without its ending, in any folder below."""
+        if not self.everywhere:
+            for folder, _, _ in os.walk(self.root):  # which follows no links
+                for stem, found in _images_by_stem(Path(folder)).items():
+                    self.everywhere.setdefault(stem, []).extend(found)
+        if path.suffix.lower() in SUFFIXES:
+            found = self.everywhere.get(path.stem, [])
+            return self.only_one([image for image in found if image.name == path.name], path, line)
+        return self.only_one(self.everywhere.get(path.name, []), path, line)
+
+    def only_one(self, found: Sequence[Path], path: Path, line: int) -> Path:
+        """Return the image that was found, `path` where none was."""
         if len(found) > 1:
-            names = [image.name for image in found]
+            names = [image.relative_to(image.parent.parent) for image in found]
             raise DataError(
                 f"{self.table}: line {line}: {path.name!r} may be any of "
-                f"{shorten(names, SHOWN_PATHS)}. Expected names with their endings"
+                f"{shorten(names, SHOWN_PATHS)}. Expected paths with folders and endings"
             )
         if not found:
             return path
-        # A link must not lead out either.
-        return self.inside(str(found[0]), line)
+        return self.inside(str(found[0].absolute()), line)  # a link must not lead out either
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:

@@ -34,7 +34,7 @@ CLOTHES = (
     "Bag",
     "Ankle boot",
 )
-SHOWN_BROKEN = 10
+SHOWN_BROKEN = 5
 FILES = FileKind(
     what="images",
     suffixes=SUFFIXES,
