@@ -199,7 +199,8 @@ def test_a_list_is_read_however_it_was_written(
 
 def test_lists_of_one_label_are_labels(tmp_path: Path) -> None:
     table = small()
-    splits = load(table.assign(label=[[label] for label in table["label"]]), tmp_path, "a.parquet")
+    lists = pd.Series([[label] for label in table["label"]], dtype=object)
+    splits = load(table.assign(label=lists), tmp_path, "a.parquet")
     assert splits.exclusive
     assert splits.digest == load(table, tmp_path).digest
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXT_COLUMNS = (
-    *("text", "sentence", "review", "content", "title", "message", "question", "query"),
+    *("text", "sentence", "review", "content", "message", "question", "query"),
     *("sequence", "document", "comment", "tweet"),
     *("review_text", "comment_text", "tweet_text", "review_body", "body", "utterance", "sms"),
-    *("post", "email", "headline", "description", "abstract", "summary", "phrase", "statement"),
+    *("post", "email", "phrase", "statement", "abstract", "description"),
+    # Beside one of the others they are not the whole text.
+    *("title", "headline", "summary"),
 )
 LABEL_COLUMNS = (
     *("label", "target", "class", "category", "sentiment", "intent", "topic", "y"),
@@ -44,6 +46,7 @@ MUCH_LONGER = 2.0  # times as long as the next, to be taken for the text without
 DISTINCT_LABELS = 0.34
 MOST_LABELS = 200
 # What only a program reads: links, paths, and hashes or ids without a blank.
+TIME = re.compile(r".*\d{1,2}:\d\d|\d{4}-\d\d-\d\d|\d{1,2}([/.])\d{1,2}\1\d{2,4}")
 NO_TEXT = re.compile(r"(https?://|www\.|[a-z]:\\|/)\S*|[0-9a-f-]{16,}|[-+]?[\d.,:/-]+", re.I)
 
 
@@ -144,7 +147,7 @@ def _by_cells(
     taken = (*text, *labels, split or "")
     free = [Cells(name, table.frame[name]) for name in table.columns if name not in taken]
     if not text:
-        longest = _longest(free)
+        longest = _longest(free) or _only_one(free, has_labels=bool(labels))
         if longest is None:
             raise _refusal(table, "text", [cells for cells in free if cells.are_texts])
         text = (longest.name,)
@@ -163,6 +166,16 @@ def _longest(columns: "Sequence[Cells]") -> "Cells | None":
     if len(texts) > 1 and texts[0].characters < MUCH_LONGER * texts[1].characters:
         return None
     return texts[0]
+
+
+def _only_one(columns: "Sequence[Cells]", *, has_labels: bool) -> "Cells | None":
+    """Return the only column that may hold texts, however short: codes and links are classified."""
+    left = [cells for cells in columns if not cells.are_empty]
+    if not has_labels:
+        left = [cells for cells in left if not cells.recur]
+        if len(left) == len(columns):  # nothing is left that may be the label
+            return None
+    return left[0] if len(left) == 1 else None
 
 
 def _label_columns(table: Table, free: "Sequence[Cells]") -> tuple[str, ...]:
@@ -240,7 +253,7 @@ class Cells:
         self._has_objects = any(isinstance(cell, list | dict | np.ndarray) for cell in present)
         texts = [cell_text(cell).strip() for cell in present]
         self._texts = [text for text in texts if text]
-        self._is_filled = len(self._texts) >= FILLED * len(first)
+        self._is_filled = len(self._texts) >= max(1.0, FILLED * len(first))
 
     @cached_property
     def characters(self) -> float:
@@ -255,7 +268,7 @@ class Cells:
     @cached_property
     def are_texts(self) -> bool:
         """Whether cells are words of people, most of them different."""
-        if not self._texts or not self._is_filled or self._has_objects or self.no_texts:
+        if self.are_empty or self._has_objects or self.no_texts or self._are_times:
             return False
         words = sum(len(text.split()) for text in self._texts) / len(self._texts)
         is_long = words >= WORDS_OF_TEXTS or self.characters >= CHARACTERS_OF_TEXTS
@@ -279,7 +292,11 @@ class Cells:
         """Whether cells recur like labels: at least two different ones, few of many."""
         count = len(set(self._texts))
         few = 2 <= count <= MOST_LABELS and self._distinct <= DISTINCT_LABELS
-        return few and self._is_filled
+        return few and self._is_filled and not self._are_times
+
+    @cached_property
+    def _are_times(self) -> bool:
+        return all(map(TIME.match, self._texts))
 
     @cached_property
     def _distinct(self) -> float:

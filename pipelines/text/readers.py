@@ -11,26 +11,24 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.layouts import read_layout
-from pipelines.io.paths import require_path
+from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.samples import embedded_table
-from pipelines.io.tables import TABLE_SUFFIXES
+from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.text import tables
 from pipelines.text.columns import LABEL_COLUMNS, TEXT_COLUMNS
+from pipelines.text.fasttext_lines import is_fasttext, read_fasttext
 from pipelines.text.options import TextOptions
 from pipelines.text.texts import Texts, TextSource, as_texts
 
 # White space and control characters are no text.
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 SHOWN_LINES = 5
+SHOWN_NAMES = 10  # of usual columns
 FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,), bare_numbers=True)
-# What sets of TensorFlow Datasets call a text beside the names of columns; where there is a title
-# too, the description is the text.
-DESCRIPTION = "description"
-TITLE = "title"
 
 
 def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
@@ -55,6 +53,9 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
             f"Received: {path.suffix!r}"
         )
+    require_regular_file(path)
+    if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):
+        return _drop_empty(read_fasttext(path, several=options.multi_label))
     return _drop_empty(tables.read(path, options, text_columns))
 
 
@@ -112,15 +113,13 @@ def _tfds(data: str) -> TextSource:
 
 def _tfds_keys(data: str, keys: list[str]) -> tuple[str, str]:
     """Return the features that are text and label."""
-    text = _first((*TEXT_COLUMNS, DESCRIPTION), keys)
+    text = _first(TEXT_COLUMNS, keys)
     label = _first(LABEL_COLUMNS, keys)
     if text is None or label is None:
         raise DataError(
-            f"{data}: expected a text ({', '.join(TEXT_COLUMNS)}) and a label "
-            f"({', '.join(LABEL_COLUMNS)}). Found: {', '.join(keys)}"
+            f"{data}: expected a text ({shorten(TEXT_COLUMNS, SHOWN_NAMES)}) and a label "
+            f"({shorten(LABEL_COLUMNS, SHOWN_NAMES)}). Found: {', '.join(keys)}"
         )
-    if text == TITLE and DESCRIPTION in keys:
-        text = DESCRIPTION
     return text, label
 
 
