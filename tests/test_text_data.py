@@ -165,7 +165,7 @@ def test_an_unknown_word_in_the_split_column_is_refused_with_its_line(tmp_path: 
 
 
 def test_a_split_column_without_train_is_refused(tmp_path: Path) -> None:
-    assert "texts.csv: the column 'split' assigns no row to train" in refused(
+    assert "texts.csv: its split column assigns no row to train" in refused(
         write(small().assign(split="test"), tmp_path)
     )
 

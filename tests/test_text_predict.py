@@ -67,18 +67,16 @@ def test_a_table_keeps_its_columns_and_its_order(served: ServingModel, tmp_path:
 
 
 def test_an_empty_text_has_no_label_but_a_reason(served: ServingModel, tmp_path: Path) -> None:
-    table = pd.DataFrame({"text": [TEXTS[0], "", " \t", TEXTS[1]]})
+    table = pd.DataFrame({"id": range(4), "text": [TEXTS[0], "", " \t", TEXTS[1]]})
     table.to_csv(tmp_path / "new.csv", index=False)
     notes: list[str] = []
     answers = answer(served, tmp_path / "new.csv", notes)
-    assert answers["label"].isna().tolist() == [False, False, True, False][: len(answers)] or (
-        answers["label"].isna().tolist() == [False, True, True, False]
-    )
+    assert answers["label"].isna().tolist() == [False, True, True, False]
     empty = answers[answers["label"].isna()]
     assert empty["error"].tolist() == ["no text"] * len(empty)
     assert empty[["probability", *PROBABILITIES]].isna().all(axis=None)
-    assert answers["error"].iloc[0] == ""
-    assert any("without a text: no label, see the column error" in note for note in notes)
+    assert answers["error"].isna().tolist() == [True, False, False, True]
+    assert "2 rows without a text: no label, see the column error" in notes
 
 
 def test_the_column_is_that_of_the_training_or_the_one_that_is_named(
@@ -96,7 +94,7 @@ def test_the_column_is_that_of_the_training_or_the_one_that_is_named(
     joined = answer(served, tmp_path / "new.csv", notes, text_column="title,text")
     alone = answer(served, np.asarray([f"{TEXTS[2]} {TEXTS[0]}"]))
     assert joined["p(good)"][0] == pytest.approx(alone["p(good)"][0], abs=1e-5)
-    with pytest.raises(DataError, match=r"has no column 'txt' for the text\. Did you mean"):
+    with pytest.raises(DataError, match=r"has no column 'txt' for the text\. Its columns: title"):
         answer(served, table, text_column="txt")
 
 
@@ -206,8 +204,10 @@ def test_every_form_has_the_same_answer(served: ServingModel, tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_saved_model_answers_in_a_bare_process(saved: Path, served: ServingModel) -> None:
     program = (
-        "import keras, tensorflow as tf\n"
-        f"model = keras.saving.load_model({str(saved)!r}, compile=False)\n"
+        "from pathlib import Path\n"
+        "import tensorflow as tf\n"
+        "from pipelines.model_file import read_model\n"
+        f"model = read_model(Path({str(saved)!r})).model\n"
         f"print(model(tf.constant({TEXTS!r}))['probabilities'].numpy().tolist())\n"
     )
     run = subprocess.run(
@@ -266,3 +266,29 @@ def test_a_hold_out_without_a_known_class_is_refused(served: ServingModel, tmp_p
     table = pd.DataFrame({"text": TEXTS, "label": ["x", "y", "x"]})
     with pytest.raises(DataError, match=r"no text has a class that the model knows\. It knows bad"):
         held_out(served, table, tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["{label}", "test/{label}", "{label}/test", "deep/{label}"])
+def test_a_folder_is_a_hold_out_whatever_lies_around_its_classes(
+    served: ServingModel, layout: str, tmp_path: Path
+) -> None:
+    for number, label in enumerate(("good", "bad", "fair")):
+        folder = tmp_path / "held" / layout.format(label=label)
+        folder.mkdir(parents=True)
+        (folder / f"{number}.txt").write_text(TEXTS[number])
+    pipeline = TextPipeline(TextOptions(data=str(tmp_path / "held")))
+    splits = pipeline.load_hold_out(served)
+    model = pipeline.restore_network(served, splits)
+    shown = pipeline.table(pipeline.predict(model, splits, "test"), splits, "test")
+    assert shown["file"].tolist() == sorted(
+        f"{layout.format(label=label)}/{n}.txt" for n, label in ((0, "good"), (1, "bad"))
+    )
+    assert shown["right"].all()
+    assert len(splits.test.x) == 2
+
+
+def test_a_limit_of_a_hold_out_is_said(served: ServingModel, tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": TEXTS, "label": ["good", "bad", "bad"]})
+    _, splits, predictions = held_out(served, table, tmp_path, limit=2)
+    assert len(predictions) == 2
+    assert "2 of 3 texts are scored (limit=2; all: --limit 0)" in splits.notes

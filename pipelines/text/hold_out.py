@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,10 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.io.digest import data_digest
+from pipelines.io.folders import scan
+from pipelines.io.layouts import label_by_folders
+from pipelines.io.progress import counted
+from pipelines.io.text_files import read_text
 from pipelines.pipeline import ServingModel
 from pipelines.splits import Part
 from pipelines.text import readers
@@ -36,16 +41,56 @@ def load(options: TextOptions, serving: ServingModel) -> TextSplits:
     """
     facts: TextFacts = serving.facts
     asked = replace(options, drop_missing=True, multi_label=not facts.exclusive, min_class=0)
-    source = readers.read(asked, facts.text_columns)
+    source = _read(asked, facts)
     texts = join_texts(source.parts.values())
     if facts.exclusive:
         texts, y, notes = _of_one_class(source, texts, facts.classes)
     else:
         texts, y, notes = _of_several(source, texts, facts.classes)
-    if options.limit:
+    if 0 < options.limit < len(texts.x):
+        notes.append(
+            f"{options.limit:,} of {len(texts.x):,} texts are scored (limit={options.limit}; "
+            "all: --limit 0)"
+        )
         kept = splitting.sample_indices(len(texts.x), options.limit, options.seed)
         texts, y = texts.take(kept), y[kept]
     return _splits(options, serving, source, texts, y, notes)
+
+
+def _read(options: TextOptions, facts: "TextFacts") -> TextSource:
+    path = Path(options.data).expanduser()
+    if options.data in options.datasets or not path.is_dir():
+        return readers.read(options, facts.text_columns)
+    return _folder(path, facts.classes)
+
+
+def _folder(root: Path, classes: list[str]) -> TextSource:
+    """Return the texts below folders that have the names of classes, at any depth."""
+    found = scan(root, readers.FILES)
+    texts, labels, names = [], [], []
+    num_unlabelled = 0
+    paths = found.all_files()
+    for path in counted(paths, "texts", len(paths)):
+        folders = path.relative_to(root).parts[:-1] or (root.resolve().name,)
+        label = label_by_folders(folders, classes)
+        if not label:
+            num_unlabelled += 1
+            continue
+        texts.append(read_text(path))
+        labels.append(label)
+        names.append(path.relative_to(root).as_posix())
+    if not texts:
+        raise DataError(
+            f"{root}: holds no texts in folders with the names of classes. "
+            f"The model knows: {shorten(classes, SHOWN_CLASSES)}"
+        )
+    notes = []
+    if num_unlabelled:
+        notes.append(f"{count_of(num_unlabelled, 'text')} in no folder of a class left out")
+    part = as_texts(texts, labels, names)
+    where = str(root)
+    source = TextSource(name=root.name, where=where, parts={"test": part}, notes=tuple(notes))
+    return readers.drop_empty(source)
 
 
 def _of_one_class(

@@ -200,18 +200,20 @@ def _unreadable(name: str, error: str) -> Asked:
     return Asked(texts=objects([""]), beside=beside, errors=objects([error]))
 
 
-def add_errors(answers: pd.DataFrame, errors: np.ndarray, notes: list[str]) -> pd.DataFrame:
+def add_errors(
+    answers: pd.DataFrame, errors: np.ndarray, notes: list[str], *, always: bool
+) -> pd.DataFrame:
     """Return answers `(n rows)` emptied where there is an error, with the reason beside them.
 
-    Without errors they are returned as they are.
+    Without errors they are returned as they are, unless `always` asks for the column.
     """
-    failed = errors != ""
-    if not failed.any():
+    failed = np.asarray([bool(error) for error in errors])
+    if not failed.any() and not always:
         return answers
     emptied = answers.astype(object)
     emptied.loc[failed] = None
     emptied = emptied.infer_objects()
-    emptied[ERROR] = errors
+    emptied[ERROR] = objects(error or None for error in errors)
     empty = int((errors == NO_TEXT).sum())
     if empty:
         notes.append(f"{count_of(empty, 'row')} without a text: no label, see the column {ERROR}")

@@ -49,6 +49,11 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
     Raises:
         DataError: a class is too small, or train lacks one.
     """
+    if "train" not in source.parts:
+        raise DataError(
+            f"{source.where}: its split column assigns no row to train. To score a model on it: "
+            "appline text evaluate --run RUN --data FILE"
+        )
     if options.multi_label and not source.several:
         parts: dict[Part, Texts] = {}
         for part, texts in source.parts.items():

@@ -46,7 +46,7 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         return _tfds(data)
     path = require_path(data, options.datasets, "text")
     if path.is_dir():
-        return _drop_empty(_folder(path))
+        return drop_empty(_folder(path))
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
         raise DataError(
@@ -55,8 +55,8 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         )
     require_regular_file(path)
     if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):
-        return _drop_empty(read_fasttext(path, several=options.multi_label))
-    return _drop_empty(tables.read(path, options, text_columns))
+        return drop_empty(read_fasttext(path, several=options.multi_label))
+    return drop_empty(tables.read(path, options, text_columns))
 
 
 def _reviews() -> TextSource:
@@ -151,7 +151,7 @@ def _folder(root: Path) -> TextSource:
     return TextSource(name=root.name, where=str(root), parts=parts, notes=layout.notes)
 
 
-def _drop_empty(source: TextSource) -> TextSource:
+def drop_empty(source: TextSource) -> TextSource:
     """Drop rows without text, and note how many and where they are."""
     parts: dict[Part, Texts] = {}
     empty: list[object] = []

@@ -48,8 +48,6 @@ def read(path: Path, options: TextOptions, text_columns: Sequence[str] = ()) -> 
         parts[part] = Texts(
             x=texts[rows], labels=labels.values[rows], origin=objects(table.lines[rows])
         )
-    if "train" not in parts:
-        raise DataError(f"{path}: the column {columns.split!r} assigns no row to train")
     notes = [*table.notes, *columns.notes, *labels.notes, *dropped]
     return TextSource(
         name=_name(path),

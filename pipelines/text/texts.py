@@ -40,7 +40,7 @@ def join_texts(several: Iterable[Texts]) -> Texts:
 
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
-    """What a reader returns: at least the part `train`.
+    """What a reader returns: at least one part.
 
     `classes` are in order where the source names them. With `several` each label is a tuple.
     """
