@@ -19,11 +19,13 @@ from apps.click_options import (
     with_cost_limits,
     without_defaults,
 )
+from apps.helpful_commands import Application, Applications, HelpfulCommand
+from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
 from apps.signals import interrupt_on_termination
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options
-from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 INTERRUPTED = 130
@@ -31,20 +33,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Command = Callable[[type[Options], click.Context], None]
 
 
-class Application(click.Group):
-    """The commands of one application; for a wrong name, the nearest one is suggested."""
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            hint = suggest(args[0], self.list_commands(context))
-            raise click.UsageError(f"{error.message}{hint}", context) from None
-
-
-class Applications(Application):
+class KnownApplications(Applications):
     """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -56,7 +45,7 @@ class Applications(Application):
         return super().get_command(context, name)
 
 
-@click.group(cls=Applications, context_settings=CONTEXT)
+@click.group(cls=KnownApplications, context_settings=CONTEXT)
 @click.version_option(importlib.metadata.version("appline"), prog_name="appline")
 def appline() -> None:
     """Keras application pipelines, tuned with KerasTuner and tracked in MLflow."""
@@ -120,7 +109,9 @@ def _command(
             return
         command(options_type, context)
 
-    return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
+    return HelpfulCommand(
+        command.__name__, params=list(params), callback=call, help=command.__doc__
+    )
 
 
 @appline.command()
@@ -162,6 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         arguments = sys.argv[1:]
     interrupt_on_termination()
+    quiet_plots()
     sys.exit(_run(arguments))
 
 

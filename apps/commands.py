@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -62,17 +63,19 @@ def train(options_type: type[Options], context: click.Context) -> None:
         screen.result(text, {"dry_run": True, **_data_as_json(splits)})
         return
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    result = run_training(
-        pipeline,
-        spec,
-        _open_tracker(command, pipeline, splits),
-        objective=objective,
-        splits=splits,
-        labels=RunLabels(name=flags["run_name"]),
-        on_epoch=screen.on_epoch(epochs, objective.name),
-        strategy=strategy,
-    )
-    screen.result(rendering.train_result(result, flags["tracking_uri"]), result.as_json())
+    with screen.progress():
+        result = run_training(
+            pipeline,
+            spec,
+            _open_tracker(command, pipeline, splits),
+            objective=objective,
+            splits=splits,
+            labels=RunLabels(name=flags["run_name"]),
+            on_epoch=screen.on_epoch(epochs, objective.name),
+            strategy=strategy,
+        )
+    said = screen.said(splits.notes)
+    screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
 
@@ -137,7 +140,7 @@ def _run_sweep(
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
     )
-    with contextlib.closing(display):
+    with contextlib.closing(display), screen.progress():
         result = run_sweep(
             pipeline,
             command.space,
@@ -147,7 +150,8 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    screen.result(rendering.sweep_result(result, flags["tracking_uri"]), result.as_json())
+    said = screen.said(splits.notes)
+    screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
 
@@ -182,13 +186,14 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     serving = _load_model(context, row, options_type)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         splits = pipeline.load_hold_out(serving) if asked == "all" else pipeline.load()
     # A hold-out is the test part of its splits.
     part: Part = cast("Part", "test" if asked == "all" else asked)
     screen.say(rendering.data_lines(splits))
     network = pipeline.restore_network(serving, splits)
-    predictions = pipeline.predict(network, splits, part)
+    with screen.progress("predicting"):
+        predictions = pipeline.predict(network, splits, part)
     scores = pipeline.score(predictions, splits, part)
     if command.flags["output"]:
         _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
@@ -226,7 +231,7 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     notes: list[str] = []
     tables = []
     with (
-        screen.reading(),
+        screen.progress(),
         standard_input_as_file(params["inputs"], options_type.standard_input) as inputs,
     ):
         # Where no input is needed, the model is asked about what it knows.
@@ -336,7 +341,7 @@ def _show_settings(screen: Screen, command: ResolvedCommand) -> None:
 def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, Splits]":
     """Return the pipeline of a command and its data, while the reading is shown."""
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         return pipeline, pipeline.load()
 
 
@@ -388,17 +393,26 @@ def _load_model(
 ) -> "ServingModel":
     from pipelines.model_file import read_model
 
+    params = context.params
     if row is None:
-        serving = read_model(Path(context.params["model"]))
+        serving = read_model(Path(params["model"]))
     else:
-        serving = saved_runs.read_run_model(row, context.params["tracking_uri"])
+        serving = saved_runs.read_run_model(row, params["tracking_uri"])
     domain = serving.facts.domain
     if domain != options_type.domain:
-        raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
+        flag = ("--run", params["run"]) if params["run"] else ("--model", params["model"])
+        verb = str(context.command.name)
+        words = shlex.join(["appline", domain, verb, *params.get("inputs", ()), *flag])
+        raise UsageError(f"This is a {domain} model. Use: {words}")
     return serving
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:
-    if context.params["gate"] and result.lift and result.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {result.lift.baseline}", err=True)
+    """Exit with a code of its own where what answers is worse than the strongest baseline.
+
+    That the network adds nothing is said, and is no failure: the answers are as good.
+    """
+    failure = result.gate_failure
+    if context.params["gate"] and failure:
+        click.echo(f"gate       failed: {failure}", err=True)
         context.exit(GATE_FAILED)
