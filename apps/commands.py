@@ -18,10 +18,9 @@ from click.core import ParameterSource
 from apps import checks, progress_display, rendering, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, resolve
 from apps.screen import Screen
-from pipelines import pipeline_class, pipeline_for
+from pipelines import pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options
 from pipelines.errors import UsageError
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 from apps import progress_display, saved_runs
 from apps.resolve import search_dimensions
 from apps.screen import Screen
-from pipelines import create_pipeline, pipeline_class
+from pipelines import create_pipeline, pipeline_class, runtime
 from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     import numpy as np

@@ -47,6 +47,7 @@ DOMAIN_FUNCTIONS = {
 FLOORS = {
     "pipelines": (
         "pipelines.errors",
+        "pipelines.runtime",
         "pipelines.config",
         "pipelines.splits",
         "pipelines.io",

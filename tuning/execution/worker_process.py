@@ -44,7 +44,7 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import joblib
 
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.use_threads(settings.threads)
     # While the parent still prepares.
