@@ -10,6 +10,7 @@ from pipelines.config.options import Options
 from pipelines.errors import DataError, UsageError
 
 ANSWER_SUFFIXES = (".csv", ".parquet")
+STANDARD_INPUT = "-"
 
 
 def require_search_names(
@@ -47,14 +48,20 @@ def duration(flag: str, text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def require_inputs(inputs: Sequence[str]) -> None:
-    """Refuse paths that do not exist.
+def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
+    """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
 
     Raises:
-        DataError: the message names the first one.
+        UsageError: nothing is given.
+        DataError: the message names the first one that does not exist.
     """
+    if needed and not inputs:
+        raise UsageError(
+            "There is nothing to answer. Expected files, folders, or - for standard input: "
+            "predict --run RUN FILE"
+        )
     for name in inputs:
-        if not Path(name).exists():
+        if name != STANDARD_INPUT and not Path(name).exists():
             raise DataError(f"{name}: no such file or folder")
 
 

@@ -67,16 +67,17 @@ def application(domain: str) -> click.Group:
     options_type = options_class(domain)
     spec_type = options_type.spec_type
     data = options_flags(options_type)
+    training = [
+        *data,
+        *spec_flags(spec_type, search=False),
+        flags.OBJECTIVE,
+        flags.DISTRIBUTE,
+        flags.DRY_RUN,
+        *flags.TRAINING,
+        *flags.TRACKING,
+    ]
     params: dict[Command, list[click.Parameter]] = {
-        commands.train: [
-            *data,
-            *spec_flags(spec_type, search=False),
-            flags.OBJECTIVE,
-            flags.DISTRIBUTE,
-            flags.DRY_RUN,
-            *flags.TRAINING,
-            *flags.TRACKING,
-        ],
+        commands.train: training,
         commands.tune: [
             *map(with_cost_limits, data),
             *spec_flags(spec_type, search=True),
@@ -89,10 +90,17 @@ def application(domain: str) -> click.Group:
             *flags.MODEL,
             flags.PART,
             *without_defaults(data),
+            *flags.TABLE,
             flags.TRACKING_URI,
         ],
-        commands.predict: [flags.INPUTS, *flags.MODEL, *flags.ANSWERS, flags.TRACKING_URI],
-        commands.check: [*data],
+        commands.predict: [
+            flags.INPUTS,
+            *flags.MODEL,
+            *options_flags(options_type.predict_type),
+            *flags.ANSWERS,
+            flags.TRACKING_URI,
+        ],
+        commands.check: training,
         commands.datasets: [],
     }
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from annotated_types import Ge, Le
 
-from pipelines.config.options import Options
+from pipelines.config.options import Options, PredictOptions
 from pipelines.config.search_space import Hyperparameter, hyperparameters
 
 LIMIT = "limit"
@@ -72,7 +72,7 @@ def _bounded(plain: Any, bounds: Iterable[Any]) -> Any:
     return click.IntRange(min=typing.cast(Any, least), max=typing.cast(Any, most))
 
 
-def options_flags(options_type: type[Options]) -> list[click.Option]:
+def options_flags(options_type: type[Options | PredictOptions]) -> list[click.Option]:
     """Return one flag for each option of a domain."""
     hints = typing.get_type_hints(options_type, include_extras=True)
     flags = []

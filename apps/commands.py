@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.core import ParameterSource
@@ -18,13 +18,17 @@ from click.core import ParameterSource
 from apps import checks, progress_display, rendering, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, resolve
 from apps.screen import Screen
+from apps.standard_input import standard_input_as_file
+from apps.typed_command import train_command
 from pipelines import pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipelines.pipeline import AnyPipeline, ServingModel
-    from pipelines.splits import Splits
+    from pipelines.splits import Part, Splits
     from tuning.execution.interface import Executor
     from tuning.results import TrainResult
     from tuning.search.definition import Sweep
@@ -49,16 +53,17 @@ def train(options_type: type[Options], context: click.Context) -> None:
     strategy = distribute.strategy(flags["distribute"])
     pipeline, splits = _load_data(command, screen)
     objective = pipeline.objective_for(splits, flags["objective"])
-    pipeline.check(command.spec, splits)
+    spec = pipeline.fit_defaults(command.spec, splits, command.given)
+    pipeline.check(spec, splits)
     screen.say(rendering.data_lines(splits))
     if flags["dry_run"]:
         text = "dry run: the data can be read and the network can be built; nothing was trained"
         screen.result(text, {"dry_run": True, **_data_as_json(splits)})
         return
-    epochs = num_epochs(command.spec.train, splits.sizes()["train"])
+    epochs = num_epochs(spec.train, splits.sizes()["train"])
     result = run_training(
         pipeline,
-        command.spec,
+        spec,
         _open_tracker(command, pipeline, splits),
         objective=objective,
         splits=splits,
@@ -167,29 +172,42 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
         )
     base = saved_runs.options_of_run(options_type, row) if row else None
     command = resolve(context, options_type, base)
+    checks.require_output(command.flags["output"], command.flags["force"])
     screen = _screen(command)
     runtime.import_tensorflow()
     serving = _load_model(context, row, options_type)
-    pipeline, splits = _load_data(command, screen)
+    asked = command.flags["part"] or ("all" if is_data_given else "test")
+    pipeline = pipeline_for(command.options)
+    with screen.reading():
+        splits = pipeline.load_hold_out(serving) if asked == "all" else pipeline.load()
+    # A hold-out is the test part of its splits.
+    part: Part = cast("Part", "test" if asked == "all" else asked)
     screen.say(rendering.data_lines(splits))
-    part = command.flags["part"]
     network = pipeline.restore_network(serving, splits)
-    scores = pipeline.score(pipeline.predict(network, splits, part), splits, part)
-    if part == "val" and row and row.params.get("train.refit") == "True":
+    predictions = pipeline.predict(network, splits, part)
+    scores = pipeline.score(predictions, splits, part)
+    if command.flags["output"]:
+        _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
+    if asked == "val" and row and row.params.get("train.refit") == "True":
         screen.say(
             "note       this network was retrained on train + validation (train.refit): what it "
             "scored before is in the val/ metrics of its run"
         )
-    title = f"{pipeline.domain} / {splits.dataset}: {part}"
+    title = f"{pipeline.domain} / {splits.dataset}: {asked}, {splits.sizes()[part]:,} examples"
     rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
     table = rendering.table([title, ""], rows)
-    screen.result(table, {"dataset": splits.dataset, "part": part, **scores})
+    count = splits.sizes()[part]
+    plain = {"dataset": splits.dataset, "part": asked, "examples": count, **scores}
+    screen.result(table, plain)
 
 
 def predict(options_type: type[Options], context: click.Context) -> None:
     """Predict for raw input: only a run's id or a model file is needed, not the training data."""
     params = context.params
-    checks.require_inputs(params["inputs"])
+    predict_type = options_type.predict_type
+    names = [field.name for field in dataclasses.fields(predict_type)]
+    options = predict_type(**{name: params[name] for name in names})
+    checks.require_inputs(params["inputs"], needed=options.needs_input)
     checks.require_output(params["output"], params["force"])
     row = _find_row(context)
     runtime.import_tensorflow()
@@ -199,18 +217,23 @@ def predict(options_type: type[Options], context: click.Context) -> None:
 
     serving = _load_model(context, row, options_type)
     pipeline_type = pipeline_class(options_type.domain)
-    with Screen().reading():
-        tables = [pipeline_type.predict_raw(serving, source) for source in params["inputs"]]
+    screen = Screen(quiet=params["quiet"], json=params["json"])
+    notes: list[str] = []
+    tables = []
+    with (
+        screen.reading(),
+        standard_input_as_file(params["inputs"], options_type.standard_input) as inputs,
+    ):
+        # Where no input is needed, the model is asked about what it knows.
+        for source in inputs or [""]:
+            tables.append(pipeline_type.predict_raw(serving, source, options, notes))
     answers = pd.concat(tables, ignore_index=True)
+    if notes:
+        screen.say(rendering.notes(notes))
     if params["safe_csv"]:
         answers = neutralise_formulas(answers)
     if params["output"]:
-        path = Path(params["output"])
-        if path.suffix.lower() == ".parquet":
-            answers.to_parquet(path)
-        else:
-            answers.to_csv(path, index=False)
-        click.echo(f"{len(answers)} rows written to {path}", err=True)
+        _write_table(answers, params["output"])
     elif params["json"]:
         records = json.loads(answers.to_json(orient="records", date_format="iso"))
         click.echo(json.dumps({"answers": records}))
@@ -218,14 +241,31 @@ def predict(options_type: type[Options], context: click.Context) -> None:
         click.echo(answers.to_csv(index=False), nl=False)
 
 
+def _write_table(table: "pd.DataFrame", output: str) -> None:
+    path = Path(output)
+    if path.suffix.lower() == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    rows = "1 row" if len(table) == 1 else f"{len(table):,} rows"
+    click.echo(f"{rows} written to {path}", err=True)
+
+
 def check(options_type: type[Options], context: click.Context) -> None:
-    """Read the data as `train` would and say what is in it, without training."""
+    """Do all that `train` does before it trains, and say what is in the data."""
     command = resolve(context, options_type)
+    command.options.objective(command.flags["objective"])
     screen = _screen(command)
+    _show_settings(screen, command)
     runtime.import_tensorflow()
-    _, splits = _load_data(command, screen)
+    pipeline, splits = _load_data(command, screen)
+    pipeline.objective_for(splits, command.flags["objective"])
+    spec = pipeline.fit_defaults(command.spec, splits, command.given)
+    pipeline.check(spec, splits)
+    next_command = train_command(context, options_type)
     plain = {**_data_as_json(splits), "notes": list(splits.notes), **splits.describe()}
-    screen.result(rendering.data_report(splits, command.options), plain)
+    plain["next"] = next_command
+    screen.result(rendering.data_report(splits, options_type.domain, next_command), plain)
 
 
 def datasets(options_type: type[Options], context: click.Context) -> None:
@@ -334,7 +374,8 @@ def _find_row(context: click.Context) -> "Row | None":
         raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")
     if not run:
         return None
-    return saved_runs.find(run, context.params["tracking_uri"])
+    uri = context.params["tracking_uri"]
+    return saved_runs.winner_of(saved_runs.find(run, uri), uri)
 
 
 def _load_model(

@@ -123,17 +123,18 @@ MODEL: list[click.Parameter] = [
 ]
 PART = click.Option(
     ["--part"],
-    type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="part to score",
+    type=click.Choice(["train", "val", "test", "all"]),
+    help="part to score (default: all of what --data names, else test)",
 )
-INPUTS = click.Argument(["inputs"], nargs=-1, required=True)
-ANSWERS: list[click.Parameter] = [
+INPUTS = click.Argument(["inputs"], nargs=-1)
+TABLE: list[click.Parameter] = [
     click.Option(
-        ["-o", "--output"], default="", help="write the answers to this CSV or Parquet file"
+        ["-o", "--output"], default="", help="write a row for each to this CSV or Parquet file"
     ),
     click.Option(["--force"], is_flag=True, help="overwrite it"),
+]
+ANSWERS: list[click.Parameter] = [
+    *TABLE,
     click.Option(
         ["--safe-csv"],
         is_flag=True,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from apps import progress_display, saved_runs
 from apps.resolve import search_dimensions
 from apps.screen import Screen
-from pipelines import create_pipeline, pipeline_class, runtime
+from pipelines import create_pipeline, options_class, pipeline_class, runtime
 from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
@@ -191,15 +191,19 @@ class Model:
         """The domain of the model: vision, text, forecast or recommend."""
         return str(self.serving.facts.domain)
 
-    def predict(self, source: RawInput) -> "pd.DataFrame":
+    def predict(self, source: RawInput, **options: Any) -> "pd.DataFrame":
         """Return answers for a file, a folder, an array or a table.
 
-        The input is what `appline <domain> predict` takes.
+        The input is what `appline <domain> predict` takes, and so are the options:
+        `skip_unreadable=True` for `--skip-unreadable`.
 
         Raises:
             DataError: the input cannot be read; the message names the file and the row.
         """
-        return pipeline_class(self.domain).predict_raw(self.serving, source)
+        predict_type = options_class(self.domain).predict_type
+        return pipeline_class(self.domain).predict_raw(
+            self.serving, source, predict_type(**options)
+        )
 
     def evaluate(
         self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
@@ -236,7 +240,7 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
 
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
-    row = saved_runs.find(str(run_or_path), tracking_uri)
+    row = saved_runs.winner_of(saved_runs.find(str(run_or_path), tracking_uri), tracking_uri)
     return Model(saved_runs.read_run_model(row, tracking_uri))
 
 

@@ -70,13 +70,13 @@ def data_lines(splits: "Splits") -> str:
     return "\n".join(lines)
 
 
-def data_report(splits: "Splits", options: Options) -> str:
+def data_report(splits: "Splits", domain: str, next_command: str) -> str:
     """Return what the command `check` says about data that can be used."""
     rows = [(str(part), f"{count:,}") for part, count in splits.sizes().items()]
     rows += splits.describe().items()
-    lines = [table([f"{options.domain} / {splits.dataset}", ""], rows)]
+    lines = [table([f"{domain} / {splits.dataset}", ""], rows)]
     lines += [f"note  {note}" for note in splits.notes]
-    lines.append(f"The data can be used: appline {options.domain} train --data {options.data}")
+    lines.append(f"The data can be used, and the network be built. Next: {next_command}")
     return "\n".join(lines)
 
 
@@ -84,6 +84,11 @@ def searched(dimensions: Mapping[str, Dimension]) -> str:
     """Return what a sweep searches, as one line."""
     listed = "  ".join(f"{key}={dimension}" for key, dimension in dimensions.items())
     return f"searching  {len(dimensions)} hyperparameters: {listed}"
+
+
+def notes(notes: Iterable[str]) -> str:
+    """Return sentences on what was done to an input, each on its line and once."""
+    return "\n".join(_note_lines(dict.fromkeys(notes)))
 
 
 def _note_lines(notes: Iterable[str]) -> list[str]:

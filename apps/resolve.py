@@ -44,6 +44,7 @@ class ResolvedCommand:
     dimensions: Mapping[str, Dimension]
     flags: Mapping[str, Any]  # the command's own
     origins: Mapping[str, Origin]  # by key, of each value that is no default
+    given: frozenset[str]  # keys of hyperparameters that a person has set
 
     @property
     def space(self) -> Space[Any]:
@@ -84,6 +85,7 @@ def resolve(
         ),
         flags=flags,
         origins=values.origins,
+        given=frozenset(values.hyperparameters),
     )
 
 

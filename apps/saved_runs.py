@@ -51,6 +51,19 @@ def latest(uri: str, limit: int) -> "list[Row]":
     return latest_runs(limit, uri)
 
 
+def winner_of(row: "Row", uri: str) -> "Row":
+    """Return the run that holds the model of `row`: of a sweep, its final run; else itself.
+
+    Raises:
+        UsageError: the sweep has not come to its final run.
+    """
+    if row.tags.get("role") != "sweep":
+        return row
+    from tuning.tracking.stored_runs import final_run
+
+    return final_run(row, uri=uri)
+
+
 def read_run_model(row: "Row", uri: str) -> "ServingModel":
     """Return the model that a run has kept."""
     from pipelines.model_file import read_model

@@ -6,13 +6,13 @@ subclass of it.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pipelines.config.hyperparameters import TrainSpec
-from pipelines.config.options import Objective, Options
+from pipelines.config.options import Objective, Options, PredictOptions
 from pipelines.config.search_space import Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
@@ -109,6 +109,25 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         Raises:
             DataError: the data cannot be used.
         """
+
+    def load_hold_out(self, serving: ServingModel) -> SplitsT:
+        """Read the data whole, as the test part of splits in the terms of a trained model.
+
+        Classes, units, vocabulary and items are the model's, nothing is fitted to this data, and
+        train and val are empty or what the model knows already. What the model cannot be asked
+        about, such as classes that it does not know, is left out and counted in the notes.
+
+        Raises:
+            DataError: the data cannot be used, or nothing of it is within what the model knows.
+        """
+        raise UsageError(f"a {self.domain} model is scored on the data of its run alone")
+
+    def fit_defaults(self, spec: SpecT, splits: SplitsT, given: Collection[str]) -> SpecT:
+        """Return `spec` with defaults made smaller where this data allows no network of their size.
+
+        Hyperparameters in `given` were set by a person and stay as they are.
+        """
+        return spec
 
     @abstractmethod
     def cost(self, spec: SpecT, splits: SplitsT) -> Cost | None:
@@ -226,8 +245,18 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @classmethod
     @abstractmethod
-    def predict_raw(cls, serving: ServingModel, source: RawInput) -> "pd.DataFrame":
+    def predict_raw(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> "pd.DataFrame":
         """Return answers as a table for raw input: a file, a folder, an array or a table.
+
+        There is a row for each input, in order; a table that was given keeps all its columns.
+        `options` is of the domain's `predict_type`. Sentences on what was left out, guessed or
+        filled are appended to `notes`.
 
         Raises:
             DataError: the input cannot be read; the message names the file and the row.

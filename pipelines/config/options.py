@@ -57,6 +57,20 @@ class DemoSweep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What a person may set for `predict`; each is a flag. A domain's subclass adds its own."""
+
+    skip_unreadable: bool = option(
+        False, "answer what can be read; the rest gets a row with the reason in the column `error`"
+    )
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether `predict` must be given something to answer."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """The options of a domain; each is a flag, a key in config files and a parameter in MLflow."""
 
@@ -83,6 +97,10 @@ class Options:
     datasets: ClassVar[Mapping[str, str]]
     # A short sweep on the data set that is the default of `data`.
     demo: ClassVar[DemoSweep]
+    # What may be set for `predict`.
+    predict_type: ClassVar[type[PredictOptions]] = PredictOptions
+    # What is piped into `predict -` where it does not say itself: the suffix of such a file.
+    standard_input: ClassVar[str] = ".txt"
 
     @classmethod
     def option_names(cls) -> list[str]:

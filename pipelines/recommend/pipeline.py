@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from pipelines.config.options import Objective
+from pipelines.config.options import Objective, PredictOptions
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
@@ -116,5 +116,11 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         return serve.restore_network(serving, splits)
 
     @classmethod
-    def predict_raw(cls, serving: ServingModel, source: RawInput) -> pd.DataFrame:
+    def predict_raw(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> pd.DataFrame:
         return serve.predict_raw(serving, source)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
@@ -86,5 +87,11 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return serve.restore_network(serving, splits)
 
     @classmethod
-    def predict_raw(cls, serving: ServingModel, source: RawInput) -> pd.DataFrame:
+    def predict_raw(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> pd.DataFrame:
         return serve.predict_raw(serving, source)

@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from pipelines.config.hyperparameters import TrainSpec
+from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
@@ -93,5 +94,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return serve.restore_network(serving, splits)
 
     @classmethod
-    def predict_raw(cls, serving: ServingModel, source: RawInput) -> pd.DataFrame:
+    def predict_raw(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> pd.DataFrame:
         return serve.predict_raw(serving, source)

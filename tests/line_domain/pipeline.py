@@ -109,7 +109,9 @@ class LinePipeline(Pipeline[LineOptions, LineSpec, LineSplits]):
         return serving.model.get_layer("network")
 
     @classmethod
-    def predict_raw(cls, serving: ServingModel, source: Any) -> pd.DataFrame:
+    def predict_raw(
+        cls, serving: ServingModel, source: Any, options: Any = None, notes: Any = None
+    ) -> pd.DataFrame:
         if isinstance(source, str | Path):
             source = np.loadtxt(source, ndmin=2)
         x = np.asarray(source, "float32").reshape(-1, 1)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ApplineError
+from pipelines.errors import ApplineError, UsageError
 from tuning.tracking.interface import Row
 from tuning.tracking.local_rows import find_local_run
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store, readable
@@ -34,6 +34,24 @@ def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
         with suppress(sqlite3.Error):
             return find_local_run(database, run)
     return search_one(open_to_read(store), run)
+
+
+def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
+    """Return the finished final run of a sweep, the newest if it was resumed with more trials.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    client = open_to_read(find_store(uri, root))
+    condition = run_filter(role="final", sweep=sweep.id, status="FINISHED")
+    rows = search(client, all_experiments(client), condition, 1)
+    if rows:
+        return rows[0]
+    domain = sweep.params.get("domain") or sweep.experiment.partition("/")[0]
+    raise UsageError(
+        f"The sweep {sweep.id[:8]} has no final run yet ({sweep.status}). "
+        f"Continue it: appline {domain} tune --resume {sweep.id[:8]}"
+    )
 
 
 def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]:
