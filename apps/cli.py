@@ -228,12 +228,8 @@ def _store(arguments: list[str]) -> list[str]:
 
 
 def _resume_command(arguments: list[str], sweep_id: str) -> str:
-    kept = []
-    for position, word in enumerate(arguments):
-        is_value = position > 0 and arguments[position - 1] == "--resume"
-        if word != "--resume" and not is_value:
-            kept.append(word)
-    command = shlex.join(["appline", *kept, "--resume", sweep_id[:8]])
+    words = ["appline", arguments[0], "tune", "--resume", sweep_id[:8], *_store(arguments)]
+    command = shlex.join(words)
     return f"Finished trials are kept. Continue: {command}"
 
 
