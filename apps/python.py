@@ -136,11 +136,12 @@ def tune(
     dimensions = search_dimensions(
         type(options), hyperparameters or {}, search or {}, only=search is not None
     )
+    space = options.space(base, dimensions)
     display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(
             pipeline,
-            options.space(base, dimensions),
+            space.without(space.without_effect()),
             Sweep(objectives=(objective,), trials=trials, tuner=tuner),
             saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
             splits=splits,

@@ -48,6 +48,7 @@ FLOORS = {
     "pipelines": (
         "pipelines.errors",
         "pipelines.runtime",
+        "pipelines.interrupts",
         "pipelines.config",
         "pipelines.splits",
         "pipelines.io",

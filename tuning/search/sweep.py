@@ -24,7 +24,7 @@ from tuning.search.early_stopping import Stopper, create_stopper
 from tuning.search.progress import Progress
 from tuning.search.scheduler import Budget, SweepScheduler, best_trial
 from tuning.search.sweep_run import record_further_trials, record_result, start_run
-from tuning.search.sweep_tags import WINNER
+from tuning.search.sweep_tags import TRIALS, WINNER
 from tuning.search.warm_start import WarmStart
 from tuning.tracking.interface import Row, Run, Tracker
 from tuning.training.train import RunLabels, finishing, record_baselines, train
@@ -149,7 +149,8 @@ class _RunningSweep:
         if start.earlier and len(scheduler.trials) == num_before:
             self._refuse_finished(start.earlier, num_before)
         best = _require_best(scheduler.trials, sweep.objective)
-        if start.earlier and self._has_final(best):
+        # It had come to its end before, where its run says how many trials it had.
+        if start.earlier and TRIALS in start.earlier.metrics and self._has_final(best):
             self._refuse_same_winner(best, scheduler)
         self.progress.searched()
         final = self._train_winner(best, baselines)
@@ -199,7 +200,7 @@ class _RunningSweep:
             raise resume.SweepFinished(earlier.id, trials)
 
     def _has_final(self, best: Trial) -> bool:
-        """Return whether the best trial was trained in full when the sweep ended before."""
+        """Return whether the best trial was trained in full before."""
         for row in self.tracker.rows(role="final", sweep=self.run.id, status="FINISHED"):
             if row.tags.get(WINNER) == str(best.number):
                 return True
