@@ -9,10 +9,9 @@ import click
 
 from apps import progress_display, rendering
 from apps.screen import Screen
-from pipelines import DOMAINS, options_class, pipeline_for
+from pipelines import DOMAINS, options_class, pipeline_for, runtime
 from pipelines.config.search_space import replace
 from tuning.execution.local_workers import LocalWorkers, count_workers
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     from tuning.execution.interface import Executor

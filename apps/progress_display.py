@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from apps import rendering
+from apps import rendering, running_sweep
 from apps.screen import Screen
 from apps.work_line import WORK_LINE
 from tuning.search.progress import Progress
@@ -54,6 +54,7 @@ class SweepDisplay(Progress):
 
     def begun(self, run_id: str, trials: int) -> None:
         self._total = trials
+        running_sweep.run_id = run_id
         self._screen.say(f"sweep      {run_id[:8] or '(not tracked)'}")
         if self._is_terminal:
             from rich.console import Console

@@ -20,12 +20,11 @@ from apps import progress_display, saved_runs
 from apps.quiet_plots import quiet_plots
 from apps.resolve import search_dimensions
 from apps.screen import Screen
-from pipelines import create_pipeline, options_class, pipeline_class
+from pipelines import create_pipeline, options_class, pipeline_class, runtime
 from pipelines.config.search_space import replace
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,12 +147,12 @@ def tune(
     given = hyperparameters or {}
     base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
     asked = search_dimensions(type(options), given, search or {}, only=search is not None)
-    dimensions = pipeline.fit_search(asked, splits)
+    space = options.space(base, pipeline.fit_search(asked, splits))
     display = progress_display.SweepDisplay(screen, objective.name)
     with contextlib.closing(display), screen.progress():
         return run_sweep(
             pipeline,
-            options.space(base, dimensions),
+            space.without(space.without_effect()),
             Sweep(objectives=(objective,), trials=trials, tuner=tuner),
             saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
             splits=splits,

@@ -261,6 +261,6 @@ def test_a_training_interrupted_before_its_first_epoch_says_that_nothing_is_kept
 
 
 def test_an_interrupted_sweep_says_how_to_continue() -> None:
-    arguments = ["vision", "tune", "--trials", "9", "--resume", "abc"]
+    arguments = ["vision", "tune", "--trials", "9", "--tracking-uri", "kept here"]
     words = cli._last_words(SweepInterrupted("0123456789"), arguments)
-    assert words.endswith("Continue: appline vision tune --trials 9 --resume 01234567")
+    assert words.endswith("appline vision tune --resume 01234567 --tracking-uri 'kept here'")

@@ -5,25 +5,23 @@ They are split before a vocabulary or anything else is fitted to them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.errors import shorten
 from pipelines.io.digest import data_digest
+from pipelines.runtime import import_tensorflow
 from pipelines.splits import PARTS, Part, Splits
-from pipelines.text import readers, vocabulary
+from pipelines.text import readers
 from pipelines.text.labels import LabelledParts, split_labelled
-from pipelines.text.layers import TokenIds
 from pipelines.text.options import TextOptions
 from pipelines.text.remarks import remarks
 from pipelines.text.texts import Texts, join_texts
-from pipelines.text.tokens import (
-    PADDING,
-    UNKNOWN,
-    Tokenization,
-    Unit,
-    map_batches,
-)
+
+if TYPE_CHECKING:
+    from pipelines.text.numbering import NumberedTexts
+    from pipelines.text.tokens import Tokenization
 
 SHOWN_CLASSES = 20
 UNIT_NAMES = {"word": "words", "char": "characters"}
@@ -47,7 +45,7 @@ class TextSplits(Splits):
     classes: tuple[str, ...]
     vocabulary: tuple[str, ...]
     length: int
-    tokenization: Tokenization
+    tokenization: "Tokenization"
     seed: int
     text_columns: tuple[str, ...] = ()  # of the table that the texts come from
     val_in_train: bool = False
@@ -80,6 +78,8 @@ class TextSplits(Splits):
         return {part: len(self.y[part]) for part in PARTS}
 
     def describe(self) -> dict[str, str]:
+        from pipelines.text.tokens import PADDING, UNKNOWN
+
         counts = np.sum([self.one_hot(part).sum(axis=0) for part in PARTS], axis=0)
         named = [f"{name} {int(count):,}" for name, count in zip(self.classes, counts, strict=True)]
         ids = self.ids["val"]
@@ -100,28 +100,25 @@ def load(options: TextOptions) -> TextSplits:
     """
     source = readers.read(options)
     labelled = split_labelled(source, options)
+    # Here: what is refused is refused before TensorFlow is imported.
+    import_tensorflow()
+    from pipelines.text.numbering import number_texts
+
+    numbered = number_texts(labelled.parts, options)
     parts = labelled.parts
-    tokenization = Tokenization(unit=_unit(options, parts["train"].x), lower=options.lower)
-    tokens, lengths = vocabulary.count_tokens(parts["train"].x, tokenization, options.vocabulary)
-    length = options.length or vocabulary.automatic_length(lengths)
-    to_ids = TokenIds(list(tokens), length, tokenization.unit, tokenization.lower)
-    ids: dict[Part, np.ndarray] = {}
-    for part in PARTS:
-        batches = map_batches(lambda batch: to_ids(batch).numpy(), parts[part].x)
-        ids[part] = np.concatenate(batches)
     return TextSplits(
         dataset=source.name,
-        digest=_digest(labelled, tokenization, length),
+        digest=_digest(labelled, numbered),
         notes=(*labelled.notes, *remarks(parts)),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
         y=labelled.y,
-        ids=ids,
+        ids=numbered.ids,
         classes=labelled.classes,
-        vocabulary=tokens,
-        length=length,
-        tokenization=tokenization,
+        vocabulary=numbered.vocabulary,
+        length=numbered.length,
+        tokenization=numbered.tokenization,
         seed=options.seed,
         text_columns=source.text_columns,
     )
@@ -144,14 +141,10 @@ def merge_train_val(splits: TextSplits) -> TextSplits:
     )
 
 
-def _unit(options: TextOptions, train: np.ndarray) -> Unit:
-    if options.tokens != "auto":
-        return options.tokens
-    return "word" if vocabulary.has_words(train) else "char"
-
-
-def _digest(labelled: LabelledParts, tokenization: Tokenization, length: int) -> str:
+def _digest(labelled: LabelledParts, numbered: "NumberedTexts") -> str:
     arrays: list[np.ndarray] = []
     for part in PARTS:
         arrays += [labelled.parts[part].x, labelled.y[part]]
-    return data_digest(*arrays, np.asarray([tokenization.unit, tokenization.lower, length]))
+    tokenization = numbered.tokenization
+    settings = [tokenization.unit, tokenization.lower, numbered.length]
+    return data_digest(*arrays, np.asarray(settings))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import (
     Count,
     DemoSweep,
@@ -12,7 +13,14 @@ from pipelines.config.options import (
     PredictOptions,
     option,
 )
-from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.config.search_space import (
+    Choice,
+    Conditions,
+    Dimension,
+    Except,
+    Range,
+    Scalar,
+)
 from pipelines.text.spec import ARCHITECTURES, TextSpec
 
 
@@ -99,12 +107,19 @@ class TextOptions(Options):
         "attention.dropout": Choice((0.0, 0.2, 0.4)),
     }
     presets: ClassVar[tuple[Mapping[str, Scalar], ...]] = ({"architecture": "fasttext"},)
-    conditions: ClassVar[Conditions] = {
-        **ARCHITECTURES.conditions(),
-        "start_dropout": {"start_from": ("baseline",)},
-        # No text network dilates its convolutions.
-        "conv.dilation": {"architecture": ()},
-    }
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
+        {
+            **CONDITIONS,
+            **RECURRENT_CONDITIONS,
+            "head.activation": {"head.units": Except((0,))},
+            "start_dropout": {"start_from": ("baseline",)},
+            # The width of a file of vectors is what it is.
+            "embedding.width": {"embedding.vectors": ("",)},
+            "embedding.trainable": {"embedding.vectors": Except(("",))},
+            # No text network dilates its convolutions.
+            "conv.dilation": {"architecture": ()},
+        }
+    )
     datasets: ClassVar[Mapping[str, str]] = {
         "reviews": "5,000 Amazon reviews of fine foods, great or other (the extra `samples`)",
         "tfds:imdb_reviews": "any text classification set of TensorFlow Datasets by its name "

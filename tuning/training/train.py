@@ -15,6 +15,7 @@ from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
 from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted
+from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
@@ -106,6 +107,7 @@ def train(
                 f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
                 "(turn off: train.refit=false)"
             )
+        WORTH_WAITING.clear()
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
@@ -163,6 +165,7 @@ def finishing(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        NOTICED.set()
         run.finish("KILLED", "interrupted")
         raise
     except BaseException as error:
@@ -262,7 +265,7 @@ class _Training:
             self.spec,
             self.splits,
             seed=self.pipeline.options.seed,
-            watch=self.watch,
+            watch=replace(self.watch, on_epoch=self._has_weights),
             strategy=self.strategy,
         )
         self.run.history(fitted.history)
@@ -272,6 +275,13 @@ class _Training:
         if fitted.interrupted:
             self._keep_interrupted(fitted)
         return fitted
+
+    def _has_weights(self, epoch: int, values: Mapping[str, float]) -> str | None:
+        """Take the end of an epoch: from the first on there are weights to keep."""
+        WORTH_WAITING.set()
+        if self.watch.on_epoch:
+            return self.watch.on_epoch(epoch, values)
+        return None
 
     def refit(self, merged: Splits, fitted: FitResult) -> FitResult:
         """Return the network fitted anew to `merged`, which is train and val together.
