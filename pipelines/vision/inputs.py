@@ -124,7 +124,8 @@ def _paths(
         if not options.skip_unreadable:
             raise
         if len(names) == 1:
-            return [error]
+            absent = str(error).partition("images do not exist. ")[2]
+            return [DataError(f"does not exist: {absent}") if absent else error]
     # The bad ones are found by halving.
     middle = len(names) // 2
     first = _paths(names[:middle], lines[:middle], path, options)
