@@ -107,7 +107,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             name=flags["run_name"],
         )
         spec = pipeline.fit_defaults(command.spec, splits, command.given)
-        command = dataclasses.replace(command, spec=spec)
+        dimensions = pipeline.fit_search(command.dimensions, splits)
+        command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         screen.say(rendering.data_lines(splits))
         screen.say(rendering.searched(command.dimensions))
         if flags["dry_run"]:
@@ -212,6 +213,7 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     options = predict_type(**{name: params[name] for name in names})
     checks.require_inputs(params["inputs"], needed=options.needs_input)
     checks.require_output(params["output"], params["force"])
+    checks.require_picture(options.picture, params["inputs"], params["force"])
     row = _find_row(context)
     runtime.import_tensorflow()
     import pandas as pd

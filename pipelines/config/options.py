@@ -69,6 +69,11 @@ class PredictOptions:
         """Whether `predict` must be given something to answer."""
         return True
 
+    @property
+    def picture(self) -> str:
+        """The file that `predict` draws its answers into, empty for none."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.options import Count, DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.errors import UsageError
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 
 Task: TypeAlias = Literal["rank", "rate"]
-SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column"]
+SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column", "hold-out"]
 
 # Fields of the shared specs that no network here reads: two trials never differ by them.
 _NEVER: Mapping[str, tuple[Scalar, ...]] = {"architecture": ()}
@@ -20,6 +21,26 @@ _UNREAD: Conditions = {
     "recurrent.bidirectional": _NEVER,
     "recurrent.dropout": _NEVER,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendPredictOptions(PredictOptions):
+    """What may be set for recommendations."""
+
+    top: int = option(10, "how many items each user gets")
+    exclude: str = option("", "a file of items that nobody gets: a table, or an id on each line")
+    repeat: bool = option(False, "items that a user has had may be recommended again")
+    all_users: bool = option(False, "answer every user that the model knows; no input is needed")
+    user_column: str = option("", "column of the users (default: as in the training data)")
+    history_column: str = option("", "column of lists of items (default: history, items, sequence)")
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UsageError(f"--top is a number of items, 1 or more. Received: {self.top}")
+
+    @property
+    def needs_input(self) -> bool:
+        return not self.all_users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +90,7 @@ class RecommendOptions(Options):
     drop_missing: bool = option(False, "leave out rows without a user or an item, and count them")
 
     domain: ClassVar[str] = "recommend"
+    predict_type: ClassVar[type[PredictOptions]] = RecommendPredictOptions
     spec_type: ClassVar[type[Any]] = RecommendSpec
     headline: ClassVar[Objective] = Objective(name="ndcg_10", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

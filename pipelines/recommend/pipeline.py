@@ -18,6 +18,7 @@ from pipelines.recommend import (
     batches,
     data,
     evaluate,
+    hold_out,
     model,
     next_item,
     predict,
@@ -58,6 +59,9 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
     def load(self) -> RecommendSplits:
         return data.load(self.options)
 
+    def load_hold_out(self, serving: ServingModel) -> RecommendSplits:
+        return hold_out.load_hold_out(self.options, serving)
+
     def cost(self, spec: RecommendSpec, splits: RecommendSplits) -> Cost:
         return architecture_of(spec).cost(spec, splits)
 
@@ -86,6 +90,8 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         return splits.merge_train_val()
 
     def predict(self, model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
+        if splits.method == "hold-out":
+            return hold_out.predict_served(model, splits, part)
         return predict.predict(model, splits, part)
 
     def score(
@@ -123,4 +129,4 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(serving, source)
+        return serve.predict_raw(serving, source, options, notes)

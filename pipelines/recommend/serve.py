@@ -13,7 +13,11 @@ import keras
 import numpy as np
 import pandas as pd
 
+from pipelines.config.options import PredictOptions
 from pipelines.errors import DataError
+from pipelines.io.answers import join_answers
+from pipelines.io.cell_lists import read_list
+from pipelines.io.progress import counted
 from pipelines.io.tables import cell_text, find_column, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.networks.plan import KerasTensor
@@ -21,7 +25,7 @@ from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.recommend import predict
 from pipelines.recommend.columns import ITEMS, USERS
 from pipelines.recommend.layers import ItemModelScores, WeightedScores
-from pipelines.recommend.options import Task
+from pipelines.recommend.options import RecommendPredictOptions, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 
     Texts: TypeAlias = NDArray[np.object_]
 
-NUM_RECOMMENDED = 10
 HISTORIES = ("history", "items", "sequence")
 SEPARATOR = "|"  # between the items of a history
 OTHER_SEPARATORS = (";", ",", " ")  # where they make known items of it
@@ -65,6 +68,16 @@ class _Request:
     note: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ranking:
+    """Which items a user may get: `excluded` are numbers, `popularity` is `(items + 1,)`."""
+
+    top: int
+    repeat: bool
+    excluded: np.ndarray
+    popularity: np.ndarray
+
+
 def serving_model(
     network: keras.Model, splits: "RecommendSplits", user_column: str = "", item_column: str = ""
 ) -> ServingModel:
@@ -85,7 +98,8 @@ def serving_model(
     output = network({name: network_inputs[name] for name in names})
     notes: tuple[str, ...] = ()
     if splits.task == "rate":
-        answers = {"rating": output}
+        low, high = float(splits.rating.min()), float(splits.rating.max())
+        answers = {"rating": keras.ops.clip(output, low, high)}
     else:
         answers = {"scores": _blended(network, output, inputs["history"], splits)}
         notes = (predict.describe_blend(predict.stacking_weights(network)),)
@@ -145,10 +159,14 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
     """Return the network inside, for splits whose users and items have the same numbers.
 
+    For a hold-out it is the whole model, with the item models that it was saved with.
+
     Raises:
         DataError: another task, other users or other items.
     """
     facts: RecommendFacts = serving.facts
+    if splits.method == "hold-out":
+        return serving.model
     if facts.task != splits.task:
         raise DataError(
             f"{splits.dataset}: the model was trained to {facts.task}, and this data is split to "
@@ -170,22 +188,29 @@ def _require_same(dataset: str, what: str, of_model: Sequence[str], of_data: Seq
 # ------------------------------------------------------------------------------------- predict_raw
 
 
-def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return the ten best new items for each row of `source`, or a rating for each.
+def predict_raw(
+    serving: ServingModel,
+    source: RawInput,
+    options: PredictOptions | None = None,
+    notes: list[str] | None = None,
+) -> pd.DataFrame:
+    """Return the best new items for each row of `source`, or a rating for each.
 
-    `source` is a table with a column of users, of histories (ids of items with | between them) or
-    both, a .txt file with a user on each line, or an array of users. To rate, it is a table of
-    users and items. A user without a known item gets what is popular, and `note` says so.
+    `source` is a table with a column of users, of histories (ids of items with | between them, or
+    lists as people's tools write them) or both, a .txt file with a user on each line, or an array
+    of users. To rate, it is a table of users and items. All its columns are kept. A user without a
+    known item gets what is popular, and the column `note` says so.
 
     Raises:
         DataError: the input cannot be read, or lacks a column.
     """
-    table = _read(source)
+    chosen = options if isinstance(options, RecommendPredictOptions) else RecommendPredictOptions()
+    table = pd.DataFrame({"user": serving.facts.users}) if chosen.all_users else _read(source)
     if not len(table):
         raise DataError("The input holds no rows, so there is nothing to answer")
     if serving.facts.task == "rate":
-        return _rate(serving, table)
-    return _recommend(serving, table)
+        return _rate(serving, table, chosen)
+    return _recommend(serving, table, chosen, [] if notes is None else notes)
 
 
 def _read(source: RawInput) -> pd.DataFrame:
@@ -200,21 +225,32 @@ def _read(source: RawInput) -> pd.DataFrame:
             "or a .txt file with a user on each line"
         )
     if path.suffix.lower() == ".txt":
-        users = [line.strip() for line in read_lines(path)]
-        return pd.DataFrame({"user": [user for user in users if user]})
-    return read_table(path, as_text=True).frame
+        return _read_lines(path)
+    frame: pd.DataFrame = read_table(path, as_text=True).frame
+    return frame
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Return a user for each line, or a history where lines are lists."""
+    lines = [line.strip() for line in read_lines(path)]
+    filled = [line for line in lines if line]
+    role = "user"
+    if filled and all(SEPARATOR in line or read_list(line) is not None for line in filled):
+        role = "history"
+    return pd.DataFrame({role: filled})
 
 
 def _column(
-    table: pd.DataFrame, of_training: str, names: Sequence[str], role: str
+    table: pd.DataFrame, of_training: str, names: Sequence[str], role: str, given: str = ""
 ) -> "Texts | None":
     """Return the column of a role as texts.
 
-    It is the column that the training data had for it, else one with a usual name.
+    It is the given one, the one that the training data had for it, or one with a usual name.
     """
     name: str | None = of_training
-    if of_training not in table:
-        name = find_column(table, "", names, role=role, flag="", where="the input")
+    if given or of_training not in table:
+        flag = f"--{role}-column"
+        name = find_column(table, given, names, role=role, flag=flag, where="the input")
     if name is None:
         return None
     return np.asarray([_text(cell) for cell in table[name]], dtype=object)
@@ -223,11 +259,10 @@ def _column(
 def _text(cell: object) -> str:
     """Return a cell's text.
 
-    A list of items, as Parquet and JSON may hold, is written as a history.
+    A list of items, as Parquet, JSON or Python write it, is written as a history.
     """
-    if isinstance(cell, list | tuple | np.ndarray):
-        return SEPARATOR.join(cell_text(value) for value in cell)
-    return cell_text(cell)
+    entries = read_list(cell)
+    return cell_text(cell) if entries is None else SEPARATOR.join(entries)
 
 
 def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
@@ -246,37 +281,84 @@ def _pad(histories: Sequence[Sequence[int]]) -> np.ndarray:
 # --------------------------------------------------------------------------------------- recommend
 
 
-def _recommend(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
+def _recommend(
+    serving: ServingModel,
+    table: pd.DataFrame,
+    options: RecommendPredictOptions,
+    notes: list[str],
+) -> pd.DataFrame:
     facts: RecommendFacts = serving.facts
-    users = _column(table, facts.user_column, USERS, "user")
-    requests = _requests(facts, table, users)
-    popularity = None
-    if not all(request.history for request in requests):
-        popularity = _popularity(facts)
+    users = _column(table, facts.user_column, USERS, "user", options.user_column)
+    histories = _column(table, "", HISTORIES, "history", options.history_column)
+    requests = _requests(facts, table, users, histories)
+    ranking = _Ranking(
+        top=min(options.top, len(facts.items)),
+        repeat=options.repeat,
+        excluded=_excluded_items(facts, options.exclude, notes),
+        popularity=_popularity(facts),
+    )
     best_parts = []
     score_parts = []
-    for begin in range(0, len(requests), BATCH_SIZE):
-        best, scores = _best_items(serving, requests[begin : begin + BATCH_SIZE], popularity)
+    starts = range(0, len(requests), BATCH_SIZE)
+    for begin in counted(starts, f"batches of {BATCH_SIZE} users", len(starts)):
+        best, scores = _best_items(serving, requests[begin : begin + BATCH_SIZE], ranking)
         best_parts.append(best)
         score_parts.append(scores)
     best, scores = np.concatenate(best_parts), np.concatenate(score_parts)
     count = best.shape[1]
+    rows = np.repeat(np.arange(len(table)), count)
     positions = best.ravel() - 1
-    user_names = users if users is not None else np.full(len(table), "")
-    frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
-    frame["user"] = np.repeat(user_names, count)
-    frame["place"] = np.tile(np.arange(1, count + 1), len(table))
+    frame = pd.DataFrame({"place": np.tile(np.arange(1, count + 1), len(table))})
     frame["item"] = np.asarray(facts.items, dtype=object)[positions]
     frame["title"] = np.asarray(facts.titles, dtype=object)[positions]
     frame["score"] = scores.ravel().round(4)
     frame["note"] = np.repeat([request.note for request in requests], count)
-    # Fewer than ten where fewer are left to recommend.
-    is_new = frame["score"].abs() < np.inf
-    return frame.loc[is_new].reset_index(drop=True)
+    asked = table.iloc[rows].reset_index(drop=True)
+    asked.insert(0, _new_name("row", asked), rows + 1)
+    answers = join_answers(asked, frame)
+    # Fewer where fewer are left to recommend.
+    is_there = np.isfinite(scores.ravel())
+    kept: pd.DataFrame = answers.loc[is_there].reset_index(drop=True)
+    return kept
 
 
-def _requests(facts: RecommendFacts, table: pd.DataFrame, users: "Texts | None") -> list[_Request]:
-    histories = _column(table, "", HISTORIES, "history")
+def _new_name(name: str, table: pd.DataFrame) -> str:
+    while name in table:
+        name = f"{name}_"
+    return name
+
+
+def _excluded_items(facts: RecommendFacts, file: str, notes: list[str]) -> np.ndarray:
+    """Return the numbers of the items in the file that `--exclude` names.
+
+    Raises:
+        DataError: there is no such file, or it has no column of items.
+    """
+    if not file:
+        return np.empty(0, np.int64)
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise DataError(f"--exclude {file}: no such file. Expected a table with a column of items")
+    if path.suffix.lower() == ".txt":
+        names = np.asarray([line.strip() for line in read_lines(path)], dtype=object)
+    else:
+        table = read_table(path, as_text=True)
+        column = table.find_column("", (facts.item_column, *ITEMS), role="item", flag="")
+        names = table.identifiers(column or table.columns[0])
+    item_numbers = _numbers(facts.items)
+    known = [item_numbers[name] for name in names if name in item_numbers]
+    notes.append(
+        f"{path}: {len(known):,} of {len(names):,} items are known and left out (--exclude)"
+    )
+    return np.asarray(known, dtype=np.int64)
+
+
+def _requests(
+    facts: RecommendFacts,
+    table: pd.DataFrame,
+    users: "Texts | None",
+    histories: "Texts | None",
+) -> list[_Request]:
     if users is None and histories is None:
         columns = ", ".join(map(str, table.columns))
         raise DataError(
@@ -347,11 +429,12 @@ def _popularity(facts: RecommendFacts) -> np.ndarray:
 
 
 def _best_items(
-    serving: ServingModel, requests: Sequence[_Request], popularity: np.ndarray | None
+    serving: ServingModel, requests: Sequence[_Request], ranking: _Ranking
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers and scores of the best items not in the history, (rows, 10) each.
+    """Return the numbers and scores of the best items, (rows, top) each.
 
-    A request without a history gets what is popular.
+    What is in the history is left out unless it may be repeated, and -inf is the score of what
+    nobody gets. A request without a history gets what is popular.
     """
     history = _pad([request.history for request in requests])
     inputs: dict[str, Any] = {
@@ -359,22 +442,24 @@ def _best_items(
         "history": history,
     }
     scores = np.array(serving.model(inputs, training=False)["scores"])
-    if popularity is not None:
-        # No network has learned what to recommend without a user and a history.
-        scores[~history.any(axis=1)] = popularity
-    np.put_along_axis(scores, history, -np.inf, axis=1)
+    # No network has learned what to recommend without a user and a history.
+    scores[~history.any(axis=1)] = ranking.popularity
+    if not ranking.repeat:
+        np.put_along_axis(scores, history, -np.inf, axis=1)
+    scores[:, ranking.excluded] = -np.inf
     scores[:, 0] = -np.inf
-    count = min(NUM_RECOMMENDED, scores.shape[1] - 1)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, : ranking.top]
     return best, np.take_along_axis(scores, best, axis=1)
 
 
 # -------------------------------------------------------------------------------------------- rate
 
 
-def _rate(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
+def _rate(
+    serving: ServingModel, table: pd.DataFrame, options: RecommendPredictOptions
+) -> pd.DataFrame:
     facts: RecommendFacts = serving.facts
-    users = _column(table, facts.user_column, USERS, "user")
+    users = _column(table, facts.user_column, USERS, "user", options.user_column)
     items = _column(table, facts.item_column, ITEMS, "item")
     if users is None or items is None:
         columns = ", ".join(map(str, table.columns))
@@ -395,11 +480,5 @@ def _rate(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
         if not item_number:
             unknown.append("unknown item")
         notes.append("; ".join(unknown))
-    return pd.DataFrame(
-        {
-            "user": users,
-            "item": items,
-            "rating": np.concatenate(ratings).clip(low, high).round(3),
-            "note": notes,
-        }
-    )
+    rating = np.concatenate(ratings).clip(low, high).round(3)
+    return join_answers(table, pd.DataFrame({"rating": rating, "note": notes}))
