@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import Count, DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
@@ -126,7 +127,7 @@ class RecommendOptions(Options):
         {"architecture": "sasrec"},
         {"architecture": "gru4rec"},
     )
-    conditions: ClassVar[Conditions] = {**ARCHITECTURES.conditions(), **_UNREAD}
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions({**CONDITIONS, **_UNREAD})
     datasets: ClassVar[Mapping[str, str]] = {
         "movielens": "ratings of films by 671 users, of 100,004 those of films with 5 ratings or "
         "more (the extra `samples`)",
