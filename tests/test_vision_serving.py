@@ -77,6 +77,7 @@ FORMS: dict[str, Any] = {
     "floats from 0 to 255": lambda x: x.astype("float32"),
     "floats from 0 to 1": lambda x: (x / 255).astype("float32"),
     "doubles from 0 to 1": lambda x: x / 255,
+    "bytes of another order": lambda x: x.astype(">i2"),
     "uint16": lambda x: x.astype("uint16") * 257,
 }
 
@@ -185,6 +186,18 @@ def test_grey_and_transparent_arrays_are_answered_as_files_of_the_same_pixels(
         expected = photos.predict(tmp_path / "a.png")
         assert np.allclose(photos.predict(x), expected, atol=TOLERANCE), channels
         assert np.allclose(photos.predict(x / 255), expected, atol=TOLERANCE), channels
+
+
+def test_half_precision_is_resized_as_the_bytes_that_it_came_from() -> None:
+    x = np.random.default_rng(3).integers(0, 256, (40, 30, 3)).astype("uint8")
+    half = resize((x / 255).astype("float16"), (7, 9)).astype("float64") * 255
+    assert np.abs(half - resize(x, (7, 9))).max() < 0.15
+
+
+def test_two_columns_of_one_name_are_refused(photos: Photos) -> None:
+    table = pd.DataFrame([["a.png", "b.png"]], columns=["image", "image"])
+    with pytest.raises(DataError, match="several columns of the name 'image'"):
+        photos.predict(table)
 
 
 def test_channels_that_stand_first_are_not_taken_for_three_grey_images(photos: Photos) -> None:

@@ -189,6 +189,9 @@ def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredict
     if not len(frame):
         raise DataError("the table holds no rows, so there is nothing to answer")
     frame = frame.rename(columns=str)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"the table has several columns of the name {twice[0]!r}. Rename them")
     column = _path_column(frame, "the table", wanted, options)
     if column is None:
         column = Table(frame, Path("the table")).find_column(
