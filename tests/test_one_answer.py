@@ -148,6 +148,8 @@ import pipelines
 from pipelines.model_file import read_model
 from pathlib import Path
 print(read_model(Path(sys.argv[2])).facts.domain)
+import keras
+keras.saving.load_model(sys.argv[2])
 import mlflow, pandas
 model = mlflow.pyfunc.load_model(sys.argv[3])
 print(len(model.predict(pandas.read_json(sys.argv[4], orient="split", convert_dates=False))))

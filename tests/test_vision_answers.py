@@ -63,7 +63,7 @@ def test_one_unreadable_image_does_not_refuse_the_others(photos: Photos, tmp_pat
     answers = photos.pipeline.predict_raw(photos.serving, tmp_path / "list.csv", SKIP, notes)
     assert answers["error"].isna().tolist() == [True, False, False, False, False, True]
     assert "is not an image" in answers["error"][1]
-    assert "do not exist" in answers["error"][2]
+    assert "does not exist: line 4" in answers["error"][2]
     assert "leads out" in answers["error"][3]
     assert "truncated" in answers["error"][4]
     assert answers["label"].isna().tolist() == [False, True, True, True, True, False]

@@ -35,6 +35,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
 
 
 @pytest.fixture(scope="module")
+def loaded(photos: Photos) -> keras.Model:
+    """The model file as Keras alone loads it."""
+    return keras.saving.load_model(photos.path)
+
+
+@pytest.fixture(scope="module")
+def pyfunc(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The model as MLflow loads it."""
+    folder = tmp_path_factory.mktemp("pyfunc") / "model"
+    return load_pyfunc(write_pyfunc(photos.serving, folder))
+
+
+@pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> ServingModel:
     """A model of 8x8 digits from 0 to 16."""
     pipeline = VisionPipeline(VisionOptions(limit=300))
@@ -64,19 +77,19 @@ FORMS: dict[str, Any] = {
     "floats from 0 to 255": lambda x: x.astype("float32"),
     "floats from 0 to 1": lambda x: (x / 255).astype("float32"),
     "doubles from 0 to 1": lambda x: x / 255,
+    "bytes of another order": lambda x: x.astype(">i2"),
     "uint16": lambda x: x.astype("uint16") * 257,
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_photo_has_the_answer_of_training_as_an_array_of_any_type(
-    photos: Photos, form: str
+    photos: Photos, loaded: keras.Model, form: str
 ) -> None:
-    model = keras.saving.load_model(photos.path)
     for expected, path in zip(photos.in_training, photos.files, strict=True):
         x = FORMS[form](pixels_of(path))
         assert np.allclose(photos.predict(x)[0], expected, atol=TOLERANCE)
-        served = model.predict(x[None].astype("float32"), verbose=0)["probabilities"][0]
+        served = loaded(x[None].astype("float32"))["probabilities"][0]
         assert np.allclose(served, expected, atol=TOLERANCE)
 
 
@@ -108,8 +121,7 @@ def test_a_photo_has_the_answer_of_training_as_a_file_bytes_and_base64(photos: P
     assert np.allclose(photos.predict(np.asarray(texts)), photos.in_training, atol=TOLERANCE)
 
 
-def test_a_photo_has_the_answer_of_training_over_http(photos: Photos, tmp_path: Path) -> None:
-    model = load_pyfunc(write_pyfunc(photos.serving, tmp_path / "model"))
+def test_a_photo_has_the_answer_of_training_over_http(photos: Photos, pyfunc: Any) -> None:
     texts = [base64.b64encode(path.read_bytes()).decode() for path in photos.files]
     requests: dict[str, Any] = {
         "records": {"dataframe_records": [{"image": text} for text in texts]},
@@ -124,10 +136,10 @@ def test_a_photo_has_the_answer_of_training_over_http(photos: Photos, tmp_path: 
         },
     }
     for form, content in requests.items():
-        answers = ask(model, content).answers[["p(dark)", "p(light)"]].to_numpy()
+        answers = ask(pyfunc, content).answers[["p(dark)", "p(light)"]].to_numpy()
         assert np.allclose(answers, photos.in_training, atol=TOLERANCE), form
     assert np.allclose(
-        model.predict(photos.files[0].read_bytes())["p(dark)"],
+        pyfunc.predict(photos.files[0].read_bytes())["p(dark)"],
         photos.in_training[:1, 0],
         atol=TOLERANCE,
     )
@@ -144,9 +156,9 @@ def test_a_photo_has_the_answer_of_training_over_http(photos: Photos, tmp_path: 
     ],
 )
 def test_a_request_without_a_picture_is_refused_with_the_reason_alone(
-    photos: Photos, tmp_path: Path, content: Any, reason: str
+    pyfunc: Any, content: Any, reason: str
 ) -> None:
-    reply = ask(load_pyfunc(write_pyfunc(photos.serving, tmp_path / "model")), content)
+    reply = ask(pyfunc, content)
     assert reply.status == 400
     assert reason in reply.body
     assert "Traceback" not in reply.body
@@ -174,6 +186,18 @@ def test_grey_and_transparent_arrays_are_answered_as_files_of_the_same_pixels(
         expected = photos.predict(tmp_path / "a.png")
         assert np.allclose(photos.predict(x), expected, atol=TOLERANCE), channels
         assert np.allclose(photos.predict(x / 255), expected, atol=TOLERANCE), channels
+
+
+def test_half_precision_is_resized_as_the_bytes_that_it_came_from() -> None:
+    x = np.random.default_rng(3).integers(0, 256, (40, 30, 3)).astype("uint8")
+    half = resize((x / 255).astype("float16"), (7, 9)).astype("float64") * 255
+    assert np.abs(half - resize(x, (7, 9))).max() < 0.15
+
+
+def test_two_columns_of_one_name_are_refused(photos: Photos) -> None:
+    table = pd.DataFrame([["a.png", "b.png"]], columns=["image", "image"])
+    with pytest.raises(DataError, match="several columns of the name 'image'"):
+        photos.predict(table)
 
 
 def test_channels_that_stand_first_are_not_taken_for_three_grey_images(photos: Photos) -> None:

@@ -102,8 +102,8 @@ def _known_rows(read: LabelledPictures, classes: Sequence[str]) -> tuple[list[in
     if unknown:
         class_word = "class" if len(unknown) == 1 else "classes"
         notes.append(
-            f"{unknown.total():,} images of {len(unknown):,} {class_word} that the model does not "
-            f"know are left out: {listed}"
+            f"{_images(unknown.total())} of {len(unknown):,} {class_word} that the model does not "
+            f"know left out: {listed}"
         )
     absent = [name for name in classes if name not in set(read.labels)]
     if absent:
@@ -143,13 +143,17 @@ def _fit(
         )
     if not kept:
         raise DataError(f"{read.where}: none of {len(rows):,} images can be read: {listed}")
-    notes = [f"{count:,} images {remark}" for remark, count in remarks.items()]
+    notes = [f"{_images(count)} {remark}" for remark, count in remarks.items()]
     if broken:
-        notes.append(f"{len(broken):,} unreadable images left out: {listed}")
+        notes.append(f"{_images(len(broken))} that cannot be read left out: {listed}")
     labels = [read.labels[row] for row in kept]
     names = np.asarray([read.names[row] for row in kept], dtype=object)
     images = Images(x=pixels[: len(kept)], y=splitting.class_numbers(labels, classes), names=names)
     return images, notes
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 # ------------------------------------------------------------------------------ reading
@@ -242,9 +246,9 @@ def _folder_notes(found: Folder, unlabelled: int) -> list[str]:
         others.update(folder.others)
     notes = []
     if unlabelled:
-        notes.append(f"{unlabelled:,} images in no folder of a class are left out")
+        notes.append(f"{_images(unlabelled)} in no folder of a class left out")
     if others:
-        notes.append(f"{others.total():,} files are left out: {counted_endings(others)}")
+        notes.append(f"other files left out: {counted_endings(others)}")
     links = sum(len(folder.links) for folder in found.walk())
     if links:
         notes.append(f"{links:,} links out of the folder or to folders are not followed")

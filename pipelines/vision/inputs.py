@@ -124,7 +124,8 @@ def _paths(
         if not options.skip_unreadable:
             raise
         if len(names) == 1:
-            return [error]
+            absent = str(error).partition("images do not exist. ")[2]
+            return [DataError(f"does not exist: {absent}") if absent else error]
     # The bad ones are found by halving.
     middle = len(names) // 2
     first = _paths(names[:middle], lines[:middle], path, options)
@@ -188,6 +189,9 @@ def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredict
     if not len(frame):
         raise DataError("the table holds no rows, so there is nothing to answer")
     frame = frame.rename(columns=str)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"the table has several columns of the name {twice[0]!r}. Rename them")
     column = _path_column(frame, "the table", wanted, options)
     if column is None:
         column = Table(frame, Path("the table")).find_column(
