@@ -50,6 +50,21 @@ FLAGS = [
 ]
 
 
+def test_a_flag_that_takes_one_value_is_refused_when_it_is_given_twice() -> None:
+    for words in ("--seed 1 --seed 2", "--seed=1 --label-separator x --seed=1"):
+        assert "--seed takes one value. Received: 2" in refused(f"text check {words}")
+
+
+def test_columns_that_are_given_twice_are_joined() -> None:
+    from apps.cli import application
+
+    check = application("text").commands["check"]
+    typed = ["--text-column", "title", "--text-column", "body,more"]
+    context = check.make_context("check", typed)
+    assert context.params["text_column"] == "title,body,more"
+    assert context.params["label_column"] == ""
+
+
 def refused(words: str) -> str:
     with pytest.raises(click.UsageError) as error:
         appline.main(shlex.split(words), prog_name="appline", standalone_mode=False)

@@ -72,8 +72,7 @@ class Reader:
         if not path.exists():
             raise DataError(
                 f"{path}: no such file. Expected a table with a column of texts, a .txt file of a "
-                "text on each line, or a folder of .txt files. To be asked for a text itself: "
-                "echo TEXT | appline text predict -"
+                "text on each line, a folder of .txt files, or - for texts on standard input"
             )
         try:
             return self._file(path)

@@ -51,8 +51,8 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
     """
     if "train" not in source.parts:
         raise DataError(
-            f"{source.where}: its split column assigns no row to train. To score a model on it: "
-            "appline text evaluate --run RUN --data FILE"
+            f"{source.where}: its split column assigns no row to train. Expected train beside the "
+            "others; `evaluate` scores a model on all of such a file"
         )
     if options.multi_label and not source.several:
         parts: dict[Part, Texts] = {}
