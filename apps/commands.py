@@ -107,7 +107,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             name=flags["run_name"],
         )
         spec = pipeline.fit_defaults(command.spec, splits, command.given)
-        command = dataclasses.replace(command, spec=spec)
+        dimensions = pipeline.fit_search(command.dimensions, splits)
+        command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         screen.say(rendering.data_lines(splits))
         screen.say(rendering.searched(command.dimensions))
         if flags["dry_run"]:
@@ -222,6 +223,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     )
     options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
+    checks.require_picture(options.picture, params["inputs"], params["force"])
     row = _find_row(context)
     runtime.import_tensorflow()
     import pandas as pd
@@ -242,7 +244,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
             tables.append(answer(serving, source, options, notes))
     answers = pd.concat(tables, ignore_index=True)
     if notes:
-        screen.say(rendering.notes(notes))
+        screen.say(rendering.notes(list(dict.fromkeys(notes))))
     if not len(answers.columns):
         return  # such as vectors, which the domain has written
     if params["safe_csv"]:

@@ -137,7 +137,8 @@ def tune(
     objective = pipeline.objective_for(splits)
     given = hyperparameters or {}
     base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
-    dimensions = search_dimensions(type(options), given, search or {}, only=search is not None)
+    asked = search_dimensions(type(options), given, search or {}, only=search is not None)
+    dimensions = pipeline.fit_search(asked, splits)
     display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
     try:
         return run_sweep(

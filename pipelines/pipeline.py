@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective, Options, PredictOptions
-from pipelines.config.search_space import Scalar
+from pipelines.config.search_space import Dimension, Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
 from pipelines.splits import Part, Splits
@@ -128,6 +128,15 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         Hyperparameters in `given` were set by a person and stay as they are.
         """
         return spec
+
+    def fit_search(
+        self, dimensions: Mapping[str, Dimension], splits: SplitsT
+    ) -> Mapping[str, Dimension]:
+        """Return what is searched, without values that no network of this data can have.
+
+        What a person asked to search stays as it is: only the domain's own dimensions change.
+        """
+        return dimensions
 
     @abstractmethod
     def cost(self, spec: SpecT, splits: SplitsT) -> Cost | None:

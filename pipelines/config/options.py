@@ -76,6 +76,11 @@ class PredictOptions:
             UsageError: the message names the options.
         """
 
+    @property
+    def picture(self) -> str:
+        """The file that `predict` draws its answers into, empty for none."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:

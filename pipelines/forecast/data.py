@@ -165,8 +165,7 @@ def load(options: ForecastOptions) -> ForecastSplits:
         UsageError: `--split` is no division.
     """
     sample = SAMPLES.get(options.data)
-    columns = _columns(options, sample)
-    panel = read_panel(_table(options.data, sample), columns)
+    panel = read_panel(table_named(options.data), _columns(options, sample))
     has_season = sample is not None or options.season is not None
     if panel.frequency.kind == "integer" and not has_season:
         note = (
@@ -180,12 +179,13 @@ def load(options: ForecastOptions) -> ForecastSplits:
         notes = list(panel.notes)
         protocol = fitted_to_length(protocol, options, panel.longest, notes)
         panel = dataclasses.replace(panel, notes=tuple(notes))
-    return split(panel, protocol, dataset, columns)
+    return split(panel, protocol, dataset)
 
 
-def _table(data: str, sample: Sample | None) -> Table:
-    if sample:
-        return table_in_memory(sample.read(), data)
+def table_named(data: str) -> Table:
+    """Return the table of a sample, or of the file at this path."""
+    if data in SAMPLES:
+        return table_in_memory(SAMPLES[data].read(), data)
     return read_table(require_path(data, SAMPLES, "forecast"), as_text=True)
 
 
@@ -206,7 +206,7 @@ def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
     )
 
 
-def split(panel: Panel, protocol: WindowProtocol, dataset: str, source: Columns) -> ForecastSplits:
+def split(panel: Panel, protocol: WindowProtocol, dataset: str) -> ForecastSplits:
     """Return `panel` divided by time and scaled by what train holds.
 
     Raises:
@@ -255,7 +255,7 @@ def split(panel: Panel, protocol: WindowProtocol, dataset: str, source: Columns)
         lookback=protocol.lookback,
         season=protocol.season,
         log1p=protocol.log1p,
-        source=source,
+        source=panel.source,
     )
 
 

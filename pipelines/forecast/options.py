@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipelines.config.options import DemoSweep, Objective, Options, option
+from pipelines.config.options import DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
 from pipelines.forecast.columns import FILL_LIMIT, Decimal, Fill
+from pipelines.forecast.predict_options import ForecastPredictOptions, require_share
 from pipelines.forecast.quantiles import Point
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
@@ -66,6 +67,8 @@ class ForecastOptions(Options):
     calendar: bool = option(True, "tell the model the time of day, day of week and time of year")
 
     domain: ClassVar[str] = "forecast"
+    predict_type: ClassVar[type[PredictOptions]] = ForecastPredictOptions
+    standard_input: ClassVar[str] = ".csv"
     spec_type: ClassVar[type[Any]] = ForecastSpec
     headline: ClassVar[Objective] = Objective(name="mase", direction="min")
     objectives: ClassVar[tuple[Objective, ...]] = (
@@ -117,7 +120,4 @@ class ForecastOptions(Options):
                     f"--{name} is a number of steps, 1 or more. Received: {value}. "
                     "Leave it out for the automatic choice"
                 )
-        if not 0 <= self.fill_limit <= 1:
-            raise UsageError(
-                f"--fill-limit is a share from 0 to 1, 0.05 for 5 %. Received: {self.fill_limit}"
-            )
+        require_share(self.fill_limit)

@@ -78,11 +78,11 @@ def _column_text(name: str) -> str:
 
 
 def split_off_future(
-    rows: pd.DataFrame, table: Table, notes: list[str]
+    rows: pd.DataFrame, table: Table, notes: list[str], *, needs_future: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return rows from each series' first value to its last, and those after it.
 
-    Wide panels are full of empty ends.
+    Wide panels are full of empty ends. Those after it are left out unless somebody `needs_future`.
     """
     has_value = rows["_target"].notna().astype(int)
     has_begun = has_value.groupby(rows["_series"]).cummax().astype(bool)
@@ -90,11 +90,12 @@ def split_off_future(
     kept = rows[has_begun & is_going]
     if kept.empty:
         raise DataError(f"{table.where}: the target has no values")
-    if len(kept) < len(rows):
-        notes.append(
-            f"{table.where}: {len(rows) - len(kept):,} rows without a target before a series "
-            "begins or after it ends are left out"
-        )
+    where = "before a series begins" if needs_future else "before a series begins or after it ends"
+    left_out = len(rows) - len(kept)
+    if needs_future:
+        left_out = int((is_going & ~has_begun).sum())
+    if left_out:
+        notes.append(f"{table.where}: {left_out:,} rows without a target {where} are left out")
     return kept, rows[~is_going]
 
 

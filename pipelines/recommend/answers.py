@@ -56,7 +56,6 @@ def recommend(
     positions = best[row, place] - 1
     answers = pd.DataFrame(
         {
-            "row": row + 1,
             "place": place + 1,
             "item": np.asarray(facts.items, dtype=object)[positions],
             "title": np.asarray(facts.titles, dtype=object)[positions],
@@ -64,7 +63,15 @@ def recommend(
             "note": np.asarray([case.note for case in cases], dtype=object)[row],
         }
     )
-    return join_answers(requests.frame.iloc[row], answers)
+    asked = requests.frame.iloc[row].reset_index(drop=True)
+    asked.insert(0, _new_name("row", asked), row + 1)
+    return join_answers(asked, answers)
+
+
+def _new_name(name: str, table: pd.DataFrame) -> str:
+    while name in table:
+        name = f"{name}_"
+    return name
 
 
 @dataclass

@@ -47,6 +47,7 @@ METHODS: Mapping[SplitMethod, str] = {
     "time": "by time: the oldest 80 % of interactions are train, the newest 10 % test",
     "random": "random",
     "column": "as the column split says",
+    "hold-out": "all of it is test, behind what the model knows of each user",
 }
 # What targets and what users get that never occur in train.
 COLD: Mapping[Task, tuple[str, str]] = {
@@ -278,15 +279,9 @@ def _shorten(names: tuple[str, ...], count: int) -> str:
     return ", ".join(names[:count]) + more
 
 
-def load(options: RecommendOptions) -> RecommendSplits:
-    """Return the interactions that the options name, split.
-
-    Raises:
-        DataError: the data cannot be read, or has nothing to score.
-        UsageError: an option that does not exist or does not fit.
-    """
-    splitting.require_options(options)
-    names = ColumnNames(
+def column_names(options: RecommendOptions) -> ColumnNames:
+    """Return what the options say of the columns."""
+    return ColumnNames(
         user=options.user_column,
         item=options.item_column,
         rating=options.rating_column,
@@ -296,7 +291,17 @@ def load(options: RecommendOptions) -> RecommendSplits:
         day_first=options.day_first,
         drop_missing=options.drop_missing,
     )
-    raw = readers.read(options.data, names, options.items)
+
+
+def load(options: RecommendOptions) -> RecommendSplits:
+    """Return the interactions that the options name, split.
+
+    Raises:
+        DataError: the data cannot be read, or has nothing to score.
+        UsageError: an option that does not exist or does not fit.
+    """
+    splitting.require_options(options)
+    raw = readers.read(options.data, column_names(options), options.items)
     notes = list(raw.notes)
     task = splitting.choose_task(options, raw)
     method = splitting.choose_method(options, raw, task, notes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import DataError, count_of, shorten
+from pipelines.errors import DataError, shorten
 from pipelines.io.tables import SHOWN_COLUMNS, Table, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.recommend.columns import ITEMS, USERS
@@ -71,13 +71,10 @@ def _excluded(
     items: np.ndarray, users: np.ndarray | None, facts: RecommendFacts, path: Path, notes: list[str]
 ) -> Excluded:
     numbers = np.array([facts.item_numbers.get(item, 0) for item in items], dtype=np.int64)
-    unknown = sorted(set(items[numbers == 0]))
-    if unknown:
-        notes.append(
-            f"{path}: {count_of(len(unknown), 'item')} that the model does not know: "
-            f"{shorten(unknown, 3)}"
-        )
     known = numbers > 0
+    notes.append(
+        f"{path}: {int(known.sum()):,} of {len(items):,} items are known and left out (--exclude)"
+    )
     if users is None:
         return Excluded(everywhere=numbers[known])
     by_user: dict[str, list[int]] = {}

@@ -34,6 +34,8 @@ class RecommendPredictOptions(PredictOptions):
         False, "leave out items of the history, also where the model was trained with repeats"
     )
     all_users: bool = option(False, "answer all users that the model knows; needs no input")
+    user_column: str = option("", "column of the users (default: as in the training data)")
+    history_column: str = option("", "column of lists of items (default: history, items, sequence)")
     vectors: str = option("", VECTORS_HELP)
     query_vectors: str = option(
         "", "write the vector of each row of the input too, to search that index with"

@@ -15,6 +15,7 @@ from pipelines.pipeline import RawInput
 from pipelines.recommend import columns
 from pipelines.recommend.columns import ITEMS, TIMES, USERS, ColumnNames
 from pipelines.recommend.facts import RecommendFacts
+from pipelines.recommend.predict_options import RecommendPredictOptions
 
 HISTORIES = ("history", "histories", "items", "item_ids", "sequence", "basket", "products")
 SEPARATORS = ("|", ";", ",", "\t", " ")  # where they make known items of a cell
@@ -42,7 +43,9 @@ class Requests:
         return len(self.frame)
 
 
-def read_requests(source: RawInput, facts: RecommendFacts, notes: list[str]) -> Requests:
+def read_requests(
+    source: RawInput, facts: RecommendFacts, options: RecommendPredictOptions, notes: list[str]
+) -> Requests:
     """Return what `source` asks; which column was taken for what is appended to `notes`.
 
     `source` is a table, a .txt file with a user or a history on each line, or an array: of users,
@@ -51,7 +54,7 @@ def read_requests(source: RawInput, facts: RecommendFacts, notes: list[str]) -> 
     Raises:
         DataError: the input cannot be read, holds no rows, or has neither users nor histories.
     """
-    requests = _read(source, facts, notes)
+    requests = _read(source, facts, options, notes)
     if not len(requests):
         raise DataError("The input holds no rows, so there is nothing to answer")
     return requests
@@ -63,9 +66,11 @@ def of_all_users(facts: RecommendFacts) -> Requests:
     return Requests(frame=frame, users=np.array(facts.users, dtype=object))
 
 
-def _read(source: RawInput, facts: RecommendFacts, notes: list[str]) -> Requests:
+def _read(
+    source: RawInput, facts: RecommendFacts, options: RecommendPredictOptions, notes: list[str]
+) -> Requests:
     if isinstance(source, pd.DataFrame):
-        return _of_table(Table(source.rename(columns=str), INPUT), facts, notes)
+        return _of_table(Table(source.rename(columns=str), INPUT), facts, options, notes)
     if isinstance(source, np.ndarray):
         return _of_array(source, facts)
     path = Path(source)
@@ -77,7 +82,7 @@ def _read(source: RawInput, facts: RecommendFacts, notes: list[str]) -> Requests
     if path.suffix.lower() == ".txt":
         lines = [line.strip() for line in read_lines(path)]
         return _of_texts([line for line in lines if line], facts, "")
-    return _of_table(read_table(path, as_text=True), facts, notes)
+    return _of_table(read_table(path, as_text=True), facts, options, notes)
 
 
 def _of_array(source: np.ndarray, facts: RecommendFacts) -> Requests:
@@ -109,14 +114,16 @@ def _are_histories(texts: Sequence[str], facts: RecommendFacts) -> bool:
 # ------------------------------------------------------------------------------------------ tables
 
 
-def _of_table(table: Table, facts: RecommendFacts, notes: list[str]) -> Requests:
+def _of_table(
+    table: Table, facts: RecommendFacts, options: RecommendPredictOptions, notes: list[str]
+) -> Requests:
     if not len(table.frame):
         return Requests(frame=table.frame)
-    user = _column_of_training(table, facts.user_column, USERS, "user")
+    user = _user_column(table, facts, options.user_column)
     item = _column_of_training(table, facts.item_column, ITEMS, "item")
     if facts.task == "rate":
         return _pairs_to_rate(table, user, item, notes)
-    history = _history_column(table, user, item, facts)
+    history = _history_column(table, user, item, facts, options.history_column)
     if user is None and history is None and len(table.columns) == 1:
         (only,) = table.columns
         texts = list(table.identifiers(only))
@@ -139,6 +146,12 @@ def _of_table(table: Table, facts: RecommendFacts, notes: list[str]) -> Requests
     return Requests(frame=table.frame, users=users, histories=histories)
 
 
+def _user_column(table: Table, facts: RecommendFacts, given: str) -> str | None:
+    if given:
+        return table.find_column(given, (), role="user", flag="--user-column")
+    return _column_of_training(table, facts.user_column, USERS, "user")
+
+
 def _column_of_training(
     table: Table, of_training: str, names: Sequence[str], role: str
 ) -> str | None:
@@ -149,10 +162,10 @@ def _column_of_training(
 
 
 def _history_column(
-    table: Table, user: str | None, item: str | None, facts: RecommendFacts
+    table: Table, user: str | None, item: str | None, facts: RecommendFacts, given: str
 ) -> str | None:
-    """Return the column of histories, found by its name or by the lists that it holds."""
-    history = table.find_column("", HISTORIES, role="history", flag="")
+    """Return the column of histories: the given one, or by its name or the lists that it holds."""
+    history = table.find_column(given, HISTORIES, role="history", flag="--history-column")
     if history not in (None, user):
         return history
     candidates = [column for column in table.columns if column != user]

@@ -155,7 +155,7 @@ def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
         channels = 3
     only_bytes = all(header.depth == "bytes" for header in headers)
     dtype = "uint8" if only_bytes else "float32"
-    pixels = _allocate((len(paths), *size, channels), dtype)
+    pixels = allocate((len(paths), *size, channels), dtype)
     depths: list[Depth] = ["bytes"] * len(paths)
     bounds = np.zeros((len(paths), 2))  # lowest and largest value of each deeper image
 
@@ -202,7 +202,7 @@ def _in_one_unit(
         dtype = "uint8" if scale == BYTE_SCALE else "uint16"
     in_unit = pixels
     if whole:
-        in_unit = _allocate(pixels.shape, dtype)
+        in_unit = allocate(pixels.shape, dtype)
     for row, depth in enumerate(depths):
         x = pixels[row]
         if depth == "bytes":
@@ -250,7 +250,7 @@ def _loses(header: Header | None) -> bool:
     return header is not None and header.loses_depth
 
 
-def _allocate(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def allocate(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Return an array of zeros: in memory, or beyond 1 GiB in a file that ends with the process."""
     if int(np.prod(shape, dtype="int64")) * np.dtype(dtype).itemsize <= IN_MEMORY:
         return np.zeros(shape, dtype=dtype)

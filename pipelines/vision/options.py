@@ -4,9 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    option,
+)
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionPredictOptions(PredictOptions):
+    """What may be set for the prediction of images."""
+
+    path_column: str = option(
+        "",
+        "column of a table that holds the images' paths (default: that of the training, else one "
+        "called path, file, image, ...)",
+    )
+    image_root: str = option(
+        "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +69,7 @@ class VisionOptions(Options):
     )
 
     domain: ClassVar[str] = "vision"
+    predict_type: ClassVar[type[PredictOptions]] = VisionPredictOptions
     spec_type: ClassVar[type[Any]] = VisionSpec
     headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

@@ -10,6 +10,7 @@ LARGEST_NATIVE = 96  # images that agree in size keep it up to here
 SMALLEST_SIDE, LARGEST_SIDE = 8, 128  # of images that are resized without being told to what
 SAME_SHAPE = 0.05  # by which the proportions of a data set's images may differ
 SAME_SHAPE_SHARE = 0.95  # of the images whose proportions the common size keeps
+BYTE_STEP = 1e-3  # within which a fraction such as x / 255 counts as a byte
 SQUEEZED = 0.1  # change of proportions from which on it is said
 
 
@@ -17,22 +18,36 @@ def resize(image: np.ndarray, size: Size) -> np.ndarray:
     """Return an image `(height, width, channels)` in another size, of the same type.
 
     It is Pillow's bilinear filter, which takes all pixels of a large image into account, one
-    channel at a time. Training and prediction both come here, whatever the form of a picture.
+    channel at a time. Training and prediction both come here, whatever the form of a picture: whole
+    numbers stay whole, and fractions that are bytes divided by 255 are rounded as those bytes are.
     """
     from PIL import Image
 
     if image.shape[:2] == tuple(size):
         return image
+    x, divisor = _as_whole_numbers(image)
     to = size[::-1]
     channels = []
-    for channel in np.moveaxis(image, -1, 0):
+    for channel in np.moveaxis(x, -1, 0):
         # Pillow rounds bytes twice: they and floats of the same values would differ.
         picture = Image.fromarray(np.ascontiguousarray(channel, dtype="float32"))
         channels.append(np.asarray(picture.resize(to, Image.Resampling.BILINEAR)))
     resized = np.stack(channels, axis=-1)
-    if image.dtype.kind in "iu":
-        resized = np.rint(resized)
+    if divisor:
+        resized = np.rint(resized) / np.float32(divisor)
     return resized.astype(image.dtype)
+
+
+def _as_whole_numbers(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return an image in whole numbers and by what these were multiplied, 0 if it has none."""
+    if image.dtype.kind in "biu":
+        return image, 1
+    factor = 255 if image.max(initial=0) <= 1 else 1
+    multiplied = image * np.float32(factor)
+    whole = np.rint(multiplied)
+    if (np.abs(multiplied - whole) <= BYTE_STEP).all():
+        return whole, factor
+    return image, 0
 
 
 def target_size(sizes: Sequence[Size], asked: int) -> tuple[Size, tuple[str, ...]]:
