@@ -48,9 +48,7 @@ def duration(flag: str, text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def require_inputs(
-    inputs: Sequence[str], *, needed: bool = True, are_files: bool = True
-) -> None:
+def require_inputs(inputs: Sequence[str], *, needed: bool = True, are_files: bool = True) -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
 
     Where inputs are no files, none is looked for.

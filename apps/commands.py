@@ -207,9 +207,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
 
 def predict(options_type: type[Options], context: click.Context) -> None:
     """Predict for raw input: only a run's id or a model file is needed, not the training data."""
-    question = Question(
-        name="predict_raw", help="", metavar="", options=options_type.predict_type
-    )
+    question = Question(name="predict_raw", help="", metavar="", options=options_type.predict_type)
     ask(options_type, question, context)
 
 

@@ -144,7 +144,7 @@ def test_arithmetic_counts_the_weights_of_both_tasks_with_features(
 def test_windows_hold_every_target_of_train_once_with_what_came_before(
     splits: RecommendSplits,
 ) -> None:
-    inputs, targets = batches._windows({"history", "user"}, splits, 4)
+    inputs, targets, _ = batches._windows({"history", "user"}, splits, 4)
     train = splits.part == 0
     counted = sum(
         max(0, int((train & (splits.person == person)).sum()) - 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
+from pipelines.io.numbers import parse_numbers
 from pipelines.io.tables import SHOWN_COLUMNS, Table
 from pipelines.io.times import TimeFormat, holds_times, parse_times
 
@@ -81,6 +82,7 @@ class ColumnNames:
     rating: str = ""
     time: str = ""
     title: str = ""
+    weight: str = ""
     time_format: str = ""
     day_first: bool = False
     drop_missing: bool = False
@@ -102,6 +104,7 @@ class FoundColumns:
     item: str
     rating: str | None
     time: str | None
+    weight: str | None
 
 
 def find_all(table: Table, names: ColumnNames) -> FoundColumns:
@@ -116,7 +119,10 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     item = find(table, "item", names.item, ITEMS)
     rating = find(table, "rating", names.rating, RATINGS)
     time = find(table, "time", names.time, TIMES)
-    taken = {user, item, rating, time}
+    weight = None
+    if names.weight:
+        weight = find(table, "weight", names.weight, ())
+    taken = {user, item, rating, time, weight}
     free = [column for column in table.columns if column not in taken]
     if time is None:
         dated = [column for column in free if holds_times(table.frame[column])]
@@ -133,7 +139,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
         refuse_columns(table, "user", USERS)
     if item is None:
         refuse_columns(table, "item", ITEMS)
-    return FoundColumns(user=user, item=item, rating=rating, time=time)
+    return FoundColumns(user=user, item=item, rating=rating, time=time, weight=weight)
 
 
 def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
@@ -170,16 +176,15 @@ def is_empty(names: np.ndarray) -> np.ndarray:
     return np.array([not name.strip() for name in names], dtype=bool)
 
 
-def ratings(table: Table, column: str) -> np.ndarray:
-    """Return ratings (rows,) float32.
+def numbers(table: Table, column: str, role: str) -> np.ndarray:
+    """Return ratings or weights (rows,) float32.
 
     Raises:
         DataError: a cell is not a finite number.
     """
-    import pandas as pd
-
     cells = table.frame[column]
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    read = parse_numbers(cells, delimiter=table.delimiter)
+    numbers = read.values.to_numpy(dtype=np.float64, na_value=np.nan)
     checks = (
         (np.isnan(numbers), "is not a number"),
         (np.abs(numbers) > LARGEST_RATING, "is not a finite 32-bit number"),
@@ -190,7 +195,7 @@ def ratings(table: Table, column: str) -> np.ndarray:
                 wrong,
                 f"column {column!r} {what}. Received: {_shown(cells, wrong)}",
                 "Expected a number on every line. Fix it, or name another column: "
-                "--rating-column NAME",
+                f"--{role}-column NAME",
             )
     return numbers.astype(np.float32)
 

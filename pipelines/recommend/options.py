@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from pipelines.config.options import Count, DemoSweep, Objective, Options, PredictOptions, Question, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    Question,
+    option,
+)
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.recommend.predict_options import RecommendPredictOptions, SimilarOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec

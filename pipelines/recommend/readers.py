@@ -1,15 +1,17 @@
 """From `--data` to who had what: what cannot be used is refused by line, what is odd is noted."""
 
 import itertools
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, count_of
 from pipelines.io.cell_lists import read_list
 from pipelines.io.headerless import looks_headerless, read_headerless
+from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
 from pipelines.io.tables import DELIMITED_SUFFIXES, Table, read_table, take_rows
@@ -26,6 +28,7 @@ MOVIES_FILE = "movies.dat"
 MOVIES_COLUMNS = ("item", "title", "genres")
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
 TFDS_BATCH = 8192  # rows
+QUANTITIES = ("quantity", "qty", "units", "num_items")
 LOOKED_AT = 100  # rows from which it is told whether a column holds lists
 
 
@@ -34,8 +37,8 @@ class RawInteractions:
     """Interactions in the order of their source: `users` and `items` are ids as texts (rows,).
 
     `rating` (rows,) is float32, `time` (rows,) holds seconds, `part` (rows,) 0, 1 or 2 for train,
-    val and test; each is None where the table does not have it. `facts` are titles and features of
-    items.
+    val and test, `weight` (rows,) float32 quantities above 0; each is None where the table does not
+    have it. `facts` are titles and features of items.
     """
 
     name: str
@@ -45,6 +48,7 @@ class RawInteractions:
     rating: np.ndarray | None = None
     time: np.ndarray | None = None
     part: np.ndarray | None = None
+    weight: np.ndarray | None = None
     facts: ItemFacts = field(default_factory=ItemFacts)
     notes: tuple[str, ...] = ()
 
@@ -160,6 +164,7 @@ def _from_table(
     table = _one_item_a_row(table, found.item, notes)
     if names.drop_missing:
         table = _without_empty_ids(table, found, notes)
+    table, weight = _without_returns(table, found.weight, notes)
     users = _require_ids(table, "user", found.user)
     items = _require_ids(table, "item", found.item)
     rating, time = found.rating, found.time
@@ -167,7 +172,14 @@ def _from_table(
     part = None
     if split:
         part = np.array([PARTS.index(part) for part in table.parts(split)], np.int8)
-    used = {"user": found.user, "item": found.item, "rating": rating, "time": time, "split": split}
+    used = {
+        "user": found.user,
+        "item": found.item,
+        "rating": rating,
+        "time": time,
+        "split": split,
+        "weight": found.weight,
+    }
     if items_table is None:
         title = columns.find(table, "title", names.title, item_facts.TITLES)
         used["title"] = title
@@ -180,9 +192,10 @@ def _from_table(
         where=table.where,
         users=users,
         items=items,
-        rating=columns.ratings(table, rating) if rating else None,
+        rating=columns.numbers(table, rating, "rating") if rating else None,
         time=columns.times(table, time, names, notes) if time else None,
         part=part,
+        weight=weight,
         facts=facts,
         notes=tuple(notes),
     )
@@ -212,6 +225,47 @@ def _without_empty_ids(table: Table, found: FoundColumns, notes: list[str]) -> T
         "(--drop-missing)"
     )
     return take_rows(table, np.flatnonzero(~is_missing))
+
+
+def _without_returns(
+    table: Table, column: str | None, notes: list[str]
+) -> tuple[Table, np.ndarray | None]:
+    """Return the rows whose quantity is above 0, and the quantities: (rows,) float32.
+
+    Without such a column, columns that look like one are pointed out where they hold returns.
+    """
+    if column is None:
+        _note_returns(table, notes)
+        return table, None
+    quantities = columns.numbers(table, column, "weight")
+    is_kept = quantities > 0
+    if is_kept.all():
+        return table, quantities
+    count = int((~is_kept).sum())
+    if not is_kept.any():
+        raise DataError(
+            f"{table.where}: column {column!r} holds no number above 0. Expected quantities"
+        )
+    notes.append(
+        f"{table.where}: {count_of(count, 'row')} of {len(is_kept):,} left out: the {column!r} "
+        "is 0 or less, as of returns"
+    )
+    return take_rows(table, np.flatnonzero(is_kept)), quantities[is_kept]
+
+
+def _note_returns(table: Table, notes: list[str]) -> None:
+    column = table.find_column("", QUANTITIES, role="weight", flag="")
+    if column is None or not is_numeric(table.frame[column]):
+        return
+    values = parse_numbers(table.frame[column], delimiter=table.delimiter).values
+    num_negative = int((values < 0).sum())
+    hint = "--weight-column counts interactions by quantity"
+    if num_negative:
+        notes.append(
+            f"{table.where}: column {column!r} holds {num_negative:,} negative numbers, returns "
+            f"perhaps, which are read as interactions like others; {hint}, and leaves returns out: "
+            f"--weight-column {shlex.quote(column)}"
+        )
 
 
 def _require_ids(table: Table, role: str, column: str) -> np.ndarray:

@@ -185,9 +185,7 @@ def _is_list(cell: object) -> bool:
     return read_list(cell) is not None
 
 
-def _pairs_to_rate(
-    table: Table, user: str | None, item: str | None, notes: list[str]
-) -> Requests:
+def _pairs_to_rate(table: Table, user: str | None, item: str | None, notes: list[str]) -> Requests:
     if user is None and item is None and len(table.columns) == 2:
         user, item = table.columns
     if user is None or item is None:
@@ -196,9 +194,7 @@ def _pairs_to_rate(
             f"Its columns: {shorten(table.columns, SHOWN_COLUMNS)}"
         )
     notes.append(f"{table.where}: {table.describe_columns({'user': user, 'item': item})}")
-    return Requests(
-        frame=table.frame, users=table.identifiers(user), items=table.identifiers(item)
-    )
+    return Requests(frame=table.frame, users=table.identifiers(user), items=table.identifiers(item))
 
 
 def _of_log(table: Table, user: str, item: str, notes: list[str]) -> Requests:

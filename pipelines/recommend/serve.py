@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
-import pandas as pd
 import numpy as np
+import pandas as pd
 
 from pipelines.config.options import PredictOptions
 from pipelines.errors import DataError, UsageError
@@ -26,6 +26,49 @@ from pipelines.recommend.requests import of_all_users, read_requests
 
 if TYPE_CHECKING:
     from pipelines.recommend.data import RecommendSplits
+
+
+def serving_model(
+    network: keras.Model, splits: "RecommendSplits", user_column: str = "", item_column: str = ""
+) -> ServingModel:
+    """Return the network over numbers of users and items, to rank with the item models added.
+
+    The facts hold the ids of users and items. To rank, inputs are `user` (batch,) and `history`
+    (batch, any length), left-padded with 0, and the answer is `scores` (batch, items + 1). To rate,
+    they are `user`, `item` and `history`, and the answer is `rating` (batch, 1).
+    """
+    inputs: dict[str, KerasTensor] = {
+        "user": keras.Input((), dtype="int32", name="user"),
+        "history": keras.Input((None,), dtype="int32", name="history"),
+    }
+    if splits.task == "rate":
+        inputs["item"] = keras.Input((), dtype="int32", name="item")
+    names, length = predict.names_and_length(network)
+    network_inputs = {**inputs, "history": _last_items(inputs["history"], length)}
+    output = network({name: network_inputs[name] for name in names})
+    notes: tuple[str, ...] = ()
+    if splits.task == "rate":
+        low, high = float(splits.rating.min()), float(splits.rating.max())
+        outputs = {"rating": keras.ops.clip(output, low, high)}
+    else:
+        outputs = {"scores": _blended(network, output, inputs["history"], splits)}
+        notes = (predict.describe_blend(predict.stacking_weights(network)),)
+    rating_range = []
+    if splits.rated:
+        rating_range = [float(splits.rating.min()), float(splits.rating.max())]
+    facts = RecommendFacts(
+        domain="recommend",
+        task=splits.task,
+        user_column=user_column,
+        item_column=item_column,
+        users=list(splits.users),
+        items=list(splits.items),
+        titles=list(splits.titles),
+        histories=_histories(splits),
+        rating_range=rating_range,
+        repeats=splits.repeats,
+    )
+    return ServingModel(model=keras.Model(inputs, outputs, name="served"), facts=facts, notes=notes)
 
 
 def _last_items(history: KerasTensor, length: int) -> KerasTensor:
@@ -123,7 +166,9 @@ def predict_raw(
             return pd.DataFrame()
     excluded = read_excluded(chosen.exclude, facts, said)
     try:
-        requests = of_all_users(facts) if chosen.all_users else read_requests(source, facts, chosen, said)
+        requests = (
+            of_all_users(facts) if chosen.all_users else read_requests(source, facts, chosen, said)
+        )
     except DataError as error:
         if not chosen.skip_unreadable:
             raise
