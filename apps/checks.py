@@ -48,6 +48,22 @@ def duration(flag: str, text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
+def require_workers(workers: str, cluster: str, trial_seconds: float) -> None:
+    """Refuse a number of workers that is none, and a limit that they cannot keep.
+
+    Raises:
+        UsageError: the message says what is expected.
+    """
+    from tuning.execution.local_workers import count_workers
+
+    count = count_workers(workers)
+    if not count and not cluster and math.isfinite(trial_seconds):
+        raise UsageError(
+            "--trial-time needs trials in processes of their own, which can be ended. "
+            "Expected: --workers 1 or more"
+        )
+
+
 def require_inputs(inputs: Sequence[str], *, needed: bool = True, are_files: bool = True) -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
 

@@ -3,6 +3,7 @@
 Nothing heavy is imported here: `--help` answers at once.
 """
 
+import contextlib
 import importlib.metadata
 import shlex
 import sys
@@ -12,39 +13,28 @@ from pathlib import Path
 
 import click
 
-from apps import commands, flags, rendering
+from apps import commands, flags, rendering, running_sweep
 from apps.click_options import (
     options_flags,
     spec_flags,
     with_cost_limits,
     without_defaults,
 )
+from apps.helpful_commands import Application, Applications, HelpfulCommand
+from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
-from apps.signals import interrupt_on_termination
+from apps.signals import INTERRUPTED, InterruptWatch
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
-from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
+from pipelines.interrupts import NOTICED
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
-INTERRUPTED = 130
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Command = Callable[[type[Options], click.Context], None]
 
 
-class Application(click.Group):
-    """The commands of one application; for a wrong name, the nearest one is suggested."""
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            hint = suggest(args[0], self.list_commands(context))
-            raise click.UsageError(f"{error.message}{hint}", context) from None
-
-
-class Applications(Application):
+class KnownApplications(Applications):
     """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -56,7 +46,7 @@ class Applications(Application):
         return super().get_command(context, name)
 
 
-@click.group(cls=Applications, context_settings=CONTEXT)
+@click.group(cls=KnownApplications, context_settings=CONTEXT)
 @click.version_option(importlib.metadata.version("appline"), prog_name="appline")
 def appline() -> None:
     """Keras application pipelines, tuned with KerasTuner and tracked in MLflow."""
@@ -126,7 +116,7 @@ def _question_command(question: Question, options_type: type[Options]) -> click.
     def call(**_: object) -> None:
         commands.ask(options_type, question, click.get_current_context())
 
-    return click.Command(question.name, params=params, callback=call, help=question.help)
+    return HelpfulCommand(question.name, params=params, callback=call, help=question.help)
 
 
 def _command(
@@ -139,7 +129,9 @@ def _command(
             return
         command(options_type, context)
 
-    return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
+    return HelpfulCommand(
+        command.__name__, params=list(params), callback=call, help=command.__doc__
+    )
 
 
 @appline.command()
@@ -180,7 +172,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command line and exit with its exit code; see docs/errors.md."""
     if arguments is None:
         arguments = sys.argv[1:]
-    interrupt_on_termination()
+    typed = arguments
+    InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
+    quiet_plots()
     sys.exit(_run(arguments))
 
 
@@ -203,6 +197,7 @@ def _run(arguments: list[str]) -> int:
             _say(_resume_command(arguments, error.sweep_id))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
+        NOTICED.set()
         # click turns an interrupt into its own Abort and keeps ours as the cause.
         _say(_last_words(stop.__cause__ or stop, arguments))
         return INTERRUPTED
@@ -219,9 +214,10 @@ def _run(arguments: list[str]) -> int:
 def _say(text: str) -> None:
     """Print on stderr, without the passwords of the addresses that were typed."""
     shown = hide_secrets(text)
-    click.echo(shown, err=True)
     if HIDDEN in shown:
-        click.echo(f"A password is hidden. In place of it, MLflow reads {INSTEAD}", err=True)
+        shown = f"{shown}\nA password is hidden. In place of it, MLflow reads {INSTEAD}"
+    with contextlib.suppress(OSError):  # of a terminal that was closed
+        click.echo(shown, err=True)
 
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
@@ -236,6 +232,13 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
     return f"Interrupted; the best weights so far are kept. Look at them: {shlex.join(look)}"
 
 
+def _words_inside_a_step(arguments: list[str]) -> str:
+    """Return what a command says that is ended inside a long step: nothing of it is kept."""
+    if running_sweep.run_id:
+        return f"Interrupted. {_resume_command(arguments, running_sweep.run_id)}"
+    return "Interrupted"
+
+
 def _store(arguments: list[str]) -> list[str]:
     """Return the words of a command line that name its store, if any do."""
     words = []
@@ -247,12 +250,8 @@ def _store(arguments: list[str]) -> list[str]:
 
 
 def _resume_command(arguments: list[str], sweep_id: str) -> str:
-    kept = []
-    for position, word in enumerate(arguments):
-        is_value = position > 0 and arguments[position - 1] == "--resume"
-        if word != "--resume" and not is_value:
-            kept.append(word)
-    command = shlex.join(["appline", *kept, "--resume", sweep_id[:8]])
+    words = ["appline", arguments[0], "tune", "--resume", sweep_id[:8], *_store(arguments)]
+    command = shlex.join(words)
     return f"Finished trials are kept. Continue: {command}"
 
 

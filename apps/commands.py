@@ -8,22 +8,22 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.core import ParameterSource
 
-from apps import checks, progress_display, rendering, saved_runs
-from apps.resolve import COMMAND_LINE, ResolvedCommand, resolve
+from apps import checks, progress_display, rendering, resumed_sweep, saved_runs
+from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
 from apps.typed_command import train_command
-from pipelines import pipeline_class, pipeline_for
+from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
 from pipelines.errors import UsageError
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,14 +45,13 @@ def train(options_type: type[Options], context: click.Context) -> None:
     # A wrong name is refused before anything is loaded.
     command.options.objective(flags["objective"])
     _show_settings(screen, command)
-    runtime.import_tensorflow(deterministic=flags["deterministic"])
+    pipeline, splits = _load_data(command, screen)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
     from tuning.training.train import RunLabels
     from tuning.training.train import train as run_training
 
     strategy = distribute.strategy(flags["distribute"])
-    pipeline, splits = _load_data(command, screen)
     objective = pipeline.objective_for(splits, flags["objective"])
     spec = pipeline.fit_defaults(command.spec, splits, command.given)
     pipeline.check(spec, splits)
@@ -62,38 +61,48 @@ def train(options_type: type[Options], context: click.Context) -> None:
         screen.result(text, {"dry_run": True, **_data_as_json(splits)})
         return
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    result = run_training(
-        pipeline,
-        spec,
-        _open_tracker(command, pipeline, splits),
-        objective=objective,
-        splits=splits,
-        labels=RunLabels(name=flags["run_name"]),
-        on_epoch=screen.on_epoch(epochs, objective.name),
-        strategy=strategy,
-    )
-    screen.result(rendering.train_result(result, flags["tracking_uri"]), result.as_json())
+    with screen.progress():
+        result = run_training(
+            pipeline,
+            spec,
+            _open_tracker(command, pipeline, splits),
+            objective=objective,
+            splits=splits,
+            labels=RunLabels(name=flags["run_name"]),
+            on_epoch=screen.on_epoch(epochs, objective.name),
+            strategy=strategy,
+        )
+    said = screen.said(splits.notes)
+    screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
 
 def tune(options_type: type[Options], context: click.Context) -> None:
     """Search hyperparameters with KerasTuner, train the winner in full, and test it once."""
-    command = resolve(context, options_type)
+    command, recorded = resumed_sweep.resolve_sweep(context, options_type)
     flags, screen = command.flags, _screen(command)
-    names = _as_names(flags["objective"])
+    if recorded and resumed_sweep.is_finished(recorded, flags["trials"]):
+        resumed_sweep.show_finished(recorded, screen, flags["tracking_uri"])
+        return
+    names = as_names(flags["objective"])
     checks.require_search_names(command.options, names, flags["tuner"], flags["early_stop"])
     max_seconds = checks.duration("--max-time", flags["max_time"])
     trial_seconds = checks.duration("--trial-time", flags["trial_time"])
     from tuning.search import constraints
 
     limits = constraints.parse(flags["limit_costs"])
+    _require_searched(command)
     _show_settings(screen, command)
-    executor = _make_executor(flags, trial_seconds)
-    with contextlib.closing(executor):
-        runtime.import_tensorflow(deterministic=flags["deterministic"])
+    checks.require_workers(flags["workers"], flags["cluster"], trial_seconds)
+    pipeline, splits = _load_data(command, screen)
+    with contextlib.closing(_make_executor(flags, trial_seconds)) as executor:
         from tuning.search.definition import Sweep, sweep_objectives
+        from tuning.search.resume import SweepFinished
 
-        pipeline, splits = _load_data(command, screen)
+        if not recorded:
+            spec = pipeline.fit_defaults(command.spec, splits, command.given)
+            dimensions = pipeline.fit_search(command.dimensions, splits)
+            command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],
@@ -105,16 +114,20 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             limits=limits,
             warm_from=flags["warm_from"],
             name=flags["run_name"],
+            resume=recorded.row.id if recorded else "",
+            flags=resumed_sweep.flags_to_record(command),
         )
-        spec = pipeline.fit_defaults(command.spec, splits, command.given)
-        dimensions = pipeline.fit_search(command.dimensions, splits)
-        command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         screen.say(rendering.data_lines(splits))
-        screen.say(rendering.searched(command.dimensions))
+        _show_searched(screen, command)
         if flags["dry_run"]:
             _estimate_sweep(screen, pipeline, command, sweep, splits, executor)
             return
-        _run_sweep(context, screen, pipeline, command, sweep, splits, executor)
+        try:
+            _run_sweep(context, screen, pipeline, command, sweep, splits, executor)
+        except SweepFinished:
+            if not recorded:
+                raise
+            resumed_sweep.show_finished(recorded, screen, flags["tracking_uri"])
 
 
 def _run_sweep(
@@ -130,14 +143,13 @@ def _run_sweep(
 
     flags = command.flags
     tracker = _open_tracker(command, pipeline, splits)
-    sweep = dataclasses.replace(sweep, resume=_find_sweep(tracker, flags["resume"]))
     display = progress_display.SweepDisplay(
         screen,
         sweep.objective.name,
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
     )
-    with contextlib.closing(display):
+    with contextlib.closing(display), screen.progress():
         result = run_sweep(
             pipeline,
             command.space,
@@ -147,7 +159,8 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    screen.result(rendering.sweep_result(result, flags["tracking_uri"]), result.as_json())
+    said = screen.said(splits.notes)
+    screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
 
@@ -182,13 +195,14 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     serving = _load_model(context, row, options_type)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         splits = pipeline.load_hold_out(serving) if asked == "all" else pipeline.load()
     # A hold-out is the test part of its splits.
     part: Part = cast("Part", "test" if asked == "all" else asked)
     screen.say(rendering.data_lines(splits))
     network = pipeline.restore_network(serving, splits)
-    predictions = pipeline.predict(network, splits, part)
+    with screen.progress("predicting"):
+        predictions = pipeline.predict(network, splits, part)
     scores = pipeline.score(predictions, splits, part)
     if command.flags["output"]:
         _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
@@ -234,7 +248,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     notes: list[str] = []
     tables = []
     with (
-        screen.reading(),
+        screen.progress(),
         standard_input_as_file(params["inputs"], options_type.standard_input) as inputs,
     ):
         # Where no input is needed, the model is asked about what it knows.
@@ -272,7 +286,6 @@ def check(options_type: type[Options], context: click.Context) -> None:
     command.options.objective(command.flags["objective"])
     screen = _screen(command)
     _show_settings(screen, command)
-    runtime.import_tensorflow()
     pipeline, splits = _load_data(command, screen)
     pipeline.objective_for(splits, command.flags["objective"])
     spec = pipeline.fit_defaults(command.spec, splits, command.given)
@@ -310,11 +323,6 @@ def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor"
             trial_seconds=trial_seconds,
             deterministic=flags["deterministic"],
         )
-    if not count and math.isfinite(trial_seconds):
-        raise UsageError(
-            "--trial-time needs trials in processes of their own, which can be ended. "
-            "Expected: --workers 1 or more"
-        )
     # A dry run measures one network after the other: one worker would only add its start.
     if count > 1 or (count and not flags["dry_run"]):
         return LocalWorkers(
@@ -323,13 +331,6 @@ def _make_executor(flags: Mapping[str, Any], trial_seconds: float) -> "Executor"
     from tuning.execution.in_process import InProcess
 
     return InProcess()
-
-
-def _as_names(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the values of a repeatable flag; a config file may hold a single text."""
-    if isinstance(given, str):
-        return (given,) if given else ()
-    return tuple(given)
 
 
 def _screen(command: ResolvedCommand) -> Screen:
@@ -341,13 +342,36 @@ def _show_settings(screen: Screen, command: ResolvedCommand) -> None:
     for key, origin in command.origins.items():
         if origin.where != COMMAND_LINE and origin.value not in (None, "", False):
             screen.say(f"setting    {key}={origin.value}  ({origin.where})")
+    if command.ignored:
+        keys = ", ".join(setting.key for setting in command.ignored)
+        screen.say(f"note       left out, because another command takes it: {keys}")
+    for key in command.without_effect:
+        screen.say(f"note       {key} plays no part here: {command.why_not(key)}")
 
 
 def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, Splits]":
-    """Return the pipeline of a command and its data, while the reading is shown."""
-    pipeline = pipeline_for(command.options)
-    with screen.reading():
-        return pipeline, pipeline.load()
+    """Return the pipeline of a command and its data, while the reading is shown.
+
+    TensorFlow is imported when the data could be read: a wrong path or column is refused at once.
+    """
+    with screen.progress(f"reading {command.options.data}"):
+        splits = load_data(command.options)
+    runtime.import_tensorflow(deterministic=command.flags["deterministic"])
+    return pipeline_for(command.options), splits
+
+
+def _require_searched(command: ResolvedCommand) -> None:
+    """Refuse a sweep in which all that is searched plays no part."""
+    if command.dimensions and not command.space.dimensions:
+        key = command.unsearched[0]
+        raise UsageError(f"There is nothing to search. {key}: {command.why_not(key)}")
+
+
+def _show_searched(screen: Screen, command: ResolvedCommand) -> None:
+    """Print what is searched, and what somebody asked for that would change nothing."""
+    screen.say(rendering.searched(command.space.dimensions))
+    for key in sorted(command.searched.intersection(command.unsearched)):
+        screen.say(f"note       {key} is not searched: {command.why_not(key)}")
 
 
 def _data_as_json(splits: "Splits") -> dict[str, Any]:
@@ -362,22 +386,6 @@ def _open_tracker(command: ResolvedCommand, pipeline: "AnyPipeline", splits: "Sp
         flags["tracking_uri"],
         experiment=flags["experiment"],
         track=not flags["no_tracking"],
-    )
-
-
-def _find_sweep(tracker: "Tracker", given: str) -> str:
-    """Return the full id of the sweep whose id starts with what `--resume` gives."""
-    if not given:
-        return ""
-    matching = [row.id for row in tracker.rows(role="sweep") if row.id.startswith(given)]
-    if len(matching) == 1:
-        return matching[0]
-    problem = f"no sweep in this experiment starts with {given}"
-    if matching:
-        problem = f"{len(matching)} sweeps in this experiment start with {given}"
-    raise UsageError(
-        f"--resume {given}: {problem}. "
-        "See: appline runs. The experiment follows from --data or --experiment: repeat them"
     )
 
 
@@ -398,17 +406,26 @@ def _load_model(
 ) -> "ServingModel":
     from pipelines.model_file import read_model
 
+    params = context.params
     if row is None:
-        serving = read_model(Path(context.params["model"]))
+        serving = read_model(Path(params["model"]))
     else:
-        serving = saved_runs.read_run_model(row, context.params["tracking_uri"])
+        serving = saved_runs.read_run_model(row, params["tracking_uri"])
     domain = serving.facts.domain
     if domain != options_type.domain:
-        raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
+        flag = ("--run", params["run"]) if params["run"] else ("--model", params["model"])
+        verb = str(context.command.name)
+        words = shlex.join(["appline", domain, verb, *params.get("inputs", ()), *flag])
+        raise UsageError(f"This is a {domain} model. Use: {words}")
     return serving
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:
-    if context.params["gate"] and result.lift and result.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {result.lift.baseline}", err=True)
+    """Exit with a code of its own where what answers is worse than the strongest baseline.
+
+    That the network adds nothing is said, and is no failure: the answers are as good.
+    """
+    failure = result.gate_failure
+    if context.params["gate"] and failure:
+        click.echo(f"gate       failed: {failure}", err=True)
         context.exit(GATE_FAILED)

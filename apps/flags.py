@@ -31,7 +31,7 @@ TRAINING: list[click.Parameter] = [
         "gate",
         bool,
         False,
-        "exit with 4 when the test score is below that of the strongest baseline",
+        "exit with 4 when what answers is worse on test than the strongest baseline",
     ),
 ]
 DRY_RUN = make_flag(
@@ -97,7 +97,7 @@ SEARCH: list[click.Parameter] = [
         "resume",
         str,
         "",
-        "continue the sweep of this id; repeat the flags it was started with",
+        "continue the sweep of this id, as it was started; budgets such as --trials may change",
     ),
 ]
 TRACKING_URI = make_flag(
@@ -141,3 +141,11 @@ ANSWERS: list[click.Parameter] = [
         help="write ' before texts that a spreadsheet program would take for formulas",
     ),
 ]
+
+_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, TABLE, ANSWERS)
+# The names of all of these: a config file may hold those of several commands.
+FLAGS_OF_COMMANDS = frozenset(
+    param.name
+    for param in [OBJECTIVE, DISTRIBUTE, DRY_RUN, PART, *(one for some in _LISTS for one in some)]
+    if param.name
+)

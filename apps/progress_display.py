@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from apps import rendering
+from apps import rendering, running_sweep
 from apps.screen import Screen
+from apps.work_line import WORK_LINE
 from tuning.search.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SweepDisplay(Progress):
 
     def begun(self, run_id: str, trials: int) -> None:
         self._total = trials
+        running_sweep.run_id = run_id
         self._screen.say(f"sweep      {run_id[:8] or '(not tracked)'}")
         if self._is_terminal:
             from rich.console import Console
@@ -65,6 +67,7 @@ class SweepDisplay(Progress):
                 get_renderable=self._render,
             )
             self._live.start()
+            WORK_LINE.paused = True
 
     def started(self, proposal: "Proposal", epochs: int) -> None:
         self._running[proposal.number] = _RunningTrial(proposal, epochs)
@@ -95,6 +98,7 @@ class SweepDisplay(Progress):
         if self._live:
             self._live.stop()
             self._live = None
+            WORK_LINE.paused = False
 
     def _print(self, text: str) -> None:
         if self._live:
@@ -119,7 +123,7 @@ class SweepDisplay(Progress):
                 rendering.watched(trial.proposal.values),
                 style="cyan",
             )
-        return Group(Text(self._headline(), style="bold"), table)
+        return Group(Text(self._headline(), style="bold"), table, Text(WORK_LINE.text(bar=True)))
 
     def _headline(self) -> str:
         parts = [f"{len(self._done)} of {self._total} trials"]

@@ -1,7 +1,7 @@
 """The values of a command: defaults, then config files, environment, command line."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,12 +9,16 @@ import click
 from click.core import ParameterSource
 
 from apps.click_options import LIMIT, shortcuts
+from apps.flags import FLAGS_OF_COMMANDS
 from pipelines.config.files import Setting, read_config
 from pipelines.config.options import Options
 from pipelines.config.search_space import (
+    Choice,
     Dimension,
     Space,
+    describe_allowed,
     find,
+    flatten,
     hyperparameters,
     parse_dimension,
     replace,
@@ -45,10 +49,44 @@ class ResolvedCommand:
     flags: Mapping[str, Any]  # the command's own
     origins: Mapping[str, Origin]  # by key, of each value that is no default
     given: frozenset[str]  # keys of hyperparameters that a person has set
+    searched: frozenset[str] = frozenset()  # keys that a person has asked to search
+    ignored: Sequence[Setting] = ()  # of config files, for other commands
 
     @property
     def space(self) -> Space[Any]:
-        """What is searched, around the spec."""
+        """What is searched, around the spec: of `dimensions` those that matter somewhere."""
+        return self._whole_space.without(self.unsearched)
+
+    @property
+    def unsearched(self) -> list[str]:
+        """Keys of `dimensions` that play no part in any of the networks."""
+        return self._whole_space.without_effect()
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Keys that a person has set and that play no part in the network."""
+        space = self._whole_space
+        unread = []
+        for key in sorted(self.given):
+            # The value that is given counts as searched: other keys may decide about it.
+            alone = dataclasses.replace(
+                space, dimensions={**self.dimensions, key: Choice((flatten(self.spec)[key],))}
+            )
+            if key in alone.without_effect():
+                unread.append(key)
+        return unread
+
+    def why_not(self, key: str) -> str:
+        """Return why a key plays no part: the values of other keys under which it would."""
+        reasons = []
+        for other, allowed in self._whole_space.missed_conditions(key).items():
+            if not allowed:
+                return f"no network of {self.options.domain} reads it"
+            reasons.append(f"{other}={describe_allowed(allowed)}")
+        return f"it matters with {' and '.join(reasons)} alone"
+
+    @property
+    def _whole_space(self) -> Space[Any]:
         return self.options.space(self.spec, self.dimensions)
 
 
@@ -86,6 +124,8 @@ def resolve(
         flags=flags,
         origins=values.origins,
         given=frozenset(values.hyperparameters),
+        searched=frozenset(values.searches),
+        ignored=values.ignored,
     )
 
 
@@ -99,6 +139,7 @@ class _Values:
     hyperparameters: dict[str, object] = field(default_factory=dict)
     searches: dict[str, str] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    ignored: list[Setting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.flags = dict(self.context.params)
@@ -109,12 +150,16 @@ class _Values:
         known = hyperparameters(self.options_type.spec_type)
         names = set(self._params) - set(CONTAINERS) - set(known)
         for path in self.flags.get("config", ()):
-            read = read_config(path, self.options_type, names)
+            read = read_config(path, self.options_type, names, FLAGS_OF_COMMANDS - names)
             for setting in read.options.values():
                 self._take_option(setting)
             for setting in read.hyperparameters.values():
                 self.hyperparameters[setting.key] = setting.value
                 self.origins[setting.key] = Origin(value=setting.value, where=setting.where)
+            self.ignored += read.ignored
+            if "search" not in self._params:
+                self.ignored += read.search.values()
+                continue
             for setting in read.search.values():
                 self.searches[setting.key] = str(setting.value)
 
@@ -165,6 +210,13 @@ def search_dimensions(
     return dimensions
 
 
+def as_names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the values of a repeatable flag; a config file may hold a single text."""
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(given)
+
+
 def _pairs(texts: Iterable[str], flag: str, *, example: str) -> list[tuple[str, str]]:
     pairs = []
     for text in texts:
@@ -182,7 +234,9 @@ def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
     if setting.value is None:
         return {setting.key: param.default}
     scratch = click.Context(click.Command("scratch"))
-    value = str(setting.value).split(",") if param.multiple else setting.value
+    value = setting.value
+    if param.multiple:
+        value = list(map(str, value)) if isinstance(value, list) else str(value).split(",")
     try:
         return {setting.key: param.process_value(scratch, value), **scratch.params}
     except click.BadParameter as error:

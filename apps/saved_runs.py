@@ -6,8 +6,8 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines import runtime
 from pipelines.config.options import Options
-from tuning.training import runtime
 
 if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel

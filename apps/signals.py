@@ -1,12 +1,28 @@
-"""Signals that end a command as Ctrl-C does: the run is closed, workers and servers end."""
+"""Signals that end a command as Ctrl-C does: the run is closed, workers and servers end.
 
+Python sees a signal only between two of its own instructions, and one step of a large network or
+the reading of a large file is a single one; libraries swallow an interrupt now and then. A thread
+waits for such signals too, and ends the command where nobody has noticed it within `GRACE`.
+"""
+
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from pipelines.interrupts import NOTICED, WORTH_WAITING
 
 # Asked to end by a system or a container, and by a terminal that was closed.
 TERMINATION = (signal.SIGTERM, signal.SIGHUP)
+GRACE = 1.2  # seconds: a command is to end within two
+LONGEST_STEP = 30.0  # seconds that a training is given to keep its best weights
+LONGEST_END = 60.0  # seconds to close runs and to write what is kept
+REPEATED = 0.7  # seconds after which a further signal is another one, which ends at once
+INTERRUPTED = 130
 
 
 def interrupt_on_termination() -> None:
@@ -33,3 +49,83 @@ def interrupted_by_termination() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+class InterruptWatch:
+    """Ends this process soon after a signal, also where Python does not come to see it.
+
+    The first signal raises `KeyboardInterrupt`; while that is handled, signals that follow at once
+    are the same one (a shell and its terminal both send SIGHUP), and a later one ends the process.
+    """
+
+    def __init__(self, say: Callable[[str], None], last_words: Callable[[], str]) -> None:
+        self._say = say
+        self._last_words = last_words
+        self._raised = 0.0  # time.monotonic() at which an interrupt was raised last
+        self._first = 0.0  # and at which the first signal came
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+
+    def start(self) -> None:
+        """Take the signals that interrupt, from now on."""
+        taken = [
+            number
+            for number in (signal.SIGINT, *TERMINATION)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
+        for number in taken:
+            signal.signal(number, self._handle)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        watch = threading.Thread(target=self._watch, args=(set(taken),), daemon=True)
+        watch.start()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        is_same = self._raised and now - self._raised < REPEATED
+        if is_same or NOTICED.is_set():
+            return
+        self._raised = now
+        raise KeyboardInterrupt
+
+    def _watch(self, numbers: set[int]) -> None:
+        """Wait for signals: what the C handler writes comes here whatever Python does."""
+        while True:
+            received = self._reader.recv(1)
+            if not received or received[0] not in numbers:
+                continue
+            if not self._first:
+                self._first = time.monotonic()
+                threading.Thread(target=self._end_if_unseen, daemon=True).start()
+            elif time.monotonic() - self._first > REPEATED:
+                self._end("Interrupted again: ended at once")
+
+    def _end_if_unseen(self) -> None:
+        if not NOTICED.wait(GRACE) and WORTH_WAITING.is_set():
+            self._say(
+                "Interrupted: a step is being finished, to keep the best weights. "
+                "Press Ctrl-C again to end without them"
+            )
+            NOTICED.wait(LONGEST_STEP)
+        if NOTICED.is_set():  # runs are closed and models written, which may hang too
+            time.sleep(LONGEST_END)
+        self._end(self._last_words())
+
+    def _end(self, words: str) -> None:
+        """Kill the processes that this one has started, and end it; runs are closed later.
+
+        A run whose process is gone is KILLED for all who look at it.
+        """
+        # A closed terminal takes no words.
+        with suppress(Exception):
+            self._say(words)
+        with suppress(Exception):
+            _kill_children()
+        os._exit(INTERRUPTED)
+
+
+def _kill_children() -> None:
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            process.kill()

@@ -84,8 +84,8 @@ def dask_trial(pickled_task: bytes, pickled_work: bytes, number: int) -> Any:
     """Run one trial in a Dask worker."""
     from distributed import Queue, get_worker
 
+    from pipelines import runtime
     from tuning.execution.trial import run_trial
-    from tuning.training import runtime
 
     runtime.use_threads(1)
     runtime.import_tensorflow()
@@ -202,7 +202,7 @@ def _dask_cluster() -> Iterator[Any]:
 
 def contend(name: str) -> None:
     """Run one contender in this process and print its times."""
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     from pipelines.config.search_space import replace

@@ -20,10 +20,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a bare clone runs
 
-from pipelines import create_pipeline
+from pipelines import create_pipeline, runtime
 from pipelines.config.search_space import replace
 from pipelines.forecast.spec import ForecastSpec
-from tuning.training import runtime
 
 # Small and short: the ridge regression is nearly all there is to learn here, and val is a poor
 # guide to test.

@@ -65,7 +65,7 @@ def _repeat(table: "pd.DataFrame", times: int, *, with_items: bool) -> "pd.DataF
 
 def time_epoch(data: str) -> None:
     """Load, build and fit in this process, and print what that took."""
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     import keras

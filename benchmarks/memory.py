@@ -34,7 +34,7 @@ def main() -> None:
 
 def measure(trials: int) -> tuple[list[float], list[float]]:
     """Return the megabytes of the parent and of the largest worker at the end of each trial."""
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     from pipelines.config.search_space import Choice, Range, replace

@@ -30,7 +30,7 @@ def main() -> None:
         help="interactions, as `appline recommend train --data` takes them",
     )
     given = arguments.parse_args()
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     import numpy as np

@@ -372,7 +372,7 @@ def main() -> None:
         help="bayesian takes most of the time",
     )
     chosen = arguments.parse_args()
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     for name in chosen.sets:

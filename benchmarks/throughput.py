@@ -62,7 +62,7 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--images", type=int, default=12_800)
     images = wanted.parse_args().images
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     from pipelines import create_pipeline

@@ -177,7 +177,7 @@ def contend(name: str) -> None:
 
     With two workers, print when each trial ended.
     """
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     from pipelines.config.search_space import replace

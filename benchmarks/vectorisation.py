@@ -33,7 +33,7 @@ def main() -> None:
     )
     arguments.add_argument("--repeat", type=int, default=4, help="how often the texts are repeated")
     given = arguments.parse_args()
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.import_tensorflow()
     import numpy as np

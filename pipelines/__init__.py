@@ -13,8 +13,16 @@ from pipelines.errors import UsageError, suggest
 if TYPE_CHECKING:
     from pipelines.config.options import Options
     from pipelines.pipeline import AnyPipeline
+    from pipelines.splits import Splits
 
-__all__ = ["DOMAINS", "create_pipeline", "options_class", "pipeline_class", "pipeline_for"]
+__all__ = [
+    "DOMAINS",
+    "create_pipeline",
+    "load_data",
+    "options_class",
+    "pipeline_class",
+    "pipeline_for",
+]
 
 # A domain is one line here, one folder beside this file and one module in apps/. Its folder holds a
 # module `options` with the class `VisionOptions` (light: read by --help) and a module `pipeline`
@@ -35,6 +43,17 @@ def options_class(domain: str) -> "type[Options]":
 def pipeline_class(domain: str) -> "type[AnyPipeline]":
     """Return the pipeline class of `domain`; this imports TensorFlow."""
     return cast("type[AnyPipeline]", _class(domain, "pipeline"))
+
+
+def load_data(options: "Options") -> "Splits":
+    """Read and split the data of `options`, as `Pipeline.load` does.
+
+    What is refused is refused before TensorFlow is imported.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    return cast("Splits", _module(options.domain, "data").load(options))
 
 
 def pipeline_for(options: "Options") -> "AnyPipeline":
@@ -59,8 +78,18 @@ def create_pipeline(domain: str, **options: Any) -> "AnyPipeline":
 
 
 def _class(domain: str, module: str) -> Any:
+    name = f"{_entry(domain)[1]}{module.title()}"
+    return getattr(_module(domain, module), name)
+
+
+def _module(domain: str, module: str) -> Any:
+    return importlib.import_module(f"{_entry(domain)[0]}.{module}")
+
+
+def _entry(domain: str) -> tuple[str, str]:
+    """Return the package of a domain, and the word with which its classes begin."""
     if domain not in DOMAINS:
         known = ", ".join(DOMAINS)
         raise UsageError(f"There is no domain {domain!r}.{suggest(domain, DOMAINS)} Known: {known}")
     package, _, name = DOMAINS[domain].partition(":")
-    return getattr(importlib.import_module(f"{package}.{module}"), f"{name}{module.title()}")
+    return package, name

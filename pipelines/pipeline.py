@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from pipelines.blend import ALONE, Blend
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective, Options, PredictOptions
 from pipelines.config.search_space import Dimension, Scalar
@@ -211,6 +212,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     @abstractmethod
     def predict(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
         """Return the network's predictions for `part` as `score` takes them, one row an example."""
+
+    def blend(self, model: "keras.Model") -> Blend:
+        """Return what a calibrated model's predictions are made of: the network, unless said."""
+        return ALONE
+
+    def predict_alone(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
+        """Return what `predict` would, by the network without what it is blended with."""
+        return self.predict(model, splits, part)
 
     @abstractmethod
     def score(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> dict[str, float]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import runtime
 from tuning.tracking.mlflow_run import MlflowRun
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
-from tuning.training import runtime
 
 runtime.prepare_environment()
 

@@ -47,6 +47,8 @@ DOMAIN_FUNCTIONS = {
 FLOORS = {
     "pipelines": (
         "pipelines.errors",
+        "pipelines.runtime",
+        "pipelines.interrupts",
         "pipelines.config",
         "pipelines.splits",
         "pipelines.io",

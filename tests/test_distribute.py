@@ -14,7 +14,7 @@ from tuning.training.distribute import drop_uneven_batch, strategy
 
 PROGRAM = """
 import json
-from tuning.training import runtime
+from pipelines import runtime
 runtime.prepare_environment()
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")

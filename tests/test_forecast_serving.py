@@ -1,6 +1,7 @@
 """Served forecasts: one answer however a model is asked, what is left out said, all of new data."""
 
 import dataclasses
+import re
 import warnings
 from pathlib import Path
 
@@ -127,7 +128,6 @@ def test_times_and_series_may_be_the_index_of_a_table(
 def test_model_keras_takes_histories_in_the_targets_units(
     served: ServingModel, history: pd.DataFrame
 ) -> None:
-    """The example of docs/forecast.md."""
     facts = served.facts
     assert facts.channels[:2] == ["target", "promo"]
     asked = history[history["Store"] == "c$1"].tail(LOOKBACK + HORIZON)
@@ -146,6 +146,25 @@ def test_model_keras_takes_histories_in_the_targets_units(
     expected = answers(served, asked)
     assert answer["mean"][0] == pytest.approx(expected["mean"].to_numpy(), rel=1e-4)
     assert answer["quantiles"][0, :, 0] == pytest.approx(expected["q0.025"].to_numpy(), rel=1e-4)
+
+
+def test_the_example_of_the_docs_runs(
+    options: ForecastOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipeline = ForecastPipeline(dataclasses.replace(options, known_future="", calendar=False))
+    table = days("2024-01-01", DAYS).drop(columns="promo")
+    pipeline = new_data(pipeline.options, table, tmp_path / "stores.csv")
+    splits = pipeline.load()
+    network = pipeline.build(pipeline.fit_defaults(SPEC, splits, set()), splits)
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    docs = Path(__file__).parents[1] / "docs" / "forecast.md"
+    (example,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert "(5, 13)" in capsys.readouterr().out
 
 
 def test_log1p_is_served_as_it_is_scored(options: ForecastOptions) -> None:

@@ -12,7 +12,7 @@ from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
 from pipelines.io.parts import part_folders, part_of
 from pipelines.io.paths import require_path, visible_files
-from pipelines.io.progress import counted, reading_shown_by
+from pipelines.io.progress import Work, counted, shown_by, working
 from pipelines.io.spreadsheet_safe import neutralise_formulas
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
 from pipelines.io.text_files import encoding_of, read_lines, read_text
@@ -288,13 +288,34 @@ def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path) -> None:
 # --- what is shown, what a spreadsheet opens
 
 
-def test_whoever_shows_the_reading_hears_of_every_file() -> None:
-    heard: list[tuple[str, int, int]] = []
-    with reading_shown_by(lambda *report: heard.append(report)):
+class Heard:
+    """Keeps what is said of work, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def begun(self, work: Work) -> None:
+        self.lines.append(f"{work.what} begun, {work.total} in all")
+
+    def ended(self, work: Work) -> None:
+        self.lines.append(f"{work.what} ended at {work.done}")
+
+
+def test_whoever_shows_work_hears_of_what_is_read_within_it() -> None:
+    heard = Heard()
+    with shown_by(heard), working("data"):
         assert list(counted("ab", "images", 2)) == ["a", "b"]
-    assert heard == [("images", 1, 2), ("images", 2, 2)]
+    expected = ["data begun, 0 in all", "images begun, 2 in all"]
+    assert heard.lines == [*expected, "images ended at 2", "data ended at 0"]
     assert list(counted("ab", "images", 2)) == ["a", "b"]
-    assert len(heard) == 2, "nobody is told after the block"
+    assert len(heard.lines) == 4, "nobody is told after the block"
+
+
+def test_work_that_fails_is_over() -> None:
+    heard = Heard()
+    with shown_by(heard), pytest.raises(KeyError), working("data"):
+        raise KeyError
+    assert heard.lines[-1] == "data ended at 0"
 
 
 def test_what_a_spreadsheet_takes_for_a_formula_becomes_a_text() -> None:

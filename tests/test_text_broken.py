@@ -33,11 +33,27 @@ def test_an_unclosed_quote_is_refused(tmp_path: Path) -> None:
     assert "line 20: a quote is opened here" in message
 
 
+def test_quotes_in_a_file_of_tabs_are_characters_where_they_hold_nothing_together(
+    tmp_path: Path,
+) -> None:
+    """As in the SMS spam collection, of which pandas reads two messages less."""
+    rows = ['"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)]
+    splits = load("text\tlabel\n" + "\n".join(rows), tmp_path, "texts.tsv")
+    assert every(splits)['"film 3'] == "b"
+    assert total(splits) == 20
+    headerless = ["\t".join(row.split("\t")[::-1]) for row in rows]
+    splits = load("\n".join(headerless), tmp_path, "spam.txt")
+    assert every(splits)['"film 8'] == "a"
+    assert total(splits) == 20
+    assert splits.of_part("train").origin.tolist()[0] in (1, 2, 3)
+    assert noted(splits, "spam.txt: no header")
+
+
 def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: Path) -> None:
-    text = "text\tlabel\n" + "\n".join(
-        '"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)
+    rows = ['"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)]
+    splits = load(
+        "text\tlabel\n" + "\n".join([*rows, "one cell"]), tmp_path, "texts.tsv", drop_missing=True
     )
-    splits = load(text, tmp_path, "texts.tsv")
     assert noted(splits, "texts.tsv: 1 texts contain tabs and line breaks (the first on line 5)")
     assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
 

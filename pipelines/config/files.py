@@ -9,7 +9,7 @@ search:
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,22 @@ class ConfigFile:
     options: Mapping[str, Setting]
     hyperparameters: Mapping[str, Setting]
     search: Mapping[str, Setting]
+    ignored: Sequence[Setting] = ()  # options of other commands
 
 
-def read_config(path: Path, options_type: type[Options], option_names: set[str]) -> ConfigFile:
+def read_config(
+    path: Path,
+    options_type: type[Options],
+    option_names: Set[str],
+    options_of_others: Set[str] = frozenset(),
+) -> ConfigFile:
     """Read a YAML file, by YAML 1.2: `1e-4` is a number and `no` is a text.
 
     Args:
         path: the file.
         options_type: the options class of the domain.
         option_names: every option that the command takes, the domain's own included.
+        options_of_others: options that only other commands take: a file may serve several.
 
     Raises:
         UsageError: there is no such file, it is no YAML, or a key is unknown; the message names the
@@ -60,6 +67,7 @@ def read_config(path: Path, options_type: type[Options], option_names: set[str])
     options: dict[str, Setting] = {}
     values: dict[str, Setting] = {}
     search: dict[str, Setting] = {}
+    ignored: list[Setting] = []
     for setting in _settings(path):
         if setting.key.startswith(f"{SEARCH}."):
             key = setting.key.removeprefix(f"{SEARCH}.")
@@ -71,10 +79,12 @@ def read_config(path: Path, options_type: type[Options], option_names: set[str])
             options[setting.key] = setting
         elif setting.key in known:
             values[setting.key] = setting
+        elif setting.key in options_of_others:
+            ignored.append(setting)
         else:
             hint = suggest(setting.key, [*option_names, *known, SEARCH])
             raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{hint}")
-    return ConfigFile(options=options, hyperparameters=values, search=search)
+    return ConfigFile(options=options, hyperparameters=values, search=search, ignored=ignored)
 
 
 def _settings(path: Path) -> list[Setting]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from pipelines.config.search_space import hyper
+from pipelines.config.search_space import Conditions, Except, hyper
 
 Padding: TypeAlias = Literal["same", "valid", "causal"]
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "elu", "leaky_relu", "tanh"]
@@ -121,3 +121,11 @@ class TrainSpec:
     ema: Rate = hyper(
         0.0, "momentum of the weights' moving average that is validated and kept; 0: none"
     )
+
+
+# When fields of these specs matter, whatever the domain: see `Space.conditions`.
+CONDITIONS: Conditions = {
+    "conv.pool_size": {"conv.pooling": Except(("none",))},
+    "train.weight_decay": {"train.optimizer": ("adamw",)},
+}
+RECURRENT_CONDITIONS: Conditions = {"recurrent.dropout": {"recurrent.layers": Except((1,))}}

@@ -21,9 +21,13 @@ Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
 Count: TypeAlias = Annotated[int, Ge(0)]
 
 
-def option(default: Any, help: str) -> Any:
-    """Declare one option: its default and the sentence that `--help` shows for it."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(default: Any, help: str, *, repeatable: bool = False) -> Any:
+    """Declare one option: its default and the sentence that `--help` shows for it.
+
+    The values of a `repeatable` option, which is a text, are joined by commas.
+    """
+    metadata = {"help": help, "repeatable": repeatable}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,13 @@ import dataclasses
 import itertools
 import math
 import typing
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from pipelines.config.other_names import HYPERPARAMETERS
 from pipelines.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -23,9 +24,31 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = bool | int | float | str
 S = TypeVar("S")
 
+
+@dataclass(frozen=True)
+class Except:
+    """All values but these: under which a key matters."""
+
+    values: tuple[Scalar, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value not in self.values
+
+
+def describe_allowed(allowed: "tuple[Scalar, ...] | Except") -> str:
+    """Return the values under which a key matters, as words: `conv or caser`."""
+    if isinstance(allowed, Except):
+        return f"anything but {_listed(allowed.values)}"
+    return _listed(allowed)
+
+
+def _listed(values: "tuple[Scalar, ...]") -> str:
+    return " or ".join(str(value) or "nothing" for value in values)
+
+
 # For each key that does not always matter: the keys that decide it, and their values under which
 # it does.
-Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...]]]
+Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...] | Except]]
 RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and three between
 
 
@@ -232,14 +255,14 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
     if key in known:
         return known[key]
     same_ending = [name for name in known if name.endswith(f".{key}")]
-    if same_ending:
+    elsewhere = HYPERPARAMETERS.get(key.rpartition(".")[2].lower().replace("-", "_"))
+    if elsewhere in known:
+        hint = f" Did you mean {elsewhere!r}?"
+    elif same_ending:
         hint = f" Did you mean {same_ending[0]!r}?"
     else:
         hint = suggest(key, known)
-    raise UsageError(
-        f"There is no hyperparameter {key!r}.{hint} "
-        "List them all: appline <domain> train --help-set"
-    )
+    raise UsageError(f"There is no hyperparameter {key!r}.{hint} List them all: --help-set")
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
@@ -252,7 +275,9 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     """
     body, _, suffix = text.partition(":")
     low, dots, high = body.partition("..")
-    if not dots:
+    # A free text, such as the path ../weights.h5, has no range.
+    is_free_text = _plain_types(hyperparameter.type) == (str,) and not hyperparameter.choices
+    if not dots or is_free_text:
         values = []
         for value in text.split(","):
             values.append(hyperparameter.parse(value.strip()))
@@ -324,6 +349,37 @@ class Space(Generic[S]):
             if self._matters(key, flat):
                 pairs.append((key, values[key]))
         return tuple(pairs)
+
+    def without_effect(self) -> list[str]:
+        """Return the searched keys that matter at no point of this space.
+
+        They decide nothing about the architectures that are searched, or about the one that is
+        fixed.
+        """
+        return [key for key in self.dimensions if self.missed_conditions(key)]
+
+    def without(self, keys: Collection[str]) -> "Space[S]":
+        """Return the space in which these keys are not searched."""
+        kept = {key: value for key, value in self.dimensions.items() if key not in keys}
+        return dataclasses.replace(self, dimensions=kept)
+
+    def missed_conditions(self, key: str) -> Mapping[str, tuple[Scalar, ...] | Except]:
+        """Return what `key` would need to matter and no point of this space has.
+
+        That is the keys that decide about it, and their values under which it would matter.
+        """
+        flat = flatten(self.base)
+        missed = {}
+        for name in (key, key.partition(".")[0]):
+            for other, allowed in self.conditions.get(name, {}).items():
+                dimension = self.dimensions.get(other)
+                if dimension is None:
+                    possible: tuple[Scalar, ...] = (flat[other],)
+                else:
+                    possible = _ends(dimension)
+                if not any(value in allowed for value in possible):
+                    missed[other] = allowed
+        return missed
 
     def matters(self, key: str, values: Mapping[str, Scalar]) -> bool:
         """Return whether `key` has any effect on the network at this point."""

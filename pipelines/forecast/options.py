@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
@@ -99,7 +100,9 @@ class ForecastOptions(Options):
         {"architecture": "nhits"},
         {"architecture": "linear"},
     )
-    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions()
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
+        {**CONDITIONS, **RECURRENT_CONDITIONS}
+    )
     datasets: ClassVar[Mapping[str, str]] = {name: sample.help for name, sample in SAMPLES.items()}
     demo: ClassVar[DemoSweep] = DemoSweep(
         trials=4,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.config.search_space import Dimension
 from pipelines.forecast import (
@@ -89,6 +90,12 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         if isinstance(splits, hold_out.HoldOut):
             return hold_out.predict(model, splits)
         return predict.predict(model, splits, part)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.blend(model)
+
+    def predict_alone(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part)
 
     def score(
         self, predictions: np.ndarray, splits: ForecastSplits, part: Part

@@ -61,6 +61,7 @@ class _Source:
     delimiter: str
     has_header: bool
     escape: str | None = None
+    has_quotes: bool = True  # whether quotes hold cells together
 
 
 def normal_name(name: str) -> str:
@@ -85,7 +86,7 @@ def read_delimited(path: Path) -> Delimited:
         frame=_parse(source),
         delimiter=source.delimiter,
         has_header=source.has_header,
-        has_quotes='"' in text,
+        has_quotes=source.has_quotes,
         escape=source.escape,
     )
 
@@ -97,15 +98,21 @@ def lines_with_text(path: Path) -> np.ndarray:
 
 
 def lines_of_rows(
-    path: Path, delimiter: str, *, has_header: bool = True, escape: str | None = None
+    path: Path,
+    delimiter: str,
+    *,
+    has_header: bool = True,
+    escape: str | None = None,
+    has_quotes: bool = True,
 ) -> np.ndarray:
     """Return the line on which each row of a delimited file begins; the header is no row."""
-    begins = [begin for begin, _ in _records(read_text(path), delimiter, escape)]
+    records = _records(read_text(path), delimiter, escape, has_quotes=has_quotes)
+    begins = [begin for begin, _ in records]
     return np.asarray(begins[int(has_header) :], dtype=int)
 
 
 def _records(
-    text: str, delimiter: str, escape: str | None = None
+    text: str, delimiter: str, escape: str | None = None, *, has_quotes: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each row begins, and its cells; blank lines are no rows."""
     # A cell may be longer than the module's own limit of 131,072 characters.
@@ -120,7 +127,12 @@ def _records(
 
     # As pandas has it: a line of spaces is blank, one of delimiters is a row of empty cells.
     blank = BLANKS.replace(delimiter, "")
-    reader = csv.reader(remembered(), delimiter=delimiter, escapechar=escape)
+    reader = csv.reader(
+        remembered(),
+        delimiter=delimiter,
+        escapechar=escape,
+        quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
+    )
     begin = 1
     for cells in reader:
         is_hint = begin == 1 and EXCEL_HINT.fullmatch(seen[0]) is not None
@@ -151,7 +163,22 @@ def _find_form(path: Path, text: str) -> _Source:
         delimiter=delimiter,
         has_header=looks_like_header(first[:1], first[1:]),
         escape=_escape(text, delimiter),
+        has_quotes='"' in text and not _quotes_are_letters(text, delimiter),
     )
+
+
+def _quotes_are_letters(text: str, delimiter: str) -> bool:
+    """Return whether quotes in a file of tabs are characters like others, as in chats.
+
+    They are where every line has as many cells as the first, and quotes would make one row of
+    several lines.
+    """
+    if delimiter != "\t":
+        return False
+    lines = [line for line in split_lines(text) if line.strip()]
+    if len({line.count(delimiter) for line in lines}) != 1:
+        return False
+    return sum(1 for _ in _records(text, delimiter)) < len(lines)
 
 
 def _escape(text: str, delimiter: str) -> str | None:
@@ -248,6 +275,7 @@ def _parse(source: _Source) -> "pd.DataFrame":
             sep=source.delimiter,
             header=0 if source.has_header else None,
             escapechar=source.escape,
+            quoting=csv.QUOTE_MINIMAL if source.has_quotes else csv.QUOTE_NONE,
             dtype=str,
             keep_default_na=False,
             na_values=[""],
@@ -285,7 +313,9 @@ def _without_empty_last_column(frame: "pd.DataFrame", source: _Source) -> "pd.Da
 def _explained(source: _Source, error: ValueError) -> DataError:
     """Return what is wrong with a file that pandas cannot read, with the line on which it is."""
     path = source.path
-    records = list(_records(source.text, source.delimiter, source.escape))
+    records = list(
+        _records(source.text, source.delimiter, source.escape, has_quotes=source.has_quotes)
+    )
     header_line, header = records[0]
     if len(header) == 1:
         shown = source.text.splitlines()[header_line - 1][:SHOWN_CHARACTERS]

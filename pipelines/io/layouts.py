@@ -32,6 +32,17 @@ class Layout:
     notes: tuple[str, ...]
 
 
+def label_by_folders(folders: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the last of nested folders that is a class, else the first that is no part, else "".
+
+    So are the files of a hold-out labelled, whose parts may lie above or below the classes.
+    """
+    for name in reversed(folders):
+        if name in classes:
+            return name
+    return next((name for name in folders if part_of(name) is None), "")
+
+
 def read_layout(root: Path, kind: FileKind) -> Layout:
     """Return the labelled files of `root/<class>/<file>` or `root/<part>/<class>/<file>`.
 

@@ -76,7 +76,11 @@ class Table:
         if len(self.delimiter) > 1:  # as MovieLens has it: without quotes, so a row is a line
             return delimited.lines_with_text(self.path)[:rows]
         return delimited.lines_of_rows(
-            self.path, self.delimiter, has_header=self.has_header, escape=self.escape
+            self.path,
+            self.delimiter,
+            has_header=self.has_header,
+            escape=self.escape,
+            has_quotes=self.has_quotes,
         )[:rows]
 
     @cached_property

@@ -7,6 +7,7 @@ new entry and nothing else.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from pipelines.config.search_space import Conditions
@@ -63,14 +64,18 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def conditions(self) -> Conditions:
-        """Return, for each hyperparameter that only some architectures read, which ones do."""
+    def conditions(self, further: Conditions = MappingProxyType({})) -> Conditions:
+        """Return, for each hyperparameter that only some architectures read, which ones do.
+
+        `further` are conditions that must hold too.
+        """
         readers: dict[str, list[str]] = {}
         for name, entry in self._entries.items():
             for key in entry.reads:
                 readers.setdefault(key, []).append(name)
-        conditions = {}
+        conditions = {key: dict(other) for key, other in further.items()}
         for key, names in sorted(readers.items()):
             if len(names) < len(self._entries):
-                conditions[key] = {"architecture": tuple(names)}
+                by_architecture = {"architecture": tuple(names)}
+                conditions[key] = {**by_architecture, **conditions.get(key, {})}
         return conditions

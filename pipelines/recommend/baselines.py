@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.io.progress import counted, working
 from pipelines.pipeline import Baseline
 from pipelines.recommend import evaluate, ranking
 from pipelines.recommend.item_models import (
@@ -106,9 +107,10 @@ def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
     for name, tuned in tune(splits).items():
         began = time.perf_counter()
         predictions = {}
-        for part in SCORED_PARTS:
-            fitted = tuned.settings.fit(splits, splits.known_mask(part))
-            predictions[part] = predict(fitted, splits, part)
+        with working(name):
+            for part in SCORED_PARTS:
+                fitted = tuned.settings.fit(splits, splits.known_mask(part))
+                predictions[part] = predict(fitted, splits, part)
         yield Baseline(
             name=name,
             predictions=predictions,
@@ -123,7 +125,8 @@ def tune(splits: "RecommendSplits") -> Mapping[str, TunedBaseline]:
     if not models.tuned:
         sample = splits.validation_sample()
         for name, candidates in _candidates(splits).items():
-            models.tuned[name] = _best_on_val(candidates, sample)
+            with working(name):
+                models.tuned[name] = _best_on_val(candidates, sample)
     return models.tuned
 
 
@@ -152,7 +155,7 @@ def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits"
     began = time.perf_counter()
     mask = sample.known_mask("val")
     losses = []
-    for candidate in candidates:
+    for candidate in counted(candidates, "settings", len(candidates)):
         predictions = predict(candidate.fit(sample, mask), sample, "val")
         losses.append(float(evaluate.losses(predictions, sample, "val").mean()))
     best = int(np.argmin(losses))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
     Count,
     DemoSweep,
@@ -133,7 +134,7 @@ class RecommendOptions(Options):
         {"architecture": "sasrec"},
         {"architecture": "gru4rec"},
     )
-    conditions: ClassVar[Conditions] = {**ARCHITECTURES.conditions(), **_UNREAD}
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions({**CONDITIONS, **_UNREAD})
     datasets: ClassVar[Mapping[str, str]] = {
         "movielens": "ratings of films by 671 users, of 100,004 those of films with 5 ratings or "
         "more (the extra `samples`)",

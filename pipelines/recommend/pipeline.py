@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import Objective, PredictOptions
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
@@ -95,6 +96,12 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         if splits.method == "hold-out":
             return hold_out.predict_served(model, splits, part)
         return predict.predict(model, splits, part)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.parts(predict.stacking_weights(model))
+
+    def predict_alone(self, model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part)
 
     def score(
         self, predictions: np.ndarray, splits: RecommendSplits, part: Part

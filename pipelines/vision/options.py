@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
     Count,
     DemoSweep,
@@ -12,7 +13,14 @@ from pipelines.config.options import (
     PredictOptions,
     option,
 )
-from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.config.search_space import (
+    Choice,
+    Conditions,
+    Dimension,
+    Except,
+    Range,
+    Scalar,
+)
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
 
 
@@ -98,7 +106,14 @@ class VisionOptions(Options):
         {"architecture": "resnet"},
         {"architecture": "inception"},
     )
-    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions()
+    conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
+        {
+            **CONDITIONS,
+            "head.activation": {"head.units": Except((0,))},
+            "transfer.frozen": {"transfer.layers": Except((0,))},
+            "transfer.slower": {"transfer.layers": Except((0,))},
+        }
+    )
     datasets: ClassVar[Mapping[str, str]] = {
         "digits": "1,797 handwritten digits, 8x8 grey, 10 classes (embedded in scikit-learn)",
         "fashion-mnist": "70,000 pieces of clothing, 28x28 grey, 10 classes "

@@ -31,6 +31,7 @@ from tuning.execution.worker_process import MessageKind, WorkerSettings, serve
 
 BYTES_PER_WORKER = 1.5 * 2**30  # TensorFlow, a small network and its batches
 SECONDS_TO_END = 5.0  # for a process, before it is killed
+PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_WAIT = 3600.0  # seconds; the operating system takes no endless ones
 
 
@@ -218,13 +219,18 @@ class LocalWorkers:
         settings = WorkerSettings(
             threads=max(1, num_cores() // max(1, self.count)),
             deterministic=self.deterministic,
-            parent_pid=os.getpid(),
             data_folder=str(self._folder.path),
         )
         process = context.Process(
             target=serve, args=(worker_pipe, settings), name="appline-worker", daemon=True
         )
-        process.start()
+        # Blocked for the process from its start on: Ctrl-C and a closed terminal reach the whole
+        # group, and the parent decides.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         worker_pipe.close()
         return _Worker(process=process, pipe=pipe)
 

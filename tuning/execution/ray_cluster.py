@@ -275,7 +275,7 @@ class _Actor:
 
         # Where the driver finds its modules, before anything of them is imported.
         sys.path[:] = dict.fromkeys([*module_paths, *sys.path])
-        from tuning.training import runtime
+        from pipelines import runtime
 
         runtime.use_threads(1)
         runtime.import_tensorflow(deterministic=deterministic)

@@ -3,11 +3,12 @@
 Nothing heavy is imported at the top: a worker sets its threads before TensorFlow.
 """
 
+import contextlib
 import gc
+import multiprocessing
 import os
 import shutil
-import signal
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,6 @@ from typing import Literal, TypeAlias
 
 from tuning.execution.trial import Task, Work, run_trial
 
-DYING_SECONDS = 0.5  # on a busy machine
 # What a worker's messages are about. A trial's time begins with "begun": a new process needs
 # seconds to import TensorFlow.
 MessageKind: TypeAlias = Literal["begun", "epoch", "outcome"]
@@ -29,7 +29,6 @@ class WorkerSettings:
 
     threads: int
     deterministic: bool
-    parent_pid: int
     data_folder: str  # which goes with the parent, also where that was killed
 
 
@@ -40,11 +39,10 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     the worker sends `("begun", None)`, `("epoch", (epoch, values))` after each epoch, whereupon it
     waits for the reason to stop or "", and `("outcome", outcome)`.
     """
-    # Ctrl-C reaches the whole group; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(settings.data_folder,), daemon=True).start()
     import joblib
 
-    from tuning.training import runtime
+    from pipelines import runtime
 
     runtime.use_threads(settings.threads)
     # While the parent still prepares.
@@ -52,20 +50,18 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     gc.collect()
     # What was imported stays: collecting it again after each trial would cost half a second.
     gc.freeze()
-    try:
+    with contextlib.suppress(EOFError, OSError):  # the pipe was closed without a word
         _run_trials(pipe, load_work=partial(joblib.load, mmap_mode="r"))
-    except (EOFError, OSError):  # the pipe was closed without a word
-        if _is_parent_dead(settings.parent_pid):
-            shutil.rmtree(settings.data_folder, ignore_errors=True)
 
 
-def _is_parent_dead(parent_pid: int) -> bool:
-    """Return whether the pipe was closed because the parent died."""
-    # A dying process closes its files first, and loses its children a moment later.
-    until = time.monotonic() + DYING_SECONDS
-    while os.getppid() == parent_pid and time.monotonic() < until:
-        time.sleep(0.02)
-    return os.getppid() != parent_pid
+def _end_with_parent(data_folder: str) -> None:
+    """End this process when its parent has died, also inside a step; remove the data."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    shutil.rmtree(data_folder, ignore_errors=True)
+    os._exit(1)
 
 
 def _run_trials(pipe: Connection, load_work: Callable[[Path], Work]) -> None:

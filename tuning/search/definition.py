@@ -43,6 +43,8 @@ class Sweep:
     warm_from: str = ""
     name: str = ""
     resume: str = ""  # the id of the sweep's run
+    # With which it is resumed where nothing else is said: budgets and places.
+    flags: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.trials < 1:

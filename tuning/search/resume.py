@@ -15,6 +15,7 @@ from pipelines.errors import UsageError
 from tuning.search.ask_tell import Proposal
 from tuning.search.definition import SweepDefinition
 from tuning.search.scheduler import RUNNING_TRIALS, SweepScheduler
+from tuning.search.sweep_tags import DEFINITION, EXHAUSTED, FIRST_POINTS, FLAGS
 from tuning.search.trial_records import (
     EPOCHS,
     RESULT_NUMBER,
@@ -24,10 +25,6 @@ from tuning.search.trial_records import (
 )
 from tuning.tracking.interface import Row, Tracker
 from tuning.tracking.provenance import PROCESS, alive
-
-# Tags of the sweep's run, as JSON: what its trials are, and the points that it tries first.
-DEFINITION = "sweep_definition"
-FIRST_POINTS = "first_points"
 
 MOST_TRIALS = 100_000  # of one sweep
 MOST_DIFFERENCES = 8  # that a message lists
@@ -43,6 +40,7 @@ def definition_tags(
     return {
         DEFINITION: json.dumps(definition.as_json()),
         FIRST_POINTS: json.dumps([dict(values) for values in first]),
+        FLAGS: json.dumps(dict(definition.sweep.flags)),
     }
 
 
@@ -71,18 +69,32 @@ def find_sweep(definition: SweepDefinition, tracker: Tracker) -> Row | None:
     _require_same(before, definition.as_json(), sweep_id)
     if row.status == "FINISHED":
         num_trials = len(tracker.rows(role="trial", sweep=sweep_id, limit=MOST_TRIALS))
-        if num_trials >= definition.sweep.trials:
-            raise nothing_left(sweep_id, num_trials)
+        is_exhausted = row.tags.get(EXHAUSTED) == "true"
+        if num_trials >= definition.sweep.trials or is_exhausted:
+            raise SweepFinished(sweep_id, num_trials)
     return row
 
 
-def nothing_left(sweep_id: str, trials: int) -> UsageError:
-    """Return the error for a finished sweep that no trial can be added to."""
-    return UsageError(
-        f"--resume {sweep_id[:8]}: this sweep is finished, with {trials} trials, and what was "
-        "asked for allows no more. Its result: appline runs. "
-        f"To extend it: --trials {trials + 10}, or more of --max-time or --max-epochs-total"
-    )
+class SweepFinished(UsageError):
+    """Nothing is left to do in the sweep: it has a tested winner, and no trial can be added."""
+
+    def __init__(self, sweep_id: str, trials: int) -> None:
+        super().__init__(
+            f"--resume {sweep_id[:8]}: this sweep is finished, with {trials} trials, and what was "
+            "asked for allows no more. Its result: appline runs. "
+            f"To extend it: --trials {trials + 10}, or more of --max-time or --max-epochs-total"
+        )
+
+
+class SameWinner(SweepFinished):
+    """Trials were added, and the winner is the one that was trained and tested before."""
+
+    def __init__(self, sweep_id: str, trials: int, winner: int) -> None:
+        super().__init__(sweep_id, trials)
+        self.args = (
+            f"--resume {sweep_id[:8]}: of {trials} trials the winner is still trial {winner}, "
+            "which was trained and tested before. Its result: appline runs",
+        )
 
 
 def first_points(sweep: Row) -> list[dict[str, Scalar]]:

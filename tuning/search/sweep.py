@@ -23,7 +23,8 @@ from tuning.search.definition import Sweep, SweepDefinition
 from tuning.search.early_stopping import Stopper, create_stopper
 from tuning.search.progress import Progress
 from tuning.search.scheduler import Budget, SweepScheduler, best_trial
-from tuning.search.sweep_run import record_result, start_run
+from tuning.search.sweep_run import record_further_trials, record_result, start_run
+from tuning.search.sweep_tags import TRIALS, WINNER
 from tuning.search.warm_start import WarmStart
 from tuning.tracking.interface import Row, Run, Tracker
 from tuning.training.train import RunLabels, finishing, record_baselines, train
@@ -148,6 +149,9 @@ class _RunningSweep:
         if start.earlier and len(scheduler.trials) == num_before:
             self._refuse_finished(start.earlier, num_before)
         best = _require_best(scheduler.trials, sweep.objective)
+        # It had come to its end before, where its run says how many trials it had.
+        if start.earlier and TRIALS in start.earlier.metrics and self._has_final(best):
+            self._refuse_same_winner(best, scheduler)
         self.progress.searched()
         final = self._train_winner(best, baselines)
         result = SweepResult(
@@ -193,7 +197,21 @@ class _RunningSweep:
         """Refuse to train the winner of a finished sweep again, when no trial was added to it."""
         if earlier.status == "FINISHED":
             self.run.finish()
-            raise resume.nothing_left(earlier.id, trials)
+            raise resume.SweepFinished(earlier.id, trials)
+
+    def _has_final(self, best: Trial) -> bool:
+        """Return whether the best trial was trained in full before."""
+        for row in self.tracker.rows(role="final", sweep=self.run.id, status="FINISHED"):
+            if row.tags.get(WINNER) == str(best.number):
+                return True
+        return False
+
+    def _refuse_same_winner(self, best: Trial, scheduler: SweepScheduler) -> None:
+        """Record the further trials, and refuse to train the same winner once more."""
+        record_further_trials(scheduler.trials, self.definition, self.run, scheduler.exhausted)
+        self.run.finish()
+        self.tracker.confirm(self.run.id)
+        raise resume.SameWinner(self.run.id, len(scheduler.trials), best.number)
 
     def _train_winner(self, best: Trial, baselines: Sequence[ScoredBaseline]) -> TrainResult:
         """Train the network of the best trial in full, and test it once."""
@@ -212,7 +230,7 @@ class _RunningSweep:
                 role="final",
                 parent=self.run.id,
                 name=f"final, as trial {best.number}",
-                tags={"sweep": self.run.id},
+                tags={"sweep": self.run.id, WINNER: str(best.number)},
             ),
             on_epoch=self.progress.final_epoch,
         )

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from pipelines.config.files import run_params, write_config
+from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
 from tuning.reports import plots
 from tuning.reports.run_card import sweep_card
-from tuning.results import SweepResult
+from tuning.results import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
 from tuning.search.resume import definition_tags
 from tuning.search.scheduler import RUNNING_TRIALS
+from tuning.search.sweep_tags import EXHAUSTED, TRIALS
 from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import SweepCharts
@@ -29,7 +31,11 @@ def start_run(
     run = tracker.start(
         sweep.name or f"{sweep.tuner} sweep on {definition.splits.dataset}",
         role="sweep",
-        tags={**definition.data_tags, **definition_tags(definition, first)},
+        tags={
+            "domain": definition.pipeline.domain,
+            **definition.data_tags,
+            **definition_tags(definition, first),
+        },
         params={
             **run_params(options, base),
             **searched,
@@ -51,12 +57,11 @@ def record_result(
     """Write what the sweep found: the winner's scores, figures, a card and the saved views."""
     objective = definition.sweep.objective
     run.metrics(_metrics(result))
-    run.tags({RUNNING_TRIALS: "{}"})
+    _record_end(run, exhausted=result.exhausted)
     if len(result.objectives) > 1:
         _tag_front(result, tracker)
         run.figure(plots.pareto(result), "plots/pareto.png")
-    scores = [trial.score for trial in result.trials if trial.score is not None]
-    run.figure(plots.progress(scores, objective), "plots/progress.png")
+    _draw_progress(result.trials, objective, run)
     run.figure(plots.effects(result.effects, objective), "plots/effects.png")
     run.describe(sweep_card(result))
     tracker.sweep_view(
@@ -71,6 +76,24 @@ def record_result(
     )
 
 
+def record_further_trials(
+    trials: Sequence[Trial], definition: SweepDefinition, run: Run, exhausted: bool
+) -> None:
+    """Write what trials that were added to a sweep change where its winner is the same."""
+    _record_end(run, exhausted=exhausted)
+    run.metrics({TRIALS: len(trials)})
+    _draw_progress(trials, definition.sweep.objective, run)
+
+
+def _record_end(run: Run, *, exhausted: bool) -> None:
+    run.tags({RUNNING_TRIALS: "{}", EXHAUSTED: str(exhausted).lower()})
+
+
+def _draw_progress(trials: Sequence[Trial], objective: Objective, run: Run) -> None:
+    scores = [trial.score for trial in trials if trial.score is not None]
+    run.figure(plots.progress(scores, objective), "plots/progress.png")
+
+
 def _metrics(result: SweepResult) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for objective, score in zip(result.objectives, result.best.scores, strict=True):
@@ -82,7 +105,7 @@ def _metrics(result: SweepResult) -> dict[str, float]:
     if result.final.lift:
         metrics |= lift_metrics(result.final.lift, result.final.headline.name)
     metrics["cost/sweep_s"] = result.seconds
-    metrics["cost/trials"] = len(result.trials)
+    metrics[TRIALS] = len(result.trials)
     metrics[SAVED] = result.saved
     return metrics
 

@@ -14,6 +14,7 @@ MOST_EXPERIMENTS = 10_000
 PAGE = 1_000  # runs that MLflow returns at once, at most
 LISTED = 5  # runs that a message names
 RECENT = 100  # runs among whose names the nearest is looked for
+ID_BEGINNING = "[0-9a-f]{4,32}"
 
 
 def all_experiments(client: Any) -> dict[str, str]:
@@ -95,24 +96,29 @@ def search_one(client: Any, run: str) -> Row:
     """
     experiments = all_experiments(client)
     conditions = [run_filter(name=run)]
-    if re.fullmatch("[0-9a-f]{4,32}", run):
+    if re.fullmatch(ID_BEGINNING, run):
         conditions.insert(0, f"attributes.run_id LIKE '{run}%'")
     for condition in conditions:
         rows = search(client, experiments, condition, LISTED + 1)
         if len(rows) == 1:
             return rows[0]
         if rows:
-            raise UsageError(_several(run, rows))
-    recent = [row.name for row in search(client, experiments, "", RECENT)]
-    raise UsageError(
+            raise several_runs(run, rows)
+    raise no_such_run(run, [row.name for row in search(client, experiments, "", RECENT)])
+
+
+def no_such_run(run: str, recent: Sequence[str]) -> UsageError:
+    """Return the error for an id or a name that no run has; `recent` are names of the latest."""
+    return UsageError(
         f"No run has the id or the name {run!r}.{suggest(run, recent)} List them: appline runs"
     )
 
 
-def _several(run: str, rows: Sequence[Row]) -> str:
+def several_runs(run: str, rows: Sequence[Row]) -> UsageError:
+    """Return the error for an id or a name that several runs have."""
     lines = [f"Several runs are called {run!r}. Name one by its id:"]
     for row in rows[:LISTED]:
         lines.append(f"  {row.id}  {row.name}  in {row.experiment}, {row.status}")
     if len(rows) > LISTED:
         lines.append("  ...")
-    return "\n".join(lines)
+    return UsageError("\n".join(lines))

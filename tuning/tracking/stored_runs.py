@@ -3,13 +3,16 @@
 Nothing is written: a store may be read-only.
 """
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ApplineError, UsageError
 from tuning.tracking.interface import Row
-from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
+from tuning.tracking.local_rows import find_local_run
+from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store, readable
 from tuning.tracking.mlflow_client import Client, open_to_read
 from tuning.tracking.provenance import ended
 from tuning.tracking.queries import all_experiments, run_filter, search, search_one
@@ -23,7 +26,14 @@ def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     Raises:
         UsageError: there is none, or there are several; the message lists those.
     """
-    return search_one(open_to_read(find_store(uri, root)), run)
+    store = find_store(uri, root)
+    if store.database:
+        database = readable(store).database
+        assert database
+        # Where this is no database that we can read by ourselves, MLflow says what is wrong.
+        with suppress(sqlite3.Error):
+            return find_local_run(database, run)
+    return search_one(open_to_read(store), run)
 
 
 def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from pipelines.config.hyperparameters import TrainSpec
+from pipelines.interrupts import NOTICED
 from pipelines.pipeline import AnyPipeline, Phase
 from pipelines.splits import Part, Splits
 from tuning.training import distribute
@@ -93,6 +94,7 @@ def fit(
             if monitor.over:
                 break
     except KeyboardInterrupt:
+        NOTICED.set()
         interrupted = True
     stopped = monitor.stopped
     if interrupted:
