@@ -25,7 +25,7 @@ from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
 from apps.signals import INTERRUPTED, InterruptWatch
 from pipelines import DOMAINS, options_class
-from pipelines.config.options import Options
+from pipelines.config.options import Options, Question
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
 from pipelines.interrupts import NOTICED
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
@@ -97,7 +97,26 @@ def application(domain: str) -> click.Group:
     for command, command_flags in params.items():
         group.add_command(_command(command, options_type, [*command_flags, *flags.OUTPUT]))
     group.add_command(_command(commands.schema, options_type, []))
+    for question in options_type.questions:
+        group.add_command(_question_command(question, options_type))
     return group
+
+
+def _question_command(question: Question, options_type: type[Options]) -> click.Command:
+    """Return the command of a domain's own that asks a trained model, as `predict` does."""
+    params: list[click.Parameter] = [
+        click.Argument(["inputs"], nargs=-1, metavar=question.metavar),
+        *flags.MODEL,
+        *options_flags(question.options),
+        *flags.ANSWERS,
+        flags.TRACKING_URI,
+        *flags.OUTPUT,
+    ]
+
+    def call(**_: object) -> None:
+        commands.ask(options_type, question, click.get_current_context())
+
+    return HelpfulCommand(question.name, params=params, callback=call, help=question.help)
 
 
 def _command(

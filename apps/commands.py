@@ -22,7 +22,7 @@ from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
 from apps.typed_command import train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
-from pipelines.config.options import Options
+from pipelines.config.options import Options, Question
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -221,11 +221,19 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
 
 def predict(options_type: type[Options], context: click.Context) -> None:
     """Predict for raw input: only a run's id or a model file is needed, not the training data."""
+    question = Question(name="predict_raw", help="", metavar="", options=options_type.predict_type)
+    ask(options_type, question, context)
+
+
+def ask(options_type: type[Options], question: Question, context: click.Context) -> None:
+    """Let a trained model answer `question` about what was typed, and write the answers."""
     params = context.params
-    predict_type = options_type.predict_type
-    names = [field.name for field in dataclasses.fields(predict_type)]
-    options = predict_type(**{name: params[name] for name in names})
-    checks.require_inputs(params["inputs"], needed=options.needs_input)
+    names = [field.name for field in dataclasses.fields(question.options)]
+    options = question.options(**{name: params[name] for name in names})
+    checks.require_inputs(
+        params["inputs"], needed=options.needs_input, are_files=question.takes_files
+    )
+    options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
     checks.require_picture(options.picture, params["inputs"], params["force"])
     row = _find_row(context)
@@ -235,7 +243,7 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
     serving = _load_model(context, row, options_type)
-    pipeline_type = pipeline_class(options_type.domain)
+    answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
     notes: list[str] = []
     tables = []
@@ -245,10 +253,12 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     ):
         # Where no input is needed, the model is asked about what it knows.
         for source in inputs or [""]:
-            tables.append(pipeline_type.predict_raw(serving, source, options, notes))
+            tables.append(answer(serving, source, options, notes))
     answers = pd.concat(tables, ignore_index=True)
     if notes:
-        screen.say(rendering.notes(notes))
+        screen.say(rendering.notes(list(dict.fromkeys(notes))))
+    if not len(answers.columns):
+        return  # such as vectors, which the domain has written
     if params["safe_csv"]:
         answers = neutralise_formulas(answers)
     if params["output"]:

@@ -18,8 +18,9 @@ from pipelines.recommend import baselines, batches, predict, stacking
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.item_models import scores_of
 from pipelines.recommend.next_item import NextItem
-from pipelines.recommend.options import RecommendOptions, RecommendPredictOptions
+from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.pipeline import RecommendPipeline
+from pipelines.recommend.predict_options import RecommendPredictOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 from tests.samples import small_log
 from tuning.training.fit import fit
@@ -143,7 +144,7 @@ def test_arithmetic_counts_the_weights_of_both_tasks_with_features(
 def test_windows_hold_every_target_of_train_once_with_what_came_before(
     splits: RecommendSplits,
 ) -> None:
-    inputs, targets = batches._windows({"history", "user"}, splits, 4)
+    inputs, targets, _ = batches._windows({"history", "user"}, splits, 4)
     train = splits.part == 0
     counted = sum(
         max(0, int((train & (splits.person == person)).sum()) - 1)

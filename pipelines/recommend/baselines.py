@@ -27,6 +27,7 @@ from pipelines.recommend.item_models import (
     ItemModel,
     Markov,
     Mean,
+    PersonalPopularity,
     Popularity,
     Ranker,
     Rater,
@@ -47,6 +48,7 @@ RECENT_KNN = tuple(
     ItemKNN(neighbours=neighbours, shrink=shrink, recency=recency)
     for neighbours, shrink, recency in product((50, 200), (0.0, 5.0), (0.5, 1.0, 1.5))
 )
+PERSONAL = tuple(PersonalPopularity(recency=recency) for recency in (0.0, 0.25, 0.5, 1.0, 2.0))
 MARKOV = tuple(
     Markov(window=window, decay=decay, row_power=row, column_power=column)
     for window, decay, (row, column) in product(
@@ -131,8 +133,10 @@ def tune(splits: "RecommendSplits") -> Mapping[str, TunedBaseline]:
 def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]]:
     if splits.task == "rate":
         return {"global mean": (Mean(),), "biases": BIASES}
-    candidates: dict[str, Sequence[Ranker | Rater]] = {
-        "popularity": (Popularity(),),
+    candidates: dict[str, Sequence[Ranker | Rater]] = {"popularity": (Popularity(),)}
+    if splits.repeats:
+        candidates["personal popularity"] = PERSONAL
+    candidates |= {
         "item-kNN": KNN,
         "recency item-kNN": RECENT_KNN,
         "Markov": MARKOV,
@@ -181,7 +185,7 @@ def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
         match tuned.settings:
             case Ease() as ease if splits.num_items <= MANY_ITEMS:
                 candidates[name] = dataclasses.replace(ease, kept=KEPT_WEIGHTS)
-            case Popularity() | ItemKNN() | Markov() as settings:
+            case Popularity() | PersonalPopularity() | ItemKNN() | Markov() as settings:
                 candidates[name] = settings
     return candidates
 

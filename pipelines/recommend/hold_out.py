@@ -20,8 +20,8 @@ from pipelines.recommend.options import RecommendOptions
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
+    from pipelines.recommend.facts import RecommendFacts
     from pipelines.recommend.readers import RawInteractions
-    from pipelines.recommend.serve import RecommendFacts
 
 RATED_AT_ONCE = 4096
 # Parts: what the model knows, the first rows of new users, and what is scored.
@@ -95,6 +95,7 @@ def load_hold_out(options: RecommendOptions, serving: ServingModel) -> Recommend
         target_rows={"val": np.empty(0, int), "test": np.flatnonzero(rows.part == NEW)},
         rolling=facts.task == "rank",
         seed=options.seed,
+        repeats=facts.repeats,
     )
 
 
@@ -119,7 +120,8 @@ def _new_rows(
     if facts.task == "rate" or not reads_history:
         _count(notes, raw.where, is_stranger, "of users that the model does not know")
         return rows.take(np.flatnonzero(~is_stranger)), strangers
-    rows = _without_repeats(rows, facts, notes, raw.where)
+    if not facts.repeats:
+        rows = _without_repeats(rows, facts, notes, raw.where)
     return _with_first_rows(rows, facts, notes, raw.where), strangers
 
 

@@ -6,9 +6,17 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pipelines.config.hyperparameters import CONDITIONS
-from pipelines.config.options import Count, DemoSweep, Objective, Options, PredictOptions, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    Question,
+    option,
+)
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
-from pipelines.errors import UsageError
+from pipelines.recommend.predict_options import RecommendPredictOptions, SimilarOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 
 Task: TypeAlias = Literal["rank", "rate"]
@@ -22,26 +30,6 @@ _UNREAD: Conditions = {
     "recurrent.bidirectional": _NEVER,
     "recurrent.dropout": _NEVER,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecommendPredictOptions(PredictOptions):
-    """What may be set for recommendations."""
-
-    top: int = option(10, "how many items each user gets")
-    exclude: str = option("", "a file of items that nobody gets: a table, or an id on each line")
-    repeat: bool = option(False, "items that a user has had may be recommended again")
-    all_users: bool = option(False, "answer every user that the model knows; no input is needed")
-    user_column: str = option("", "column of the users (default: as in the training data)")
-    history_column: str = option("", "column of lists of items (default: history, items, sequence)")
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise UsageError(f"--top is a number of items, 1 or more. Received: {self.top}")
-
-    @property
-    def needs_input(self) -> bool:
-        return not self.all_users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +77,28 @@ class RecommendOptions(Options):
     )
     day_first: bool = option(False, "read 01/02/2008 as the first of February")
     drop_missing: bool = option(False, "leave out rows without a user or an item, and count them")
+    keep_repeats: bool = option(
+        False,
+        "keep every time that a user had an item: what they had may come again, and is predicted "
+        "too; without it the first time counts, and only new items are predicted",
+    )
+    weight_column: str = option(
+        "",
+        "column of quantities, by whose logarithm interactions count in training; rows of 0 or "
+        "less, such as returns, are left out",
+    )
 
     domain: ClassVar[str] = "recommend"
     predict_type: ClassVar[type[PredictOptions]] = RecommendPredictOptions
+    questions: ClassVar[tuple[Question, ...]] = (
+        Question(
+            name="similar",
+            help="Name the items that are most like others, by the vectors of a trained network.",
+            metavar="[ITEM]...",
+            options=SimilarOptions,
+            takes_files=False,
+        ),
+    )
     spec_type: ClassVar[type[Any]] = RecommendSpec
     headline: ClassVar[Objective] = Objective(name="ndcg_10", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

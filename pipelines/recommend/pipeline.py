@@ -20,6 +20,7 @@ from pipelines.recommend import (
     data,
     evaluate,
     hold_out,
+    item_vectors,
     model,
     next_item,
     predict,
@@ -27,6 +28,7 @@ from pipelines.recommend import (
 )
 from pipelines.recommend.architectures import architecture_of
 from pipelines.recommend.data import RecommendSplits
+from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.splits import Part
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplits]):
     """Interactions to the next items, or to ratings."""
 
-    facts_type: ClassVar[type[ServingFacts]] = serve.RecommendFacts
+    facts_type: ClassVar[type[ServingFacts]] = RecommendFacts
 
     def headline_metric(self, splits: RecommendSplits) -> Objective:
         return self.options.task_headlines[splits.task]
@@ -137,3 +139,14 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
         return serve.predict_raw(serving, source, options, notes)
+
+    @classmethod
+    def similar(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the items that are most like others; see `options.questions`."""
+        return item_vectors.similar(serving, source, options, notes)
