@@ -399,7 +399,8 @@ def test_of_repeats_the_first_is_kept_to_rank_and_the_last_to_rate(tmp_path: Pat
     table = pd.concat([again, chain()])
     splits = load(table, tmp_path)
     assert splits.digest == load(chain(), tmp_path).digest
-    assert noted(splits, "1 of 49 rows repeat a user and an item; the first row of each pair is kept")
+    repeats = "1 of 49 rows repeat a user and an item; the first row of each pair is kept"
+    assert noted(splits, repeats)
     rated = load(table, tmp_path, task="rate")
     where = (rated.person == 1) & (rated.item == rated.items.index("i00") + 1)
     assert rated.rating[where].tolist() == [5]
