@@ -267,6 +267,7 @@ def test_a_hidden_label_of_minus_1_is_a_missing_one(tmp_path: Path) -> None:
     table.loc[[3, 5], ["rude", "threat"]] = -1
     message = refused(write(table, tmp_path))
     assert "line 5: no label in column 'rude' + 'threat' (2 such rows)" in message
+    assert message.endswith("Leave them out: --drop-missing")
     splits = load_path(tmp_path / "texts.csv", drop_missing=True)
     assert total(splits) == 38
     assert noted(splits, "2 rows without a label left out (lines 5, 7)")
@@ -325,6 +326,12 @@ def test_a_measurement_and_an_id_are_no_labels(tmp_path: Path) -> None:
         in message
     )
     assert "--label-column NAME" in message
+
+
+def test_labels_that_differ_in_case_alone_are_noted(tmp_path: Path) -> None:
+    splits = load(small().assign(label=["Spam", "spam", "ham", "ham"] * 5), tmp_path)
+    assert splits.classes == ("Spam", "ham", "spam")
+    assert noted(splits, "classes that differ in case or blanks alone: Spam = spam")
 
 
 def test_labels_of_few_words_in_many_combinations_are_named(tmp_path: Path) -> None:
