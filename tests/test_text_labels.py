@@ -110,7 +110,7 @@ def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> No
 # ----------------------------------------------------------------------------------- several labels
 
 
-@pytest.mark.parametrize("separator", ["|", ";", ","])
+@pytest.mark.parametrize("separator", ["|", ";", ",", "\n"])
 def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path) -> None:
     splits = load(
         several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True
@@ -195,6 +195,23 @@ def test_a_list_is_read_however_it_was_written(
     table = pd.DataFrame({"text": [f"text number {n}" for n in range(12)]})
     splits = load(table.assign(label=[written, "[]"] * 6), tmp_path, multi_label=True)
     assert splits.classes == names
+
+
+def test_lists_of_0_and_1_are_a_class_for_each_place(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": [f"text number {n}" for n in range(12)]})
+    splits = load(table.assign(labels=["[0, 0, 1]", "[1, 1, 0]", "[0, 0, 0]"] * 4), tmp_path)
+    assert splits.classes == ("0", "1", "2")
+    assert one_hot(splits)["text number 1"] == [1, 1, 0]
+    assert one_hot(splits)["text number 2"] == [0, 0, 0]
+    assert noted(splits, "3 classes, called by their place in the list from 0 to 2")
+
+
+def test_several_columns_of_labels_are_several_labels(tmp_path: Path) -> None:
+    table = small().assign(fine=["x", "y", "x", ""] * 5)
+    splits = load(table, tmp_path, label_column="label,fine")
+    assert splits.classes == ("neg", "pos", "x", "y")
+    assert one_hot(splits)["bad bad film number 0"] == [1, 0, 0, 1]
+    assert noted(splits, "2 columns of labels: a text may have several")
 
 
 def test_lists_of_one_label_are_labels(tmp_path: Path) -> None:
