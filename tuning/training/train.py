@@ -27,6 +27,8 @@ from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
 
+FEWEST_EPOCHS = 3  # after which it can be said whether more would help
+LEAST_GAIN = 0.01  # of the last epoch, as a share of all that was gained
 MOST_ROWS = 200_000  # of a table of predictions
 
 
@@ -73,6 +75,9 @@ def train(
     if splits is None:
         splits = pipeline.load()
     pipeline.check(spec, splits)
+    if pipeline.cost(spec, splits) is None:
+        # It must be built to know: the weights of a backbone may be out of reach.
+        pipeline.build(spec, splits)
     merged = None
     if spec.train.refit:
         # Refused here where the domain cannot, before anything is recorded.
@@ -122,7 +127,12 @@ def train(
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=[*splits.notes, *serving.notes, *refit_notes],
+            notes=[
+                *splits.notes,
+                *serving.notes,
+                *refit_notes,
+                *still_improving(fitted, objective),
+            ],
             changed=changed_hyperparameters(spec),
         )
         with _rescuing_model(serving, run):
@@ -312,6 +322,22 @@ class _Training:
             best = f"best/{self.watch.objective.name}"
             self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
         raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
+
+
+def still_improving(fitted: FitResult, objective: Objective) -> list[str]:
+    """Return the note that more epochs would help, where the last one clearly did.
+
+    That is: the last of at least three epochs is the best one, and it is better by a hundredth of
+    all that was gained, or more.
+    """
+    curve = fitted.history.get(objective.name, [])
+    if len(curve) < FEWEST_EPOCHS or fitted.best_epoch < len(curve) or fitted.stopped:
+        return []
+    before = objective.best(curve[:-1], score=float)
+    gained, last_gain = abs(curve[-1] - curve[0]), abs(curve[-1] - before)
+    if not last_gain or last_gain < LEAST_GAIN * gained:
+        return []
+    return [f"still improving in the last epoch: try --epochs {2 * len(curve)}"]
 
 
 def _lift(
