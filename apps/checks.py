@@ -64,20 +64,24 @@ def require_workers(workers: str, cluster: str, trial_seconds: float) -> None:
         )
 
 
-def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
+def require_inputs(inputs: Sequence[str], *, needed: bool = True, are_files: bool = True) -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
+
+    Where inputs are no files, none is looked for.
 
     Raises:
         UsageError: nothing is given.
         DataError: the message names the first one that does not exist.
     """
+    if needed and not inputs and not are_files:
+        raise UsageError("There is nothing to answer. Expected one or more, as --help shows them")
     if needed and not inputs:
         raise UsageError(
             "There is nothing to answer. Expected files, folders, or - for standard input: "
             "predict --run RUN FILE"
         )
     for name in inputs:
-        if name != STANDARD_INPUT and not Path(name).exists():
+        if are_files and name != STANDARD_INPUT and not Path(name).exists():
             raise DataError(f"{name}: no such file or folder")
 
 
@@ -90,19 +94,39 @@ def require_output(output: str, force: bool) -> None:
     if not output:
         return
     path = Path(output)
-    if path.exists() and not force:
-        raise UsageError(
-            f"--output {path}: exists already and is not overwritten. "
-            "Choose another name, or add --force"
-        )
-    if path.is_dir():
-        raise UsageError(f"--output {path}: is a folder. Expected the name of a file in it")
-    if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {path.parent}")
+    _require_new_file("--output", path, force)
     if path.suffix.lower() not in ANSWER_SUFFIXES:
         raise UsageError(
             f"--output {path}: answers are written as {' or '.join(ANSWER_SUFFIXES)}. "
             f"Received: {path.suffix or 'no suffix'}"
         )
+
+
+def require_picture(picture: str, inputs: Sequence[str], force: bool) -> None:
+    """Refuse a picture that cannot be written, or that several inputs would share.
+
+    Raises:
+        UsageError: the message says what is wrong.
+    """
+    if not picture:
+        return
+    _require_new_file("--plot", Path(picture), force)
+    if len(inputs) > 1:
+        raise UsageError(
+            f"--plot {picture}: one picture is drawn of one input. Received: {len(inputs)} inputs. "
+            "Give one at a time"
+        )
+
+
+def _require_new_file(flag: str, path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise UsageError(f"{flag} {path}: is a folder. Expected the name of a file in it")
+    if path.exists() and not force:
+        raise UsageError(
+            f"{flag} {path}: exists already and is not overwritten. "
+            "Choose another name, or add --force"
+        )
+    if not path.parent.is_dir():
+        raise UsageError(f"{flag} {path}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"--output {path}: cannot be written to")
+        raise UsageError(f"{flag} {path}: cannot be written to")

@@ -20,11 +20,13 @@ from apps.click_options import (
     with_cost_limits,
     without_defaults,
 )
+from apps.helpful_commands import Application, Applications, HelpfulCommand
+from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
 from apps.signals import INTERRUPTED, InterruptWatch
 from pipelines import DOMAINS, options_class
-from pipelines.config.options import Options
-from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted, suggest
+from pipelines.config.options import Options, Question
+from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
 from pipelines.interrupts import NOTICED
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
@@ -32,20 +34,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Command = Callable[[type[Options], click.Context], None]
 
 
-class Application(click.Group):
-    """The commands of one application; for a wrong name, the nearest one is suggested."""
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            hint = suggest(args[0], self.list_commands(context))
-            raise click.UsageError(f"{error.message}{hint}", context) from None
-
-
-class Applications(Application):
+class KnownApplications(Applications):
     """The applications by name; only the one that was asked for is imported."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -57,7 +46,7 @@ class Applications(Application):
         return super().get_command(context, name)
 
 
-@click.group(cls=Applications, context_settings=CONTEXT)
+@click.group(cls=KnownApplications, context_settings=CONTEXT)
 @click.version_option(importlib.metadata.version("appline"), prog_name="appline")
 def appline() -> None:
     """Keras application pipelines, tuned with KerasTuner and tracked in MLflow."""
@@ -108,7 +97,26 @@ def application(domain: str) -> click.Group:
     for command, command_flags in params.items():
         group.add_command(_command(command, options_type, [*command_flags, *flags.OUTPUT]))
     group.add_command(_command(commands.schema, options_type, []))
+    for question in options_type.questions:
+        group.add_command(_question_command(question, options_type))
     return group
+
+
+def _question_command(question: Question, options_type: type[Options]) -> click.Command:
+    """Return the command of a domain's own that asks a trained model, as `predict` does."""
+    params: list[click.Parameter] = [
+        click.Argument(["inputs"], nargs=-1, metavar=question.metavar),
+        *flags.MODEL,
+        *options_flags(question.options),
+        *flags.ANSWERS,
+        flags.TRACKING_URI,
+        *flags.OUTPUT,
+    ]
+
+    def call(**_: object) -> None:
+        commands.ask(options_type, question, click.get_current_context())
+
+    return HelpfulCommand(question.name, params=params, callback=call, help=question.help)
 
 
 def _command(
@@ -121,7 +129,9 @@ def _command(
             return
         command(options_type, context)
 
-    return click.Command(command.__name__, params=list(params), callback=call, help=command.__doc__)
+    return HelpfulCommand(
+        command.__name__, params=list(params), callback=call, help=command.__doc__
+    )
 
 
 @appline.command()
@@ -164,6 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments = sys.argv[1:]
     typed = arguments
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
+    quiet_plots()
     sys.exit(_run(arguments))
 
 

@@ -78,8 +78,33 @@ def options_flags(options_type: type[Options | PredictOptions]) -> list[click.Op
     flags = []
     for field in dataclasses.fields(options_type):
         help = field.metadata["help"]
-        flags.append(make_flag(field.name, hints[field.name], field.default, help))
+        if field.metadata["repeatable"]:
+            flags.append(_joining_flag(field.name, help))
+        else:
+            flags.append(make_flag(field.name, hints[field.name], field.default, help))
     return flags
+
+
+class _Names(click.types.StringParamType):
+    """Texts; those in a variable of the environment are separated by commas."""
+
+    envvar_list_splitter = ","
+
+
+def _joining_flag(name: str, help: str) -> click.Option:
+    """Return a flag that may be given several times: its values are joined by commas."""
+
+    def join(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str:
+        return ",".join(values)
+
+    return click.Option(
+        [f"--{name.replace('_', '-')}"],
+        type=_Names(),
+        multiple=True,
+        callback=join,
+        envvar=f"APPLINE_{name.upper()}",
+        help=help,
+    )
 
 
 def without_defaults(options: Iterable[click.Option]) -> list[click.Option]:

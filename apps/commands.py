@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
 from apps.typed_command import train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
-from pipelines.config.options import Options
+from pipelines.config.options import Options, Question
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,17 +65,19 @@ def train(options_type: type[Options], context: click.Context) -> None:
         return
     _warn_of_long_epochs(screen, pipeline, spec, splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    result = run_training(
-        pipeline,
-        spec,
-        _open_tracker(command, pipeline, splits),
-        objective=objective,
-        splits=splits,
-        labels=RunLabels(name=flags["run_name"]),
-        on_epoch=screen.on_epoch(epochs, objective.name),
-        strategy=strategy,
-    )
-    screen.result(rendering.train_result(result, flags["tracking_uri"]), result.as_json())
+    with screen.progress():
+        result = run_training(
+            pipeline,
+            spec,
+            _open_tracker(command, pipeline, splits),
+            objective=objective,
+            splits=splits,
+            labels=RunLabels(name=flags["run_name"]),
+            on_epoch=screen.on_epoch(epochs, objective.name),
+            strategy=strategy,
+        )
+    said = screen.said(splits.notes)
+    screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
 
@@ -101,8 +104,9 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         from tuning.search.resume import SweepFinished
 
         if not recorded:
-            fitting = pipeline.fit_defaults(command.spec, splits, command.given)
-            command = dataclasses.replace(command, spec=fitting)
+            spec = pipeline.fit_defaults(command.spec, splits, command.given)
+            dimensions = pipeline.fit_search(command.dimensions, splits)
+            command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],
@@ -151,7 +155,7 @@ def _run_sweep(
         max_seconds=sweep.max_seconds,
         space=command.space,
     )
-    with contextlib.closing(display):
+    with contextlib.closing(display), screen.progress():
         result = run_sweep(
             pipeline,
             command.space,
@@ -161,7 +165,8 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    screen.result(rendering.sweep_result(result, flags["tracking_uri"]), result.as_json())
+    said = screen.said(splits.notes)
+    screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
 
@@ -196,13 +201,14 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     serving = _load_model(context, row, options_type)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         splits = pipeline.load_hold_out(serving) if asked == "all" else pipeline.load()
     # A hold-out is the test part of its splits.
     part: Part = cast("Part", "test" if asked == "all" else asked)
     screen.say(rendering.data_lines(splits))
     network = pipeline.restore_network(serving, splits)
-    predictions = pipeline.predict(network, splits, part)
+    with screen.progress("predicting"):
+        predictions = pipeline.predict(network, splits, part)
     scores = pipeline.score(predictions, splits, part)
     if command.flags["output"]:
         _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
@@ -221,12 +227,21 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
 
 def predict(options_type: type[Options], context: click.Context) -> None:
     """Predict for raw input: only a run's id or a model file is needed, not the training data."""
+    question = Question(name="predict_raw", help="", metavar="", options=options_type.predict_type)
+    ask(options_type, question, context)
+
+
+def ask(options_type: type[Options], question: Question, context: click.Context) -> None:
+    """Let a trained model answer `question` about what was typed, and write the answers."""
     params = context.params
-    predict_type = options_type.predict_type
-    names = [field.name for field in dataclasses.fields(predict_type)]
-    options = predict_type(**{name: params[name] for name in names})
-    checks.require_inputs(params["inputs"], needed=options.needs_input)
+    names = [field.name for field in dataclasses.fields(question.options)]
+    options = question.options(**{name: params[name] for name in names})
+    checks.require_inputs(
+        params["inputs"], needed=options.needs_input, are_files=question.takes_files
+    )
+    options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
+    checks.require_picture(options.picture, params["inputs"], params["force"])
     row = _find_row(context)
     runtime.import_tensorflow()
     import pandas as pd
@@ -234,20 +249,22 @@ def predict(options_type: type[Options], context: click.Context) -> None:
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
     serving = _load_model(context, row, options_type)
-    pipeline_type = pipeline_class(options_type.domain)
+    answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
     notes: list[str] = []
     tables = []
     with (
-        screen.reading(),
+        screen.progress(),
         standard_input_as_file(params["inputs"], options_type.standard_input) as inputs,
     ):
         # Where no input is needed, the model is asked about what it knows.
         for source in inputs or [""]:
-            tables.append(pipeline_type.predict_raw(serving, source, options, notes))
+            tables.append(answer(serving, source, options, notes))
     answers = pd.concat(tables, ignore_index=True)
     if notes:
-        screen.say(rendering.notes(notes))
+        screen.say(rendering.notes(list(dict.fromkeys(notes))))
+    if not len(answers.columns):
+        return  # such as vectors, which the domain has written
     if params["safe_csv"]:
         answers = neutralise_formulas(answers)
     if params["output"]:
@@ -343,7 +360,7 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
 
     TensorFlow is imported when the data could be read: a wrong path or column is refused at once.
     """
-    with screen.reading():
+    with screen.progress(f"reading {command.options.data}"):
         splits = load_data(command.options)
     runtime.import_tensorflow(deterministic=command.flags["deterministic"])
     return pipeline_for(command.options), splits
@@ -410,17 +427,26 @@ def _load_model(
 ) -> "ServingModel":
     from pipelines.model_file import read_model
 
+    params = context.params
     if row is None:
-        serving = read_model(Path(context.params["model"]))
+        serving = read_model(Path(params["model"]))
     else:
-        serving = saved_runs.read_run_model(row, context.params["tracking_uri"])
+        serving = saved_runs.read_run_model(row, params["tracking_uri"])
     domain = serving.facts.domain
     if domain != options_type.domain:
-        raise UsageError(f"This is a {domain} model. Use: appline {domain} ...")
+        flag = ("--run", params["run"]) if params["run"] else ("--model", params["model"])
+        verb = str(context.command.name)
+        words = shlex.join(["appline", domain, verb, *params.get("inputs", ()), *flag])
+        raise UsageError(f"This is a {domain} model. Use: {words}")
     return serving
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:
-    if context.params["gate"] and result.lift and result.lift.mean < 0:
-        click.echo(f"gate       failed: the network is worse than {result.lift.baseline}", err=True)
+    """Exit with a code of its own where what answers is worse than the strongest baseline.
+
+    That the network adds nothing is said, and is no failure: the answers are as good.
+    """
+    failure = result.gate_failure
+    if context.params["gate"] and failure:
+        click.echo(f"gate       failed: {failure}", err=True)
         context.exit(GATE_FAILED)

@@ -44,7 +44,8 @@ def _run(domain: str, folder: Path, screen: Screen, executor: "Executor") -> "Sw
     demo = options.demo
     screen.say(f"\n{domain}: {demo.trials} trials on {options.data}")
     pipeline = pipeline_for(options)
-    splits = pipeline.load()
+    with screen.progress(f"reading {options.data}"):
+        splits = pipeline.load()
     objective = pipeline.objective_for(splits)
     sweep = Sweep(
         objectives=(objective,),
@@ -56,12 +57,14 @@ def _run(domain: str, folder: Path, screen: Screen, executor: "Executor") -> "Sw
         name=f"demo: {splits.dataset}",
     )
     base = replace(options.spec_type(), demo.fixed)
-    return run_sweep(
-        pipeline,
-        options.space(base, demo.searched),
-        sweep,
-        open_tracker(f"{domain}/{splits.dataset}", root=folder / "mlruns"),
-        splits=splits,
-        executor=executor,
-        progress=progress_display.SweepDisplay(screen, objective.name, slots=executor.slots),
-    )
+    display = progress_display.SweepDisplay(screen, objective.name, slots=executor.slots)
+    with contextlib.closing(display), screen.progress():
+        return run_sweep(
+            pipeline,
+            options.space(base, demo.searched),
+            sweep,
+            open_tracker(f"{domain}/{splits.dataset}", root=folder / "mlruns"),
+            splits=splits,
+            executor=executor,
+            progress=display,
+        )

@@ -31,7 +31,7 @@ TRAINING: list[click.Parameter] = [
         "gate",
         bool,
         False,
-        "exit with 4 when the test score is below that of the strongest baseline",
+        "exit with 4 when what answers is worse on test than the strongest baseline",
     ),
 ]
 DRY_RUN = make_flag(

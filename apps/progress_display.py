@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apps import rendering, running_sweep
 from apps.screen import Screen
+from apps.work_line import WORK_LINE
 from tuning.search.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class SweepDisplay(Progress):
                 get_renderable=self._render,
             )
             self._live.start()
+            WORK_LINE.paused = True
 
     def started(self, proposal: "Proposal", epochs: int) -> None:
         self._running[proposal.number] = _RunningTrial(proposal, epochs)
@@ -106,6 +108,7 @@ class SweepDisplay(Progress):
         if self._live:
             self._live.stop()
             self._live = None
+            WORK_LINE.paused = False
 
     def _print(self, text: str) -> None:
         if self._live:
@@ -130,7 +133,7 @@ class SweepDisplay(Progress):
                 rendering.watched(self._in_play(trial.proposal.values)),
                 style="cyan",
             )
-        return Group(Text(self._headline(), style="bold"), table)
+        return Group(Text(self._headline(), style="bold"), table, Text(WORK_LINE.text(bar=True)))
 
     def _headline(self) -> str:
         parts = [f"{len(self._done)} of {self._total} trials"]

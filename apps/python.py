@@ -10,12 +10,14 @@ Everything takes and returns plain objects: results with a short repr, tables as
 matplotlib figures. See docs/python.md.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps import progress_display, saved_runs
+from apps.quiet_plots import quiet_plots
 from apps.resolve import search_dimensions
 from apps.screen import Screen
 from pipelines import create_pipeline, options_class, pipeline_class, runtime
@@ -51,6 +53,7 @@ def pipeline(domain: str, **options: Any) -> AnyPipeline:
     Raises:
         UsageError: there is no such domain or option; the message gives the nearest name.
     """
+    quiet_plots()
     runtime.import_tensorflow()
     return create_pipeline(domain, **options)
 
@@ -73,7 +76,7 @@ def train(
         splits: the data, if `pipeline.load()` has been called already.
         tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
         track: whether anything is kept. `load_model` needs a run that was kept.
-        progress: whether epochs are printed.
+        progress: whether it is printed how far the work is.
 
     Raises:
         UsageError: there is no such hyperparameter, or a value does not fit.
@@ -82,19 +85,28 @@ def train(
     from tuning.training.fit import num_epochs
     from tuning.training.train import train as run_training
 
-    spec = replace(pipeline.options.spec_type(), hyperparameters or {})
+    given = hyperparameters or {}
+    spec = replace(pipeline.options.spec_type(), given)
+    screen = Screen(quiet=not progress)
     if splits is None:
-        splits = pipeline.load()
+        splits = _load(pipeline, screen)
+    spec = pipeline.fit_defaults(spec, splits, given)
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
-    screen = Screen(quiet=not progress)
-    return run_training(
-        pipeline,
-        spec,
-        saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
-        splits=splits,
-        on_epoch=screen.on_epoch(epochs, objective.name),
-    )
+    with screen.progress():
+        return run_training(
+            pipeline,
+            spec,
+            saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
+            splits=splits,
+            on_epoch=screen.on_epoch(epochs, objective.name),
+        )
+
+
+def _load(pipeline: AnyPipeline, screen: Screen) -> Splits:
+    with screen.progress(f"reading {pipeline.options.data}"):
+        splits: Splits = pipeline.load()
+        return splits
 
 
 def tune(
@@ -128,17 +140,16 @@ def tune(
     from tuning.search.definition import Sweep
     from tuning.search.sweep import run_sweep
 
-    options = pipeline.options
+    options, screen = pipeline.options, Screen(quiet=not progress)
     if splits is None:
-        splits = pipeline.load()
+        splits = _load(pipeline, screen)
     objective = pipeline.objective_for(splits)
-    base = replace(options.spec_type(), hyperparameters or {})
-    dimensions = search_dimensions(
-        type(options), hyperparameters or {}, search or {}, only=search is not None
-    )
-    space = options.space(base, dimensions)
-    display = progress_display.SweepDisplay(Screen(quiet=not progress), objective.name)
-    try:
+    given = hyperparameters or {}
+    base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
+    asked = search_dimensions(type(options), given, search or {}, only=search is not None)
+    space = options.space(base, pipeline.fit_search(asked, splits))
+    display = progress_display.SweepDisplay(screen, objective.name)
+    with contextlib.closing(display), screen.progress():
         return run_sweep(
             pipeline,
             space.without(space.without_effect()),
@@ -147,8 +158,6 @@ def tune(
             splits=splits,
             progress=display,
         )
-    finally:
-        display.close()
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,9 +211,10 @@ class Model:
             DataError: the input cannot be read; the message names the file and the row.
         """
         predict_type = options_class(self.domain).predict_type
-        return pipeline_class(self.domain).predict_raw(
-            self.serving, source, predict_type(**options)
-        )
+        with Screen().progress():
+            return pipeline_class(self.domain).predict_raw(
+                self.serving, source, predict_type(**options)
+            )
 
     def evaluate(
         self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
@@ -215,9 +225,11 @@ class Model:
             DataError: the data does not fit the model: other classes, another size.
         """
         if splits is None:
-            splits = pipeline.load()
+            splits = _load(pipeline, Screen())
         network = pipeline.restore_network(self.serving, splits)
-        return Evaluation(pipeline, splits, part, pipeline.predict(network, splits, part))
+        with Screen().progress("predicting"):
+            predictions = pipeline.predict(network, splits, part)
+        return Evaluation(pipeline, splits, part, predictions)
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, whose name ends in .keras."""

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.config.options import Options
@@ -140,10 +140,11 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
-def train_result(result: "TrainResult", store: str = "") -> str:
+def train_result(result: "TrainResult", store: str = "", said: Collection[str] = ()) -> str:
     """Return the end of a run in about a dozen lines.
 
-    `store` is the value of `--tracking-uri`: the next command needs it too.
+    `store` is the value of `--tracking-uri`: the next command needs it too. The notes in `said`
+    have been printed already.
     """
     epoch = f"best epoch {result.best_epoch} of {result.epochs}"
     if result.stopped:
@@ -152,10 +153,12 @@ def train_result(result: "TrainResult", store: str = "") -> str:
     lines = [
         result.verdict,
         leaderboard(result),
-        f"{epoch}; {result.objective.name} {result.best:.4g}",
+        f"{epoch}; {result.objective.name} {result.best_epoch_score:.4g} while it was fitted",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
     ]
-    lines += _note_lines(result.notes)
+    lines += _note_lines(note for note in result.notes if note not in said)
+    if result.model_file:
+        lines.append(f"model      {result.model_file}")
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")
@@ -183,22 +186,27 @@ def dry_run(cost: "DryRun") -> str:
 
 
 def leaderboard(result: "TrainResult") -> str:
-    """Return the network beside its baselines: test scores and cost, the best baseline first."""
+    """Return what answers, the network alone and the baselines: test scores and cost.
+
+    The best baseline stands first among them.
+    """
     headline = result.headline.name
     others = [name for name in result.test if name != headline]
     names = [headline, *others][:MOST_METRICS]
+    baselines = {baseline.name: baseline.seconds for baseline in result.baselines}
+    of_network, of_baselines = [], []
+    for name, scores in result.rows():
+        if name in baselines:
+            of_baselines.append((name, scores))
+        else:
+            of_network.append((name, scores))
     higher_is_better = result.headline.direction == "max"
-    baselines = sorted(
-        result.baselines,
-        key=lambda baseline: baseline.test[headline],
-        reverse=higher_is_better,
-    )
-    weights = f"{result.cost['params']:,.0f}"
-    scores = map(result.test.get, names)
-    rows = [_model_row("network", scores, weights, result.cost["train_s"])]
-    for baseline in baselines:
-        scores = map(baseline.test.get, names)
-        rows.append(_model_row(baseline.name, scores, "", baseline.seconds))
+    of_baselines.sort(key=lambda row: row[1][headline], reverse=higher_is_better)
+    rows = []
+    for name, scores in [*of_network, *of_baselines]:
+        weights = "" if name in baselines else f"{result.cost['params']:,.0f}"
+        seconds = baselines.get(name, result.cost["train_s"])
+        rows.append(_model_row(name, map(scores.get, names), weights, seconds))
     better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
@@ -237,10 +245,10 @@ def trial_line(trial: "Trial", best: "Trial | None", total: int, objective: str)
     return " ".join(parts)
 
 
-def sweep_result(result: "SweepResult", store: str = "") -> str:
+def sweep_result(result: "SweepResult", store: str = "", said: Collection[str] = ()) -> str:
     """Return the end of a sweep: the winner, what was found, and the final run.
 
-    `store` is the value of `--tracking-uri`, as in `train_result`.
+    `store` and `said` are as in `train_result`.
     """
     from tuning.reports.run_card import describe_effect
 
@@ -256,7 +264,7 @@ def sweep_result(result: "SweepResult", store: str = "") -> str:
             clear_effects.append(effect)
     for effect in [*watched_effects, *clear_effects]:
         lines.append(f"found      {effect.key}  {describe_effect(effect)}")
-    lines += ["", train_result(result.final, store)]
+    lines += ["", train_result(result.final, store, said)]
     if result.run_id:
         ui = f"appline ui{_store_flag(store)}"
         lines.append(f"compare    {ui}   (sweep {result.run_id[:8]})")

@@ -234,7 +234,9 @@ def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
     if setting.value is None:
         return {setting.key: param.default}
     scratch = click.Context(click.Command("scratch"))
-    value = str(setting.value).split(",") if param.multiple else setting.value
+    value = setting.value
+    if param.multiple:
+        value = list(map(str, value)) if isinstance(value, list) else str(value).split(",")
     try:
         return {setting.key: param.process_value(scratch, value), **scratch.params}
     except click.BadParameter as error:

@@ -2,21 +2,20 @@
 
 import json
 import math
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from pipelines.io.progress import reading_shown_by
+from apps.rendering import clock
+from apps.work_line import WORK_LINE
+from pipelines.io.progress import working
 from tuning.tracking.secrets import hide_secrets
 
-# Seconds between two lines about the files that are read: on a pipe, on a terminal.
-READING_INTERVAL = (10.0, 0.5)
-CLEAR_LINE_ABOVE = "\x1b[1A\x1b[2K"  # as a terminal takes it
+SHORTEST_LEFT = 3  # seconds of a training that are worth saying
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,11 @@ class Screen:
     def say(self, text: str) -> None:
         """Print progress, unless the command is quiet."""
         if not self.quiet:
-            click.echo(hide_secrets(text), err=True)
+            WORK_LINE.write_other(hide_secrets(text))
+
+    def said(self, notes: Sequence[str]) -> Sequence[str]:
+        """Return those of `notes` that `say` has shown: all, unless the command is quiet."""
+        return () if self.quiet else notes
 
     def result(self, text: str, plain: Mapping[str, Any]) -> None:
         """Print `text`, or with `--json` the object that stands for it."""
@@ -43,34 +46,17 @@ class Screen:
         return EpochLine(self, epochs, objective)
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Show how far the reading of files is, where it takes more than a moment."""
+    def progress(self, what: str = "") -> Iterator[None]:
+        """Show how far work is, where it takes more than a moment; the block itself is `what`."""
         if self.quiet:
             yield
             return
-        with reading_shown_by(ReadingLine()):
-            yield
-
-
-class ReadingLine:
-    """Prints how many files are read: on a terminal in one line, else now and then a line."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._interval = READING_INTERVAL[self._is_terminal]
-        self._next = time.monotonic() + self._interval
-        self._begun = False
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        is_last_shown = self._begun and done == total
-        if time.monotonic() < self._next and not is_last_shown:
-            return
-        line = f"reading    {done:,} of {total:,} {what}"
-        if self._is_terminal and self._begun:
-            line = CLEAR_LINE_ABOVE + line
-        click.echo(line, err=True)
-        self._begun = True
-        self._next = time.monotonic() + self._interval
+        with WORK_LINE.running():
+            if not what:
+                yield
+                return
+            with working(what):
+                yield
 
 
 def _without_nan(plain: Any) -> Any:
@@ -91,21 +77,25 @@ class EpochLine:
         self._screen = screen
         self._epochs = epochs
         self._objective = objective
-        self._is_terminal = sys.stderr.isatty()
-        self._begun = False
+        self._first_ended = 0.0  # time.monotonic(), of the first epoch of a fit
 
     def __call__(self, epoch: int, values: Mapping[str, float]) -> None:
         if self._screen.quiet:
             return
+        if epoch == 1:
+            self._first_ended = time.monotonic()
         count = str(epoch)
         if self._epochs:
             count = f"{epoch}/{self._epochs}"
         score = "on train + validation"
         if self._objective in values:
-            score = f"{self._objective} {values[self._objective]:.4g}"
-        line = f"epoch {count}  loss {values['loss']:.4g}  {score}"
-        # A training may end at any epoch: each line ends itself, and the next one clears it.
-        if self._is_terminal and self._begun:
-            line = CLEAR_LINE_ABOVE + line
-        click.echo(line, err=True)
-        self._begun = True
+            score = f"{self._objective} {values[self._objective]:.4g}{self._time_left(epoch)}"
+        WORK_LINE.write_epoch(f"epoch {count}  loss {values['loss']:.4g}  {score}")
+
+    def _time_left(self, epoch: int) -> str:
+        """Return the most that the training will still take; it may be stopped before."""
+        if epoch == 1 or not self._epochs:
+            return ""
+        each = (time.monotonic() - self._first_ended) / (epoch - 1)
+        left = each * (self._epochs - epoch)
+        return f"  at most {clock(left)} left" if left >= SHORTEST_LEFT else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from apps.checks import STANDARD_INPUT
 from pipelines.errors import UsageError
+from pipelines.io.standard_input import FOLDER_PREFIX, STEM
 
 IMAGE_SUFFIX = ".png"  # of bytes that are no text; Pillow goes by what is in a file
 # How a JSON file begins, and the suffix of one.
@@ -31,8 +32,8 @@ def standard_input_as_file(inputs: Sequence[str], suffix: str) -> Iterator[list[
     content = sys.stdin.buffer.read()
     if not content.strip():
         raise UsageError("Standard input (-) is empty. Expected e.g.: cat FILE | appline ... -")
-    with tempfile.TemporaryDirectory(prefix="appline-") as folder:
-        path = Path(folder) / f"standard-input{_suffix(content, suffix)}"
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        path = Path(folder) / f"{STEM}{_suffix(content, suffix)}"
         path.write_bytes(content)
         yield [str(path) if name == STANDARD_INPUT else name for name in inputs]
 

@@ -29,7 +29,7 @@ def typed_flags(context: click.Context) -> list[str]:
             opposite = param.secondary_opts or param.opts
             words.append((param.opts if value else opposite)[0])
             continue
-        for single in value if param.multiple else (value,):
+        for single in value if isinstance(value, tuple) else (value,):
             words += [param.opts[0], str(single)]
     if "--data" not in words:
         words = ["--data", str(context.params["data"]), *words]

@@ -78,8 +78,8 @@ def line(name: str, horizon: int, result: dict[str, Any]) -> str:
     """Return the line of one set and horizon."""
     ridge, network = result["ridge"], result["network"]
     return (
-        f"{name}  {horizon:7}  {ridge['mse']:.4f}/{ridge['mae']:.4f}  "
-        f"{network['mse']:.4f}/{network['mae']:.4f}    {network['wql']:.4f} "
+        f"{name}  {horizon:7}  {ridge['scaled_mse']:.4f}/{ridge['scaled_mae']:.4f}  "
+        f"{network['scaled_mse']:.4f}/{network['scaled_mae']:.4f}    {network['wql']:.4f} "
         f"{network['coverage_90']:12.3f}  {result['best_epoch']:5}  {result['seconds']:7.0f}"
     )
 

@@ -79,3 +79,10 @@ def shorten(words: Sequence[object], most: int) -> str:
     if len(words) <= most:
         return shown
     return f"{shown} and {len(words) - most:,} more"
+
+
+def count_of(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: "1 image", "1,200 images"."""
+    if number == 1:
+        return f"1 {one}"
+    return f"{number:,} {many or one + 's'}"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from pipelines.blend import ALONE, Blend
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective, Options, PredictOptions
-from pipelines.config.search_space import Scalar
+from pipelines.config.search_space import Dimension, Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
 from pipelines.splits import Part, Splits
@@ -129,6 +130,15 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         return spec
 
+    def fit_search(
+        self, dimensions: Mapping[str, Dimension], splits: SplitsT
+    ) -> Mapping[str, Dimension]:
+        """Return what is searched, without values that no network of this data can have.
+
+        What a person asked to search stays as it is: only the domain's own dimensions change.
+        """
+        return dimensions
+
     @abstractmethod
     def cost(self, spec: SpecT, splits: SplitsT) -> Cost | None:
         """Return what the network of `spec` costs by arithmetic, None where arithmetic cannot tell.
@@ -202,6 +212,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     @abstractmethod
     def predict(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
         """Return the network's predictions for `part` as `score` takes them, one row an example."""
+
+    def blend(self, model: "keras.Model") -> Blend:
+        """Return what a calibrated model's predictions are made of: the network, unless said."""
+        return ALONE
+
+    def predict_alone(self, model: "keras.Model", splits: SplitsT, part: Part) -> "np.ndarray":
+        """Return what `predict` would, by the network without what it is blended with."""
+        return self.predict(model, splits, part)
 
     @abstractmethod
     def score(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> dict[str, float]:

@@ -54,12 +54,14 @@ FLOORS = {
         "pipelines.io",
         "pipelines.networks",
         "pipelines.evaluation",
+        "pipelines.blend",
         "pipelines.pipeline",
         tuple(f"pipelines.{domain}" for domain in DOMAINS),
         "pipelines",  # the registry of domains
         "pipelines.model_file",
     ),
     "tuning": (
+        "tuning.verdicts",
         "tuning.results",
         "tuning.reports",
         "tuning.tracking",

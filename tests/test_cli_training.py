@@ -55,6 +55,20 @@ def test_a_training_prints_one_json_object_and_progress_elsewhere(trained: Train
     assert set(trained.report["test"]) >= {"accuracy", "log_loss"}
 
 
+def test_the_model_lies_where_the_result_says(trained: Training) -> None:
+    path = trained.report["model_file"]
+    assert Path(path).is_file()
+    answers = appline("vision", "predict", "x.npz", "--model", path, folder=trained.folder)
+    assert answers.returncode == 0, answers.stderr
+
+
+def test_the_verdict_in_the_list_of_runs_is_that_of_the_run(trained: Training) -> None:
+    listed = appline("runs", "--json", folder=trained.folder)
+    (row,) = json.loads(listed.stdout)["runs"]
+    assert trained.report["verdict"] in ("beats", "ties", "loses to")
+    assert row["verdict"].startswith(f"the network {trained.report['verdict']} ")
+
+
 def test_a_run_predicts_and_is_evaluated_by_the_beginning_of_its_id(trained: Training) -> None:
     run = trained.run_id[:8]
     arguments = ("vision", "predict", "x.npz", "--run", run, "--json")
@@ -79,7 +93,8 @@ def test_a_model_of_another_application_is_refused(trained: Training) -> None:
     arguments = ("forecast", "predict", str(series), "--run", trained.run_id)
     done = appline(*arguments, folder=trained.folder)
     assert done.returncode == 2
-    assert "This is a vision model" in done.stderr
+    command = f"appline vision predict {series} --run {trained.run_id}"
+    assert f"This is a vision model. Use: {command}" in done.stderr
 
 
 def test_a_gate_that_fails_exits_with_4(tmp_path: Path) -> None:

@@ -213,6 +213,22 @@ def test_baselines_are_scored_like_the_network(
     assert significance.strongest(baselines, pipeline.headline_metric(splits)) in baselines
 
 
+def test_what_answers_is_named_and_the_network_alone_predicts_without_changing_it(
+    pipeline: AnyPipeline, splits: Any, network: Any
+) -> None:
+    blend = pipeline.blend(network)
+    assert blend.weights.get("network", 0) >= 0
+    assert sum(blend.shares.values()) == pytest.approx(1, abs=0.03)
+    before = pipeline.predict(network, splits, "test")
+    alone = pipeline.predict_alone(network, splits, "test")
+    assert alone.shape == before.shape
+    assert np.array_equal(pipeline.predict(network, splits, "test"), before)
+    if blend.is_network_alone:
+        assert np.allclose(alone, before, atol=0.02)
+    else:
+        assert not np.array_equal(alone, before)
+
+
 def test_the_model_file_alone_restores_the_network(
     pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
 ) -> None:
@@ -282,3 +298,5 @@ def test_a_training_reports_scores_beside_its_baselines(
     assert plain["lift"]["verdict"] in ("beats", "ties", "loses to")
     assert set(plain["baselines"]) == {baseline.name for baseline in result.baselines}
     assert plain["cost"]["params"] > 0
+    assert plain["verdict"] in ("beats", "ties", "loses to", "adds nothing")
+    assert plain["network_alone"]["test"].keys() == plain["test"].keys()

@@ -318,8 +318,8 @@ def test_point_chooses_between_mean_and_median(
     mean_only = np.repeat(truth[..., None] + 1, 1 + len(LEVELS), axis=-1)
     mean_only[..., 0] -= 1
     by_mean = ForecastPipeline(dataclasses.replace(pipeline.options, point="mean"))
-    assert by_mean.score(mean_only, splits, "test")["mse"] == pytest.approx(0)
-    assert pipeline.score(mean_only, splits, "test")["mse"] > 0
+    assert by_mean.score(mean_only, splits, "test")["scaled_mse"] == pytest.approx(0)
+    assert pipeline.score(mean_only, splits, "test")["scaled_mse"] > 0
 
 
 def test_backtest_gives_one_row_for_each_fold(
@@ -500,7 +500,10 @@ def test_a_missing_covariate_is_refused(served: ServingModel, splits: ForecastSp
 
 
 def test_a_missing_future_is_refused(served: ServingModel, splits: ForecastSplits) -> None:
-    message = r"future values of 'weekend' of series 'a' are missing from 2024-01.* add 12 rows"
+    message = (
+        r"future values of weekend are missing: 1 of 12 rows from 2024-01-\d\d .* on of series 'a'"
+        r".* add 12 rows behind the last value of each series, with weekend filled in"
+    )
     with pytest.raises(DataError, match=message) as error:
         ForecastPipeline.predict_raw(served, history(splits, 40).iloc[:-1])
     assert error.value.exit_code == 3
@@ -525,9 +528,10 @@ def test_the_table_holds_forecasts_that_do_not_overlap(
     pipeline: ForecastPipeline, splits: ForecastSplits, predictions: np.ndarray
 ) -> None:
     table = pipeline.table(predictions, splits, "test")
-    assert not table.duplicated(["series", "ds"]).any()
+    assert list(table.columns[:6]) == ["unique_id", "ds", "y", "origin", "step", "mean"]
+    assert not table.duplicated(["unique_id", "ds"]).any()
     hours = (table["ds"] - START) // pd.Timedelta(hours=1)
-    size = np.where(table["series"] == "a", 1, 1000)
+    size = np.where(table["unique_id"] == "a", 1, 1000)
     assert table["y"].to_numpy() == pytest.approx(days()["y"].to_numpy()[hours] * size)
 
 

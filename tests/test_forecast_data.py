@@ -97,7 +97,7 @@ def test_further_columns_of_numbers_are_covariates_and_texts_are_noted(tmp_path:
         known_future="price",
     )
     assert (splits.columns, splits.known) == (("holiday", "price"), ("price",))
-    assert any("left out: city" in note for note in splits.notes)
+    assert any("not used: city" in note for note in splits.notes)
 
 
 def test_tables_without_times_count_their_rows_and_say_so(tmp_path: Path) -> None:
@@ -197,10 +197,13 @@ def test_what_is_no_time_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_mixed_time_zones_are_refused(tmp_path: Path) -> None:
+def test_a_zone_that_changes_in_summer_is_regular_in_utc(tmp_path: Path) -> None:
     table = hourly()
-    table["ds"] += ["+01:00"] * 100 + ["+02:00"] * 140
-    assert "several time zones" in refused(table, tmp_path)
+    local = pd.date_range("2024-03-28", periods=240, freq="h", tz="Europe/Berlin")
+    table["ds"] = [stamp.isoformat() for stamp in local]
+    splits = load(table, tmp_path)
+    assert splits.frequency.label == "h"
+    assert any("converted to UTC" in note for note in splits.notes)
 
 
 def test_texts_in_the_target_are_refused_by_line(tmp_path: Path) -> None:

@@ -48,8 +48,12 @@ def test_a_table_that_is_no_regular_file_is_refused(domain: str, kind: str, tmp_
         within_time(pipeline.load)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_an_image_that_is_no_regular_file_is_unreadable(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("pipe", "1 pipe or device"), ("device", "Links are not followed: a.png")]
+)
+def test_an_image_that_is_no_regular_file_is_left_out(
+    kind: str, reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "data" / "cat" / "a.png"
     path.parent.mkdir(parents=True)
     if kind == "pipe":
@@ -58,7 +62,7 @@ def test_an_image_that_is_no_regular_file_is_unreadable(kind: str, tmp_path: Pat
         path.symlink_to("/dev/zero")
     assert decode(path, None, 3) is None
     pipeline = create_pipeline("vision", data=str(tmp_path / "data"))
-    with pytest.raises(DataError, match=r"cannot be read .*a\.png"):
+    with pytest.raises(DataError, match=reason):
         within_time(pipeline.load)
 
 

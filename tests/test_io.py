@@ -10,12 +10,13 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
-from pipelines.io.parts import part_folders
-from pipelines.io.paths import require_path, visible_files, visible_folders
-from pipelines.io.progress import counted, reading_shown_by
+from pipelines.io.parts import part_folders, part_of
+from pipelines.io.paths import require_path, visible_files
+from pipelines.io.progress import Work, counted, shown_by, working
 from pipelines.io.spreadsheet_safe import neutralise_formulas
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
 from pipelines.io.text_files import encoding_of, read_lines, read_text
+from pipelines.splits import Part
 from tests.samples import written
 
 # --- encodings
@@ -73,11 +74,10 @@ def test_a_table_is_read_in_the_encoding_that_it_was_saved_in(
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ("a,b\n1,2\n".encode("utf-16"), "is in UTF-16. Save it as UTF-8: iconv"),
         (b"PK\x03\x04\0\0", "is compressed, or a workbook"),
         (b"a,b\n1,\0\n", "line 2 holds a NUL byte"),
     ],
-    ids=["UTF-16", "archive", "NUL"],
+    ids=["archive", "NUL"],
 )
 def test_what_is_not_a_text_is_refused_with_what_it_may_be(
     raw: bytes, message: str, tmp_path: Path
@@ -181,7 +181,7 @@ def test_the_lines_of_a_cell_longer_than_csv_allows_are_found(tmp_path: Path) ->
 def test_a_column_is_found_by_its_usual_names_and_by_the_given_one(tmp_path: Path) -> None:
     table = read_table(written("ID, Text ,kind\n1,a,b\n", tmp_path / "table.csv"))
     names = ("text", "sentence")
-    assert table.find_column("", names, role="text", flag="--text-column") == " Text "
+    assert table.find_column("", names, role="text", flag="--text-column") == "Text"
     assert table.find_column("kind", names, role="text", flag="--text-column") == "kind"
     assert table.find_column("", ("label",), role="label", flag="--label-column") is None
     with pytest.raises(DataError, match=r"has no column 'kid' for the text\..* --text-column NAME"):
@@ -227,11 +227,41 @@ def test_another_word_in_the_split_column_is_refused_with_its_line(
         read_table(path).parts("split")
 
 
-def test_folders_are_parts_by_their_names(tmp_path: Path) -> None:
-    for name in ("Training", "dev", "other", ".test"):
-        (tmp_path / name).mkdir()
-    parts = part_folders(visible_folders(tmp_path))
-    assert parts == {"train": tmp_path / "Training", "val": tmp_path / "dev"}
+NAMES: dict[str, Part | None] = {
+    "training_set": "train",
+    "Training": "train",
+    "train_images": "train",
+    "seg_train": "train",
+    "TrainImages": "train",
+    "train2017": "train",
+    "Train data": "train",
+    "trainset": "train",
+    "20news-bydate-train": "train",
+    "valid": "val",
+    "validation_set": "val",
+    "dev": "val",
+    "eval": "val",
+    "val2017": "val",
+    "testing": "test",
+    "test_set": "test",
+    "asl_alphabet_test": "test",
+    "train_test": None,  # words of two parts
+    "trained": None,
+    "contest": None,
+    "latest": None,
+    "cat": None,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_is_a_part_by_any_of_its_words(name: str) -> None:
+    assert part_of(name) == NAMES[name]
+
+
+def test_evaluation_is_the_test_part_where_another_one_is_for_validation() -> None:
+    three = [Path("training"), Path("validation"), Path("evaluation")]
+    assert part_folders(three) == {"train": [three[0]], "val": [three[1]], "test": [three[2]]}
+    assert part_folders([Path("train"), Path("eval")])["val"] == [Path("eval")]
 
 
 # --- paths
@@ -249,28 +279,43 @@ def test_a_file_is_hidden_by_any_folder_above_it(tmp_path: Path) -> None:
     assert visible_files(tmp_path, (".png",)) == [tmp_path / "cache" / "a.PNG"]
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9.png"])
-def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path, name: bytes) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
-    read = visible_folders if not path.suffix else lambda folder: visible_files(folder, (".png",))
-    if path.suffix:
-        path.touch()
-    else:
-        path.mkdir()
-    with pytest.raises(DataError, match=r"caf\\xe9(\.png)?: the name is not UTF-8\. Rename it"):
-        read(tmp_path)
+def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
+    with pytest.raises(DataError, match=r"caf\\xe9\.png: the name is not UTF-8\. Rename it"):
+        visible_files(tmp_path, (".png",))
 
 
 # --- what is shown, what a spreadsheet opens
 
 
-def test_whoever_shows_the_reading_hears_of_every_file() -> None:
-    heard: list[tuple[str, int, int]] = []
-    with reading_shown_by(lambda *report: heard.append(report)):
+class Heard:
+    """Keeps what is said of work, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def begun(self, work: Work) -> None:
+        self.lines.append(f"{work.what} begun, {work.total} in all")
+
+    def ended(self, work: Work) -> None:
+        self.lines.append(f"{work.what} ended at {work.done}")
+
+
+def test_whoever_shows_work_hears_of_what_is_read_within_it() -> None:
+    heard = Heard()
+    with shown_by(heard), working("data"):
         assert list(counted("ab", "images", 2)) == ["a", "b"]
-    assert heard == [("images", 1, 2), ("images", 2, 2)]
+    expected = ["data begun, 0 in all", "images begun, 2 in all"]
+    assert heard.lines == [*expected, "images ended at 2", "data ended at 0"]
     assert list(counted("ab", "images", 2)) == ["a", "b"]
-    assert len(heard) == 2, "nobody is told after the block"
+    assert len(heard.lines) == 4, "nobody is told after the block"
+
+
+def test_work_that_fails_is_over() -> None:
+    heard = Heard()
+    with shown_by(heard), pytest.raises(KeyError), working("data"):
+        raise KeyError
+    assert heard.lines[-1] == "data ended at 0"
 
 
 def test_what_a_spreadsheet_takes_for_a_formula_becomes_a_text() -> None:

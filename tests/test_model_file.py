@@ -86,7 +86,7 @@ def test_a_member_that_grows_a_thousandfold_is_refused_before_it_is_unpacked(
 
 def test_a_class_that_nobody_knows_is_refused(saved: Path, tmp_path: Path) -> None:
     path = changed(
-        saved, tmp_path, "config.json", lambda content: content.replace(b"Resizing", b"Revising")
+        saved, tmp_path, "config.json", lambda content: content.replace(b"Rescaling", b"Revising")
     )
     with pytest.raises(DataError, match="Keras cannot load the network"):
         read_model(path)

@@ -58,10 +58,12 @@ def test_a_result_says_in_a_line_what_it_is(folder: Path) -> None:
         track=False,
         progress=False,
     )
-    assert repr(result).startswith("TrainResult(text / opinions: The network ")
+    assert repr(result).startswith("TrainResult(text / opinions: The blend of ")
     scores = result.scores()
-    assert list(scores.index) == ["network", *(one.name for one in result.baselines)]
-    assert scores.loc["network", "accuracy"] == result.test["accuracy"]
+    baselines = [baseline.name for baseline in result.baselines]
+    assert list(scores.index) == ["answer: blend", "network alone", *baselines]
+    assert scores.loc["answer: blend", "accuracy"] == result.test["accuracy"]
+    assert scores.loc["network alone", "accuracy"] == result.alone_test["accuracy"]
 
 
 def test_unknown_options_and_hyperparameters_are_refused_with_the_nearest_name() -> None:

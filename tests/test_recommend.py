@@ -20,6 +20,7 @@ from pipelines.recommend.item_models import scores_of
 from pipelines.recommend.next_item import NextItem
 from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.pipeline import RecommendPipeline
+from pipelines.recommend.predict_options import RecommendPredictOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 from tests.samples import small_log
 from tuning.training.fit import fit
@@ -143,7 +144,7 @@ def test_arithmetic_counts_the_weights_of_both_tasks_with_features(
 def test_windows_hold_every_target_of_train_once_with_what_came_before(
     splits: RecommendSplits,
 ) -> None:
-    inputs, targets = batches._windows({"history", "user"}, splits, 4)
+    inputs, targets, _ = batches._windows({"history", "user"}, splits, 4)
     train = splits.part == 0
     counted = sum(
         max(0, int((train & (splits.person == person)).sum()) - 1)
@@ -352,7 +353,7 @@ def test_a_history_is_answered_without_a_user(served: ServingModel) -> None:
 def test_items_of_a_history_may_stand_between_other_marks(served: ServingModel, cell: str) -> None:
     answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [cell]}))
     expected = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2"]}))
-    pd.testing.assert_frame_equal(answers, expected)
+    assert answers[["item", "score"]].equals(expected[["item", "score"]])
 
 
 def test_a_stranger_gets_what_is_popular_and_a_note(served: ServingModel) -> None:
@@ -375,10 +376,78 @@ def test_a_file_of_users_may_have_a_byte_order_mark_or_be_latin_1(
     ].unique().tolist() == ["é", "u3"]
 
 
-def test_a_history_may_be_a_list(served: ServingModel) -> None:
-    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [["i1", "i2"]]}))
+@pytest.mark.parametrize("cell", [["i1", "i2"], "['i1', 'i2']", '["i1", "i2"]', "[i1 i2]"])
+def test_a_history_may_be_a_list(served: ServingModel, cell: object) -> None:
+    answers = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": [cell]}))
     expected = RecommendPipeline.predict_raw(served, pd.DataFrame({"history": ["i1|i2"]}))
-    pd.testing.assert_frame_equal(answers, expected)
+    assert answers[["item", "score"]].equals(expected[["item", "score"]])
+
+
+def test_a_table_keeps_its_columns_and_rows_can_be_joined_back(served: ServingModel) -> None:
+    asked = pd.DataFrame({"ticket": ["007", "7"], "user": ["u3", "u1"], "score": [1, 2]})
+    answers = RecommendPipeline.predict_raw(served, asked, RecommendPredictOptions(top=2))
+    assert answers["ticket"].tolist() == ["007", "007", "7", "7"]
+    assert answers["score"].tolist() == [1, 1, 2, 2]
+    assert answers["row"].tolist() == [1, 1, 2, 2]
+    assert "predicted_score" in answers
+
+
+def test_items_may_be_excluded_and_repeated(served: ServingModel, tmp_path: Path) -> None:
+    best = RecommendPipeline.predict_raw(served, np.asarray(["u3"]))["item"].tolist()
+    (tmp_path / "sold_out.txt").write_text("\n".join([*best[:2], "unheard"]))
+    notes: list[str] = []
+    options = RecommendPredictOptions(top=3, exclude=str(tmp_path / "sold_out.txt"))
+    left = RecommendPipeline.predict_raw(served, np.asarray(["u3"]), options, notes)
+    assert left["item"].tolist() == best[2:5]
+    assert "2 of 3 items are known" in notes[0]
+    again = RecommendPredictOptions(top=len(served.facts.items), repeat=True)
+    everything = RecommendPipeline.predict_raw(served, np.asarray(["u3"]), again)
+    assert sorted(everything["item"]) == sorted(served.facts.items)
+
+
+def test_all_users_that_the_model_knows_can_be_answered(served: ServingModel) -> None:
+    options = RecommendPredictOptions(all_users=True, top=1)
+    answers = RecommendPipeline.predict_raw(served, "", options)
+    assert answers["user"].tolist() == served.facts.users
+    assert not options.needs_input
+
+
+def test_a_later_log_is_scored_for_what_the_model_knows(
+    served: ServingModel, pipeline: RecommendPipeline, tmp_path: Path
+) -> None:
+    facts = served.facts
+    new = [item for item in facts.items if item not in known_items(facts, "u3")][:2]
+    rows = [("u3", new[0]), ("u3", new[1]), ("u3", known_items(facts, "u3")[0])]
+    rows += [("u1", "unheard"), ("stranger", "i1"), ("stranger", "i2")]
+    log = pd.DataFrame(rows, columns=["user", "item"]).assign(timestamp=range(10, 16))
+    log.to_csv(tmp_path / "later.csv", index=False)
+    later = pipeline_of(str(tmp_path / "later.csv"))
+    splits = later.load_hold_out(served)
+    assert splits.sizes()["test"] == 3
+    notes = " ".join(splits.notes)
+    assert "1 row of items that the model does not know left out, of 6" in notes
+    assert "1 row with an item that the user has had already left out" in notes
+    assert "the first row of each is its history" in notes
+    network = later.restore_network(served, splits)
+    predictions = later.predict(network, splits, "test")
+    assert set(later.score(predictions, splits, "test")) >= {"ndcg_10", "hr_10"}
+    table = later.table(predictions, splits, "test")
+    assert table["user"].tolist() == ["u3", "u3", "stranger"]
+    everything = RecommendPredictOptions(top=len(facts.items))
+    answers = RecommendPipeline.predict_raw(served, np.asarray(["u3"]), everything)
+    place = answers.loc[answers["item"] == new[0], "place"].iloc[0]
+    assert table["rank"].iloc[0] == pytest.approx(place, abs=1), "as predict answers"
+
+
+def known_items(facts: Any, user: str) -> list[str]:
+    numbers = facts.histories[facts.users.index(user)]
+    return [facts.items[number - 1] for number in numbers]
+
+
+def test_a_later_log_of_strangers_alone_is_refused(served: ServingModel, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("user,item,timestamp\na,x,1\na,y,2\nb,x,3\n")
+    with pytest.raises(DataError, match="holds nothing that the model can be asked about"):
+        pipeline_of(str(tmp_path / "other.csv")).load_hold_out(served)
 
 
 def test_ratings_are_answered_for_pairs_within_their_range(

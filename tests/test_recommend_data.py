@@ -1,5 +1,6 @@
 """What the recommend domain reads, refuses and notes; how it divides."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,8 @@ def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
 def test_a_missing_column_is_refused_with_the_expected_names_and_the_flag(
     role: str, tmp_path: Path
 ) -> None:
-    message = refused(chain().rename(columns={role: f"{role}_idd"}), tmp_path)
+    table = chain().rename(columns={role: f"{role}_idd"}).assign(other="x")
+    message = refused(table, tmp_path)
     assert (
         f"log.csv: has no column for the {role}. Expected one called {role}, {role}_id" in message
     )
@@ -397,7 +399,8 @@ def test_of_repeats_the_first_is_kept_to_rank_and_the_last_to_rate(tmp_path: Pat
     table = pd.concat([again, chain()])
     splits = load(table, tmp_path)
     assert splits.digest == load(chain(), tmp_path).digest
-    assert noted(splits, "1 rows repeat a user and an item; the first row of each pair is kept")
+    repeats = "1 of 49 rows repeat a user and an item; the first row of each pair is kept"
+    assert noted(splits, repeats)
     rated = load(table, tmp_path, task="rate")
     where = (rated.person == 1) & (rated.item == rated.items.index("i00") + 1)
     assert rated.rating[where].tolist() == [5]
@@ -646,3 +649,44 @@ def test_the_description_tells_what_was_read(tmp_path: Path) -> None:
     assert facts["of one user"] == "8 in the median, 8 to 8"
     assert facts["ratings"] == "1 to 5, mean 2.94"
     assert facts["task"].startswith("rank")
+
+
+def test_which_column_was_taken_for_what_is_said(tmp_path: Path) -> None:
+    table = chain().rename(columns={"user": "User-ID", "timestamp": "when"}).assign(city="Rome")
+    splits = load(table, tmp_path)
+    assert noted(
+        splits, "columns: user=User-ID, item=item, rating=rating, time=when; not used: city"
+    )
+    assert splits.task == "rank"
+
+
+def test_two_columns_are_users_and_items(tmp_path: Path) -> None:
+    table = chain()[["user", "item"]].set_axis(["who", "what"], axis=1)
+    splits = load(table, tmp_path, split="leave-last")
+    assert noted(splits, "columns: user=who, item=what")
+
+
+@pytest.mark.parametrize("write", [str, json.dumps, lambda items: items])
+def test_rows_of_lists_are_a_row_for_each_item(write: Any, tmp_path: Path) -> None:
+    single = chain()[["user", "item"]]
+    lists = single.groupby("user")["item"].agg(list).map(write).reset_index()
+    path = tmp_path / "log.jsonl"
+    lists.to_json(path, orient="records", lines=True)
+    splits = data.load(RecommendOptions(data=str(path), split="leave-last"))
+    assert noted(splits, "holds lists")
+    assert splits.digest == load(single, tmp_path, split="leave-last").digest
+
+
+def test_dates_of_a_shop_in_britain_are_read_day_first(tmp_path: Path) -> None:
+    times = pd.to_datetime(chain()["timestamp"], unit="s") + pd.Timedelta(days=100)
+    table = chain().assign(timestamp=times.dt.strftime("%d/%m/%Y %H:%M"))
+    splits = load(table, tmp_path)
+    assert splits.time.max() == int(times.max().floor("min").timestamp())
+
+
+def test_rows_without_an_id_are_left_out_on_demand(tmp_path: Path) -> None:
+    table = chain()
+    table.loc[4, "user"] = None
+    assert "--drop-missing" in refused(table, tmp_path)
+    splits = load(table, tmp_path, drop_missing=True)
+    assert noted(splits, "1 rows without a user or an item are left out")

@@ -262,9 +262,14 @@ def test_answers_are_the_same_for_a_file_a_table_and_an_array(saved: Path, tmp_p
     (tmp_path / "new.txt").write_text("\n".join(texts) + "\n")
     sources = (tmp_path / "new.csv", tmp_path / "new.txt", np.asarray(texts))
     answers = [TextPipeline.predict_raw(served, source) for source in sources]
-    assert list(answers[0].columns) == ["text", "label", "probability", "p(bad)", "p(good)"]
+    columns = ["label", "probability", "p(bad)", "p(good)"]
+    assert [list(answer.columns) for answer in answers] == [
+        ["review", "other", *columns],
+        ["line", "text", *columns],
+        ["text", *columns],
+    ]
     for other in answers[1:]:
-        pd.testing.assert_frame_equal(answers[0], other)
+        pd.testing.assert_frame_equal(answers[0][columns], other[columns])
 
 
 def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: Path) -> None:
@@ -275,9 +280,8 @@ def test_texts_are_read_from_any_table_and_any_encoding(saved: Path, tmp_path: P
         "lovely tea"
     ]
     assert TextPipeline.predict_raw(served, tmp_path / "latin.txt")["text"].tolist() == ["un café"]
-    assert TextPipeline.predict_raw(served, pd.DataFrame(["lovely tea"]))["text"].tolist() == [
-        "lovely tea"
-    ]
+    answers = TextPipeline.predict_raw(served, pd.DataFrame(["lovely tea"]))
+    assert answers[["0", "label"]].to_numpy().tolist() == [["lovely tea", "good"]]
 
 
 def test_every_line_has_an_answer_blank_ones_too(saved: Path, tmp_path: Path) -> None:
@@ -353,7 +357,7 @@ def test_a_model_refuses_data_of_other_classes(saved: Path, tmp_path: Path) -> N
     path = small_texts(tmp_path / "others.csv")
     path.write_text(path.read_text().replace(",bad", ",poor"))
     other = text_pipeline(path)
-    with pytest.raises(DataError, match="the model was trained with classes"):
+    with pytest.raises(DataError, match="the model was trained with the classes bad, good"):
         other.restore_network(read_model(saved), other.load())
 
 

@@ -30,15 +30,30 @@ def test_an_unclosed_quote_is_refused(tmp_path: Path) -> None:
         + "good,pos\nbad,neg\n" * 9
     )
     message = refused(write(text, tmp_path))
-    assert "texts.csv: cannot be read as a table" in message
-    assert "EOF inside string starting at row 19" in message
+    assert "line 20: a quote is opened here" in message
+
+
+def test_quotes_in_a_file_of_tabs_are_characters_where_they_hold_nothing_together(
+    tmp_path: Path,
+) -> None:
+    """As in the SMS spam collection, of which pandas reads two messages less."""
+    rows = ['"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)]
+    splits = load("text\tlabel\n" + "\n".join(rows), tmp_path, "texts.tsv")
+    assert every(splits)['"film 3'] == "b"
+    assert total(splits) == 20
+    headerless = ["\t".join(row.split("\t")[::-1]) for row in rows]
+    splits = load("\n".join(headerless), tmp_path, "spam.txt")
+    assert every(splits)['"film 8'] == "a"
+    assert total(splits) == 20
+    assert splits.of_part("train").origin.tolist()[0] in (1, 2, 3)
+    assert noted(splits, "spam.txt: no header")
 
 
 def test_texts_of_several_rows_between_quotes_that_are_none_are_noted(tmp_path: Path) -> None:
-    text = "text\tlabel\n" + "\n".join(
-        '"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)
+    rows = ['"' * (n in (3, 8)) + f"film {n}\t{'ab'[n % 2]}" for n in range(20)]
+    splits = load(
+        "text\tlabel\n" + "\n".join([*rows, "one cell"]), tmp_path, "texts.tsv", drop_missing=True
     )
-    splits = load(text, tmp_path, "texts.tsv")
     assert noted(splits, "texts.tsv: 1 texts contain tabs and line breaks (the first on line 5)")
     assert not noted(load(small(), tmp_path, "texts.tsv"), "line breaks")
 
@@ -61,17 +76,17 @@ def test_another_delimiter_is_refused_with_a_hint(between: str, tmp_path: Path) 
     text = "text~label\n" + f"good{between}warm~pos\nbad{between}cold~neg\n" * 9
     message = refused(write(text, tmp_path))
     assert "texts.csv: " in message
-    assert "separated by something other than , ; | or a tab?" in message
+    assert "separated by something other than" in message
 
 
 def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
     text = "text,label\n" + "good, warm,pos\nbad, cold,neg\n" * 9
     message = refused(write(text, tmp_path))
     assert (
-        "texts.csv: cannot be read as a table: rows have 3 values, the header has 2. "
-        "Is a quote missing?" in message
+        "texts.csv: line 2: has 3 values, the header has 2. "
+        "Expected as many: write values that hold a comma in quotes" in message
     )
-    assert "texts.csv: cannot be read as a table" in refused(
+    assert "texts.csv: line 3: has 3 values, the header has 2" in refused(
         write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path)
     )
 
@@ -82,17 +97,9 @@ def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     assert refused(path) == f"{path}: line 4 holds a NUL byte, so this is not a text file"
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("text,label\ngood,a\n".encode("utf-16"), "is in UTF-16. Save it as UTF-8"),
-        (gzip.compress(b"text,label\ngood,a\n", mtime=0), "is compressed"),
-    ],
-)
-def test_a_file_that_is_no_plain_text_is_named_for_what_it_is(
-    content: bytes, expected: str, tmp_path: Path
-) -> None:
-    assert expected in refused(write(content, tmp_path))
+def test_an_archive_under_another_name_is_named_for_what_it_is(tmp_path: Path) -> None:
+    content = gzip.compress(b"text,label\ngood,a\n", mtime=0)
+    assert "is compressed" in refused(write(content, tmp_path))
 
 
 def test_of_columns_alike_but_for_case_the_first_is_taken(tmp_path: Path) -> None:
@@ -143,19 +150,19 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
 
 def test_rows_of_json_may_be_lists(tmp_path: Path) -> None:
     text = "\n".join(json.dumps(row) for row in small().to_numpy().tolist())
-    splits = load(text, tmp_path, "texts.jsonl", text_column="0", label_column="1")
+    splits = load(text, tmp_path, "texts.jsonl", text_column="column 1", label_column="column 2")
     assert splits.digest == load(small(), tmp_path).digest
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "what"),
     [
-        ("texts.jsonl", '{"text": "a", "label"\n'),
-        ("texts.parquet", "no parquet"),
-        ("t.jsonl", "[1, 2"),
+        ("texts.jsonl", '{"text": "a", "label"\n', "line 1: is no JSON"),
+        ("texts.parquet", "no parquet", "cannot be read as Parquet"),
+        ("t.jsonl", "[1, 2", "line 1: is no JSON"),
     ],
 )
 def test_other_broken_tables_are_refused_by_their_name(
-    name: str, text: str, tmp_path: Path
+    name: str, text: str, what: str, tmp_path: Path
 ) -> None:
-    assert f"{name}: cannot be read as a table" in refused(write(text, tmp_path, name))
+    assert f"{name}: {what}" in refused(write(text, tmp_path, name))

@@ -79,7 +79,7 @@ class DoublingPipeline:
     facts_type = DoublingFacts
 
     @classmethod
-    def predict_raw(cls, serving, source):
+    def predict_raw(cls, serving, source, options=None, notes=None):
         doubled = serving.model.predict(source.to_numpy(), verbose=0)[:, 0]
         return pd.DataFrame({serving.facts.name: doubled})
 

@@ -9,7 +9,7 @@ import pytest
 from pipelines.errors import UsageError
 from tests.tracking_samples import RECORD, only_row, points
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
-from tuning.tracking.stored_runs import find_run
+from tuning.tracking.stored_runs import final_run, find_run
 
 
 class CountingClient:
@@ -92,3 +92,28 @@ def test_a_run_that_is_not_there_suggests_the_nearest_name(
     tracker.record(replace(RECORD, name="residual, kernel 5"))
     with pytest.raises(UsageError, match="Did you mean 'residual, kernel 5'"):
         find_run("residual, kernel 6", root=store_root)
+
+
+def test_a_sweep_stands_for_its_newest_final_run(tracker: MlflowTracker, store_root: Path) -> None:
+    sweep = tracker.record(replace(RECORD, name="sweep", role="sweep"))
+    for number in range(2):
+        tracker.record(
+            replace(
+                RECORD,
+                name=f"final {number}",
+                role="final",
+                tags={"sweep": sweep},
+                start_time=RECORD.start_time + number,
+            )
+        )
+    row = find_run(sweep, root=store_root)
+    assert final_run(row, root=store_root).name == "final 1"
+
+
+def test_a_sweep_without_a_final_run_says_how_to_come_to_one(
+    tracker: MlflowTracker, store_root: Path
+) -> None:
+    sweep = tracker.record(replace(RECORD, name="sweep", role="sweep", status="KILLED"))
+    message = rf"no final run yet \(KILLED\)\. Continue it: appline \w+ tune --resume {sweep[:8]}"
+    with pytest.raises(UsageError, match=message):
+        final_run(find_run(sweep, root=store_root), root=store_root)

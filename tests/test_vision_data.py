@@ -160,7 +160,7 @@ def test_a_set_of_tensorflow_datasets_is_read_by_the_real_code() -> None:
 
 def test_a_limit_keeps_every_class() -> None:
     splits = load(limit=20)
-    assert splits.sizes() == {"train": 20, "val": 20, "test": 20}
+    assert splits.sizes() == {"train": 13, "val": 3, "test": 4}
     assert len(set(splits.train.y.tolist())) == 10
 
 

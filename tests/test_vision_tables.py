@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import DataError
+from pipelines.splits import PARTS
 from pipelines.vision.data import VisionSplits, load
 from pipelines.vision.options import VisionOptions
 from tests.samples import written
@@ -73,9 +74,9 @@ def test_columns_of_other_names_are_chosen(root: Path) -> None:
 
 
 def test_a_missing_column_is_named(root: Path) -> None:
-    message = refused(csv(root, "a,b", header="path,kind"))
+    message = refused(csv(root, "a,b,c", header="path,kind,colour"))
     assert "has no column label. Expected path,label[,split]." in message
-    assert "Its columns: path, kind. Choose one: --label-column NAME" in message
+    assert "Its columns: path, kind, colour. Choose one: --label-column NAME" in message
 
 
 def test_a_file_with_only_a_header_is_refused(root: Path) -> None:
@@ -173,3 +174,133 @@ def test_lines_of_a_table_in_gbk_are_named_as_they_stand(root: Path) -> None:
     rows = ["images/cat/0.png,家里的小猫咪在睡觉", "", "images/cat/1.png,"]
     path = written("\n".join([HEADER, *rows]).encode("gbk"), root / "table.csv")
     assert "line 4: no label in column 'label'" in refused(path)
+
+
+# --- paths as people write them
+
+
+def test_backslashes_dots_and_absolute_paths_are_read(root: Path) -> None:
+    rows = []
+    for name in ("cat", "dog"):
+        rows += [
+            f"images\\{name}\\0.png,{name}",
+            f"./images/{name}/1.png,{name}",
+            f"{root}/images/{name}/2.png,{name}",
+            f" images/{name}/3.png , {name} ",
+        ]
+    splits = read(csv(root, *rows))
+    assert splits.classes == ("cat", "dog")
+    assert sum(splits.sizes().values()) == 8
+
+
+def test_paths_are_read_from_another_folder_on_request(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    rows = [f"{name}/{number}.png,{name}" for name in ("cat", "dog") for number in range(4)]
+    path = written("\n".join([HEADER, *rows]), tmp_path / "tables" / "table.csv")
+    assert "for another folder: --image-root DIR" in refused(path)
+    splits = read(path, image_root=str(root / "images"))
+    assert sum(splits.sizes().values()) == 8
+    assert "there is no such folder" in refused(path, image_root=str(root / "absent"))
+
+
+def test_a_path_out_of_the_image_root_is_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    path = written(f"{HEADER}\n{root}/images/dog/0.png,cat", tmp_path / "tables" / "table.csv")
+    assert "leads out of" in refused(path, image_root=str(root / "images" / "cat"))
+
+
+def test_ids_without_an_ending_are_found_by_name(root: Path) -> None:
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(0, 255, (8, 8, 3), dtype="uint8")
+        Image.fromarray(pixels).save(root / f"00{number}.{'jpg' if number % 2 else 'png'}")
+    rows = [f"00{number},{number % 2}" for number in range(6)]
+    splits = read(csv(root, *rows, header="image_id,label"))
+    names = []
+    for part in PARTS:
+        images = splits.images(part)
+        names += [images.name(row) for row in range(len(images.y))]
+    assert sorted(Path(name).stem for name in names) == [f"00{number}" for number in range(6)]
+    (root / "000.jpg").write_bytes((root / "001.jpg").read_bytes())
+    message = refused(csv(root, *rows, header="image_id,label"))
+    assert "line 2: '000' may be any of " in message
+    assert "/000.jpg, " in message
+
+
+def test_plain_names_are_found_in_the_folders_below(root: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(4):
+            image = root / "images" / name / f"{number}.png"
+            image.rename(image.with_name(f"{name}{number}.png"))
+    rows = [f"{name}{number},{name}" for name in ("cat", "dog") for number in range(4)]
+    assert sum(read(csv(root, *rows, header="id,label")).sizes().values()) == 8
+    (root / "images" / "dog" / "cat0.png").write_bytes(b"")
+    message = refused(csv(root, *rows, header="id,label"))
+    assert "line 2: 'cat0' may be any of " in message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("https://example.org/a.png", "is an address. Download the images"),
+        (r"C:\photos\a.png", "is a path of another computer"),
+        ("a\0b.png", ""),
+    ],
+)
+def test_paths_of_elsewhere_are_refused(root: Path, name: str, expected: str) -> None:
+    assert expected in refused(csv(root, f"{name},cat"))
+
+
+# --- columns as people write them
+
+
+def test_labels_stay_as_they_are_written(root: Path) -> None:
+    assert read(csv(root, *rows_of({"cat": "1.10", "dog": "1.1"}))).classes == ("1.1", "1.10")
+    assert read(csv(root, *rows_of({"cat": "007", "dog": "7"}))).classes == ("007", "7")
+
+
+def test_which_column_was_taken_for_what_is_said(root: Path) -> None:
+    rows = [f"{number},{row},x" for number, row in enumerate(rows_of({"cat": "a", "dog": "b"}))]
+    splits = read(csv(root, *rows, header="id,where,label,remark"))
+    assert "columns: path=where, label=label; not used: id, remark" in splits.notes
+
+
+def test_the_other_of_two_columns_is_the_label(root: Path) -> None:
+    splits = read(csv(root, *rows_of({"cat": "a", "dog": "b"}), header="img,animal"))
+    assert splits.classes == ("a", "b")
+    assert "columns: path=img, label=animal" in splits.notes
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+def test_a_table_without_a_header_is_read_from_its_first_line(root: Path, delimiter: str) -> None:
+    rows = [row.replace(",", delimiter) for row in rows_of({"cat": "0", "dog": "1"})]
+    path = written("\n".join(rows), root / "list.txt")
+    splits = read(path)
+    assert splits.classes == ("0", "1")
+    assert sum(splits.sizes().values()) == 8
+    spoilt = written("\n".join([*rows, f"images/cat/99.png{delimiter}0"]), path)
+    assert "do not exist. line 9: " in refused(spoilt)
+
+
+def test_one_column_of_0_and_1_a_class_is_read(root: Path) -> None:
+    rows = rows_of({"cat": "1.0,0.0", "dog": "0.0,1.0"})
+    splits = read(csv(root, *rows, header="image,MEL,NV"))
+    assert splits.classes == ("MEL", "NV")
+    assert "the class is the one of MEL, NV that is 1" in splits.notes
+
+
+def test_an_image_of_two_classes_is_refused_with_its_line(root: Path) -> None:
+    rows = [*rows_of({"cat": "1,0", "dog": "0,1"})[:-1], "images/dog/3.png,1,1"]
+    message = refused(csv(root, *rows, header="image,MEL,NV"))
+    assert "line 9: several of the columns MEL, NV are 1 (1 such rows)" in message
+
+
+@pytest.mark.parametrize(("header", "empty"), [(HEADER, ""), ("path,a,b", "0,0")])
+def test_rows_without_a_label_are_left_out_on_request(root: Path, header: str, empty: str) -> None:
+    labels = {"cat": "a", "dog": "b"} if header == HEADER else {"cat": "1,0", "dog": "0,1"}
+    rows = [*rows_of(labels)[:-1], f"images/dog/3.png,{empty}"]
+    path = csv(root, *rows, header=header)
+    assert "leave such rows out: --drop-missing" in refused(path)
+    splits = read(path, drop_missing=True)
+    assert sum(splits.sizes().values()) == 7
+    assert "1 row without a label left out (line 9)" in splits.notes

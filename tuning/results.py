@@ -3,18 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.blend import ALONE, Blend
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
+from tuning import verdicts
+from tuning.verdicts import CONFIDENCE, Lift
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
-CONFIDENCE = 0.95
+NETWORK_ALONE = "network alone"  # the row of a network that does not answer alone
 GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 
 
@@ -30,46 +32,16 @@ class ScoredBaseline:
     params: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lift:
-    """How much less a model loses than a baseline on the same units of test; above 0 is better.
-
-    `low` and `high` are the ends of a 95 % interval.
-    """
-
-    baseline: str
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether the difference is certain, and in which direction."""
-        if self.low > 0:
-            return "beats"
-        if self.high < 0:
-            return "loses to"
-        return "ties"
-
-    def as_json(self, metric: str) -> dict[str, Any]:
-        """Return what `--json` prints; `metric` is the one that was compared."""
-        return {
-            "metric": metric,
-            "over": self.baseline,
-            "mean": self.mean,
-            "low": self.low,
-            "high": self.high,
-            "verdict": self.verdict,
-        }
-
-
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult:
     """The result of a training: what a person wants to know at the end of a run.
 
-    `best` is the score of the objective in the epoch whose weights were kept; `val` and `test` are
-    scores of the model that is served. `changed` are the hyperparameters that differ from their
-    defaults.
+    `answers` is what the model that is served is made of: `val` and `test` are its scores.
+    `alone_val` and `alone_test` are those of the network without what it is blended with.
+    `best_epoch_score` is the objective in the epoch whose weights were kept, while the network was
+    fitted: before the weights of a blend were. `model_file` is where the model lies, empty where
+    that is no path of this machine.
+    `changed` are the hyperparameters that differ from their defaults.
     """
 
     domain: str
@@ -78,7 +50,7 @@ class TrainResult:
     url: str
     objective: Objective
     headline: Objective
-    best: float
+    best_epoch_score: float
     best_epoch: int
     epochs: int
     stopped: str  # why it ended before its last epoch; empty when it did not
@@ -88,36 +60,51 @@ class TrainResult:
     lift: Lift | None
     cost: Mapping[str, float]
     notes: Sequence[str]
+    answers: Blend = ALONE
+    alone_val: Mapping[str, float]
+    alone_test: Mapping[str, float]
+    model_file: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
-        """One sentence: does the network beat the strongest baseline, and how sure is that?
+        """One sentence: does what answers beat the strongest baseline, and how sure is that?
 
         The strongest baseline is the one that is best on val.
         """
         metric = self.headline.name
-        score = self.test[metric]
-        if self.lift is None:
-            return f"Test {metric} {score:.4g}, with no baseline to compare"
-        lift = self.lift
-        test_scores = {baseline.name: baseline.test[metric] for baseline in self.baselines}
-        return (
-            f"The network {lift.verdict} {lift.baseline}: "
-            f"test {metric} {score:.4g} against {test_scores[lift.baseline]:.4g} "
-            f"(lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g})"
-        )
+        scores = {name: test[metric] for name, test in self.rows()}
+        return verdicts.sentence(self.answers, self.lift, metric, scores)
+
+    @property
+    def verdict_tag(self) -> str:
+        """The verdict in a few words, for a column."""
+        return verdicts.tag(self.answers, self.lift)
+
+    @property
+    def gate_failure(self) -> str:
+        """Why what answers fails `--gate`: it is worse than the strongest baseline; else ""."""
+        return verdicts.gate_failure(self.answers, self.lift)
+
+    def rows(self) -> list[tuple[str, Mapping[str, float]]]:
+        """Return the test scores by model: what answers, the network alone, then the baselines."""
+        rows = [(verdicts.row_name(self.answers), self.test)]
+        if not self.answers.is_network_alone:
+            rows.append((NETWORK_ALONE, self.alone_test))
+        rows += [(baseline.name, baseline.test) for baseline in self.baselines]
+        return rows
 
     def scores(self) -> "pd.DataFrame":
-        """Return the test scores of the network and its baselines, with seconds of training.
+        """Return the test scores of `rows`, with seconds of training.
 
         One row is one model.
         """
         import pandas as pd
 
-        rows = {"network": {**self.test, "train_s": self.cost["train_s"]}}
-        for baseline in self.baselines:
-            rows[baseline.name] = {**baseline.test, "train_s": baseline.seconds}
+        seconds = {baseline.name: baseline.seconds for baseline in self.baselines}
+        rows = {}
+        for name, scores in self.rows():
+            rows[name] = {**scores, "train_s": seconds.get(name, self.cost["train_s"])}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def __repr__(self) -> str:
@@ -130,13 +117,18 @@ class TrainResult:
             "dataset": self.dataset,
             "run_id": self.run_id,
             "url": self.url,
+            "model_file": self.model_file,
+            "verdict": verdicts.in_a_word(self.answers, self.lift),
+            "headline": self.verdict,
+            "answers": {"description": self.answers.describe(), "shares": self.answers.shares},
             "objective": self.objective.name,
-            "best": self.best,
+            "best_epoch_score": self.best_epoch_score,
             "best_epoch": self.best_epoch,
             "epochs": self.epochs,
             "stopped": self.stopped,
             "val": dict(self.val),
             "test": dict(self.test),
+            "network_alone": {"val": dict(self.alone_val), "test": dict(self.alone_test)},
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
             "cost": dict(self.cost),

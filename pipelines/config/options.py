@@ -21,9 +21,13 @@ Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
 Count: TypeAlias = Annotated[int, Ge(0)]
 
 
-def option(default: Any, help: str) -> Any:
-    """Declare one option: its default and the sentence that `--help` shows for it."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(default: Any, help: str, *, repeatable: bool = False) -> Any:
+    """Declare one option: its default and the sentence that `--help` shows for it.
+
+    The values of a `repeatable` option, which is a text, are joined by commas.
+    """
+    metadata = {"help": help, "repeatable": repeatable}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,33 @@ class PredictOptions:
         """Whether `predict` must be given something to answer."""
         return True
 
+    def check(self, inputs: tuple[str, ...], force: bool) -> None:
+        """Refuse what can be told before the model is read: options that exclude each other, paths.
+
+        Raises:
+            UsageError: the message names the options.
+        """
+
+    @property
+    def picture(self) -> str:
+        """The file that `predict` draws its answers into, empty for none."""
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A further command of a domain that asks a trained model, such as `recommend similar`.
+
+    The domain's pipeline has a class method called `name` that takes and returns what `predict_raw`
+    does. Where `takes_files` is false, what is typed is passed on as it is.
+    """
+
+    name: str
+    help: str
+    metavar: str
+    options: type[PredictOptions]
+    takes_files: bool = True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -99,6 +130,8 @@ class Options:
     demo: ClassVar[DemoSweep]
     # What may be set for `predict`.
     predict_type: ClassVar[type[PredictOptions]] = PredictOptions
+    # Further commands that ask a trained model.
+    questions: ClassVar[tuple[Question, ...]] = ()
     # What is piped into `predict -` where it does not say itself: the suffix of such a file.
     standard_input: ClassVar[str] = ".txt"
 

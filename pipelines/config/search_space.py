@@ -15,6 +15,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from pipelines.config.other_names import HYPERPARAMETERS
 from pipelines.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -254,14 +255,14 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
     if key in known:
         return known[key]
     same_ending = [name for name in known if name.endswith(f".{key}")]
-    if same_ending:
+    elsewhere = HYPERPARAMETERS.get(key.rpartition(".")[2].lower().replace("-", "_"))
+    if elsewhere in known:
+        hint = f" Did you mean {elsewhere!r}?"
+    elif same_ending:
         hint = f" Did you mean {same_ending[0]!r}?"
     else:
         hint = suggest(key, known)
-    raise UsageError(
-        f"There is no hyperparameter {key!r}.{hint} "
-        "List them all: appline <domain> train --help-set"
-    )
+    raise UsageError(f"There is no hyperparameter {key!r}.{hint} List them all: --help-set")
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:

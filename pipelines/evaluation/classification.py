@@ -22,7 +22,8 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         probabilities: `(n, classes)`; where an example has one class, each row sums to 1.
 
     The area under the curve is one class against the rest, averaged over classes (for two classes
-    the usual one); it is left out when `labels` lack a class.
+    the usual one); it is left out when `labels` lack a class, and the correlation when they have
+    one class alone.
     """
     if labels.ndim == 2:
         result = _multi_label_scores(labels, probabilities)
@@ -46,9 +47,10 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
         "f1_macro": metrics.f1_score(
             labels, predicted, labels=classes, average="macro", zero_division=0
         ),
-        "mcc": metrics.matthews_corrcoef(labels, predicted),
         "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
+    if len(np.unique(labels)) > 1:  # examples of one class correlate with nothing
+        result["mcc"] = metrics.matthews_corrcoef(labels, predicted)
     if len(np.unique(labels)) == num_classes:
         ranked = clipped
         if num_classes == 2:  # scikit-learn wants the score of the second class alone

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, UsageError, count_of, shorten
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
@@ -82,12 +82,91 @@ def _part_size(num_train: int, *, test_is_given: bool) -> int:
     return min(math.ceil(num_train / 10), LARGEST_VAL)
 
 
+def limits_of_parts(sizes: Mapping[Part, int], limit: int) -> dict[Part, int]:
+    """Return how many examples each part keeps where `limit` are kept of all parts together.
+
+    The parts keep their proportions, and each at least one example.
+    """
+    total = sum(sizes.values())
+    limits = dict(sizes)
+    if not 0 < limit < total:
+        return limits
+    for part in SCORED_PARTS:
+        limits[part] = min(sizes[part], max(1, round(limit * sizes[part] / total)))
+    others = sum(limits[part] for part in SCORED_PARTS)
+    limits["train"] = min(sizes["train"], max(1, limit - others))
+    return limits
+
+
+def limit_parts(labels: Mapping[Part, np.ndarray], limit: int, seed: int) -> dict[Part, np.ndarray]:
+    """Return the rows `(kept,)` of each part, in order, where `limit` are kept of all together.
+
+    Train keeps an example of each class that it has, the other parts as far as there is room.
+    `labels` are class numbers `(n,)` of all three parts; a limit of 0 keeps everything.
+
+    Raises:
+        UsageError: there are more classes than that.
+    """
+    sizes = {part: len(labels[part]) for part in PARTS}
+    num_classes = len(np.unique(labels["train"]))
+    least = num_classes + len(SCORED_PARTS)
+    if 0 < limit < min(least, sum(sizes.values())):
+        raise UsageError(
+            f"--limit {limit}: {num_classes:,} classes need {least:,} examples at least, one of "
+            f"each to learn from and one each for val and test. Try --limit {10 * num_classes}"
+        )
+    limits = limits_of_parts(sizes, limit)
+    if limits["train"] < num_classes:
+        room = limit - num_classes
+        share = limits["val"] / (limits["val"] + limits["test"])
+        val = min(max(1, round(room * share)), room - 1)
+        limits = {"train": num_classes, "val": val, "test": room - val}
+    return {part: subsample(labels[part], limits[part], seed) for part in PARTS}
+
+
 def subsample(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Return at most `limit` positions, in order, with the first of each class among them."""
-    firsts = np.unique(labels, return_index=True)[1]
+    """Return at most `limit` positions, in order.
+
+    The first of each class is among them as far as there is room, of the frequent classes first.
+    """
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    _, firsts, counts = np.unique(labels, return_index=True, return_counts=True)
+    firsts = firsts[np.argsort(-counts, kind="stable")][:limit]
     others = np.setdiff1d(sample_indices(len(labels), limit, seed), firsts)
-    room = max(0, limit - len(firsts))
-    return np.sort(np.concatenate([firsts, others[:room]]))
+    # `others` are in order: those that are left out must not all be the last.
+    others = np.random.default_rng(seed).permutation(others)
+    return np.sort(np.concatenate([firsts, others[: limit - len(firsts)]]))
+
+
+def without_small_classes(
+    labels: Mapping[Part, Sequence[str]], least: int
+) -> tuple[dict[Part, np.ndarray], str]:
+    """Return the rows `(kept,)` of each part whose class has `least` examples in train.
+
+    With them a sentence on what was left out, "" where nothing was. It is `--min-class`.
+    """
+    counts = Counter(labels["train"])
+    rows: dict[Part, np.ndarray] = {}
+    dropped: Counter[str] = Counter()
+    for part, names in labels.items():
+        kept = []
+        for row, name in enumerate(names):
+            if counts[name] >= least:
+                kept.append(row)
+            else:
+                dropped[name] += 1
+        rows[part] = np.asarray(kept, dtype=int)
+    if not dropped:
+        return rows, ""
+    listed = shorten([f"{name} ({counts[name]})" for name in sorted(dropped)], SHOWN_SMALL_CLASSES)
+    classes = count_of(len(dropped), "class", "classes")
+    examples = count_of(dropped.total(), "example")
+    note = (
+        f"{classes} with fewer than {least:,} training examples left out, {examples} in all: "
+        f"{listed}"
+    )
+    return rows, note
 
 
 def require_known(labels: Mapping[Part, np.ndarray], classes: Sequence[str], where: str) -> None:
@@ -117,8 +196,12 @@ def count_classes(numbers: np.ndarray, classes: Sequence[str]) -> dict[str, int]
     return counts
 
 
-def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> None:
+def require_classes(
+    counts: Mapping[str, int], where: str, *, least: int, notes: Sequence[str] = ()
+) -> None:
     """Refuse fewer than two classes, and classes too small to be in every part.
+
+    `notes` are what the reader left out, which may be why.
 
     Raises:
         DataError: the message says what is missing, with the counts.
@@ -127,6 +210,7 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
     if len(counts) < 2:
         raise DataError(
             f"{where}: classification needs at least 2 classes. Found {len(counts)} ({listed})"
+            f"{''.join(f'. {note}' for note in notes)}"
         )
     small = []
     for name, count in counts.items():
@@ -136,7 +220,8 @@ def require_classes(counts: Mapping[str, int], where: str, *, least: int) -> Non
         shown = ", ".join(small[:SHOWN_SMALL_CLASSES])
         raise DataError(
             f"{where}: each class needs at least {least} examples, one for each of train, val and "
-            f"test. {shown}. All: {listed}"
+            f"test. {shown}. All: {listed}. Add examples, or leave such classes out: "
+            f"--min-class {least}"
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pipelines.config.search_space import Scalar
 from pipelines.forecast.intervals import calibrate_rolling
 from pipelines.forecast.quantiles import LEVELS
+from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.splits import SCORED_PARTS, Part
 
@@ -185,13 +186,14 @@ def _absolute_error(rule: Rule, splits: "ForecastSplits") -> float:
 
 def _baseline(name: str, fit: Callable[[], FittedRule], splits: "ForecastSplits") -> Baseline:
     began = time.perf_counter()
-    rule, params = fit()
-    errors = [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
-    spread = half_widths(np.concatenate(errors))
-    predictions = {part: _with_quantiles(rule, splits, part, spread) for part in SCORED_PARTS}
-    predictions["test"] = calibrate_rolling(
-        predictions["test"], splits, "test", earlier=predictions["val"]
-    )
+    with working(name):
+        rule, params = fit()
+        errors = [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
+        spread = half_widths(np.concatenate(errors))
+        predictions = {part: _with_quantiles(rule, splits, part, spread) for part in SCORED_PARTS}
+        predictions["test"] = calibrate_rolling(
+            predictions["test"], splits, "test", earlier=predictions["val"]
+        )
     return Baseline(
         name=name, predictions=predictions, seconds=time.perf_counter() - began, params=params
     )

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
+Decimal: TypeAlias = Literal["", ".", ","]
+FILL_LIMIT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """What the user said about a table's columns; an empty text leaves a column to its usual names.
+
+    `decimal` is the mark before decimals, found out where it is empty. `fill_limit` is the largest
+    share of rows that `fill` may make up.
 
     `target` may be several names with commas, or "*" for all columns of numbers. `known` are the
     covariates that are known in advance. `covariates` are all those that a saved model needs; None
@@ -21,4 +26,8 @@ class Columns:
     known: tuple[str, ...] = ()
     freq: str = ""
     fill: Fill = "none"
+    fill_limit: float = FILL_LIMIT
+    time_format: str = ""
+    day_first: bool = False
+    decimal: Decimal = ""
     covariates: tuple[str, ...] | None = None

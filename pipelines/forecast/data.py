@@ -20,7 +20,7 @@ from pipelines.forecast.division import (
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.panel import Panel
-from pipelines.forecast.protocol import WindowProtocol, window_protocol
+from pipelines.forecast.protocol import WindowProtocol, fitted_to_length, window_protocol
 from pipelines.forecast.readers import read_panel, table_in_memory
 from pipelines.forecast.samples import SAMPLES, Sample
 from pipelines.forecast.scaling import mase_scale, mean_and_std
@@ -165,8 +165,7 @@ def load(options: ForecastOptions) -> ForecastSplits:
         UsageError: `--split` is no division.
     """
     sample = SAMPLES.get(options.data)
-    columns = _columns(options, sample)
-    panel = read_panel(_table(options.data, sample), columns)
+    panel = read_panel(table_named(options.data), _columns(options, sample))
     has_season = sample is not None or options.season is not None
     if panel.frequency.kind == "integer" and not has_season:
         note = (
@@ -176,13 +175,18 @@ def load(options: ForecastOptions) -> ForecastSplits:
         panel = dataclasses.replace(panel, notes=(*panel.notes, note))
     dataset = options.data if sample else Path(options.data).stem
     protocol = window_protocol(options, sample, panel.frequency)
-    return split(panel, protocol, dataset, columns)
+    if not sample:
+        notes = list(panel.notes)
+        protocol = fitted_to_length(protocol, options, panel.longest, notes)
+        panel = dataclasses.replace(panel, notes=tuple(notes))
+    return split(panel, protocol, dataset)
 
 
-def _table(data: str, sample: Sample | None) -> Table:
-    if sample:
-        return table_in_memory(sample.read(), data)
-    return read_table(require_path(data, SAMPLES, "forecast"))
+def table_named(data: str) -> Table:
+    """Return the table of a sample, or of the file at this path."""
+    if data in SAMPLES:
+        return table_in_memory(SAMPLES[data].read(), data)
+    return read_table(require_path(data, SAMPLES, "forecast"), as_text=True)
 
 
 def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
@@ -195,10 +199,14 @@ def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
         known=tuple(name for name in known if name) or usual.known,
         freq=options.freq,
         fill=options.fill,
+        fill_limit=options.fill_limit,
+        time_format=options.time_format,
+        day_first=options.day_first,
+        decimal=options.decimal,
     )
 
 
-def split(panel: Panel, protocol: WindowProtocol, dataset: str, source: Columns) -> ForecastSplits:
+def split(panel: Panel, protocol: WindowProtocol, dataset: str) -> ForecastSplits:
     """Return `panel` divided by time and scaled by what train holds.
 
     Raises:
@@ -247,7 +255,7 @@ def split(panel: Panel, protocol: WindowProtocol, dataset: str, source: Columns)
         lookback=protocol.lookback,
         season=protocol.season,
         log1p=protocol.log1p,
-        source=source,
+        source=panel.source,
     )
 
 

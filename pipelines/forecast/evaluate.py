@@ -13,6 +13,8 @@ import pandas as pd
 
 from pipelines.forecast import metrics
 from pipelines.forecast import plots as figures
+from pipelines.forecast.answers import significant
+from pipelines.forecast.column_names import beside_history
 from pipelines.forecast.quantiles import (
     COVERAGES,
     LEVELS,
@@ -42,7 +44,8 @@ def score(
 ) -> dict[str, float]:
     """Return all scores.
 
-    `mse`, `mae` and the widths are of values in units of each series' standard deviation on train.
+    `mae` and `rmse` are in the target's own units; `scaled_mae`, `scaled_mse` and the widths are of
+    values in units of each series' standard deviation on train.
     """
     truth = splits.truth(part)
     forecast = point_forecasts(predictions, point)
@@ -54,8 +57,10 @@ def score(
     scores = {
         "mase": metrics.mase(truth, forecast, splits.mase_scale[series]),
         "wql": metrics.wql(truth, quantiles[..., DECILES], decile_levels),
-        "mse": float(np.mean(error**2)),
-        "mae": float(np.mean(np.abs(error))),
+        "mae": metrics.mae(truth, forecast),
+        "rmse": metrics.rmse(truth, forecast),
+        "scaled_mae": float(np.mean(np.abs(error))),
+        "scaled_mse": float(np.mean(error**2)),
         "wape": metrics.wape(truth, forecast),
         "smape": metrics.smape(truth, forecast),
     }
@@ -142,8 +147,8 @@ def _standard_error(values: np.ndarray) -> float:
 def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.DataFrame:
     """Return forecasts that do not overlap, one row a step.
 
-    The columns are series, origin, step, ds, y, mean and the quantiles. Only the latest rows are
-    returned if there are many.
+    The columns are series, time and target, called as in the data, then origin, step, mean and the
+    quantiles. Only the latest rows are returned if there are many.
     """
     horizon = splits.horizon
     number = splits.number[splits.starts[part]]
@@ -155,16 +160,20 @@ def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.D
     names = np.array(splits.names)[splits.series[starts]]
     origins = splits.frequency.times(splits.number[starts] - 1)
     columns = {
-        "series": np.repeat(names, horizon),
         "origin": np.repeat(origins, horizon),
         "step": np.tile(np.arange(1, horizon + 1), len(starts)),
-        "ds": splits.frequency.times(ahead.ravel()),
-        "y": splits.windows(splits.raw, starts, 0, horizon).ravel(),
-        "mean": predictions[chosen, :, 0].ravel(),
+        "mean": significant(predictions[chosen, :, 0].ravel()),
     }
     for level in TABLE_LEVELS:
-        columns[f"q{level:g}"] = predictions[chosen, :, 1 + LEVELS.index(level)].ravel()
-    return pd.DataFrame(columns)
+        values = predictions[chosen, :, 1 + LEVELS.index(level)]
+        columns[f"q{level:g}"] = significant(values.ravel())
+    return beside_history(
+        splits.source,
+        np.repeat(names, horizon),
+        splits.frequency.times(ahead.ravel()),
+        pd.DataFrame(columns),
+        truth=splits.windows(splits.raw, starts, 0, horizon).ravel(),
+    )
 
 
 def plots(

@@ -16,7 +16,7 @@ Kind: TypeAlias = Literal["fixed", "months", "business", "integer"]
 DAY = 86_400 * 10**9  # nanoseconds
 # Names of pandas for steps of months, with how many months they have. S: stamps are first days of
 # months, E: last days.
-MONTHS = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
+MONTHS = {"MS": 1, "ME": 1, "BME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
 # How many days months, quarters and years have.
 DAYS_OF_MONTHS = ((1, 28, 31), (3, 90, 92), (12, 365, 366))
 FEWEST_DAYS = 10  # rows without a weekend after which days count as business days
@@ -29,6 +29,7 @@ WORDS = {
     "B": "business days",
     "MS": "monthly",
     "ME": "monthly",
+    "BME": "last business days of months",
     "QS": "quarterly",
     "QE": "quarterly",
     "YS": "yearly",
@@ -41,13 +42,15 @@ class Frequency:
     """The distance between two rows, counted from `anchor`.
 
     It is `size` nanoseconds, months, business days or integers. `anchor` is a timestamp in
-    nanoseconds since 1970, or an integer. `month_end`: timestamps are last days of months.
+    nanoseconds since 1970, or an integer. `month_end`: timestamps are last days of months, with
+    `business_end` the last business days.
     """
 
     kind: Kind
     size: int = 1
     anchor: int = 0
     month_end: bool = False
+    business_end: bool = False
 
     @property
     def label(self) -> str:
@@ -66,6 +69,8 @@ class Frequency:
 
     def _months_label(self) -> str:
         ending = "E" if self.month_end else "S"
+        if self.business_end and self.size == 1:
+            return "BME"
         for letter, months in (("Y", 12), ("Q", 3), ("M", 1)):
             if self.size == months:
                 return f"{letter}{ending}"
@@ -130,6 +135,8 @@ class Frequency:
         months = first + numbers * self.size
         if self.month_end:
             last_days = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+            if self.business_end:
+                last_days = np.busday_offset(last_days, 0, roll="backward")
             return np.asarray(last_days).astype("datetime64[ns]")
         first_days = months.astype("datetime64[D]").astype("datetime64[ns]")
         return np.asarray(first_days + (anchor - first.astype("datetime64[ns]")))
@@ -156,8 +163,14 @@ def infer_frequency(times: "pd.Series", series: "pd.Series") -> Frequency:
     size = int(gaps.mode().iloc[0] / pd.Timedelta(1, unit="ns"))
     months = _infer_months(times, size)
     if months:
-        month_end = bool(times.dt.is_month_end.all())
-        return Frequency(kind="months", size=months, anchor=anchor, month_end=month_end)
+        business_end = not times.dt.is_month_end.all() and _are_last_business_days(times)
+        return Frequency(
+            kind="months",
+            size=months,
+            anchor=anchor,
+            month_end=business_end or bool(times.dt.is_month_end.all()),
+            business_end=business_end,
+        )
     if size == DAY and len(times) > FEWEST_DAYS and times.dt.day_of_week.max() < 5:
         return Frequency(kind="business", anchor=anchor)
     return Frequency(kind="fixed", size=size, anchor=anchor)
@@ -174,10 +187,19 @@ def _infer_months(times: "pd.Series", size: int) -> int:
     for months, fewest, most in DAYS_OF_MONTHS:
         if not fewest * DAY <= size <= most * DAY:
             continue
-        if times.dt.day.nunique() <= 3 or times.dt.is_month_end.all():
+        is_end = times.dt.is_month_end.all() or _are_last_business_days(times)
+        if times.dt.day.nunique() <= 3 or is_end:
             return months
         return 0  # another day in each month: every 30 days, say
     return 0
+
+
+def _are_last_business_days(times: "pd.Series") -> bool:
+    """Return whether every time is the last business day of its month."""
+    months = times.to_numpy(dtype="datetime64[M]")
+    last_days = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    last_business_days = np.busday_offset(last_days, 0, roll="backward")
+    return bool((times.to_numpy(dtype="datetime64[D]") == last_business_days).all())
 
 
 def parse_frequency(text: str, times: "pd.Series") -> Frequency:
@@ -196,7 +218,13 @@ def parse_frequency(text: str, times: "pd.Series") -> Frequency:
     anchor = _nanoseconds(times)
     if name in MONTHS:
         size = MONTHS[name] * offset.n
-        return Frequency(kind="months", size=size, anchor=anchor, month_end=name.endswith("E"))
+        return Frequency(
+            kind="months",
+            size=size,
+            anchor=anchor,
+            month_end=name.endswith("E"),
+            business_end=name.startswith("B"),
+        )
     if name == "B":
         return Frequency(kind="business", anchor=anchor)
     if name == "W":

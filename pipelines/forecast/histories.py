@@ -1,21 +1,19 @@
 """Raw histories for a served model: read, checked, and gathered into windows of its inputs."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, shorten
 from pipelines.forecast.calendar import cycle_features, cycles_of
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.panel import Panel
-from pipelines.forecast.readers import read_with_future, table_in_memory
-from pipelines.io.tables import Table, read_table
-from pipelines.pipeline import RawInput
 
 MOST_RECENT = 1_000  # windows of the given history are enough to calibrate on
+SHOWN_SERIES = 5
+MOST_COMPARED = 1_000  # series among which a similar name is looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +21,23 @@ class History:
     """Series that end where a forecast begins, and what is known in advance of the steps after.
 
     A window is named by its start, the row of `panel` at which its forecast begins; the start of
-    the forecast that was asked for is the row behind the last one of its series.
+    the forecast that was asked for is the row behind the last one of its series. `columns` are
+    called as in the table. `too_short` says of series that are left out how many rows they have.
+    `cells` are the names of series as a table in memory holds them, such as whole numbers.
     """
 
     facts: ForecastFacts
     panel: Panel
     future: Panel
     where: str
+    columns: Columns
+    too_short: Mapping[str, int] = field(default_factory=dict)
+    cells: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def ends(self) -> np.ndarray:
         """The last row of each series `(series,)`."""
-        series = self.panel.series
-        return np.asarray(np.append(np.flatnonzero(np.diff(series)), len(series) - 1))
+        return np.cumsum(np.bincount(self.panel.series, minlength=len(self.panel.names))) - 1
 
     @property
     def steps_ahead(self) -> np.ndarray:
@@ -43,20 +45,24 @@ class History:
         after = self.panel.number[self.ends] + 1
         return np.asarray(after[:, None] + np.arange(self.facts.horizon))
 
+    @property
+    def unknown(self) -> list[str]:
+        """The series that the model was not trained on."""
+        return self.facts.unknown(self.panel.names)
+
     def recent_starts(self) -> np.ndarray:
         """Return the starts of the windows whose values all lie in the last `calibration_steps`.
 
-        There are none where the history is shorter.
+        Series that are shorter have none.
         """
         lookback, reach = self.facts.lookback, self.facts.calibration_steps
-        ends = self.ends
-        lengths = np.bincount(self.panel.series)
-        if (lengths < lookback + reach).any():
-            return np.empty(0, dtype=int)
+        lengths = np.bincount(self.panel.series, minlength=len(self.panel.names))
         starts = []
-        for end in ends:
+        for end in self.ends[lengths >= lookback + reach]:
             starts.append(np.arange(end + 1 - reach, end + 2 - self.facts.horizon))
-        every = -(-sum(map(len, starts)) // MOST_RECENT)
+        if not starts:
+            return np.empty(0, dtype=int)
+        every = max(-(-sum(map(len, starts)) // MOST_RECENT), 1)
         return np.asarray(np.concatenate(starts)[::every])
 
     def inputs_ahead(self) -> dict[str, np.ndarray]:
@@ -91,11 +97,9 @@ class History:
             self.panel.covariates[rows],
             self._calendar(self.panel.number[rows]),
         ]
-        position = {name: number for number, name in enumerate(self.facts.series, start=1)}
-        names = [self.panel.names[series] for series in self.panel.series[starts - 1]]
         inputs = {
             "history": np.concatenate(history, axis=-1).astype(np.float32),
-            "series": np.array([position.get(name, 0) for name in names], np.int32),
+            "series": self.facts.positions(self.panel.names)[self.panel.series[starts - 1]],
         }
         if self.facts.known_future or self.facts.calendar:
             future = np.concatenate([known, self._calendar(ahead)], axis=-1)
@@ -115,11 +119,8 @@ class History:
 
         They stand in the rows behind each series.
         """
-        names = self.facts.known_future
         ahead = self.steps_ahead
-        values = np.full((*ahead.shape, len(names)), np.nan)
-        if not names:
-            return values
+        values = np.full((*ahead.shape, len(self.facts.known_future)), np.nan)
         position = {name: number for number, name in enumerate(self.panel.names)}
         known = self.future.covariates[:, self._known_channels()]
         for row, number in enumerate(self.future.number):
@@ -129,89 +130,26 @@ class History:
             step = number - ahead[series, 0]
             if 0 <= step < self.facts.horizon:
                 values[series, step] = known[row]
-        missing = np.argwhere(np.isnan(values))
-        if len(missing):
-            series, step, column = missing[0]
-            self._raise_for_future(series, int(ahead[series, step]), names[column])
+        is_missing = np.isnan(values)
+        if is_missing.any():
+            self._raise_for_future(is_missing)
         return values
 
-    def _raise_for_future(self, series: int, number: int, column: str) -> None:
-        listed = ", ".join(self.facts.known_future)
+    def _raise_for_future(self, is_missing: np.ndarray) -> None:
+        """Raise `DataError` for covariates that are missing where `(series, horizon, known)`."""
+        names = self.facts.known_future
+        lacking = [names[column] for column in np.flatnonzero(is_missing.any(axis=(0, 1)))]
+        of_series = np.flatnonzero(is_missing.any(axis=(1, 2)))
+        first = of_series[0]
+        steps = np.flatnonzero(is_missing[first].any(axis=1))
+        begin = self.panel.frequency.text(int(self.steps_ahead[first, steps[0]]))
+        others = ""
+        if len(of_series) > 1:
+            others = f" and of {len(of_series) - 1:,} more series"
         raise DataError(
-            f"{self.where}: future values of {column!r} of series {self.panel.names[series]!r} are "
-            f"missing from {self.panel.frequency.text(number)} on; "
-            f"add {self.facts.horizon} rows after the last value, with {listed} filled in and the "
-            "target left empty"
-        )
-
-
-def read_history(source: RawInput, facts: ForecastFacts) -> History:
-    """Return the series in `source`: a table's path, a frame, or an array of one series' values.
-
-    Raises:
-        DataError: it cannot be read, lacks a column, or a series is shorter than the model looks
-            back.
-    """
-    table = _table(source)
-    panel, future = read_with_future(table, _columns(facts, table))
-    history = History(facts=facts, panel=panel, future=future, where=table.where)
-    _require_history(history)
-    return history
-
-
-def _table(source: RawInput) -> Table:
-    if isinstance(source, pd.DataFrame):
-        return table_in_memory(source, "table")
-    if isinstance(source, np.ndarray):
-        if source.ndim != 1:
-            raise DataError(
-                "An array of history has one dimension, its values. "
-                f"Received: shape {source.shape}. Give a table for more"
-            )
-        return table_in_memory(pd.DataFrame({"y": source}), "array")
-    path = Path(source)
-    if not path.exists():
-        raise DataError(
-            f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
-        )
-    return read_table(path)
-
-
-def _columns(facts: ForecastFacts, table: Table) -> Columns:
-    """Return the columns that the model was trained with.
-
-    A name that this table lacks is guessed anew.
-    """
-    source = facts.source
-    is_one_name = "," not in source.target and source.target != "*"
-    return Columns(
-        target=_if_there(source.target, table) if is_one_name else source.target,
-        id=_if_there(source.id, table),
-        time=_if_there(source.time, table),
-        known=tuple(facts.known_future),
-        freq="" if facts.frequency.kind == "integer" else facts.freq,
-        fill=source.fill,
-        covariates=tuple(facts.covariates),
-    )
-
-
-def _if_there(column: str, table: Table) -> str:
-    return column if column in table.columns else ""
-
-
-def _require_history(history: History) -> None:
-    facts, panel = history.facts, history.panel
-    lengths = np.bincount(panel.series)
-    is_short = lengths < facts.lookback
-    if is_short.any():
-        short = int(np.argmax(is_short))
-        raise DataError(
-            f"{history.where}: series {panel.names[short]!r} has {lengths[short]:,} rows of "
-            f"history. Expected {facts.lookback:,} or more: so many the model looks back at "
-            "(--lookback when it was trained)"
-        )
-    if facts.calendar and panel.frequency.kind == "integer":
-        raise DataError(
-            f"{history.where}: has no timestamps. The model was trained with calendar features: "
-            "expected a column of times (or a model that was trained with --no-calendar)"
+            f"{self.where}: future values of {shorten(lacking, SHOWN_SERIES)} are missing: "
+            f"{len(steps):,} of {self.facts.horizon:,} rows from {begin} on of series "
+            f"{self.panel.names[first]!r}{others}. The model was trained with them as known in "
+            f"advance: add {self.facts.horizon:,} rows behind the last value of each series, with "
+            f"{', '.join(names)} filled in and the target left empty, and give the file again"
         )

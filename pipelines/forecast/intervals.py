@@ -26,6 +26,7 @@ def calibrate_rolling(
     splits: "ForecastSplits",
     part: Part,
     earlier: np.ndarray | None = None,
+    until_then: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the forecasts of `part`, calibrated on what had come true by each origin.
 
@@ -34,7 +35,8 @@ def calibrate_rolling(
     back. Without that the intervals age: those of a mild season are too narrow for a hot one (Gibbs
     & Candès 2021 on why a fixed calibration fails). `earlier` are the forecasts of val where `part`
     is test. Val has nothing before it: its intervals are those of the network until enough of its
-    own windows have come true.
+    own windows have come true. `until_then` are the forecasts of `part` that hold until then, where
+    they are others.
     """
     parts: list[Part] = [part]
     forecasts_by_part = [forecasts]
@@ -47,7 +49,7 @@ def calibrate_rolling(
     truth = np.concatenate([splits.truth(other) for other in parts])
     ends = number + splits.horizon
     origin = _origins(splits, part)
-    calibrated = forecasts.copy()
+    calibrated = (forecasts if until_then is None else until_then).copy()
     for now in range(int(origin.min()), int(origin.max()) + 1, splits.horizon):
         is_ahead = (now <= origin) & (origin < now + splits.horizon)
         came_true = np.flatnonzero((ends <= now) & (ends > now - splits.val_steps))

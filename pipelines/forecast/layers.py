@@ -183,13 +183,13 @@ class CalibratedQuantiles(keras.layers.Layer):
         )
 
     def call(self, forecasts: KerasTensor, scale: KerasTensor) -> dict[str, KerasTensor]:
-        quantiles = forecasts[..., 1:]
+        # In the target's own units, as the factors were chosen: a logarithm has other distances.
+        quantiles = self._unscale(forecasts[..., 1:], scale)
         middle = (quantiles.shape[-1] - 1) // 2
         median = quantiles[..., middle : middle + 1]
-        quantiles = keras.ops.sort(median + (quantiles - median) * self.factors, axis=-1)
         return {
             "mean": self._unscale(forecasts[..., 0], scale),
-            "quantiles": self._unscale(quantiles, scale),
+            "quantiles": keras.ops.sort(median + (quantiles - median) * self.factors, axis=-1),
         }
 
     def _unscale(self, values: KerasTensor, scale: KerasTensor) -> KerasTensor:

@@ -10,11 +10,13 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError, shorten, suggest
 from pipelines.forecast.columns import Columns
-from pipelines.io.tables import Table, raise_for_lines
+from pipelines.io.numbers import is_numeric, parse_numbers
+from pipelines.io.tables import SHOWN_COLUMNS, Table, raise_for_lines
+from pipelines.io.times import holds_times
 
-TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "index")
+TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "week", "year", "index")
 IDS = ("unique_id", "item_id", "series_id", "id", "series")
 TARGETS = ("y", "target", "value", "demand", "sales")
 
@@ -33,11 +35,13 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
     Raises:
         DataError: a column is missing, or a cell cannot be used; the message names the line.
     """
-    time = table.find_column(columns.time, TIMES, role="time", flag="--time-column")
     identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    time = time_column(table, columns)
     not_targets = {time, identity}
     targets = _targets(table, columns.target, not_targets)
     covariates = _covariates(table, {*targets, *not_targets}, columns, notes)
+    roles = {"time": time, "series": identity, "target": targets, "covariates": covariates}
+    notes.append(f"{table.where}: {table.describe_columns(roles)}")
     base = pd.DataFrame({"_row": np.arange(len(table.frame))}, index=table.frame.index)
     if time is None:
         base["_time"] = np.arange(len(base))
@@ -48,7 +52,7 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
     else:
         base["_time"] = table.frame[time]
     names = _names(table, identity)
-    numbers = {name: _numbers(table, name) for name in covariates}
+    numbers = {name: _numbers(table, name, columns, notes) for name in covariates}
     parts = []
     for target in targets:
         series: str | pd.Series = target
@@ -56,27 +60,49 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
             series = names
         if names is not None and len(targets) > 1:
             series = names + f"/{target}"
-        values = _numbers(table, target)
+        values = _numbers(table, target, columns, notes)
         parts.append(base.assign(_series=series, _target=values, **numbers))
     return pd.concat(parts, ignore_index=True)
+
+
+def time_column(table: Table, columns: Columns) -> str | None:
+    """Return the column of times: the given one, or one that holds times whatever its name.
+
+    A usual name counts before another, and a name with `date` or `time` in it before others; a
+    column of numbers is one of times by its usual name alone.
+    """
+    if columns.time:
+        return table.find_column(columns.time, (), role="time", flag="--time-column")
+    usual = []
+    for name in TIMES:
+        column = table.find_column("", (name,), role="time", flag="--time-column")
+        if column is not None:
+            usual.append(column)
+    others = [name for name in table.columns if name not in usual]
+    others.sort(key=lambda name: not any(word in name.lower() for word in ("date", "time")))
+    for column in (*usual, *others):
+        if holds_times(table.frame[column]):
+            return column
+    return usual[0] if usual else None
 
 
 def _names(table: Table, identity: str | None) -> "pd.Series | None":
     """Return the name of each row's series, None where the table has no such column."""
     if identity is None:
         return None
-    names = table.frame[identity]
-    if names.isna().any():
+    names = pd.Series(table.identifiers(identity), index=table.frame.index)
+    is_empty = names.str.strip() == ""
+    if is_empty.any():
         table.raise_for_rows(
-            names.isna(), f"column {identity!r} is empty", "Expected the name of the series"
+            is_empty, f"column {identity!r} is empty", "Expected the name of the series"
         )
-    return names.astype(str)
+    return names
 
 
 def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str]:
     numeric = []
     for name in table.columns:
-        if pd.api.types.is_numeric_dtype(table.frame[name]) and name not in not_targets:
+        if name not in not_targets and is_numeric(table.frame[name]):
             numeric.append(name)
     if given == "*":
         return numeric
@@ -95,7 +121,7 @@ def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str
     raise DataError(
         f"{table.where}: which column is to be forecast? Expected one called "
         f"{', '.join(TARGETS)}, or --target NAME (several with commas, '*' for all). "
-        f"Columns of numbers: {', '.join(numeric) or 'none'}"
+        f"Columns of numbers: {shorten(numeric, SHOWN_COLUMNS) or 'none'}"
     )
 
 
@@ -115,11 +141,7 @@ def _covariates(
                 "Choose: --known-future NAME[,NAME]"
             )
     unknown = [name for name in further if name not in columns.known]
-    texts = [name for name in unknown if not pd.api.types.is_numeric_dtype(table.frame[name])]
-    if texts:
-        notes.append(
-            f"{table.where}: columns that do not hold numbers are left out: {', '.join(texts)}"
-        )
+    texts = [name for name in unknown if not is_numeric(table.frame[name])]
     return [name for name in unknown if name not in texts] + list(columns.known)
 
 
@@ -132,15 +154,22 @@ def _require_covariates(table: Table, further: Sequence[str], needed: Sequence[s
         )
 
 
-def _numbers(table: Table, name: str) -> pd.Series:
+def _numbers(table: Table, name: str, columns: Columns, notes: list[str]) -> pd.Series:
     column = table.frame[name]
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    wrong = numbers.isna() & column.notna()
-    if wrong.any():
-        value = column[wrong].iloc[0]
+    read = parse_numbers(column, decimal=columns.decimal, delimiter=table.delimiter)
+    if read.ambiguous:
+        example = column.dropna().iloc[0]
+        raise DataError(
+            f"{table.where}: column {name!r}: the mark in {example!r} may stand before decimals or "
+            "between thousands. Say which one stands before decimals: --decimal . or --decimal ,"
+        )
+    if read.wrong.any():
+        value = column[read.wrong].iloc[0]
         table.raise_for_rows(
-            wrong,
+            read.wrong,
             f"column {name!r} is not a number. Received: {value!r}",
             "Fix it, or leave the cell empty",
         )
-    return numbers
+    if read.note:
+        notes.append(f"{table.where}: column {name!r}: {read.note}")
+    return read.values

@@ -4,8 +4,11 @@ Truth and point forecasts are `(windows, horizon)`, quantile forecasts `(windows
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+NO_SCORE = float("nan")  # where there is nothing to divide by
 
 
 def mase(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
@@ -15,7 +18,8 @@ def mase(truth: np.ndarray, point: np.ndarray, scale: np.ndarray) -> float:
     seasonal naive forecast on the training part of the window's series. It is NaN for a constant
     series, which has no such error: those windows are left out.
     """
-    return float(np.nanmean(np.abs(truth - point).mean(axis=1) / scale))
+    scaled = np.abs(truth - point).mean(axis=1) / scale
+    return float(np.mean(scaled[~np.isnan(scaled)])) if not np.isnan(scaled).all() else NO_SCORE
 
 
 def pinball(truth: np.ndarray, quantile: np.ndarray, level: float) -> float:
@@ -32,7 +36,7 @@ def wql(truth: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> fl
     losses = []
     for position, level in enumerate(levels):
         losses.append(pinball(truth, quantiles[..., position], level))
-    return float(2 * np.mean(losses) / np.mean(np.abs(truth)))
+    return _ratio(2 * np.mean(losses), np.mean(np.abs(truth)))
 
 
 def coverage(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
@@ -42,7 +46,7 @@ def coverage(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
 
 def wape(truth: np.ndarray, point: np.ndarray) -> float:
     """Return the sum of absolute errors divided by the sum of absolute truths."""
-    return float(np.abs(truth - point).sum() / np.abs(truth).sum())
+    return _ratio(np.abs(truth - point).sum(), np.abs(truth).sum())
 
 
 def smape(truth: np.ndarray, point: np.ndarray) -> float:
@@ -54,3 +58,17 @@ def smape(truth: np.ndarray, point: np.ndarray) -> float:
     error = np.abs(truth - point)
     relative = np.divide(error, size, out=np.zeros_like(size), where=size > 0)
     return float(200 * np.mean(relative))
+
+
+def mae(truth: np.ndarray, point: np.ndarray) -> float:
+    """Return the mean absolute error, in the units of the truth."""
+    return float(np.mean(np.abs(truth - point)))
+
+
+def rmse(truth: np.ndarray, point: np.ndarray) -> float:
+    """Return the root of the mean squared error, in the units of the truth."""
+    return float(np.sqrt(np.mean((truth - point) ** 2)))
+
+
+def _ratio(part: float | np.floating[Any], whole: float | np.floating[Any]) -> float:
+    return float(part / whole) if whole else NO_SCORE

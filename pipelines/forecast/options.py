@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
-from pipelines.config.options import DemoSweep, Objective, Options, option
+from pipelines.config.options import DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
-from pipelines.forecast.columns import Fill
+from pipelines.forecast.columns import FILL_LIMIT, Decimal, Fill
+from pipelines.forecast.predict_options import ForecastPredictOptions, require_share
 from pipelines.forecast.quantiles import Point
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
@@ -44,8 +45,16 @@ class ForecastOptions(Options):
     freq: str = option(
         "", "time between two steps, e.g. 30min, h, D, B, MS (default: inferred from the data)"
     )
+    time_format: str = option(
+        "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: found out)"
+    )
+    day_first: bool = option(False, "read 01/02/2008 as the first of February")
+    decimal: Decimal = option("", "the mark before decimals, . or , (default: found out)")
     fill: Fill = option(
         "none", "what to put in place of missing steps and empty cells; none: refuse them"
+    )
+    fill_limit: float = option(
+        FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
     split: str = option(
         "",
@@ -59,6 +68,8 @@ class ForecastOptions(Options):
     calendar: bool = option(True, "tell the model the time of day, day of week and time of year")
 
     domain: ClassVar[str] = "forecast"
+    predict_type: ClassVar[type[PredictOptions]] = ForecastPredictOptions
+    standard_input: ClassVar[str] = ".csv"
     spec_type: ClassVar[type[Any]] = ForecastSpec
     headline: ClassVar[Objective] = Objective(name="mase", direction="min")
     objectives: ClassVar[tuple[Objective, ...]] = (
@@ -112,3 +123,4 @@ class ForecastOptions(Options):
                     f"--{name} is a number of steps, 1 or more. Received: {value}. "
                     "Leave it out for the automatic choice"
                 )
+        require_share(self.fill_limit)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.forecast.columns import Columns
 from pipelines.forecast.frequency import Frequency
 
 
@@ -14,7 +15,8 @@ class Panel:
 
     `series` `(rows,)` is each row's position in `names`, `number` `(rows,)` its step on the grid,
     `target` `(rows,)` its value and `covariates` `(rows, columns)` what else is known of it, in the
-    order of `columns`; those in `known`, the last ones, are known in advance.
+    order of `columns`; those in `known`, the last ones, are known in advance. `source` has the
+    names of the columns they were read from.
     """
 
     names: tuple[str, ...]
@@ -25,7 +27,13 @@ class Panel:
     target: np.ndarray
     covariates: np.ndarray
     known: tuple[str, ...] = ()
+    source: Columns = Columns()
     notes: tuple[str, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """The steps of the longest series."""
+        return int(np.bincount(self.series).max())
 
     def select(self, keep: np.ndarray) -> "Panel":
         """Return the series for which `keep` `(series,)` is true."""

@@ -1,6 +1,6 @@
 """Forecasting: the contract kept."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,20 +9,25 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
+from pipelines.config.search_space import Dimension
 from pipelines.forecast import (
     architectures,
     baselines,
     batches,
     data,
+    defaults,
     evaluate,
     facts,
+    hold_out,
     model,
     predict,
     serve,
 )
 from pipelines.forecast.data import ForecastSplits
 from pipelines.forecast.options import ForecastOptions
+from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
@@ -48,6 +53,19 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     def load(self) -> ForecastSplits:
         return data.load(self.options)
 
+    def load_hold_out(self, serving: ServingModel) -> ForecastSplits:
+        return hold_out.load(self.options, serving.facts)
+
+    def fit_defaults(
+        self, spec: ForecastSpec, splits: ForecastSplits, given: Collection[str]
+    ) -> ForecastSpec:
+        return defaults.fit_defaults(spec, splits, given)
+
+    def fit_search(
+        self, dimensions: Mapping[str, Dimension], splits: ForecastSplits
+    ) -> Mapping[str, Dimension]:
+        return defaults.fit_search(dimensions, self.options.search, splits)
+
     def cost(self, spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         return architectures.cost(spec, splits)
 
@@ -69,7 +87,15 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         predict.calibrate(model, splits, like)
 
     def predict(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
+        if isinstance(splits, hold_out.HoldOut):
+            return hold_out.predict(model, splits)
         return predict.predict(model, splits, part)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.blend(model)
+
+    def predict_alone(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part)
 
     def score(
         self, predictions: np.ndarray, splits: ForecastSplits, part: Part
@@ -94,6 +120,8 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         return serve.serving_model(model, splits)
 
     def restore_network(self, serving: ServingModel, splits: ForecastSplits) -> keras.Model:
+        if isinstance(splits, hold_out.HoldOut):
+            return serving.model  # series that it does not know are scaled inside
         return serve.restore_network(serving, splits)
 
     @classmethod
@@ -104,4 +132,6 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(serving, source)
+        if not isinstance(options, ForecastPredictOptions):
+            options = ForecastPredictOptions()
+        return serve.predict_raw(serving, source, options, notes if notes is not None else [])

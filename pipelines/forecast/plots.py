@@ -51,11 +51,12 @@ class Forecasts:
         return np.asarray(self.predictions[..., 1 + position])
 
 
-def _figure(
+def new_figure(
     title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5)
 ) -> tuple[Figure, list[Axes]]:
+    """Return a figure with its panels, row by row."""
     figure = Figure(figsize=size, layout="constrained", dpi=110)
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(title, fontsize=12, x=0.01, ha="left", fontweight="bold", parse_math=False)
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel().tolist()
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -76,12 +77,17 @@ def forecasts(of_part: Forecasts, errors: np.ndarray) -> Figure:
     splits = of_part.splits
     order = np.argsort(np.nan_to_num(errors, nan=np.nanmedian(errors)))
     title = of_part.title(f"forecasts of {splits.horizon} steps")
-    figure, axes = _figure(title, 2, 2, (11, 6.5))
+    figure, axes = new_figure(title, 2, 2, (11, 6.5))
     for axis, (label, rank) in zip(axes, RANKS.items(), strict=True):
         window = int(order[round(rank * (len(order) - 1))])
         _fan(axis, of_part, window)
         name = splits.names[splits.series[splits.starts[of_part.part][window]]]
-        axis.set_title(f"{label}: {name}, MASE {errors[window]:.2f}", fontsize=9, loc="left")
+        axis.set_title(
+            f"{label}: {name}, MASE {errors[window]:.2f}",
+            fontsize=9,
+            loc="left",
+            parse_math=False,  # a $ in a name is a dollar
+        )
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False
@@ -97,26 +103,36 @@ def _fan(axis: Axes, of_part: Forecasts, window: int) -> None:
     number = splits.number[start]
     times = splits.frequency.times(np.arange(number - past, number + splits.horizon))
     ahead = times[past:]
-    for cover, shade in ((95, 0.15), (80, 0.25)):
-        low, high = interval_positions(cover)
-        axis.fill_between(
-            ahead,
-            of_part.quantile(low)[window],
-            of_part.quantile(high)[window],
-            color=MODEL,
-            alpha=shade,
-            lw=0,
-            label=f"{cover} % interval",
-        )
+    draw_intervals(axis, ahead, of_part.predictions[window, :, 1:])
     truth = splits.raw[start - past : start + splits.horizon]
     axis.plot(times, truth, color=TRUTH, lw=1.1, label="truth")
     point = of_part.point_forecasts[window]
     axis.plot(ahead, point, color=MODEL, lw=1.6, label=f"forecast ({of_part.point})")
     axis.axvline(ahead[0], color=MUTED, lw=0.8, ls=":")
     if splits.frequency.kind != "integer":
-        locator: Any = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-        axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        show_dates(axis)
+
+
+def draw_intervals(axis: Axes, times: np.ndarray, quantiles: np.ndarray) -> None:
+    """Draw two intervals of quantiles `(steps, levels)`."""
+    for cover, shade in ((95, 0.15), (80, 0.25)):
+        low, high = interval_positions(cover)
+        axis.fill_between(
+            times,
+            quantiles[:, low],
+            quantiles[:, high],
+            color=MODEL,
+            alpha=shade,
+            lw=0,
+            label=f"{cover} % interval",
+        )
+
+
+def show_dates(axis: Axes) -> None:
+    """Label few dates, each as short as its neighbours allow."""
+    locator: Any = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def error_by_step(of_part: Forecasts) -> Figure:
@@ -131,7 +147,7 @@ def error_by_step(of_part: Forecasts) -> Figure:
     steps = np.arange(1, splits.horizon + 1)
     marker = "o" if splits.horizon <= MOST_MARKERS else None
     title = of_part.title("error and coverage by step ahead")
-    figure, (top, bottom) = _figure(title, 2, 1, (8, 5.5))
+    figure, (top, bottom) = new_figure(title, 2, 1, (8, 5.5))
     top.plot(steps, errors, color=MODEL, marker=marker, ms=3, lw=1.5)
     top.set_ylim(bottom=0)
     top.set_ylabel(f"scaled error of the {of_part.point}\n(1 = seasonal naive on train)")
@@ -158,7 +174,7 @@ def error_by_origin(of_part: Forecasts, by_time: pd.DataFrame, whole: float) -> 
     This is the rolling-origin view. `by_time` is what `evaluate.backtest` returns, `whole` the MASE
     of all windows.
     """
-    figure, (axis,) = _figure(of_part.title("error by time of the forecast"))
+    figure, (axis,) = new_figure(of_part.title("error by time of the forecast"))
     middle = by_time["first"] + (by_time["last"] - by_time["first"]) / 2
     axis.errorbar(
         middle,
@@ -194,7 +210,7 @@ def calibration(of_part: Forecasts) -> Figure:
     for position in range(len(LEVELS)):
         below.append(100 * float(np.mean(truth <= of_part.quantile(position))))
     title = of_part.title("do the quantiles hold?")
-    figure, (axis,) = _figure(title, size=(5.5, 5.5))
+    figure, (axis,) = new_figure(title, size=(5.5, 5.5))
     axis.plot([0, 100], [0, 100], color=MUTED, lw=1, ls="--", label="promised")
     axis.plot(100 * np.array(LEVELS), below, color=MODEL, marker="o", ms=4, lw=1.5, label="model")
     axis.set_xlabel("quantile (%)")

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from pipelines.blend import NETWORK, Blend
 from pipelines.forecast.batches import batches
 from pipelines.forecast.intervals import calibrate_rolling
 from pipelines.forecast.model import RIDGE, SHRINK
 from pipelines.forecast.quantiles import LEVELS
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -31,12 +33,24 @@ def predict(network: keras.Model, splits: "ForecastSplits", part: Part) -> np.nd
     return calibrate_rolling(forecasts, splits, part, earlier)
 
 
+def predict_alone(network: keras.Model, splits: "ForecastSplits", part: Part) -> np.ndarray:
+    """Return what `predict` does, with all of the network's correction to its start."""
+    shrink = network.get_layer(SHRINK)
+    chosen = shrink.get_weights()
+    shrink.set_weights([np.zeros(())])
+    try:
+        return predict(network, splits, part)
+    finally:
+        shrink.set_weights(chosen)
+
+
 def uncalibrated(network: keras.Model, splits: "ForecastSplits", part: Part) -> np.ndarray:
     """Return the network's forecasts in the target's units: `(windows, horizon, 1 + levels)`."""
     count = len(splits.starts[part])
     # Filled batch by batch: it may be large.
     scaled = np.empty((count, splits.horizon, 1 + len(LEVELS)), np.float32)
-    for number, (inputs, _) in enumerate(batches(splits, part, BATCH_SIZE, None)):
+    remaining = counted(batches(splits, part, BATCH_SIZE, None), "batches", -(-count // BATCH_SIZE))
+    for number, (inputs, _) in enumerate(remaining):
         begin = number * BATCH_SIZE
         scaled[begin : begin + BATCH_SIZE] = network.predict_on_batch(inputs)
     return splits.unscale(scaled, splits.starts[part])
@@ -77,9 +91,29 @@ def _kept(correction: np.ndarray, error: np.ndarray) -> float:
     return float(np.clip(np.dot(x, y) / power, 0, 1))
 
 
+def blend(network: keras.Model) -> Blend:
+    """Return how much of a calibrated network's forecasts is its own, the rest being its start's.
+
+    The network alone is its start with all of the correction.
+    """
+    kept = kept_share(network)
+    return Blend(
+        weights={_start_name(network): 1 - kept, NETWORK: kept},
+        beside="the intervals are the network's",
+    )
+
+
+def kept_share(network: keras.Model) -> float:
+    """Return the share of its correction that a calibrated network keeps, from 0 to 1."""
+    return 1 - float(network.get_layer(SHRINK).shrinkage)
+
+
+def _start_name(network: keras.Model) -> str:
+    has_ridge = any(layer.name == RIDGE for layer in network.layers)
+    return "ridge" if has_ridge else "the last value"
+
+
 def kept_note(network: keras.Model) -> str:
     """Return a sentence on how much of its correction a calibrated network keeps."""
-    kept = 1 - float(network.get_layer(SHRINK).shrinkage)
-    has_ridge = any(layer.name == RIDGE for layer in network.layers)
-    start = "ridge" if has_ridge else "the last value"
-    return f"validation kept {100 * kept:.0f} % of the network's correction to {start}"
+    kept = 100 * kept_share(network)
+    return f"validation kept {kept:.0f} % of the network's correction to {_start_name(network)}"

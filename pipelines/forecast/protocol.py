@@ -3,7 +3,7 @@
 The user's options come first, then what the sample is scored by, then what is usual at this step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.errors import UsageError
 from pipelines.forecast.frequency import DAY, Frequency
@@ -97,6 +97,31 @@ def window_protocol(
         calendar=options.calendar,
         limit=options.limit,
     )
+
+
+def fitted_to_length(
+    protocol: WindowProtocol, options: ForecastOptions, longest: int, notes: list[str]
+) -> WindowProtocol:
+    """Return lengths that series of at most `longest` steps allow, where nobody has set them.
+
+    The horizon fits into the validation part, the lookback into two thirds of what train has
+    besides. A note says what was made shorter.
+    """
+    if protocol.counts is None:
+        train, val = (int(share * longest) for share in protocol.shares[:2])
+    else:
+        train, val = protocol.counts[:2]
+    horizon, lookback = protocol.horizon, protocol.lookback
+    if options.horizon is None:
+        horizon = max(1, min(horizon, val))
+    if options.lookback is None:
+        lookback = max(1, min(lookback, (train - horizon) * 2 // 3))
+    if (horizon, lookback) != (protocol.horizon, protocol.lookback):
+        notes.append(
+            f"the longest series has {longest:,} steps: --horizon {horizon} and "
+            f"--lookback {lookback} in place of {protocol.horizon} and {protocol.lookback}"
+        )
+    return replace(protocol, horizon=horizon, lookback=lookback)
 
 
 def parse_split(text: str) -> tuple[Counts | None, Shares]:

@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipelines.forecast.column_names import named
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.frequency import Frequency, infer_frequency, parse_frequency
 from pipelines.forecast.long_rows import long_rows
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.regularize import (
     complete,
+    note_sentinels,
     raise_for_duplicates,
     raise_for_infinite,
     raise_for_off_grid,
     split_off_future,
 )
+from pipelines.forecast.table_forms import to_long_form
 from pipelines.forecast.times import parse_times
 from pipelines.io.tables import Table
 
@@ -45,7 +48,7 @@ def read_panel(table: Table, columns: Columns) -> Panel:
     Raises:
         DataError: a column is missing, or a row cannot be used; the message names the line.
     """
-    return read_with_future(table, columns)[0]
+    return _read(table, columns, needs_future=False)[0]
 
 
 def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
@@ -53,9 +56,17 @@ def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
 
     Those rows hold what is known in advance of the future.
     """
-    notes: list[str] = []
+    return _read(table, columns, needs_future=True)
+
+
+def _read(table: Table, columns: Columns, *, needs_future: bool) -> tuple[Panel, Panel]:
+    notes: list[str] = list(table.notes)
+    given, source = table, columns
+    table, columns = to_long_form(table, columns, notes)
+    if table is given:
+        source = named(columns, table)
     rows = long_rows(table, columns, notes)
-    is_numbered = parse_times(rows, table)
+    is_numbered = parse_times(rows, table, columns, notes)
     if not _is_sorted(rows):
         notes.append(f"{table.where}: rows were not in the order of time; they were sorted")
     rows = rows.sort_values(["_series", "_time"], kind="stable")
@@ -67,10 +78,11 @@ def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
     covariates = tuple(name for name in rows.columns if not name.startswith("_"))
     values = ("_target", *covariates)
     raise_for_infinite(rows, values, table)
-    rows, future = split_off_future(rows, table, notes)
-    rows = complete(rows, values, frequency, columns.fill, table, notes)
-    panel = _panel(rows, columns.known, frequency, notes)
-    return panel, _panel(future, columns.known, frequency, [])
+    rows, future = split_off_future(rows, table, notes, needs_future=needs_future)
+    note_sentinels(rows, values, table, notes)
+    rows = complete(rows, values, frequency, columns, table, notes)
+    panel = _panel(rows, source, frequency, notes)
+    return panel, _panel(future, source, frequency, [])
 
 
 def _frequency(rows: pd.DataFrame, given: str) -> Frequency:
@@ -84,9 +96,7 @@ def _is_sorted(rows: pd.DataFrame) -> bool:
     return bool(by_series.apply(lambda times: times.is_monotonic_increasing).all())
 
 
-def _panel(
-    rows: pd.DataFrame, known: tuple[str, ...], frequency: Frequency, notes: list[str]
-) -> Panel:
+def _panel(rows: pd.DataFrame, source: Columns, frequency: Frequency, notes: list[str]) -> Panel:
     covariates = [name for name in rows.columns if not name.startswith("_")]
     names, series = np.unique(rows["_series"].to_numpy(dtype=str), return_inverse=True)
     return Panel(
@@ -97,6 +107,7 @@ def _panel(
         number=rows["_number"].to_numpy(dtype=np.int64),
         target=rows["_target"].to_numpy(dtype=np.float64),
         covariates=rows[covariates].to_numpy(dtype=np.float64),
-        known=known,
+        known=source.known,
+        source=source,
         notes=tuple(notes),
     )

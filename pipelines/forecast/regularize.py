@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.forecast.columns import Fill
+from pipelines.forecast.columns import Columns, Fill
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.long_rows import raise_for_long_rows
 from pipelines.io.tables import Table
 
+SMALLEST_SENTINEL = 99  # as -99, -999 and 9999 stand for missing values
+LARGEST = float(np.finfo(np.float32).max)
+FAR = 5  # times as far from other values as these are from each other
 REMEDY = (
     "Expected every step once. Say what to put in its place: "
     "--fill ffill, --fill interpolate or --fill zero"
@@ -55,12 +58,12 @@ def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
 def raise_for_infinite(rows: pd.DataFrame, names: Sequence[str], table: Table) -> None:
     """Raise `DataError` for infinite values in the columns `names`."""
     for name in names:
-        is_infinite = np.isinf(rows[name].to_numpy())
+        is_infinite = np.abs(rows[name].to_numpy()) > LARGEST
         if is_infinite.any():
             raise_for_long_rows(
                 table,
                 rows[is_infinite],
-                f"{_column_text(name)} is infinite",
+                f"{_column_text(name)} is infinite, or too large for 32 bits",
                 "Expected a finite number, or an empty cell",
             )
 
@@ -75,11 +78,11 @@ def _column_text(name: str) -> str:
 
 
 def split_off_future(
-    rows: pd.DataFrame, table: Table, notes: list[str]
+    rows: pd.DataFrame, table: Table, notes: list[str], *, needs_future: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return rows from each series' first value to its last, and those after it.
 
-    Wide panels are full of empty ends.
+    Wide panels are full of empty ends. Those after it are left out unless somebody `needs_future`.
     """
     has_value = rows["_target"].notna().astype(int)
     has_begun = has_value.groupby(rows["_series"]).cummax().astype(bool)
@@ -87,11 +90,12 @@ def split_off_future(
     kept = rows[has_begun & is_going]
     if kept.empty:
         raise DataError(f"{table.where}: the target has no values")
-    if len(kept) < len(rows):
-        notes.append(
-            f"{table.where}: {len(rows) - len(kept):,} rows without a target before a series "
-            "begins or after it ends are left out"
-        )
+    where = "before a series begins" if needs_future else "before a series begins or after it ends"
+    left_out = len(rows) - len(kept)
+    if needs_future:
+        left_out = int((is_going & ~has_begun).sum())
+    if left_out:
+        notes.append(f"{table.where}: {left_out:,} rows without a target {where} are left out")
     return kept, rows[~is_going]
 
 
@@ -99,7 +103,7 @@ def complete(
     rows: pd.DataFrame,
     names: Sequence[str],
     frequency: Frequency,
-    fill: Fill,
+    columns: Columns,
     table: Table,
     notes: list[str],
 ) -> pd.DataFrame:
@@ -113,14 +117,63 @@ def complete(
     num_steps, num_cells = int(gaps.sum()), int(is_empty.to_numpy().sum())
     if not num_steps and not num_cells:
         return rows
-    if fill == "none":
+    made_up = max(num_steps / (len(rows) + num_steps), float(is_empty.mean().max()))
+    if made_up > columns.fill_limit:
+        _raise_for_too_many(num_steps, num_cells, len(rows), frequency, columns, table)
+    if columns.fill == "none":
         _raise_for_gaps(rows, gaps, frequency, table)
         _raise_for_empty(rows, is_empty, table)
     notes.append(
         f"{table.where}: {num_steps:,} missing steps and {num_cells:,} empty cells were filled "
-        f"(--fill {fill})"
+        f"(--fill {columns.fill})"
     )
-    return _filled(rows, list(names), fill)
+    return _filled(rows, list(names), columns.fill)
+
+
+def _raise_for_too_many(
+    num_steps: int,
+    num_cells: int,
+    num_rows: int,
+    frequency: Frequency,
+    columns: Columns,
+    table: Table,
+) -> None:
+    """Refuse data most of which would be invented: something else is wrong with it."""
+    share = num_steps / (num_rows + num_steps)
+    limit = f"--fill makes up at most {columns.fill_limit:.0%} of the values (--fill-limit)"
+    if not num_steps:
+        raise DataError(
+            f"{table.where}: {num_cells:,} cells are empty in {num_rows:,} rows. {limit}"
+        )
+    raise DataError(
+        f"{table.where}: {num_steps:,} of {num_rows + num_steps:,} steps ({share:.0%}) are missing "
+        f"if times follow each other by {frequency.label}. Are days and months swapped "
+        "(--day-first, --time-format)? Does the file hold several series (--id-column NAME)? Is "
+        f"the step another (--freq)? {limit}"
+    )
+
+
+def note_sentinels(
+    rows: pd.DataFrame, names: Sequence[str], table: Table, notes: list[str]
+) -> None:
+    """Note values that recur far outside of all others: -9999 often stands for a missing value."""
+    for name in names:
+        values = rows[name].dropna()
+        for value in (values.min(), values.max()):
+            others = values[values != value]
+            count = len(values) - len(others)
+            if others.empty or abs(value) < SMALLEST_SENTINEL:
+                continue
+            spread = others.max() - others.min()
+            distance = np.abs(others - value).min()
+            if distance > FAR * max(spread, abs(others).max()):
+                line = table.lines[int(rows["_row"][values[values == value].index[0]])]
+                times = "once" if count == 1 else f"{count:,} times"
+                notes.append(
+                    f"{table.where}: {_column_text(name)} is {value:g} {times} (line {line}), far "
+                    "from all other values. Does it stand for a missing one? Leave those cells "
+                    "empty"
+                )
 
 
 def _raise_for_gaps(

@@ -38,9 +38,7 @@ def mase_scale(panel: Panel, is_train: np.ndarray, season: int, notes: list[str]
     scale = np.full(len(panel.names), np.nan)
     for position in range(len(panel.names)):
         values = panel.target[is_train & (panel.series == position)]
-        errors = np.abs(values[season:] - values[:-season])
-        if len(errors) and errors.mean() > 0:
-            scale[position] = errors.mean()
+        scale[position] = seasonal_error(values, season)
     has_none = np.isnan(scale)
     if has_none.all():
         raise DataError(
@@ -54,3 +52,11 @@ def mase_scale(panel: Panel, is_train: np.ndarray, season: int, notes: list[str]
             f"MASE leaves them out: {', '.join(flat[:SHOWN_SERIES])}"
         )
     return scale
+
+
+def seasonal_error(values: np.ndarray, season: int) -> float:
+    """Return the mean absolute error of the seasonal naive forecast, NaN where there is none."""
+    errors = np.abs(values[season:] - values[:-season])
+    if len(errors) and errors.mean() > 0:
+        return float(errors.mean())
+    return float("nan")

@@ -3,6 +3,7 @@
 Both are in the target's own units. The intervals follow what has lately come true.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
-from pipelines.forecast import predict
+from pipelines.forecast import answers, pictures, predict
 from pipelines.forecast.facts import ForecastFacts, facts_of
-from pipelines.forecast.histories import History, read_history
+from pipelines.forecast.histories import History
 from pipelines.forecast.intervals import interval_factors, latest_factors, scale_intervals
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
+from pipelines.forecast.predict_options import ForecastPredictOptions
+from pipelines.forecast.read_history import read_history
 from pipelines.pipeline import RawInput, ServingModel
 from pipelines.splits import SCORED_PARTS
 
@@ -102,38 +105,55 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
     return serving.model.get_layer(NETWORK)
 
 
-def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return `unique_id, ds, mean, q0.025 ... q0.975` for the steps after each series' last value.
+def predict_raw(
+    serving: ServingModel,
+    source: RawInput,
+    options: ForecastPredictOptions,
+    notes: list[str],
+) -> pd.DataFrame:
+    """Return series, time, `mean, q0.025 ... q0.975` for the steps after each series' last value.
 
-    Covariates known in advance are in rows behind that value, whose target is left empty. A history
-    that is longer than the model looks back, by as many steps as it was calibrated on, calibrates
-    the intervals anew.
+    Series and time are called as in the table. Covariates known in advance are in rows behind the
+    last value, whose target is left empty. A history that is longer than the model looks back, by
+    as many steps as it was calibrated on, calibrates the intervals anew.
 
     Raises:
-        DataError: a column is missing, a history is too short, or the future of a covariate is
-            missing.
+        DataError: a column is missing, all histories are too short, or the future of a covariate
+            is missing.
     """
-    history = read_history(source, serving.facts)
+    history = read_history(source, serving.facts, options, notes)
+    forecasts = _forecasts(serving, history)
+    if options.plot:
+        pictures.draw(history, forecasts, Path(options.plot), notes)
+    return answers.table(history, forecasts, with_errors=options.skip_unreadable)
+
+
+def _forecasts(serving: ServingModel, history: History) -> np.ndarray:
+    """Return forecasts `(series, horizon, 1 + levels)` in the target's own units."""
+    facts = history.facts
+    if not history.panel.names:
+        return np.empty((0, facts.horizon, 1 + len(facts.levels)))
+    inputs = history.inputs_ahead()
+    network = UncalibratedNetwork(serving.model, log1p=facts.log1p)
+    factors = network.factors
     recent = history.recent_starts()
     if len(recent):
-        network = _UncalibratedNetwork(serving)
         came_true = network.forecast(history.inputs_before(recent))
         factors = interval_factors(history.truth(recent), came_true)
-        forecasts = scale_intervals(network.forecast(history.inputs_ahead()), factors)
-    else:
-        inputs = history.inputs_ahead()
-        outputs = serving.model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
-        forecasts = np.concatenate([outputs["mean"][..., None], outputs["quantiles"]], axis=-1)
-    return _answers(history, forecasts)
+    return scale_intervals(network.forecast(inputs), factors)
 
 
-class _UncalibratedNetwork:
-    """The network of a served model, without the factors that its intervals were served with."""
+class UncalibratedNetwork:
+    """The network of a served model, without the factors that its intervals are served with.
 
-    def __init__(self, serving: ServingModel) -> None:
-        calibrated = serving.model.get_layer(CALIBRATED)
-        self._model = keras.Model(serving.model.input, calibrated.input)
-        self._log1p = serving.facts.log1p
+    `factors` `(horizon, levels)` are those.
+    """
+
+    def __init__(self, model: keras.Model, *, log1p: bool) -> None:
+        calibrated = model.get_layer(CALIBRATED)
+        (self.factors,) = calibrated.get_weights()
+        self._model = keras.Model(model.input, calibrated.input)
+        self._log1p = log1p
 
     def forecast(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units."""
@@ -146,16 +166,3 @@ class _UncalibratedNetwork:
             forecasts.append(scaled * scale[:, 1, None, None] + scale[:, 0, None, None])
         values = np.concatenate(forecasts)
         return np.expm1(values) if self._log1p else values
-
-
-def _answers(history: History, forecasts: np.ndarray) -> pd.DataFrame:
-    """Return one row a series and step."""
-    ahead = history.steps_ahead
-    columns = {
-        "unique_id": np.repeat(history.panel.names, ahead.shape[1]),
-        "ds": history.panel.frequency.times(ahead.ravel()),
-        "mean": forecasts[..., 0].ravel(),
-    }
-    for position, level in enumerate(history.facts.levels, start=1):
-        columns[f"q{level:g}"] = forecasts[..., position].ravel()
-    return pd.DataFrame(columns)

@@ -1,5 +1,6 @@
 """What folders, split columns and TensorFlow Datasets may call the parts of a data set."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,19 +14,65 @@ PART_NAMES: Mapping[str, Part] = MappingProxyType(
         "val": "val",
         "valid": "val",
         "validation": "val",
+        "validate": "val",
         "dev": "val",
         "test": "test",
         "testing": "test",
+        "holdout": "test",
     }
 )
+# They mean val in some data sets and test in others: val unless another one is called so.
+EVALUATION_NAMES = ("eval", "evaluation")
 SPLIT_COLUMNS = ("split", "part", "subset")
+# Trailing words that some write together with the name of a part: trainset, valdata.
+TOGETHER = re.compile(r"^(train|training|val|valid|validation|test|testing)(set|data|images|ing)$")
 
 
-def part_folders(folders: Iterable[Path]) -> dict[Part, Path]:
-    """Return the folders that have the name of a part (see `PART_NAMES`), by part."""
-    by_part = {}
-    for folder in folders:
-        name = folder.name.lower()
-        if name in PART_NAMES:
-            by_part[PART_NAMES[name]] = folder
+def part_of(name: str) -> Part | None:
+    """Return the part that a folder's name stands for, None where it stands for none.
+
+    It does with any of its words: `training_set`, `Train images`, `seg_train`, `val2017`; a name
+    with words for two parts stands for none.
+    """
+    parts = {PART_NAMES[word] for word in _words(name) if word in PART_NAMES}
+    if any(word in EVALUATION_NAMES for word in _words(name)):
+        parts.add("val")
+    if len(parts) == 1:
+        return parts.pop()
+    return None
+
+
+def part_folders(folders: Iterable[Path]) -> dict[Part, list[Path]]:
+    """Return the folders that are named after a part (see `part_of`), by part.
+
+    One that is called exactly as the part stands for it alone, whatever others are called.
+    """
+    by_part: dict[Part, list[Path]] = {}
+    for folder in sorted(folders):
+        part = part_of(folder.name)
+        if part is not None:
+            by_part.setdefault(part, []).append(folder)
+    validation = by_part.get("val", [])
+    evaluation = [folder for folder in validation if _is_evaluation(folder.name)]
+    if evaluation and len(validation) > len(evaluation):
+        by_part["val"] = [folder for folder in validation if folder not in evaluation]
+        by_part.setdefault("test", []).extend(evaluation)
+    for part, several in by_part.items():
+        exact = [folder for folder in several if folder.name.lower() in PART_NAMES]
+        if len(exact) == 1:
+            by_part[part] = exact
     return by_part
+
+
+def _is_evaluation(name: str) -> bool:
+    return any(word in EVALUATION_NAMES for word in _words(name))
+
+
+def _words(name: str) -> list[str]:
+    # TrainImages, train_images, train-2017, train2017.
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    words = []
+    for word in re.findall(r"[a-z]+", separated):
+        match = TOGETHER.match(word)
+        words.append(match.group(1) if match else word)
+    return words

@@ -41,20 +41,6 @@ def require_regular_file(path: Path) -> None:
     raise DataError(f"{path}: there is no such file")
 
 
-def visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` whose names do not begin with a dot, in order.
-
-    Raises:
-        DataError: a name is not UTF-8.
-    """
-    folders = []
-    for path in folder.iterdir():
-        if path.is_dir() and not path.name.startswith("."):
-            require_readable_name(path)
-            folders.append(path)
-    return sorted(folders)
-
-
 def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Return the files anywhere below `folder` with one of these endings, in order.
 

@@ -1,30 +1,34 @@
-"""One reader for tables of any kind, which knows the true line of each row for messages."""
+"""One reader for tables of any kind, which knows the true line of each row for messages.
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+Identifiers and labels stay as they are written; who needs numbers or times asks for them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
+from pipelines.io import delimited, json_tables, workbooks
+from pipelines.io.delimited import normal_name
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
-from pipelines.io.text_files import encoding_of, require_text
+from pipelines.io.text_files import PACKED, plain_suffix
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
-DELIMITERS = ",;\t|"
+DELIMITED_SUFFIXES = (".csv", ".tsv", ".txt")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+TABLE_SUFFIXES = (*DELIMITED_SUFFIXES, *JSON_SUFFIXES, ".parquet", *workbooks.SUFFIXES, PACKED)
 # Words that stand for a gap in a column whose other values are numbers.
 GAPS = ("NA", "NaN", "nan", "null", "None", "N/A")
-BLANKS = " \t\r\n"
 SHOWN_LINES = 5
+SHOWN_COLUMNS = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Table:
     delimiter: str = ""  # empty where there is none: JSONL, Parquet
     has_header: bool = True
     has_quotes: bool = False  # whether the file holds a quote anywhere; only of delimited files
+    escape: str | None = None  # what stands before quotes inside a text, if not another quote
+    notes: tuple[str, ...] = ()  # on what was guessed
+    lines_of_json: np.ndarray | None = None  # where each row of a JSON file has a line of its own
 
     @property
     def where(self) -> str:
@@ -57,12 +64,24 @@ class Table:
         For Parquet, and where there is no file, the number of the row. The lines are found by
         reading the file once more, so only where a message needs them.
         """
-        suffix = self.path.suffix.lower()
-        if suffix == ".parquet" or not self.path.is_file():
-            return np.arange(1, 1 + len(self.frame))
-        if suffix == ".jsonl" or not self.has_header:
-            return _lines_with_text(self.path)[: len(self.frame)]
-        return _lines_of_rows(self.path, self.delimiter)[: len(self.frame)]
+        if self.lines_of_json is not None:
+            return self.lines_of_json
+        rows = len(self.frame)
+        if plain_suffix(self.path) in workbooks.SUFFIXES:
+            return np.arange(
+                2, 2 + rows
+            )  # as the workbook counts its rows; the header is the first
+        if not self.delimiter or not self.path.is_file():
+            return np.arange(1, 1 + rows)
+        if len(self.delimiter) > 1:  # as MovieLens has it: without quotes, so a row is a line
+            return delimited.lines_with_text(self.path)[:rows]
+        return delimited.lines_of_rows(
+            self.path,
+            self.delimiter,
+            has_header=self.has_header,
+            escape=self.escape,
+            has_quotes=self.has_quotes,
+        )[:rows]
 
     @cached_property
     def num_swallowed_lines(self) -> int:
@@ -73,7 +92,7 @@ class Table:
         if not self.has_quotes:
             return 0
         own_lines = len(self.lines) + int(self.has_header)
-        return len(_lines_with_text(self.path)) - own_lines
+        return len(delimited.lines_with_text(self.path)) - own_lines
 
     def find_column(self, given: str, names: Iterable[str], *, role: str, flag: str) -> str | None:
         """Return the column for `role`, None where there is none.
@@ -84,6 +103,39 @@ class Table:
             DataError: the user named a column that is not there.
         """
         return find_column(self.frame, given, names, role=role, flag=flag, where=self.where)
+
+    def describe_columns(self, roles: Mapping[str, "str | Sequence[str] | None"]) -> str:
+        """Return in a sentence which column was taken for what, and which were not used."""
+        taken: list[str] = []
+        words = []
+        for role, given in roles.items():
+            columns = [given] if isinstance(given, str) else list(given or ())
+            if columns:
+                words.append(f"{role}={'+'.join(columns)}")
+            taken += columns
+        unused = [column for column in self.columns if column not in taken]
+        sentence = f"columns: {', '.join(words)}"
+        if unused:
+            sentence += f"; not used: {shorten(unused, SHOWN_COLUMNS)}"
+        return sentence
+
+    def identifiers(self, column: str) -> np.ndarray:
+        """Return a column as identifiers or labels `(rows,)`: texts as they are written.
+
+        A gap is the empty text. In a column of numbers that once had gaps, 12 and 12.0 are the
+        same.
+        """
+        import pandas as pd
+
+        cells = self.frame[column]
+        codes, values = pd.factorize(cells)
+        names = [cell_text(value) for value in values]
+        is_typed = pd.api.types.is_numeric_dtype(cells)
+        if is_typed or (names and all(_is_whole_float(name) for name in names)):
+            names = [name.removesuffix(".0") for name in names]
+        names.append("")  # the code of an empty cell is -1: the last
+        texts: np.ndarray = np.array(names, dtype=object)[codes]
+        return texts
 
     def parts(self, column: str | None) -> list[Part]:
         """Return train, val or test for each row; without a column, train for all.
@@ -111,60 +163,57 @@ class Table:
         raise_for_lines(self.where, self.lines[np.asarray(rows, dtype=bool)], what, expected)
 
 
-def _lines_with_text(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        return np.asarray([number for number, line in enumerate(file, start=1) if line.strip()])
+@dataclass(frozen=True)
+class DerivedTable(Table):
+    """A table that was made of another one; `rows` says of which row of `origin` each row is."""
+
+    origin: Table | None = None
+    rows: np.ndarray | None = None
+
+    @cached_property
+    def lines(self) -> np.ndarray:
+        assert self.origin is not None
+        assert self.rows is not None
+        return np.asarray(self.origin.lines[self.rows])
 
 
-def _lines_of_rows(path: Path, delimiter: str) -> np.ndarray:
-    """Return the line on which each row of a delimited file begins; the header is no row."""
-    raw = path.read_bytes()
-    text = raw.decode(encoding_of(raw), "replace")
-    # A cell may be longer than the module's own limit of 131,072 characters.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    lines = list(io.StringIO(text, newline=""))
-    # As pandas has it: a line of spaces is blank, one of delimiters is a row of empty cells.
-    blank = BLANKS.replace(delimiter, "")
-    reader = csv.reader(lines, delimiter=delimiter)
-    begins = []
-    begin = 1
-    for _ in reader:
-        if lines[begin - 1].strip(blank):
-            begins.append(begin)
-        begin = reader.line_num + 1
-    return np.asarray(begins[1:], dtype=int)
+def take_rows(table: Table, rows: np.ndarray) -> Table:
+    """Return some rows of a table, by their positions; messages still name their lines."""
+    frame = table.frame.iloc[rows].reset_index(drop=True)
+    return DerivedTable(frame, table.path, table.delimiter, origin=table, rows=rows)
+
+
+def _is_whole_float(name: str) -> bool:
+    return name.endswith(".0") and name[:-2].isdecimal()
 
 
 def read_table(path: Path, *, as_text: bool = False) -> Table:
-    """Return the table in a CSV, TSV, JSONL or Parquet file.
+    """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file, or in a .gz of text.
 
-    The delimiter is sniffed, and the encoding guessed where it is not UTF-8. Columns have the names
-    of the header, texts stay as they are, and empty cells are missing; "NA" and "null" are texts,
-    unless every other value of their column is a number. With `as_text` nothing in a delimited file
-    is a number: "007" stays "007" and a column of years stays a column of texts.
+    The delimiter is sniffed, the encoding guessed where it is not UTF-8, and whether there is a
+    header is told from the rows. Columns have the names of the header, texts stay as they are, and
+    empty cells are missing. With `as_text` nothing in a delimited file is a number: "007" stays
+    "007" and a column of years stays a column of texts.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
             the row.
     """
-    import pandas as pd
-
     require_regular_file(path)
-    suffix = path.suffix.lower()
+    suffix = plain_suffix(path)
     try:
         if suffix == ".parquet":
-            table = Table(pd.read_parquet(path), path)
-        elif suffix == ".jsonl":
-            dtype = False if as_text else None
-            frame = pd.read_json(path, lines=True, encoding="utf-8-sig", dtype=dtype)
-            table = Table(frame, path)
+            table = Table(_read_parquet(path), path)
+        elif suffix in JSON_SUFFIXES:
+            frame, lines = json_tables.read_json(path)
+            table = Table(frame, path, lines_of_json=lines)
+        elif suffix in workbooks.SUFFIXES:
+            frame, notes = workbooks.read_workbook(path)
+            table = Table(frame, path, notes=notes)
         else:
             table = _read_delimited(path, as_text)
-    except DataError:
-        raise
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table: {error}") from error
-    # Rows of JSON may be lists, whose columns have numbers for names.
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     table.frame.columns = table.frame.columns.map(str)
     if table.frame.empty:
         raise DataError(f"{path}: holds no rows. Expected a header and at least one row")
@@ -172,51 +221,43 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
 
 
 def _read_delimited(path: Path, as_text: bool) -> Table:
+    read = delimited.read_delimited(path)
+    frame = read.frame
+    if not as_text:
+        frame = frame.apply(_numbers_with_gaps)
+    notes: tuple[str, ...] = ()
+    if not read.has_header:
+        notes = (
+            f"{path.name}: no header (its first line holds data); its columns are called "
+            f"{shorten(list(frame.columns), 3)}",
+        )
+    return Table(
+        frame,
+        path,
+        read.delimiter,
+        has_header=read.has_header,
+        has_quotes=read.has_quotes,
+        escape=read.escape,
+        notes=notes,
+    )
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    """Return the rows of a Parquet file; categories become their values."""
     import pandas as pd
 
-    raw = path.read_bytes()
-    if not raw.strip():
-        raise DataError(f"{path}: is empty. Expected a header and at least one row")
-    require_text(raw, path)
-    encoding = encoding_of(raw)
-    header = raw.partition(b"\n")[0].decode(encoding, "replace")
-    delimiter = _sniff_delimiter(path, header)
-    has_quotes = b'"' in raw
-    kwargs: dict[str, Any] = {
-        "sep": delimiter,
-        "encoding": encoding,
-        "keep_default_na": False,
-        "na_values": [""],
-    }
-    if not as_text:
-        frame = pd.read_csv(path, **kwargs).apply(_numbers_with_gaps)
-        return Table(frame, path, delimiter, has_quotes=has_quotes)
     try:
-        frame = pd.read_csv(path, dtype=str, **kwargs)
-        if not isinstance(frame.index, pd.RangeIndex):
-            # pandas takes the first values for names of rows.
-            number = len(frame.columns)
-            raise ValueError(
-                f"rows have {number + frame.index.nlevels} values, the header has {number}. "
-                "Is a quote missing?"
-            )
-    except ValueError as error:
-        if delimiter in header:
-            raise
-        raise ValueError(
-            f"{error}. Are columns separated by something other than , ; | or a tab? "
-            f"The header: {header[:60]!r}"
-        ) from error
-    return Table(frame, path, delimiter, has_quotes=has_quotes)
-
-
-def _sniff_delimiter(path: Path, header: str) -> str:
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    try:
-        return csv.Sniffer().sniff(header, delimiters=DELIMITERS).delimiter
-    except csv.Error:  # one column
-        return ","
+        frame = pd.read_parquet(path)
+    except ValueError:  # ArrowInvalid is one; its words name bytes and buffers
+        raise DataError(
+            f"{path}: cannot be read as Parquet: it is truncated, or another kind of file. "
+            "Write it again, or save it as CSV"
+        ) from None
+    for column in frame.select_dtypes("category"):
+        frame[column] = frame[column].astype(object)
+    if not isinstance(frame.index, pd.RangeIndex) and frame.index.name:
+        frame = frame.reset_index()
+    return frame
 
 
 def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
@@ -244,15 +285,17 @@ def find_column(
         DataError: the user named a column that is not there.
     """
     # Of several that differ in case alone the first is taken.
-    columns = {str(column).strip().lower(): str(column) for column in reversed(frame.columns)}
+    columns = {normal_name(str(column)): str(column) for column in reversed(frame.columns)}
     if not given:
         for name in names:
-            if name in columns:
-                return columns[name]
+            if normal_name(name) in columns:
+                return columns[normal_name(name)]
         return None
     if given in map(str, frame.columns):
         return given
-    listed = ", ".join(map(str, frame.columns))
+    if normal_name(given) in columns:
+        return columns[normal_name(given)]
+    listed = shorten(list(map(str, frame.columns)), SHOWN_COLUMNS)
     raise DataError(
         f"{where}: has no column {given!r} for the {role}.{suggest(given, columns.values())} "
         f"Its columns: {listed}. Choose one: {flag} NAME"

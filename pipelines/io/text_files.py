@@ -1,7 +1,9 @@
 """Files of text in whatever encoding they were saved."""
 
 import codecs
+import gzip
 import re
+import zlib
 from pathlib import Path
 
 from pipelines.errors import DataError
@@ -34,18 +36,51 @@ MULTI_BYTE_JAPANESE = (
     "iso2022_jp",
 )
 GUESSED_FROM = 200_000  # bytes: enough to tell, and quick
+PACKED = ".gz"
+LARGEST_UNPACKED = 4 * 2**30  # bytes: a small archive may unpack to more than any memory holds
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text" begins
 
 
 def read_text(path: Path) -> str:
     """Return a file's text, without a byte order mark.
 
     Raises:
-        DataError: it holds a NUL byte, as no text does.
+        DataError: it holds a NUL byte, as no text does, or is a broken archive.
+    """
+    return decode(read_raw(path))
+
+
+def read_raw(path: Path) -> bytes:
+    """Return the bytes of a text file; one whose name ends in .gz is unpacked.
+
+    Raises:
+        DataError: it holds a NUL byte, as no text does, or is a broken archive.
     """
     require_regular_file(path)
-    raw = path.read_bytes()
+    if path.suffix.lower() == PACKED:
+        raw = _unpack(path)
+    else:
+        raw = path.read_bytes()
     require_text(raw, path)
-    return decode(raw)
+    return raw
+
+
+def _unpack(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            raw = file.read(LARGEST_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error):
+        raise DataError(f"{path}: is a broken archive. Expected what gzip writes") from None
+    if len(raw) > LARGEST_UNPACKED:
+        raise DataError(f"{path}: unpacks to more than {LARGEST_UNPACKED:,} bytes. Divide it first")
+    return raw
+
+
+def plain_suffix(path: Path) -> str:
+    """Return the suffix that says what a file holds, in small letters: .csv of table.csv.gz."""
+    if path.suffix.lower() == PACKED:
+        path = path.with_suffix("")
+    return path.suffix.lower()
 
 
 def read_lines(path: Path) -> list[str]:
@@ -68,7 +103,12 @@ def decode(raw: bytes) -> str:
 
 
 def encoding_of(raw: bytes) -> str:
-    """Return the name of the encoding of these bytes: UTF-8 where they are valid, else a guess."""
+    """Return the name of the encoding of these bytes.
+
+    It is UTF-16 where they begin with its mark, UTF-8 where they are valid, else a guess.
+    """
+    if raw.startswith(UTF_16_MARKS):
+        return "utf-16"
     try:
         raw.decode("utf-8")
         return "utf-8-sig"
@@ -113,14 +153,10 @@ def require_text(raw: bytes, path: Path) -> None:
     """Refuse bytes with a NUL among them, and say what the file may be instead.
 
     Raises:
-        DataError: there is a NUL byte, as in UTF-16, an archive or a workbook.
+        DataError: there is a NUL byte, as in an archive or a workbook, but not in UTF-16.
     """
-    if b"\0" not in raw:
+    if b"\0" not in raw or raw.startswith(UTF_16_MARKS):
         return
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(
-            f"{path}: is in UTF-16. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name}"
-        )
     if raw.startswith((b"\x1f\x8b", b"PK")):
         raise DataError(
             f"{path}: is compressed, or a workbook. Expected plain text: "

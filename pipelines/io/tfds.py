@@ -1,13 +1,20 @@
 """TensorFlow Datasets: `--data tfds:NAME`."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipelines.errors import DataError, suggest
 from pipelines.io.parts import PART_NAMES
 from pipelines.splits import Part
 
 PREFIX = "tfds:"
+RETRIES = 3  # of a download; the pauses double, and ten of them take minutes
+PREPARE = (
+    "Without the internet, prepare the set on another computer, and copy its folder "
+    "~/tensorflow_datasets here (or name that folder: TFDS_DATA_DIR=DIR)"
+)
 
 
 def tfds_builder(data: str) -> Any:
@@ -17,8 +24,10 @@ def tfds_builder(data: str) -> Any:
         DataError: there is no such set (the message gives the nearest name), or it cannot be
             downloaded.
     """
+    import requests
     import tensorflow_datasets as tfds
 
+    _give_up_early()
     name = data.removeprefix(PREFIX)
     try:
         builder = tfds.builder(name)
@@ -26,12 +35,22 @@ def tfds_builder(data: str) -> Any:
     except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError):
         hint = suggest(name, tfds.list_builders())
         raise DataError(f"TensorFlow Datasets has no set {name!r}.{hint}") from None
-    except (OSError, AssertionError, ConnectionError, tfds.download.DownloadError) as error:
+    except requests.exceptions.ConnectionError as error:
+        host = urlsplit(str(getattr(error.request, "url", ""))).hostname or "its server"
         raise DataError(
-            f"{data}: cannot be downloaded or read: {error}. "
-            "Behind a firewall, prepare it elsewhere under TFDS_DATA_DIR"
+            f"{data}: cannot be downloaded: {host} cannot be reached from here. {PREPARE}"
         ) from error
+    except (OSError, AssertionError, tfds.download.DownloadError) as error:
+        raise DataError(f"{data}: cannot be downloaded or read: {error}. {PREPARE}") from error
     return builder
+
+
+def _give_up_early() -> None:
+    """Have downloads tried again for seconds rather than for minutes, and without warnings."""
+    from tensorflow_datasets.core.download import downloader
+
+    downloader.MAX_RETRIES = RETRIES
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def tfds_parts(builder: Any, data: str) -> dict[Part, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from pipelines.io.progress import counted
 from pipelines.networks.plan import KerasTensor
 
 
@@ -45,7 +46,8 @@ def predict_in_batches(
     """Return the network's output for inputs `(n, ...)` by name, computed in batches."""
     count = len(next(iter(inputs.values())))
     outputs = []
-    for start in range(0, count, batch_size):
+    starts = range(0, count, batch_size)
+    for start in counted(starts, "batches", len(starts)):
         stop = start + batch_size
         batch = {name: values[start:stop] for name, values in inputs.items()}
         outputs.append(np.asarray(network(batch, training=False)))

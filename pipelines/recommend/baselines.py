@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.io.progress import counted, working
 from pipelines.pipeline import Baseline
 from pipelines.recommend import evaluate, ranking
 from pipelines.recommend.item_models import (
@@ -26,6 +27,7 @@ from pipelines.recommend.item_models import (
     ItemModel,
     Markov,
     Mean,
+    PersonalPopularity,
     Popularity,
     Ranker,
     Rater,
@@ -46,6 +48,7 @@ RECENT_KNN = tuple(
     ItemKNN(neighbours=neighbours, shrink=shrink, recency=recency)
     for neighbours, shrink, recency in product((50, 200), (0.0, 5.0), (0.5, 1.0, 1.5))
 )
+PERSONAL = tuple(PersonalPopularity(recency=recency) for recency in (0.0, 0.25, 0.5, 1.0, 2.0))
 MARKOV = tuple(
     Markov(window=window, decay=decay, row_power=row, column_power=column)
     for window, decay, (row, column) in product(
@@ -104,9 +107,10 @@ def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
     for name, tuned in tune(splits).items():
         began = time.perf_counter()
         predictions = {}
-        for part in SCORED_PARTS:
-            fitted = tuned.settings.fit(splits, splits.known_mask(part))
-            predictions[part] = predict(fitted, splits, part)
+        with working(name):
+            for part in SCORED_PARTS:
+                fitted = tuned.settings.fit(splits, splits.known_mask(part))
+                predictions[part] = predict(fitted, splits, part)
         yield Baseline(
             name=name,
             predictions=predictions,
@@ -121,15 +125,18 @@ def tune(splits: "RecommendSplits") -> Mapping[str, TunedBaseline]:
     if not models.tuned:
         sample = splits.validation_sample()
         for name, candidates in _candidates(splits).items():
-            models.tuned[name] = _best_on_val(candidates, sample)
+            with working(name):
+                models.tuned[name] = _best_on_val(candidates, sample)
     return models.tuned
 
 
 def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]]:
     if splits.task == "rate":
         return {"global mean": (Mean(),), "biases": BIASES}
-    candidates: dict[str, Sequence[Ranker | Rater]] = {
-        "popularity": (Popularity(),),
+    candidates: dict[str, Sequence[Ranker | Rater]] = {"popularity": (Popularity(),)}
+    if splits.repeats:
+        candidates["personal popularity"] = PERSONAL
+    candidates |= {
         "item-kNN": KNN,
         "recency item-kNN": RECENT_KNN,
         "Markov": MARKOV,
@@ -148,7 +155,7 @@ def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits"
     began = time.perf_counter()
     mask = sample.known_mask("val")
     losses = []
-    for candidate in candidates:
+    for candidate in counted(candidates, "settings", len(candidates)):
         predictions = predict(candidate.fit(sample, mask), sample, "val")
         losses.append(float(evaluate.losses(predictions, sample, "val").mean()))
     best = int(np.argmin(losses))
@@ -178,7 +185,7 @@ def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
         match tuned.settings:
             case Ease() as ease if splits.num_items <= MANY_ITEMS:
                 candidates[name] = dataclasses.replace(ease, kept=KEPT_WEIGHTS)
-            case Popularity() | ItemKNN() | Markov() as settings:
+            case Popularity() | PersonalPopularity() | ItemKNN() | Markov() as settings:
                 candidates[name] = settings
     return candidates
 

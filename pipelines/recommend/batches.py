@@ -20,8 +20,8 @@ def batches(
 ) -> tf.data.Dataset:
     """Return batches of the network's inputs with what is to be learned.
 
-    See `NextItem` for the forms of a target to rank. With a seed the batches are shuffled anew in
-    each epoch.
+    See `NextItem` for the forms of a target to rank. With a seed, to train, the batches are
+    shuffled anew in each epoch, and what is to be learned has weights where interactions have.
     """
     architecture = architecture_of(spec)
     names = set()
@@ -34,14 +34,23 @@ def batches(
     if splits.task == "rate":
         inputs = network_inputs({*names, "user", "item"}, splits, part, length)
         targets = splits.cases(part).rating[:, None]
+        weights = _case_weights(splits, part) if shuffle_seed is not None else None
     elif shuffle_seed is not None:
-        inputs, targets = _windows(names, splits, length)
+        inputs, targets, weights = _windows(names, splits, length)
     else:
         return _case_batches(names, splits, part, length, spec.train.batch_size)
-    rows = tf.data.Dataset.from_tensor_slices((inputs, targets))
+    slices = (inputs, targets) if weights is None else (inputs, targets, weights)
+    rows = tf.data.Dataset.from_tensor_slices(slices)
     if shuffle_seed is not None:
         rows = rows.shuffle(min(len(targets), SHUFFLED), seed=shuffle_seed)
     return rows.batch(spec.train.batch_size).prefetch(2)
+
+
+def _case_weights(splits: RecommendSplits, part: Part) -> np.ndarray | None:
+    if splits.weight is None:
+        return None
+    weights = splits.weight[splits.case_rows(part)]
+    return np.asarray(weights / weights.mean())
 
 
 def network_inputs(
@@ -79,8 +88,10 @@ def _case_batches(
     def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         for begin in range(0, len(cases), batch_size):
             rows = slice(begin, begin + batch_size)
-            seen = splits.histories(part, 0, rows)
-            targets = np.concatenate([cases.target[rows, None], seen], axis=1)
+            targets = cases.target[rows, None]
+            if not splits.repeats:
+                seen = splits.histories(part, 0, rows)
+                targets = np.concatenate([targets, seen], axis=1)
             yield network_inputs(names, splits, part, length, rows), targets.astype(np.int32)
 
     shapes = {"user": (None,), "history": (None, length)}
@@ -93,11 +104,11 @@ def _case_batches(
 
 def _windows(
     names: Set[str], splits: RecommendSplits, length: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return each user's training items in windows: the inputs, and the next items.
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray | None]:
+    """Return each user's training items in windows: the inputs, the next items, their weights.
 
-    The next items (windows, length) are those after each position. Windows end with the last item
-    and go backwards, so that only a user's oldest one is padded.
+    The next items and their weights (windows, length) are those after each position. Windows end
+    with the last item and go backwards, so that only a user's oldest one is padded.
     """
     rows = np.flatnonzero((splits.part == 0) & (splits.item > 0))
     item, person = splits.item[rows], splits.person[rows]
@@ -116,4 +127,7 @@ def _windows(
         inputs["history"] = before.astype(np.int32)
     if "user" in names:
         inputs["user"] = splits.user[rows][last_of_window].astype(np.int32)
-    return inputs, targets
+    if splits.weight is None:
+        return inputs, targets, None
+    of_rows = splits.weight[rows]
+    return inputs, targets, np.where(inside, of_rows[np.where(inside, positions, 0)], 0)

@@ -4,55 +4,67 @@ Cells that cannot be read are refused by line.
 """
 
 import time as clock
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
-from pipelines.io.tables import Table, cell_text
+from pipelines.errors import DataError, shorten, suggest
+from pipelines.io.delimited import normal_name
+from pipelines.io.numbers import parse_numbers
+from pipelines.io.parts import SPLIT_COLUMNS
+from pipelines.io.tables import SHOWN_COLUMNS, Table
+from pipelines.io.times import EPOCH_UNITS, TimeFormat, holds_times, parse_times
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Names are compared without case, blanks, dashes and underscores; the first one counts.
 USERS = (
-    "user",
-    "user_id",
-    "userid",
-    "uid",
-    "reviewerid",
-    "reviewer_id",
-    "customer",
-    "customer_id",
-    "customerid",
+    *("user", "user_id", "uid", "customer", "customer_id", "reviewer_id", "reviewer", "member_id"),
+    *("member", "client_id", "client", "visitor_id", "visitor", "account_id", "account", "person"),
+    *("session_id", "session"),
+    # A basket is a user where nobody is named.
+    *("order_id", "invoice_no", "invoice_id", "basket_id", "transaction_id"),
 )
 ITEMS = (
-    "item",
-    "item_id",
-    "itemid",
-    "movieid",
-    "movie_id",
-    "product",
-    "product_id",
-    "productid",
-    "asin",
-    "isbn",
-    "artist",
-    "artist_id",
+    *("item", "item_id", "movie_id", "movie", "film_id", "film", "product_id", "product", "asin"),
+    *("isbn", "track_id", "track", "song_id", "song", "artist_id", "artist", "book_id", "book"),
+    *("article_id", "article", "sku", "stock_code", "parent_asin", "business_id", "game_id"),
+    *("game", "recipe_id", "course_id", "anime_id", "venue_id", "poi_id", "location_id"),
 )
-RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall")
-TIMES = ("timestamp", "time", "date", "datetime", "ts", "unixreviewtime")
-# Times above the border are in a smaller unit than seconds: as seconds they would be after the year
-# 5000, as milliseconds, or microseconds, too. Then how many of the unit make a second.
-UNITS = (
-    (10**17, 10**9, "nanoseconds"),
-    (10**14, 10**6, "microseconds"),
-    (10**11, 10**3, "milliseconds"),
+RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall", "book_rating")
+TIMES = (
+    *("timestamp", "time", "date", "datetime", "ts", "unix_review_time", "invoice_date"),
+    *("order_date", "purchase_date", "created_at", "event_time", "review_time", "review_date"),
+    *("order_number", "add_to_cart_order", "position"),
 )
+SPLITS = tuple(SPLIT_COLUMNS)
+KNOWN_NAMES = frozenset(map(normal_name, (*USERS, *ITEMS, *RATINGS, *TIMES, *SPLITS)))
+# How columns of other names may begin, and what a name that ends so is not.
+USER_WORDS = ("user", "customer", "client", "member", "reviewer", "visitor", "buyer", "shopper")
+ITEM_WORDS = ("item", "product", "movie", "film", "track", "song", "artist", "book", "article")
+NO_IDS = (
+    "category",
+    "type",
+    "price",
+    "count",
+    "group",
+    "age",
+    "gender",
+    "country",
+    "rating",
+    "date",
+    "time",
+)
+SHOWN_NAMES = 6
 LARGEST_RATING = float(np.finfo(np.float32).max)
-LARGEST_TIME = 2**63  # seconds are kept as 64-bit integers
-# Where more of a column than this is no number, it is read as dates.
-MOSTLY_DATES = 0.5
+LOOKED_AT = 200  # rows from which it is told what a column without a name holds
+MOST_GRADES = 11  # different ratings, 0 to 10
+FIRST_LOG = 788_918_400  # 1995: larger numbers may be seconds since 1970
+FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
+LARGEST_TIME = 2.0**62  # of any unit: times are kept as 64-bit integers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +79,10 @@ class ColumnNames:
     rating: str = ""
     time: str = ""
     title: str = ""
+    weight: str = ""
+    time_format: str = ""
+    day_first: bool = False
+    drop_missing: bool = False
 
 
 def find(table: Table, role: str, given: str, names: tuple[str, ...]) -> str | None:
@@ -77,16 +93,125 @@ def find(table: Table, role: str, given: str, names: tuple[str, ...]) -> str | N
     return table.find_column(given, names, role=role, flag=f"--{role}-column")
 
 
-def require(table: Table, role: str, given: str, names: tuple[str, ...]) -> str:
-    """Return what `find` finds.
+@dataclass(frozen=True, kw_only=True)
+class FoundColumns:
+    """The columns of a table by their roles; None where the table has none."""
+
+    user: str
+    item: str
+    rating: str | None
+    time: str | None
+    weight: str | None
+
+
+def find_all(table: Table, names: ColumnNames) -> FoundColumns:
+    """Return which column is what: by its name, else where it is plain.
+
+    A single column of times is that of times. Users and items are columns that begin with such a
+    word, or the two that are left; without a header they stand in this order.
 
     Raises:
-        DataError: there is no such column.
+        DataError: there is no column of users or of items.
     """
-    column = find(table, role, given, names)
-    if column is None:
-        refuse_columns(table, role, names)
-    return column
+    user = find(table, "user", names.user, USERS)
+    item = find(table, "item", names.item, ITEMS)
+    rating = find(table, "rating", names.rating, RATINGS)
+    time = find(table, "time", names.time, TIMES)
+    weight = None
+    if names.weight:
+        weight = find(table, "weight", names.weight, ())
+    free = _free_columns(table, (user, item, rating, time, weight))
+    if time is None:
+        dated = [column for column in free if _holds_times(table, column)]
+        num_missing = (user is None) + (item is None)
+        if len(dated) == 1 and len(free) > num_missing:
+            time = dated[0]
+            free.remove(time)
+    if not table.has_header:
+        free = [column for column in free if _may_be_ids(table, column)]
+    user, item = _plain_ids(free, user, item, is_ordered=not table.has_header)
+    if user is None:
+        refuse_columns(table, "user", USERS)
+    if item is None:
+        refuse_columns(table, "item", ITEMS)
+    if rating is None and not table.has_header and not names.rating:
+        rating = _unnamed_rating(table, (user, item, time, weight))
+    return FoundColumns(user=user, item=item, rating=rating, time=time, weight=weight)
+
+
+def _free_columns(table: Table, taken: Iterable[str | None]) -> list[str]:
+    split = table.find_column("", SPLITS, role="split", flag="")
+    title = table.find_column("", ("title",), role="title", flag="")
+    used = {*taken, split, title}
+    return [column for column in table.columns if column not in used]
+
+
+def _holds_times(table: Table, column: str) -> bool:
+    """Return whether a column of another name holds dates, or seconds since 1970 of our time.
+
+    Other numbers may be ids, or years in which films were made.
+    """
+    cells = table.frame[column]
+    if _holds_lists(cells) or not holds_times(cells):
+        return False
+    numbers = parse_numbers(cells).values
+    if numbers.isna().any():
+        return True
+    in_seconds = [numbers / scale for scale in EPOCH_UNITS.values()]
+    return any(bool(seconds.between(FIRST_LOG, clock.time()).all()) for seconds in in_seconds)
+
+
+def _holds_lists(cells: "pd.Series") -> bool:
+    return any(isinstance(cell, list | dict | np.ndarray) for cell in cells.head(LOOKED_AT))
+
+
+def _plain_ids(
+    free: list[str], user: str | None, item: str | None, *, is_ordered: bool
+) -> tuple[str | None, str | None]:
+    """Return the columns of users and items among the free ones, where the guess is plain."""
+    if user is None:
+        user = _that_begins_with(free, USER_WORDS)
+    if item is None:
+        item = _that_begins_with(free, ITEM_WORDS)
+    left = [column for column in free if column not in (user, item)]
+    if user is None and item is None and (len(left) == 2 or (is_ordered and len(left) > 2)):
+        return left[0], left[1]
+    if item is None and user is not None and len(left) == 1:
+        item = left[0]
+    elif user is None and item is not None and len(left) == 1:
+        user = left[0]
+    return user, item
+
+
+def _that_begins_with(free: Iterable[str], words: tuple[str, ...]) -> str | None:
+    """Return the only column whose name begins with one of the words and may be an id."""
+    found = []
+    for column in free:
+        name = normal_name(column)
+        if name.startswith(words) and not name.endswith(NO_IDS):
+            found.append(column)
+    return found[0] if len(found) == 1 else None
+
+
+def _may_be_ids(table: Table, column: str) -> bool:
+    """Return whether a column without a name may hold ids: several, and no fractions."""
+    cells = table.frame[column].head(LOOKED_AT)
+    if cells.nunique() < 2:
+        return False
+    parsed = parse_numbers(cells)
+    return not bool((parsed.values % 1 > 0).any())
+
+
+def _unnamed_rating(table: Table, taken: Iterable[str | None]) -> str | None:
+    """Return the only column without a name that holds a few different numbers."""
+    found = []
+    for column in table.columns:
+        cells = table.frame[column].head(LOOKED_AT)
+        numbers = parse_numbers(cells).values
+        is_graded = 1 < numbers.nunique() <= MOST_GRADES and not numbers.isna().any()
+        if column not in set(taken) and is_graded:
+            found.append(column)
+    return found[0] if len(found) == 1 else None
 
 
 def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
@@ -95,45 +220,43 @@ def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
     for column in table.columns:
         hint = hint or suggest(column.strip().lower(), names)
     raise DataError(
-        f"{table.where}: has no column for the {role}. Expected one called {', '.join(names)}."
-        f"{hint} Its columns: {', '.join(table.columns)}. Name it: --{role}-column NAME"
+        f"{table.where}: has no column for the {role}. Expected one called "
+        f"{', '.join(names[:SHOWN_NAMES])} or the like.{hint} "
+        f"Its columns: {shorten(table.columns, SHOWN_COLUMNS)}. Name it: --{role}-column NAME"
     )
 
 
 def ids(table: Table, column: str) -> np.ndarray:
     """Return ids as texts (rows,), as they are written.
 
-    In a column that once had gaps, 12 and 12.0 are the same.
-
     Raises:
         DataError: a cell is empty.
     """
-    import pandas as pd
-
-    codes, values = pd.factorize(table.frame[column])
-    names = [cell_text(value) for value in values]
-    if names and all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
-        names = [name[:-2] for name in names]
-    names.append("")  # the code of an empty cell is -1: the last
-    is_blank = np.array([not name.strip() for name in names])
-    if is_blank[codes].any():
+    names = table.identifiers(column)
+    is_blank = is_empty(names)
+    if is_blank.any():
         table.raise_for_rows(
-            is_blank[codes], f"column {column!r} is empty", "Expected an id on every line"
+            is_blank,
+            f"column {column!r} is empty",
+            "Expected an id on every line, or leave such rows out: --drop-missing",
         )
-    texts: np.ndarray = np.array(names, dtype=object)[codes]
-    return texts
+    return names
 
 
-def ratings(table: Table, column: str) -> np.ndarray:
-    """Return ratings (rows,) float32.
+def is_empty(names: np.ndarray) -> np.ndarray:
+    """Return which ids (rows,) hold nothing but blanks."""
+    return np.array([not name.strip() for name in names], dtype=bool)
+
+
+def numbers(table: Table, column: str, role: str) -> np.ndarray:
+    """Return ratings or weights (rows,) float32.
 
     Raises:
         DataError: a cell is not a finite number.
     """
-    import pandas as pd
-
     cells = table.frame[column]
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    read = parse_numbers(cells, delimiter=table.delimiter)
+    numbers = read.values.to_numpy(dtype=np.float64, na_value=np.nan)
     checks = (
         (np.isnan(numbers), "is not a number"),
         (np.abs(numbers) > LARGEST_RATING, "is not a finite 32-bit number"),
@@ -144,35 +267,39 @@ def ratings(table: Table, column: str) -> np.ndarray:
                 wrong,
                 f"column {column!r} {what}. Received: {_shown(cells, wrong)}",
                 "Expected a number on every line. Fix it, or name another column: "
-                "--rating-column NAME",
+                f"--{role}-column NAME",
             )
     return numbers.astype(np.float32)
 
 
-def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """Return seconds since 1970 (or steps, where numbers are small): (rows,) int64.
+def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np.ndarray:
+    """Return seconds since 1970 (or steps, where times have no calendar): (rows,) int64.
 
     Raises:
-        DataError: a cell is neither a number nor a date.
+        DataError: a cell is neither a number nor a date, or the column has two readings.
     """
-    cells = table.frame[column]
-    numbers = _seconds(cells).to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~(np.abs(numbers) < LARGEST_TIME)
-    if wrong.any():
+    cells = _without_fractions(table.frame[column])
+    told = TimeFormat(format=names.time_format, day_first=names.day_first)
+    read = parse_times(cells, told)
+    if read.problem:
+        raise DataError(f"{table.where}: column {column!r}: {read.problem}")
+    if read.wrong.any():
+        shown = _shown(cells, read.wrong.to_numpy())
         table.raise_for_rows(
-            wrong,
-            f"column {column!r} is not a date I can read. Received: {_shown(cells, wrong)}",
+            read.wrong,
+            f"column {column!r} is not a date I can read. Received: {shown}",
             "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, "
             "written the same way on every line",
         )
-    for border, units_per_second, unit in UNITS:
-        if numbers.min() > border:
-            numbers = numbers / units_per_second
-            notes.append(f"{table.where}: times are so large that they are read as {unit}")
-            break
-    seconds = np.floor(numbers).astype(np.int64)
+    if read.note:
+        notes.append(f"{table.where}: column {column!r}: {read.note}")
+    if read.is_numbered:
+        seconds = read.values.to_numpy(dtype=np.int64)
+    else:
+        seconds = read.values.to_numpy(dtype="datetime64[s]").astype(np.int64)
     future = seconds > clock.time()
-    if future.any():
+    has_calendar = not read.is_numbered or np.median(seconds) > FIRST_DATE
+    if has_calendar and future.any():
         first = int(future.argmax())
         notes.append(
             f"{table.where}: {int(future.sum()):,} times are in the future "
@@ -181,18 +308,16 @@ def times(table: Table, column: str, notes: list[str]) -> np.ndarray:
     return np.asarray(seconds)
 
 
-def _seconds(cells: "pd.Series") -> "pd.Series":
-    """Return numbers as they are and dates as seconds since 1970; other cells are missing."""
+def _without_fractions(cells: "pd.Series") -> "pd.Series":
+    """Return seconds with fractions, as some clocks write them, as whole seconds."""
     import pandas as pd
 
-    if not pd.api.types.is_datetime64_any_dtype(cells):
-        numbers = pd.to_numeric(cells, errors="coerce")
-        is_text = numbers.isna() & cells.notna()
-        if is_text.mean() <= MOSTLY_DATES:
-            return numbers
-    dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
-    seconds: pd.Series = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
-    return seconds.where(dates.notna())
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_sane = numbers.abs() < LARGEST_TIME
+    if pd.api.types.is_datetime64_any_dtype(cells) or not bool(is_sane.all()):
+        return cells
+    whole: pd.Series = np.floor(numbers)
+    return whole
 
 
 def _shown(cells: "pd.Series", wrong: np.ndarray) -> str:

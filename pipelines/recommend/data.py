@@ -15,7 +15,7 @@ from pipelines.errors import DataError
 from pipelines.evaluation.splitting import sample_indices
 from pipelines.io.digest import data_digest
 from pipelines.recommend import item_facts, readers, splitting
-from pipelines.recommend.columns import ColumnNames
+from pipelines.recommend.columns import FIRST_DATE, ColumnNames
 from pipelines.recommend.interactions import (
     Interactions,
     drop_duplicates,
@@ -32,7 +32,6 @@ from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 if TYPE_CHECKING:
     from scipy import sparse
 
-FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
 EVERYTHING = slice(None)
 # Cases of val on which settings are chosen; more would only take longer.
 LARGEST_VALIDATION_SAMPLE = 4_000
@@ -43,11 +42,13 @@ TASKS: Mapping[Task, str] = {
     "rank": "which item comes next, among all that the user has not had",
     "rate": "how a user rates an item",
 }
+WITH_REPEATS = "which item comes next, among all"
 METHODS: Mapping[SplitMethod, str] = {
     "leave-last": "the last interactions of each user are test, those before them val",
     "time": "by time: the oldest 80 % of interactions are train, the newest 10 % test",
     "random": "random",
     "column": "as the column split says",
+    "hold-out": "all of it is test, behind what the model knows of each user",
 }
 # What targets and what users get that never occur in train.
 COLD: Mapping[Task, tuple[str, str]] = {
@@ -91,6 +92,9 @@ class RecommendSplits(Splits):
     those that train does not hold; `people[person - 1]` is the id. `rating` is NaN without ratings,
     `time` (seconds) 0 without times, and `part` 0, 1 or 2 for train, val or test.
 
+    `weight` (rows,) float32 says how much each counts in training, None where all count the same.
+    With `repeats`, users have items several times, and what they had may come again.
+
     `target_rows` holds the rows that are the targets of val and test. With `rolling`, all rows of
     the same user before the target are its history; without, those of the parts before.
     """
@@ -112,6 +116,8 @@ class RecommendSplits(Splits):
     target_rows: Mapping[Part, np.ndarray]
     rolling: bool
     seed: int
+    repeats: bool = False
+    weight: np.ndarray | None = None
 
     @property
     def num_users(self) -> int:
@@ -145,11 +151,13 @@ class RecommendSplits(Splits):
         per_user = np.bincount(self.person)[1:]
         pairs = len(self.people) * max(self.num_items, 1)
         titles = _shorten(self.titles, SHOWN_TITLES)
+        interactions = f"{len(self.item):,}, {100 * len(self.item) / pairs:.2g} % of all pairs"
+        if self.repeats:
+            interactions = f"{len(self.item):,}, with repeats"
         facts = {
             "users": f"{len(self.people):,}, {self.num_users:,} of them in train",
             "items": f"{self.num_items:,} in train ({titles})",
-            "interactions": f"{len(self.item):,}, {100 * len(self.item) / pairs:.2g} % of all "
-            "pairs",
+            "interactions": interactions,
             "of one user": f"{np.median(per_user):g} in the median, {per_user.min():,} to "
             f"{per_user.max():,}",
         }
@@ -165,7 +173,7 @@ class RecommendSplits(Splits):
             facts["features"] = f"{len(self.feature_names):,} ({shown})"
         return {
             **facts,
-            "task": f"{self.task}: {TASKS[self.task]}",
+            "task": f"{self.task}: {WITH_REPEATS if self.repeats else TASKS[self.task]}",
             "split": METHODS[self.method],
         }
 
@@ -181,12 +189,15 @@ class RecommendSplits(Splits):
     def _cases(self) -> dict[Part, EvaluationCases]:
         return {part: self._find_cases(part) for part in PARTS}
 
+    def case_rows(self, part: Part) -> np.ndarray:
+        """Return the rows that are the targets of the cases of `part`: (cases,)."""
+        if part != "train":
+            return self.target_rows[part]
+        has_history = self._first < np.arange(len(self.item))
+        return np.flatnonzero((self.part == 0) & ((self.task == "rate") | has_history))
+
     def _find_cases(self, part: Part) -> EvaluationCases:
-        if part == "train":
-            has_history = self._first < np.arange(len(self.item))
-            rows = np.flatnonzero((self.part == 0) & ((self.task == "rate") | has_history))
-        else:
-            rows = self.target_rows[part]
+        rows = self.case_rows(part)
         end = rows
         if not self.rolling and part != "train":
             known_people = self.person[self.known_mask(part)]
@@ -234,10 +245,20 @@ class RecommendSplits(Splits):
         return np.where(inside, items[np.where(inside, positions, 0)], 0).astype(np.int32)
 
     def seen(self, part: Part, rows: slice | np.ndarray = EVERYTHING) -> "sparse.csr_matrix":
-        """Return 1 for the items of each case's history, which are not recommended again.
+        """Return 1 for what is not recommended to each case: (cases, items + 1) int8.
 
-        The matrix is (cases, items + 1) int8.
+        That is what its user has had, unless it may come again.
         """
+        from scipy import sparse
+
+        if not self.repeats:
+            return self.owned(part, rows)
+        shape = (len(self.cases(part).user[rows]), self.num_items + 1)
+        no_rows = np.zeros(0, np.int8), (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return sparse.csr_matrix(no_rows, shape=shape)
+
+    def owned(self, part: Part, rows: slice | np.ndarray = EVERYTHING) -> "sparse.csr_matrix":
+        """Return above 0 for the items of each case's history: (cases, items + 1) int8."""
         from scipy import sparse
 
         items, (first, last) = self._packed[0], self._spans(part, rows)
@@ -253,6 +274,12 @@ class RecommendSplits(Splits):
         These are train for val, and train and val for test.
         """
         return np.asarray(self.part < max(PARTS.index(part), 1))
+
+    def train_users(self) -> np.ndarray:
+        """Return how many users of train have each item: (items + 1,)."""
+        rows = self.part == 0
+        pairs = np.unique(np.stack([self.person[rows], self.item[rows]]), axis=1)
+        return np.bincount(pairs[1], minlength=self.num_items + 1)
 
     def train_counts(self) -> np.ndarray:
         """Return how many interactions of train each item has: (items + 1,)."""
@@ -279,6 +306,21 @@ def _shorten(names: tuple[str, ...], count: int) -> str:
     return ", ".join(names[:count]) + more
 
 
+def column_names(options: RecommendOptions) -> ColumnNames:
+    """Return what the options say of the columns."""
+    return ColumnNames(
+        user=options.user_column,
+        item=options.item_column,
+        rating=options.rating_column,
+        time=options.time_column,
+        title=options.title_column,
+        time_format=options.time_format,
+        day_first=options.day_first,
+        drop_missing=options.drop_missing,
+        weight=options.weight_column,
+    )
+
+
 def load(options: RecommendOptions) -> RecommendSplits:
     """Return the interactions that the options name, split.
 
@@ -287,27 +329,25 @@ def load(options: RecommendOptions) -> RecommendSplits:
         UsageError: an option that does not exist or does not fit.
     """
     splitting.require_options(options)
-    names = ColumnNames(
-        user=options.user_column,
-        item=options.item_column,
-        rating=options.rating_column,
-        time=options.time_column,
-        title=options.title_column,
-    )
-    raw = readers.read(options.data, names, options.items)
+    raw = readers.read(options.data, column_names(options), options.items)
     notes = list(raw.notes)
     task = splitting.choose_task(options, raw)
+    splitting.require_ranking(options, task)
     method = splitting.choose_method(options, raw, task, notes)
     interactions = subsample(encode_ids(raw), options.limit, options.seed)
-    interactions = drop_duplicates(interactions, notes)
     timed = raw.time is not None
+    if timed or not options.keep_repeats:
+        # Without times, who had something twice has the same row twice.
+        interactions = drop_duplicates(interactions, notes)
     if task == "rank" and method == "random":
         # The last ones in a random order are a random choice; a user's history has no order then.
         timed = False
         order = np.random.default_rng(options.seed).permutation(len(interactions.item))
         interactions = replace(interactions, time=order)
     order = np.lexsort((interactions.time, interactions.part, interactions.person))
-    interactions = keep_one_per_pair(interactions.take(order), task, notes)
+    interactions = interactions.take(order)
+    if not options.keep_repeats:
+        interactions = keep_one_per_pair(interactions, task, notes)
     part = splitting.assign_parts(interactions, task, method, options, raw.where, notes)
     interactions = replace(interactions, part=part)
     interactions = interactions.take(np.lexsort((part, interactions.person)))
@@ -316,8 +356,11 @@ def load(options: RecommendOptions) -> RecommendSplits:
         interactions = replace(interactions, time=np.zeros(len(interactions.item), np.int64))
     rolling = task == "rank" and not (method == "column" and not timed)
     splits = _build_splits(interactions, raw, task, method, rolling=rolling, seed=options.seed)
+    splits = replace(splits, repeats=options.keep_repeats)
     _require_cases(splits, raw.where)
-    return replace(splits, notes=(*notes, *splits.notes, *_cold_notes(splits)))
+    return replace(
+        splits, notes=(*notes, *splits.notes, *_cold_notes(splits), *_repeat_notes(splits))
+    )
 
 
 def _build_splits(
@@ -349,6 +392,7 @@ def _build_splits(
             *target_rows.values(),
             numbered.people,
             numbered.items,
+            *([interactions.weight] if raw.weight is not None else []),
         ),
         task=task,
         method=method,
@@ -368,6 +412,7 @@ def _build_splits(
         target_rows=target_rows,
         rolling=rolling,
         seed=seed,
+        weight=interactions.weight if raw.weight is not None else None,
     )
 
 
@@ -386,6 +431,20 @@ def _refuse(where: str, what: str, splits: RecommendSplits) -> NoReturn:
         f"{where}: {what}. Interactions: {', '.join(parts)}. Expected some in each part and at "
         "least 2 items: add rows, or use another --split"
     )
+
+
+def _repeat_notes(splits: RecommendSplits) -> list[str]:
+    """Return a note on how many targets of test their users have had before."""
+    if not splits.repeats:
+        return []
+    cases = splits.cases("test")
+    is_repeat = splits.owned("test")[np.arange(len(cases)), cases.target] > 0
+    known = cases.target > 0
+    count = int((np.asarray(is_repeat).ravel() & known).sum())
+    return [
+        f"{count:,} of {len(cases):,} test targets are items that their users have had before "
+        "(--keep-repeats)"
+    ]
 
 
 def _cold_notes(splits: RecommendSplits) -> list[str]:

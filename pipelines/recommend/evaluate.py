@@ -44,7 +44,7 @@ def score(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> dic
     best = predictions[:, 1 : 1 + LIST_LENGTH].astype(np.int64)
     shown = best[best > 0]
     scores["coverage_10"] = len(np.unique(shown)) / splits.num_items
-    share_of_users = splits.train_counts() / splits.num_users
+    share_of_users = splits.train_users() / splits.num_users
     novelty = float(-np.log2(share_of_users[shown]).mean()) if len(shown) else 0.0
     return {**scores, "novelty_10": novelty}
 

@@ -17,7 +17,7 @@ class Interactions:
     """Interactions in order, with users and items as positions in `users` and `items`.
 
     Those two hold ids in their natural order. `person`, `item`, `rating`, `time` and `part` are
-    (rows,); `part` is -1 where it is not yet decided.
+    (rows,); `weight` too; `part` is -1 where it is not yet decided.
     """
 
     users: np.ndarray
@@ -27,6 +27,7 @@ class Interactions:
     rating: np.ndarray
     time: np.ndarray
     part: np.ndarray
+    weight: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Interactions":
         """Return the rows chosen by positions or by a mask."""
@@ -37,6 +38,7 @@ class Interactions:
             rating=self.rating[rows],
             time=self.time[rows],
             part=self.part[rows],
+            weight=self.weight[rows],
         )
 
 
@@ -51,8 +53,18 @@ def encode_ids(raw: RawInteractions) -> Interactions:
         time = np.zeros(len(person), np.int64)
     if part is None:
         part = np.full(len(person), NO_PART, np.int8)
+    weight = np.ones(len(person), np.float32)
+    if raw.weight is not None:
+        weight = np.log2(1 + raw.weight)  # one piece counts 1, three count 2, a thousand 10
     return Interactions(
-        users=users, items=items, person=person, item=item, rating=rating, time=time, part=part
+        users=users,
+        items=items,
+        person=person,
+        item=item,
+        rating=rating,
+        time=time,
+        part=part,
+        weight=weight,
     )
 
 
@@ -92,6 +104,7 @@ def drop_duplicates(interactions: Interactions, notes: list[str]) -> Interaction
         "rating": interactions.rating,
         "part": interactions.part,
         "time": interactions.time,
+        "weight": interactions.weight,
     }
     duplicates = pd.DataFrame(columns).duplicated().to_numpy()
     if duplicates.any():
@@ -110,9 +123,10 @@ def keep_one_per_pair(interactions: Interactions, task: Task, notes: list[str]) 
     keep: Literal["first", "last"] = "first" if task == "rank" else "last"
     repeats = pairs.duplicated(keep=keep).to_numpy()
     if repeats.any():
+        hint = ". To predict what is had again: --keep-repeats" if task == "rank" else ""
         notes.append(
-            f"{int(repeats.sum()):,} rows repeat a user and an item; the {keep} row of each pair "
-            "is kept"
+            f"{int(repeats.sum()):,} of {len(repeats):,} rows repeat a user and an item; "
+            f"the {keep} row of each pair is kept{hint}"
         )
     return interactions.take(~repeats)
 

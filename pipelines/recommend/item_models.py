@@ -74,25 +74,41 @@ def scores_of(
 
 
 def popularity(splits: "RecommendSplits", mask: np.ndarray) -> np.ndarray:
-    """Return each item's number of rows in `mask`, divided by that of the most popular item.
+    """Return each item's rows in `mask`, by their weights, over those of the most popular item.
 
     The shape is (items + 1,), float32.
     """
-    counts = np.bincount(splits.item[mask], minlength=splits.num_items + 1).astype(np.float32)
+    weight = None if splits.weight is None else splits.weight[mask]
+    counts = np.bincount(splits.item[mask], weight, splits.num_items + 1).astype(np.float32)
     counts[0] = 0
     return counts / max(float(counts.max()), 1)
 
 
 def interaction_matrix(splits: "RecommendSplits", mask: np.ndarray) -> "sparse.csr_matrix":
-    """Return 1 where a user has an item in the rows of `mask`: (people + 1, items + 1) float32."""
+    """Return 1 where a user has an item in the rows of `mask`: (people + 1, items + 1) float32.
+
+    Where interactions have weights, it is the largest weight of the pair.
+    """
     from scipy import sparse
 
     rows = mask & (splits.item > 0)
     ones = np.ones(int(rows.sum()), np.float32)
     shape = (len(splits.people) + 1, splits.num_items + 1)
     matrix = sparse.csr_matrix((ones, (splits.person[rows], splits.item[rows])), shape=shape)
-    matrix.data[:] = 1  # each pair occurs once; if it did not, it would still count once
+    matrix.data[:] = 1  # a pair that occurs several times counts once
+    if splits.weight is not None:
+        matrix.data = _largest_weights(splits, rows)
     return matrix
+
+
+def _largest_weights(splits: "RecommendSplits", rows: np.ndarray) -> np.ndarray:
+    """Return the largest weight of each pair of user and item, in the order of their matrix."""
+    assert splits.weight is not None
+    person, item, weight = splits.person[rows], splits.item[rows], splits.weight[rows]
+    order = np.lexsort((item, person))
+    pairs = np.stack([person[order], item[order]])
+    begins = np.flatnonzero(np.append(True, (np.diff(pairs) != 0).any(axis=0)))
+    return np.asarray(np.maximum.reduceat(weight[order], begins), dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +125,27 @@ class Popularity:
         return ItemModel(
             matrix=nothing, weights=None, popularity=popularity(splits, mask), length=1
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalPopularity:
+    """What the user had most often, then what is popular, for items that may come again.
+
+    With `recency`, the item p places from the end counts 1 / p ** recency.
+    """
+
+    recency: float = 0.0
+
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model fitted to the rows for which `mask` (rows,) is true."""
+        from scipy import sparse
+
+        itself = sparse.identity(splits.num_items + 1, dtype=np.float32, format="csr")
+        weights = None
+        if self.recency:
+            longest = int(np.bincount(splits.person).max())
+            weights = np.arange(1, longest + 1, dtype=np.float32) ** -self.recency
+        return ItemModel(matrix=itself, weights=weights, popularity=popularity(splits, mask))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +180,7 @@ def _nearest(
     """
     from scipy import sparse
 
-    norm = np.sqrt(np.asarray(users.sum(axis=0)).ravel())
+    norm = np.sqrt(np.asarray(users.multiply(users).sum(axis=0)).ravel())
     by_item = users.T.tocsr()
     blocks = []
     for begin in range(0, len(norm), block):
@@ -218,18 +255,22 @@ def transitions(
 ) -> "sparse.csr_matrix":
     """Return how often column item follows row item in the rows of `mask`, weighted by distance.
 
-    `weights` (window,) are those of 1, 2, ... places.
+    `weights` (window,) are those of 1, 2, ... places; where interactions have weights, that of the
+    later one counts too.
     """
     from scipy import sparse
 
     rows = mask & (splits.item > 0)
     item, person = splits.item[rows], splits.person[rows]
+    of_rows = None if splits.weight is None else splits.weight[rows]
     side = splits.num_items + 1
 
     def counts(distance: int, weight: float) -> "sparse.csr_matrix":
         same_user = person[distance:] == person[:-distance]
         pairs = item[:-distance][same_user], item[distance:][same_user]
         values = np.full(len(pairs[0]), weight, np.float32)
+        if of_rows is not None:
+            values *= of_rows[distance:][same_user]
         return sparse.csr_matrix((values, pairs), shape=(side, side))
 
     total = counts(1, weights[0])
@@ -362,5 +403,5 @@ def _damped(residual: np.ndarray, group: np.ndarray, penalty: float, count: int)
     return np.asarray(damped)
 
 
-Ranker: TypeAlias = Popularity | ItemKNN | Markov | Ease
+Ranker: TypeAlias = Popularity | PersonalPopularity | ItemKNN | Markov | Ease
 Rater: TypeAlias = Mean | Biases

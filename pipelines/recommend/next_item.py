@@ -74,9 +74,14 @@ class NextItem(keras.Model):
         states = tf.boolean_mask(tf.broadcast_to(y_pred, shape), has_target)
         targets = tf.boolean_mask(y, has_target)
         if self.negatives:
-            return tf.reduce_mean(self._sampled_losses(states, targets))
-        scores = self.table(states, scores=True)
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scores))
+            losses = self._sampled_losses(states, targets)
+        else:
+            scores = self.table(states, scores=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, scores)
+        if sample_weight is None:
+            return tf.reduce_mean(losses)
+        weights = tf.cast(tf.boolean_mask(sample_weight, has_target), losses.dtype)
+        return tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(weights), 1e-6)
 
     def _sampled_losses(self, states: KerasTensor, targets: KerasTensor) -> KerasTensor:
         """Return the loss of each state against its target and candidates that all states share.

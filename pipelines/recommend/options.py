@@ -6,12 +6,21 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pipelines.config.hyperparameters import CONDITIONS
-from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    Question,
+    option,
+)
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.recommend.predict_options import RecommendPredictOptions, SimilarOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 
 Task: TypeAlias = Literal["rank", "rate"]
-SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column"]
+SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column", "hold-out"]
 
 # Fields of the shared specs that no network here reads: two trials never differ by them.
 _NEVER: Mapping[str, tuple[Scalar, ...]] = {"architecture": ()}
@@ -63,8 +72,33 @@ class RecommendOptions(Options):
     title_column: str = option(
         "", "column of the items' titles (default: one called title, name, ...)"
     )
+    time_format: str = option(
+        "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: found out)"
+    )
+    day_first: bool = option(False, "read 01/02/2008 as the first of February")
+    drop_missing: bool = option(False, "leave out rows without a user or an item, and count them")
+    keep_repeats: bool = option(
+        False,
+        "keep every time that a user had an item: what they had may come again, and is predicted "
+        "too; without it the first time counts, and only new items are predicted",
+    )
+    weight_column: str = option(
+        "",
+        "column of quantities, by whose logarithm interactions count in training; rows of 0 or "
+        "less, such as returns, are left out",
+    )
 
     domain: ClassVar[str] = "recommend"
+    predict_type: ClassVar[type[PredictOptions]] = RecommendPredictOptions
+    questions: ClassVar[tuple[Question, ...]] = (
+        Question(
+            name="similar",
+            help="Name the items that are most like others, by the vectors of a trained network.",
+            metavar="[ITEM]...",
+            options=SimilarOptions,
+            takes_files=False,
+        ),
+    )
     spec_type: ClassVar[type[Any]] = RecommendSpec
     headline: ClassVar[Objective] = Objective(name="ndcg_10", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import Objective, PredictOptions
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
@@ -18,6 +19,8 @@ from pipelines.recommend import (
     batches,
     data,
     evaluate,
+    hold_out,
+    item_vectors,
     model,
     next_item,
     predict,
@@ -25,6 +28,7 @@ from pipelines.recommend import (
 )
 from pipelines.recommend.architectures import architecture_of
 from pipelines.recommend.data import RecommendSplits
+from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.splits import Part
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplits]):
     """Interactions to the next items, or to ratings."""
 
-    facts_type: ClassVar[type[ServingFacts]] = serve.RecommendFacts
+    facts_type: ClassVar[type[ServingFacts]] = RecommendFacts
 
     def headline_metric(self, splits: RecommendSplits) -> Objective:
         return self.options.task_headlines[splits.task]
@@ -57,6 +61,9 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
 
     def load(self) -> RecommendSplits:
         return data.load(self.options)
+
+    def load_hold_out(self, serving: ServingModel) -> RecommendSplits:
+        return hold_out.load_hold_out(self.options, serving)
 
     def cost(self, spec: RecommendSpec, splits: RecommendSplits) -> Cost:
         return architecture_of(spec).cost(spec, splits)
@@ -86,7 +93,15 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         return splits.merge_train_val()
 
     def predict(self, model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
+        if splits.method == "hold-out":
+            return hold_out.predict_served(model, splits, part)
         return predict.predict(model, splits, part)
+
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.parts(predict.stacking_weights(model))
+
+    def predict_alone(self, model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part)
 
     def score(
         self, predictions: np.ndarray, splits: RecommendSplits, part: Part
@@ -123,4 +138,15 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(serving, source)
+        return serve.predict_raw(serving, source, options, notes)
+
+    @classmethod
+    def similar(
+        cls,
+        serving: ServingModel,
+        source: RawInput,
+        options: PredictOptions | None = None,
+        notes: list[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the items that are most like others; see `options.questions`."""
+        return item_vectors.similar(serving, source, options, notes)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from pipelines.blend import NETWORK, Blend
 from pipelines.evaluation.splitting import sample_indices
 from pipelines.networks.models import predict_in_batches
 from pipelines.recommend import baselines, ranking, stacking
@@ -75,6 +76,13 @@ def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nda
         return blend(scores(rows), of_models, weights)
 
     return ranking.rank_items(blended, splits, part)
+
+
+def predict_alone(network: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
+    """Return what `predict` does, by the network's own scores."""
+    if splits.task == "rate":
+        return _ratings(network, splits, part)
+    return ranking.rank_items(network_scores(network, splits, part), splits, part)
 
 
 def _ratings(network: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
@@ -192,16 +200,18 @@ def _fit_weights(
     }
 
 
+def parts(weights: StackingWeights) -> Blend:
+    """Return by what weights the scores of item models and network are summed."""
+    by_name = {name: float(entry["weight"]) for name, entry in weights.item_models.items()}
+    return Blend(weights={**by_name, NETWORK: weights.network if by_name else 1.0})
+
+
 def describe_blend(weights: StackingWeights) -> str:
     """Return in a sentence what scores are made of."""
-    if not weights.item_models:
+    blended = parts(weights)
+    if blended.is_network_alone and not weights.evidence:
         return "scores are the network's alone"
-    parts = {"network": weights.network} if weights.network else {}
-    for name, entry in weights.item_models.items():
-        parts[name] = entry["weight"]
-    total = sum(parts.values())
-    shares = [f"{100 * weight / total:.0f} % {name}" for name, weight in parts.items()]
-    sentence = f"score = {' + '.join(shares)} (weights fitted on validation): {weights.evidence}"
-    if not weights.network:
+    sentence = f"score = {blended.describe()} (weights fitted on validation): {weights.evidence}"
+    if blended.adds_nothing:
         sentence += ". The network's weight is 0: it did not improve the blend on validation"
     return sentence

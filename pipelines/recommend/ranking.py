@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def rank_items(
         bytes_per_case = SCORE_COPIES * FLOAT_BYTES * (splits.num_items + 1)
         chunk = int(np.clip(MAX_SCORE_BYTES / bytes_per_case, 1, LARGEST_CHUNK))
     predictions = np.empty((num_cases, 1 + NUM_BEST), np.float32)
-    for begin in range(0, num_cases, chunk):
+    begins = range(0, num_cases, chunk)
+    for begin in counted(begins, "chunks of cases ranked", len(begins)):
         rows = slice(begin, min(begin + chunk, num_cases))
         # A copy: what must not be recommended is masked in it.
         scores = np.array(scores_of(rows), dtype=np.float32)

@@ -1,29 +1,30 @@
 """From `--data` to who had what: what cannot be used is refused by line, what is odd is noted."""
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import DataError
-from pipelines.io.headerless import looks_headerless, read_headerless
+from pipelines.errors import DataError, count_of
+from pipelines.io.headerless import read_headerless
+from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
-from pipelines.io.tables import Table, read_table
+from pipelines.io.tables import Table, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
-from pipelines.recommend import columns, item_facts
-from pipelines.recommend.columns import ITEMS, RATINGS, TIMES, USERS, ColumnNames
+from pipelines.recommend import columns, item_facts, layouts
+from pipelines.recommend.columns import ColumnNames, FoundColumns
 from pipelines.recommend.item_facts import ItemFacts
 from pipelines.recommend.samples import SAMPLES
 from pipelines.splits import PARTS
 
-HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
-HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
 MOVIES_FILE = "movies.dat"
 MOVIES_COLUMNS = ("item", "title", "genres")
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
 TFDS_BATCH = 8192  # rows
+QUANTITIES = ("quantity", "qty", "units", "num_items")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class RawInteractions:
     """Interactions in the order of their source: `users` and `items` are ids as texts (rows,).
 
     `rating` (rows,) is float32, `time` (rows,) holds seconds, `part` (rows,) 0, 1 or 2 for train,
-    val and test; each is None where the table does not have it. `facts` are titles and features of
-    items.
+    val and test, `weight` (rows,) float32 quantities above 0; each is None where the table does not
+    have it. `facts` are titles and features of items.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RawInteractions:
     rating: np.ndarray | None = None
     time: np.ndarray | None = None
     part: np.ndarray | None = None
+    weight: np.ndarray | None = None
     facts: ItemFacts = field(default_factory=ItemFacts)
     notes: tuple[str, ...] = ()
 
@@ -63,7 +65,7 @@ def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions
         name = data
     else:
         path = require_path(data, SAMPLES, "recommend")
-        table = _read_file(path, notes)
+        table = _read_table(path, notes)
         name = Path(data).stem
         items_table = _movies_beside(path)
     if items_file:
@@ -71,25 +73,9 @@ def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions
     return _from_table(table, names, name, items_table, notes)
 
 
-def _read_file(path: Path, notes: list[str]) -> Table:
-    """Return the table in a CSV, TSV, JSONL or Parquet file, or in one without a header."""
-    if path.is_dir():
-        raise DataError(
-            f"{path}: is a folder. Expected a file with the columns user, item[, rating]"
-            "[, timestamp]"
-        )
-    if path.name == MOVIES_FILE:
-        return read_headerless(path, MOVIES_COLUMNS)
-    if path.suffix in HEADERLESS_SUFFIXES:
-        return read_headerless(path, HEADERLESS_COLUMNS)
-    is_delimited = path.suffix not in (".parquet", ".jsonl")
-    if is_delimited and looks_headerless(path):
-        notes.append(
-            f"{path.name}: no header (its first line holds numbers); its columns are read as "
-            f"{', '.join(HEADERLESS_COLUMNS)}"
-        )
-        return read_headerless(path, HEADERLESS_COLUMNS)
-    table = read_table(path, as_text=True)
+def _read_table(path: Path, notes: list[str]) -> Table:
+    table = layouts.read_log(path, notes)
+    notes += table.notes
     if table.num_swallowed_lines > 0:
         notes.append(
             f"{path.name}: {table.num_swallowed_lines:,} lines stand between quotes and are read "
@@ -113,7 +99,9 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
             f"--items {items_file}: no such file. Expected a table with a column of item ids, "
             "and titles or features"
         )
-    return _read_file(path, notes)
+    if path.name == MOVIES_FILE:
+        return read_headerless(path, MOVIES_COLUMNS)
+    return layouts.with_plain_names(read_table(path, as_text=True))
 
 
 def _read_tfds(data: str) -> Table:
@@ -153,33 +141,105 @@ def _from_table(
 
     Titles and features come from `items_table` where there is one.
     """
-    users = _require_ids(table, "user", names.user, USERS)
-    items = _require_ids(table, "item", names.item, ITEMS)
-    rating = columns.find(table, "rating", names.rating, RATINGS)
-    time = columns.find(table, "time", names.time, TIMES)
+    table = layouts.unfold(table, names, notes)
+    found = columns.find_all(table, names)
+    if not found.rating:
+        table = layouts.one_item_a_row(table, found.user, found.item, notes)
+        found = columns.find_all(table, replace(names, user=found.user, item=found.item))
+    if names.drop_missing:
+        table = _without_empty_ids(table, found, notes)
+    table, weight = _without_returns(table, found.weight, notes)
+    users = _require_ids(table, "user", found.user)
+    items = _require_ids(table, "item", found.item)
+    rating, time = found.rating, found.time
     split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     part = None
     if split:
         part = np.array([PARTS.index(part) for part in table.parts(split)], np.int8)
+    used = {
+        "user": found.user,
+        "item": found.item,
+        "rating": rating,
+        "time": time,
+        "split": split,
+        "weight": found.weight,
+    }
     if items_table is None:
+        title = columns.find(table, "title", names.title, item_facts.TITLES)
+        used["title"] = title
         facts = item_facts.of_interactions(table, items, names)
     else:
         facts = item_facts.of_items(items_table, names, set(items), table.where, notes)
+    notes.append(f"{table.where}: {table.describe_columns(used)}")
     return RawInteractions(
         name=name,
         where=table.where,
         users=users,
         items=items,
-        rating=columns.ratings(table, rating) if rating else None,
-        time=columns.times(table, time, notes) if time else None,
+        rating=columns.numbers(table, rating, "rating") if rating else None,
+        time=columns.times(table, time, names, notes) if time else None,
         part=part,
+        weight=weight,
         facts=facts,
         notes=tuple(notes),
     )
 
 
-def _require_ids(table: Table, role: str, given: str, names: tuple[str, ...]) -> np.ndarray:
-    column = columns.require(table, role, given, names)
+def _without_empty_ids(table: Table, found: FoundColumns, notes: list[str]) -> Table:
+    is_missing = np.zeros(len(table.frame), dtype=bool)
+    for column in (found.user, found.item):
+        is_missing |= columns.is_empty(table.identifiers(column))
+    if not is_missing.any():
+        return table
+    notes.append(
+        f"{table.where}: {int(is_missing.sum()):,} rows without a user or an item are left out "
+        "(--drop-missing)"
+    )
+    return take_rows(table, np.flatnonzero(~is_missing))
+
+
+def _without_returns(
+    table: Table, column: str | None, notes: list[str]
+) -> tuple[Table, np.ndarray | None]:
+    """Return the rows whose quantity is above 0, and the quantities: (rows,) float32.
+
+    Without such a column, columns that look like one are pointed out where they hold returns.
+    """
+    if column is None:
+        _note_returns(table, notes)
+        return table, None
+    quantities = columns.numbers(table, column, "weight")
+    is_kept = quantities > 0
+    if is_kept.all():
+        return table, quantities
+    count = int((~is_kept).sum())
+    if not is_kept.any():
+        raise DataError(
+            f"{table.where}: column {column!r} holds no number above 0. Expected quantities"
+        )
+    notes.append(
+        f"{table.where}: {count_of(count, 'row')} of {len(is_kept):,} left out: the {column!r} "
+        "is 0 or less, as of returns"
+    )
+    return take_rows(table, np.flatnonzero(is_kept)), quantities[is_kept]
+
+
+def _note_returns(table: Table, notes: list[str]) -> None:
+    column = table.find_column("", QUANTITIES, role="weight", flag="")
+    if column is None or not is_numeric(table.frame[column]):
+        return
+    values = parse_numbers(table.frame[column], delimiter=table.delimiter).values
+    num_negative = int((values < 0).sum())
+    hint = "--weight-column counts interactions by quantity"
+    if num_negative:
+        notes.append(
+            f"{table.where}: column {column!r} holds {num_negative:,} negative numbers, returns "
+            f"perhaps, which are read as interactions like others; {hint}, and leaves returns out: "
+            f"--weight-column {shlex.quote(column)}"
+        )
+
+
+def _require_ids(table: Table, role: str, column: str) -> np.ndarray:
     ids = columns.ids(table, column)
     count = len(set(ids))
     if count < 2:

@@ -3,66 +3,29 @@
 Items come with their titles and scores.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError
-from pipelines.io.tables import cell_text, find_column, read_table
-from pipelines.io.text_files import read_lines
+from pipelines.config.options import PredictOptions
+from pipelines.errors import DataError, UsageError
+from pipelines.io.answers import ERROR
 from pipelines.networks.plan import KerasTensor
-from pipelines.pipeline import RawInput, ServingFacts, ServingModel
-from pipelines.recommend import predict
-from pipelines.recommend.columns import ITEMS, USERS
+from pipelines.pipeline import RawInput, ServingModel
+from pipelines.recommend import answers, item_vectors, predict
+from pipelines.recommend.excluded import read_excluded
+from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.layers import ItemModelScores, WeightedScores
-from pipelines.recommend.options import Task
+from pipelines.recommend.predict_options import RecommendPredictOptions
+from pipelines.recommend.requests import of_all_users, read_requests
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pipelines.recommend.data import RecommendSplits
-
-    Texts: TypeAlias = NDArray[np.object_]
-
-NUM_RECOMMENDED = 10
-HISTORIES = ("history", "items", "sequence")
-SEPARATOR = "|"  # between the items of a history
-OTHER_SEPARATORS = (";", ",", " ")  # where they make known items of it
-BATCH_SIZE = 256  # users
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecommendFacts(ServingFacts):
-    """What recommending needs to know beside the network.
-
-    User number u is `users[u - 1]`, item number i is `items[i - 1]`, as in the data;
-    `histories[u - 1]` are the numbers of the user's items, all parts together. The columns are
-    those that the training data was read by, empty where they were guessed.
-    """
-
-    task: Task
-    user_column: str
-    item_column: str
-    users: list[str]
-    items: list[str]
-    titles: list[str]
-    histories: list[list[int]]
-    rating_range: list[float]  # the lowest and the highest; empty without ratings
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """One row of the input: the user's number (0: unknown), the numbers of the history, a note."""
-
-    user: int
-    history: list[int]
-    note: str
 
 
 def serving_model(
@@ -85,9 +48,10 @@ def serving_model(
     output = network({name: network_inputs[name] for name in names})
     notes: tuple[str, ...] = ()
     if splits.task == "rate":
-        answers = {"rating": output}
+        low, high = float(splits.rating.min()), float(splits.rating.max())
+        outputs = {"rating": keras.ops.clip(output, low, high)}
     else:
-        answers = {"scores": _blended(network, output, inputs["history"], splits)}
+        outputs = {"scores": _blended(network, output, inputs["history"], splits)}
         notes = (predict.describe_blend(predict.stacking_weights(network)),)
     rating_range = []
     if splits.rated:
@@ -102,8 +66,9 @@ def serving_model(
         titles=list(splits.titles),
         histories=_histories(splits),
         rating_range=rating_range,
+        repeats=splits.repeats,
     )
-    return ServingModel(model=keras.Model(inputs, answers, name="served"), facts=facts, notes=notes)
+    return ServingModel(model=keras.Model(inputs, outputs, name="served"), facts=facts, notes=notes)
 
 
 def _last_items(history: KerasTensor, length: int) -> KerasTensor:
@@ -145,10 +110,14 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
     """Return the network inside, for splits whose users and items have the same numbers.
 
+    For a hold-out it is the whole model, with the item models that it was saved with.
+
     Raises:
         DataError: another task, other users or other items.
     """
     facts: RecommendFacts = serving.facts
+    if splits.method == "hold-out":
+        return serving.model
     if facts.task != splits.task:
         raise DataError(
             f"{splits.dataset}: the model was trained to {facts.task}, and this data is split to "
@@ -170,236 +139,53 @@ def _require_same(dataset: str, what: str, of_model: Sequence[str], of_data: Seq
 # ------------------------------------------------------------------------------------- predict_raw
 
 
-def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return the ten best new items for each row of `source`, or a rating for each.
+def predict_raw(
+    serving: ServingModel,
+    source: RawInput,
+    options: PredictOptions | None = None,
+    notes: list[str] | None = None,
+) -> pd.DataFrame:
+    """Return the best items for each row of `source`, or a rating for each.
 
-    `source` is a table with a column of users, of histories (ids of items with | between them) or
-    both, a .txt file with a user on each line, or an array of users. To rate, it is a table of
-    users and items. A user without a known item gets what is popular, and `note` says so.
+    `source` is a table with a column of users, of histories (lists of items as people's tools write
+    them) or both, a log of what users had since, a .txt file with a user or a history on each line,
+    or an array of users or histories. To rate, it is a table of users and items. All its columns
+    are kept. A user without a known item gets what is popular, and the column `note` says so.
 
     Raises:
         DataError: the input cannot be read, or lacks a column.
     """
-    table = _read(source)
-    if not len(table):
-        raise DataError("The input holds no rows, so there is nothing to answer")
-    if serving.facts.task == "rate":
-        return _rate(serving, table)
-    return _recommend(serving, table)
-
-
-def _read(source: RawInput) -> pd.DataFrame:
-    if isinstance(source, pd.DataFrame):
-        return source
-    if isinstance(source, np.ndarray):
-        return pd.DataFrame({"user": [str(user) for user in source.ravel()]})
-    path = Path(source)
-    if not path.is_file():
-        raise DataError(
-            f"{path}: no such file. Expected a table with a column user or history, "
-            "or a .txt file with a user on each line"
-        )
-    if path.suffix.lower() == ".txt":
-        users = [line.strip() for line in read_lines(path)]
-        return pd.DataFrame({"user": [user for user in users if user]})
-    return read_table(path, as_text=True).frame
-
-
-def _column(
-    table: pd.DataFrame, of_training: str, names: Sequence[str], role: str
-) -> "Texts | None":
-    """Return the column of a role as texts.
-
-    It is the column that the training data had for it, else one with a usual name.
-    """
-    name: str | None = of_training
-    if of_training not in table:
-        name = find_column(table, "", names, role=role, flag="", where="the input")
-    if name is None:
-        return None
-    return np.asarray([_text(cell) for cell in table[name]], dtype=object)
-
-
-def _text(cell: object) -> str:
-    """Return a cell's text.
-
-    A list of items, as Parquet and JSON may hold, is written as a history.
-    """
-    if isinstance(cell, list | tuple | np.ndarray):
-        return SEPARATOR.join(cell_text(value) for value in cell)
-    return cell_text(cell)
-
-
-def _numbers(ids: Sequence[str]) -> Mapping[str, int]:
-    return {name: number for number, name in enumerate(ids, start=1)}
-
-
-def _pad(histories: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return histories (rows, length of the longest), padded on the left with 0."""
-    padded = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
-    for row, items in enumerate(histories):
-        if items:
-            padded[row, -len(items) :] = items
-    return padded
-
-
-# --------------------------------------------------------------------------------------- recommend
-
-
-def _recommend(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
+    chosen = options if isinstance(options, RecommendPredictOptions) else RecommendPredictOptions()
+    said = [] if notes is None else notes
     facts: RecommendFacts = serving.facts
-    users = _column(table, facts.user_column, USERS, "user")
-    requests = _requests(facts, table, users)
-    popularity = None
-    if not all(request.history for request in requests):
-        popularity = _popularity(facts)
-    best_parts = []
-    score_parts = []
-    for begin in range(0, len(requests), BATCH_SIZE):
-        best, scores = _best_items(serving, requests[begin : begin + BATCH_SIZE], popularity)
-        best_parts.append(best)
-        score_parts.append(scores)
-    best, scores = np.concatenate(best_parts), np.concatenate(score_parts)
-    count = best.shape[1]
-    positions = best.ravel() - 1
-    user_names = users if users is not None else np.full(len(table), "")
-    frame = pd.DataFrame({"row": np.repeat(np.arange(1, len(table) + 1), count)})
-    frame["user"] = np.repeat(user_names, count)
-    frame["place"] = np.tile(np.arange(1, count + 1), len(table))
-    frame["item"] = np.asarray(facts.items, dtype=object)[positions]
-    frame["title"] = np.asarray(facts.titles, dtype=object)[positions]
-    frame["score"] = scores.ravel().round(4)
-    frame["note"] = np.repeat([request.note for request in requests], count)
-    # Fewer than ten where fewer are left to recommend.
-    is_new = frame["score"].abs() < np.inf
-    return frame.loc[is_new].reset_index(drop=True)
-
-
-def _requests(facts: RecommendFacts, table: pd.DataFrame, users: "Texts | None") -> list[_Request]:
-    histories = _column(table, "", HISTORIES, "history")
-    if users is None and histories is None:
-        columns = ", ".join(map(str, table.columns))
-        raise DataError(
-            "The input has neither a column of users nor one of histories. "
-            f"Expected user or history. Its columns: {columns}"
+    if facts.task == "rate":
+        _require_ranker(chosen)
+    if chosen.vectors:
+        item_vectors.write_item_vectors(serving, Path(chosen.vectors), said)
+        if not chosen.all_users and isinstance(source, str) and not source:
+            return pd.DataFrame()
+    excluded = read_excluded(chosen.exclude, facts, said)
+    try:
+        requests = (
+            of_all_users(facts) if chosen.all_users else read_requests(source, facts, chosen, said)
         )
-    user_numbers, item_numbers = _numbers(facts.users), _numbers(facts.items)
-    requests = []
-    for row in range(len(table)):
-        number = 0
-        if users is not None:
-            number = user_numbers.get(users[row], 0)
-        given: list[str] = []
-        if histories is not None:
-            given = _split_history(histories[row], item_numbers)
-        known_items = [item_numbers[item] for item in given if item in item_numbers]
-        history = known_items
-        if not known_items and number:
-            history = facts.histories[number - 1]
-        note = _note(
-            is_unknown_user=users is not None and not number and not given,
-            num_unknown_items=len(given) - len(known_items),
-            has_history=bool(history),
-        )
-        requests.append(_Request(user=number, history=history, note=note))
-    return requests
+    except DataError as error:
+        if not chosen.skip_unreadable:
+            raise
+        return pd.DataFrame({"source": [str(source)], ERROR: [str(error)]})
+    if chosen.query_vectors:
+        item_vectors.write_query_vectors(serving, requests, Path(chosen.query_vectors), said)
+    if facts.task == "rate":
+        return answers.rate(serving, requests)
+    return answers.recommend(serving, requests, chosen, excluded)
 
 
-def _split_history(cell: str, item_numbers: Mapping[str, int]) -> list[str]:
-    """Return the ids in a cell, which are separated by bars.
-
-    Semicolons, commas or spaces separate them too, where that gives known items.
-    """
-    text = cell.strip()
-    if not text:
-        return []
-    if text in item_numbers:
-        return [text]
-    if SEPARATOR in text:
-        return _between(text, SEPARATOR)
-    for separator in OTHER_SEPARATORS:
-        items = _between(text, separator)
-        if separator in text and any(item in item_numbers for item in items):
-            return items
-    return [text]
-
-
-def _between(text: str, separator: str) -> list[str]:
-    parts = [part.strip() for part in text.split(separator)]
-    return [part for part in parts if part]
-
-
-def _note(*, is_unknown_user: bool, num_unknown_items: int, has_history: bool) -> str:
-    notes = ["unknown user"] if is_unknown_user else []
-    if num_unknown_items:
-        plural = "s" if num_unknown_items > 1 else ""
-        notes.append(f"{num_unknown_items} unknown item{plural} ignored")
-    if not has_history:
-        notes.append("no history: popular items")
-    return "; ".join(notes)
-
-
-def _popularity(facts: RecommendFacts) -> np.ndarray:
-    """Return the share of the known users who have each item: (items + 1,)."""
-    items = np.fromiter(chain.from_iterable(facts.histories), np.int64)
-    counts = np.bincount(items, minlength=len(facts.items) + 1)
-    return counts / max(1, len(facts.users))
-
-
-def _best_items(
-    serving: ServingModel, requests: Sequence[_Request], popularity: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers and scores of the best items not in the history, (rows, 10) each.
-
-    A request without a history gets what is popular.
-    """
-    history = _pad([request.history for request in requests])
-    inputs: dict[str, Any] = {
-        "user": np.asarray([request.user for request in requests], np.int32),
-        "history": history,
-    }
-    scores = np.array(serving.model(inputs, training=False)["scores"])
-    if popularity is not None:
-        # No network has learned what to recommend without a user and a history.
-        scores[~history.any(axis=1)] = popularity
-    np.put_along_axis(scores, history, -np.inf, axis=1)
-    scores[:, 0] = -np.inf
-    count = min(NUM_RECOMMENDED, scores.shape[1] - 1)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    return best, np.take_along_axis(scores, best, axis=1)
-
-
-# -------------------------------------------------------------------------------------------- rate
-
-
-def _rate(serving: ServingModel, table: pd.DataFrame) -> pd.DataFrame:
-    facts: RecommendFacts = serving.facts
-    users = _column(table, facts.user_column, USERS, "user")
-    items = _column(table, facts.item_column, ITEMS, "item")
-    if users is None or items is None:
-        columns = ", ".join(map(str, table.columns))
-        raise DataError(f"To rate, the input needs columns user and item. Its columns: {columns}")
-    user_numbers, item_numbers = _numbers(facts.users), _numbers(facts.items)
-    user = np.asarray([user_numbers.get(name, 0) for name in users], np.int32)
-    item = np.asarray([item_numbers.get(name, 0) for name in items], np.int32)
-    ratings = []
-    for begin in range(0, len(user), BATCH_SIZE):
-        rows = slice(begin, begin + BATCH_SIZE)
-        histories = [facts.histories[number - 1] if number else [] for number in user[rows]]
-        inputs = {"user": user[rows], "history": _pad(histories), "item": item[rows]}
-        ratings.append(np.asarray(serving.model(inputs, training=False)["rating"])[:, 0])
-    low, high = facts.rating_range
-    notes = []
-    for user_number, item_number in zip(user, item, strict=True):
-        unknown = [] if user_number else ["unknown user"]
-        if not item_number:
-            unknown.append("unknown item")
-        notes.append("; ".join(unknown))
-    return pd.DataFrame(
-        {
-            "user": users,
-            "item": items,
-            "rating": np.concatenate(ratings).clip(low, high).round(3),
-            "note": notes,
-        }
-    )
+def _require_ranker(options: RecommendPredictOptions) -> None:
+    defaults = RecommendPredictOptions()
+    for name in ("top", "exclude", "repeat", "new_only", "all_users"):
+        if getattr(options, name) != getattr(defaults, name):
+            flag = name.replace("_", "-")
+            raise UsageError(
+                f"--{flag} is for models that rank, and this one rates pairs of users and items. "
+                "Train one that ranks: appline recommend train --task rank"
+            )

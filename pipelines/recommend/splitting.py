@@ -57,6 +57,15 @@ def choose_task(options: RecommendOptions, raw: RawInteractions) -> Task:
     return options.task
 
 
+def require_ranking(options: RecommendOptions, task: Task) -> None:
+    """Raise `UsageError` for options that only ranking has."""
+    if task == "rate" and options.keep_repeats:
+        raise UsageError(
+            "--keep-repeats predicts what is had again, and this task is to rate. "
+            "Add --task rank, or leave it out: to rate, the last rating of a pair counts"
+        )
+
+
 def choose_method(
     options: RecommendOptions, raw: RawInteractions, task: Task, notes: list[str]
 ) -> SplitMethod:

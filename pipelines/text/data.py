@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.errors import shorten
 from pipelines.io.digest import data_digest
 from pipelines.runtime import import_tensorflow
-from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
+from pipelines.splits import PARTS, Part, Splits
 from pipelines.text import readers
 from pipelines.text.labels import LabelledParts, split_labelled
 from pipelines.text.options import TextOptions
-from pipelines.text.texts import Texts, TextSource
+from pipelines.text.remarks import remarks
+from pipelines.text.texts import Texts, join_texts
 
 if TYPE_CHECKING:
     from pipelines.text.numbering import NumberedTexts
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 20
 UNIT_NAMES = {"word": "words", "char": "characters"}
-PART_NAMES = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,16 @@ class TextSplits(Splits):
     length: int
     tokenization: "Tokenization"
     seed: int
+    text_columns: tuple[str, ...] = ()  # of the table that the texts come from
     val_in_train: bool = False
+
+    def of_part(self, part: Part) -> Texts:
+        """Return the texts of a part with their labels and origins."""
+        return {"train": self.train, "val": self.val, "test": self.test}[part]
 
     def texts(self, part: Part) -> np.ndarray:
         """Return the texts `(n,)` of a part."""
-        return {"train": self.train, "val": self.val, "test": self.test}[part].x
+        return self.of_part(part).x
 
     def labels(self, part: Part) -> np.ndarray:
         """Return the classes of each text as they are in `y`."""
@@ -75,13 +81,11 @@ class TextSplits(Splits):
         from pipelines.text.tokens import PADDING, UNKNOWN
 
         counts = np.sum([self.one_hot(part).sum(axis=0) for part in PARTS], axis=0)
-        named = [f"{name} {int(count)}" for name, count in zip(self.classes, counts, strict=True)]
-        listed = ", ".join(named[:SHOWN_CLASSES])
-        more = f" and {len(named) - SHOWN_CLASSES} more" if len(named) > SHOWN_CLASSES else ""
+        named = [f"{name} {int(count):,}" for name, count in zip(self.classes, counts, strict=True)]
         ids = self.ids["val"]
         unknown = float((ids == UNKNOWN).sum() / max(1, (ids != PADDING).sum()))
         return {
-            "classes": f"{len(self.classes)}: {listed}{more}",
+            "classes": f"{len(self.classes):,}: {shorten(named, SHOWN_CLASSES)}",
             "tokens": f"{UNIT_NAMES[self.tokenization.unit]}, {len(self.vocabulary):,} in the "
             f"vocabulary; {unknown:.1%} of those in val are not in it",
             "length": f"the first {self.length} tokens of each text are read",
@@ -105,7 +109,7 @@ def load(options: TextOptions) -> TextSplits:
     return TextSplits(
         dataset=source.name,
         digest=_digest(labelled, numbered),
-        notes=_notes(source, labelled),
+        notes=(*labelled.notes, *remarks(parts)),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
@@ -116,6 +120,7 @@ def load(options: TextOptions) -> TextSplits:
         length=numbered.length,
         tokenization=numbered.tokenization,
         seed=options.seed,
+        text_columns=source.text_columns,
     )
 
 
@@ -124,10 +129,7 @@ def merge_train_val(splits: TextSplits) -> TextSplits:
 
     Classes and tokens keep their numbers.
     """
-    train = Texts(
-        x=np.concatenate([splits.train.x, splits.val.x]),
-        labels=np.concatenate([splits.train.labels, splits.val.labels]),
-    )
+    train = join_texts([splits.train, splits.val])
     y = np.concatenate([splits.y["train"], splits.y["val"]])
     ids = np.concatenate([splits.ids["train"], splits.ids["val"]])
     return replace(
@@ -146,30 +148,3 @@ def _digest(labelled: LabelledParts, numbered: "NumberedTexts") -> str:
     tokenization = numbered.tokenization
     settings = [tokenization.unit, tokenization.lower, numbered.length]
     return data_digest(*arrays, np.asarray(settings))
-
-
-def _notes(source: TextSource, labelled: LabelledParts) -> tuple[str, ...]:
-    """Return the notes of the source, of the labels and on the texts.
-
-    Texts of val and test that also occur in train make scores look better than they are.
-    """
-    from pipelines.text.tokens import MOST_CHARACTERS
-
-    notes = [*source.notes, *labelled.notes]
-    train = labelled.parts["train"].x
-    in_train = set(train)
-    for part in SCORED_PARTS:
-        texts = labelled.parts[part].x
-        copies = sum(text in in_train for text in texts)
-        if copies:
-            notes.append(
-                f"{copies} of {len(texts)} {PART_NAMES[part]} texts are duplicates of training "
-                "texts"
-            )
-    longest = max(map(len, train))
-    if longest > MOST_CHARACTERS:
-        notes.append(
-            f"the longest text has {longest:,} characters; "
-            f"the first {MOST_CHARACTERS:,} of each are read"
-        )
-    return tuple(notes)

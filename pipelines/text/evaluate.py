@@ -9,6 +9,7 @@ import pandas as pd
 from pipelines.evaluation import classification
 from pipelines.evaluation.plots import classification_plots
 from pipelines.splits import Part
+from pipelines.text.thresholds import probabilities_of, rescaled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,19 +21,34 @@ LENGTH_GROUPS = 5
 
 
 def score(predictions: np.ndarray, splits: "TextSplits", part: Part) -> dict[str, float]:
-    """Return the metrics of class probabilities `(n, classes)`; see `classification.scores`."""
-    return classification.scores(splits.labels(part), predictions)
+    """Return the metrics of class probabilities `(n, classes)`; see `classification.scores`.
+
+    Where a text may have several classes, predictions are those of `thresholds`.
+    """
+    return classification.scores(splits.labels(part), rescaled(predictions))
 
 
 def losses(predictions: np.ndarray, splits: "TextSplits", part: Part) -> np.ndarray:
     """Return 1 for each text that was answered wrongly, else 0."""
-    return classification.losses(splits.labels(part), predictions)
+    return classification.losses(splits.labels(part), rescaled(predictions))
 
 
 def table(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataFrame:
-    """Return one row a text: its beginning, label, prediction, and each class' probability."""
-    frame = classification.table(splits.labels(part), predictions, splits.classes)
-    frame.insert(1, "text", [text[:SHOWN_CHARACTERS] for text in splits.texts(part)])
+    """Return one row a text: whence it comes, its beginning, label, answer, and probabilities.
+
+    `row` is the line of the table on which it begins, or `file` the name of its file.
+    """
+    decided = rescaled(predictions)
+    frame = classification.table(splits.labels(part), decided, splits.classes)
+    if predictions.ndim == 3:
+        shown = probabilities_of(predictions)
+        frame["probability"] = shown.max(axis=1).round(classification.DIGITS)
+        for name, column in classification.probability_columns(shown, splits.classes).items():
+            frame[name] = column
+    texts = splits.of_part(part)
+    is_file = len(texts.origin) > 0 and isinstance(texts.origin[0], str)
+    frame.insert(1, "file" if is_file else "row", texts.origin)
+    frame.insert(2, "text", [text[:SHOWN_CHARACTERS] for text in texts.x])
     return frame
 
 
@@ -40,8 +56,9 @@ def plots(
     predictions: np.ndarray, splits: "TextSplits", part: Part
 ) -> Iterator[tuple[str, "Figure"]]:
     """Yield what all classifiers have (see `classification_plots`), and accuracy by length."""
-    yield from classification_plots(splits.labels(part), predictions, splits.classes)
-    yield "accuracy_by_length", accuracy_by_length(predictions, splits, part)
+    decided = rescaled(predictions)
+    yield from classification_plots(splits.labels(part), decided, splits.classes)
+    yield "accuracy_by_length", accuracy_by_length(decided, splits, part)
 
 
 def accuracy_by_length(predictions: np.ndarray, splits: "TextSplits", part: Part) -> "Figure":

@@ -1,17 +1,18 @@
 """The labels of texts as classes, one or several for each text, and the split by them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.splits import SCORED_PARTS, Part
+from pipelines.text.label_cells import SEPARATORS
 from pipelines.text.options import TextOptions
-from pipelines.text.texts import Texts, TextSource
+from pipelines.text.texts import Texts, TextSource, objects
 
-SEPARATORS = "|;,"  # of several labels in one cell, the first that occurs
 # Texts with the same rarest class that are split in its share; fewer are split with all others.
 FEWEST_IN_GROUP = 5
 SHOWN_CLASSES = 10
@@ -30,15 +31,15 @@ class LabelledParts:
     notes: tuple[str, ...]
 
     def subsample(self, limit: int, seed: int) -> "LabelledParts":
-        """Return at most `limit` texts of each part, the first of each class among them."""
+        """Return `limit` texts of all parts together, the first of each class among them."""
+        first_class: dict[Part, np.ndarray] = {}
+        for part, numbers in self.y.items():
+            first_class[part] = numbers if numbers.ndim == 1 else numbers.argmax(axis=1)
         parts: dict[Part, Texts] = {}
         y: dict[Part, np.ndarray] = {}
-        for part, texts in self.parts.items():
-            numbers = self.y[part]
-            first_class = numbers if numbers.ndim == 1 else numbers.argmax(axis=1)
-            kept = splitting.subsample(first_class, limit, seed)
-            parts[part] = texts.take(kept)
-            y[part] = numbers[kept]
+        for part, kept in splitting.limit_parts(first_class, limit, seed).items():
+            parts[part] = self.parts[part].take(kept)
+            y[part] = self.y[part][kept]
         return LabelledParts(parts=parts, y=y, classes=self.classes, notes=self.notes)
 
 
@@ -48,7 +49,19 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
     Raises:
         DataError: a class is too small, or train lacks one.
     """
-    if options.multi_label:
+    if "train" not in source.parts:
+        raise DataError(
+            f"{source.where}: its split column assigns no row to train. Expected train beside the "
+            "others; `evaluate` scores a model on all of such a file"
+        )
+    if options.multi_label and not source.several:
+        parts: dict[Part, Texts] = {}
+        for part, texts in source.parts.items():
+            parts[part] = replace(texts, labels=objects((label,) for label in texts.labels))
+        source = replace(source, parts=parts, several=True)
+    if options.min_class:
+        source = _without_small_classes(source, options.min_class)
+    if source.several:
         split = _split_by_rarest_class(source, options)
         return split.subsample(options.limit, options.seed) if options.limit else split
     split = _split_by_class(source, options.seed)
@@ -56,6 +69,42 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
         split = split.subsample(options.limit, options.seed)
     splitting.require_known(split.y, split.classes, source.where)
     return split
+
+
+def _without_small_classes(source: TextSource, least: int) -> TextSource:
+    """Return the source without classes of fewer training texts, with a note on them.
+
+    Where a text may have several labels it stays, without the small ones.
+    """
+    if source.several:
+        return _without_small_labels(source, least)
+    labels = {part: list(texts.labels) for part, texts in source.parts.items()}
+    rows, note = splitting.without_small_classes(labels, least)
+    if not note:
+        return source
+    parts = {part: source.parts[part].take(kept) for part, kept in rows.items()}
+    classes = tuple(name for name in source.classes if name in set(parts["train"].labels))
+    return replace(source, parts=parts, classes=classes, notes=(*source.notes, note))
+
+
+def _without_small_labels(source: TextSource, least: int) -> TextSource:
+    counts: Counter[str] = Counter()
+    for label in source.parts["train"].labels:
+        counts.update(label)
+    small = {name for texts in source.parts.values() for label in texts.labels for name in label}
+    small -= {name for name, count in counts.items() if count >= least}
+    if not small:
+        return source
+    parts: dict[Part, Texts] = {}
+    for part, texts in source.parts.items():
+        kept = [tuple(name for name in label if name not in small) for label in texts.labels]
+        parts[part] = replace(texts, labels=objects(kept))
+    listed = shorten([f"{name} ({counts[name]})" for name in sorted(small)], SHOWN_CLASSES)
+    note = (
+        f"{count_of(len(small), 'class', 'classes')} with fewer than {least:,} training texts left "
+        f"out, their texts stay: {listed}"
+    )
+    return replace(source, parts=parts, notes=(*source.notes, note))
 
 
 def _take(
@@ -89,20 +138,32 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     for part, texts in source.parts.items():
         given[part] = splitting.class_numbers(list(texts.labels), classes)
     counts = splitting.count_classes(given["train"], classes)
-    splitting.require_classes(counts, source.where, least=splitting.smallest_class(given))
+    least = splitting.smallest_class(given)
+    combined = _note_combined_labels(classes, source.where)
+    notes = (*source.notes, *combined)
+    try:
+        splitting.require_classes(counts, source.where, least=least, notes=notes)
+    except DataError as error:
+        if combined and combined[0] not in str(error):
+            raise DataError(f"{error}. {combined[0]}") from None
+        raise
     rows = splitting.split_parts(given, seed)
-    return _take(source, given, rows, classes, _note_combined_labels(classes, source.where))
+    return _take(source, given, rows, classes, notes)
 
 
 def _note_combined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ...]:
-    """Note labels that look like several in one cell: all that they are made of are labels too."""
+    """Note labels that look like several in one cell.
+
+    All that they are made of are labels too, or they are made of fewer words than there are of
+    them, as `Comedy|Drama` and `Drama|Crime` are.
+    """
     for separator in SEPARATORS:
         combined = [name for name in classes if separator in name]
         alone = {name for name in classes if separator not in name}
         pieces: set[str] = set()
         for name in combined:
             pieces.update(piece.strip() for piece in name.split(separator))
-        if combined and pieces <= alone:
+        if combined and (pieces <= alone or len(pieces) < len(combined)):
             return (
                 f"{where}: labels such as {combined[0]!r} look like several labels in one cell. "
                 "If they are, add --multi-label",
@@ -115,47 +176,25 @@ def _note_combined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ..
 
 def _split_by_rarest_class(source: TextSource, options: TextOptions) -> LabelledParts:
     where = source.where
-    separator = _separator(source, options.label_separator)
-    names: dict[Part, list[set[str]]] = {}
+    names: dict[Part, list[tuple[str, ...]]] = {}
     present: set[str] = set()
     for part, texts in source.parts.items():
-        names[part] = [_label_names(label, separator) for label in texts.labels]
+        names[part] = list(texts.labels)
         present.update(*names[part])
     classes = splitting.class_names(present)
-    given = {part: _many_hot(rows, classes) for part, rows in names.items()}
+    given = {part: many_hot(rows, classes) for part, rows in names.items()}
     train = given["train"]
     counts = dict(zip(classes, train.sum(axis=0).tolist(), strict=True))
-    splitting.require_classes(counts, where, least=splitting.smallest_class(given))
+    least = splitting.smallest_class(given)
+    splitting.require_classes(counts, where, least=least, notes=source.notes)
     groups = {part: _rarest_class(labels, train) for part, labels in given.items()}
     rows = _keep_classes_in_train(splitting.split_parts(groups, options.seed), train)
-    notes = (f"{where}: labels are separated by {separator!r}: {len(classes)} classes",)
-    split = _take(source, given, rows, classes, notes)
+    split = _take(source, given, rows, classes, source.notes)
     _require_usable(split, where, has_limit=bool(options.limit))
     return split
 
 
-def _separator(source: TextSource, given: str) -> str:
-    labels = source.parts["train"].labels
-    for separator in [given] if given else SEPARATORS:
-        if any(separator in label for label in labels):
-            return separator
-    if given:
-        raise DataError(
-            f"{source.where}: --label-separator {given!r} occurs in no label. "
-            f"The first label: {labels[0]!r}"
-        )
-    raise DataError(
-        f"{source.where}: --multi-label, but no label contains | ; or , between several. "
-        "Say what separates them: --label-separator TEXT"
-    )
-
-
-def _label_names(label: str, separator: str) -> set[str]:
-    names = {name.strip() for name in label.split(separator)}
-    return names - {""}
-
-
-def _many_hot(rows: list[set[str]], classes: tuple[str, ...]) -> np.ndarray:
+def many_hot(rows: Sequence[Collection[str]], classes: Sequence[str]) -> np.ndarray:
     """Return `(n, classes)` 1 where a text has the class."""
     number = {name: position for position, name in enumerate(classes)}
     many_hot = np.zeros((len(rows), len(classes)), np.int8)
@@ -226,5 +265,5 @@ def _require_usable(split: LabelledParts, where: str, *, has_limit: bool) -> Non
     counts = split.y["train"].sum(axis=0)
     lacking = [name for name, count in zip(split.classes, counts, strict=True) if not count]
     if lacking and not has_limit:
-        listed = ", ".join(lacking[:SHOWN_CLASSES])
+        listed = shorten(lacking, SHOWN_CLASSES)
         raise DataError(f"{where}: val or test hold classes that train lacks: {listed}")

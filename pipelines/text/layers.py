@@ -60,6 +60,34 @@ class ResidualLogits(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("appline")
+class ClassThresholds(keras.layers.Layer):
+    """Keeps the `thresholds` `(classes,)` of a network, chosen on val; logits pass unchanged."""
+
+    def build(self, shape: BatchShape) -> None:
+        self.thresholds = _half_for_each(self, shape[-1])
+
+    def call(self, logits: KerasTensor) -> KerasTensor:
+        return logits
+
+
+@keras.saving.register_keras_serializable("appline")
+class AboveThresholds(keras.layers.Layer):
+    """Probabilities `(batch, classes)` to 1 where they are above the class's threshold, else 0."""
+
+    def build(self, shape: BatchShape) -> None:
+        self.thresholds = _half_for_each(self, shape[-1])
+
+    def call(self, probabilities: KerasTensor) -> KerasTensor:
+        return keras.ops.cast(probabilities > self.thresholds, "float32")
+
+
+def _half_for_each(layer: keras.layers.Layer, classes: int | None) -> Any:
+    """Return the weight of a layer that holds a threshold for each class, one half at first."""
+    half = keras.initializers.Constant(0.5)
+    return layer.add_weight(shape=(classes,), initializer=half, trainable=False, name="thresholds")
+
+
+@keras.saving.register_keras_serializable("appline")
 class HashedNgrams(keras.layers.Layer):
     """Ids `(batch, length)` to the ids `(batch, length - size + 1)` of their n-grams of `size`.
 

@@ -14,7 +14,7 @@ from pipelines.networks.models import embedding_layer
 from pipelines.networks.plan import Cost, KerasTensor, apply, measure
 from pipelines.text import vectors
 from pipelines.text.architectures import architecture_of, head
-from pipelines.text.layers import ResidualLogits
+from pipelines.text.layers import ClassThresholds, ResidualLogits
 from pipelines.text.spec import TextSpec
 from pipelines.text.tokens import NUM_SPECIAL, PADDING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TOKENS = "tokens"  # the names of the network's inputs
 START_LOGITS = "start_logits"
+THRESHOLDS = "thresholds"  # the layer that keeps them, where a text may have several classes
 EMBEDDING_SPREAD = 0.1  # standard deviation of random token vectors
 
 
@@ -42,6 +43,8 @@ def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
     params = whole.params + (NUM_SPECIAL + len(splits.vocabulary)) * width
     if starts_from_baseline(spec):
         params += ResidualLogits.NUM_WEIGHTS
+    if not splits.exclusive:
+        params += len(splits.classes)  # a threshold for each
     return dataclasses.replace(whole, params=params)
 
 
@@ -62,11 +65,19 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
 
     # --- logits
     logits = apply(head(spec, num_classes), x, "head")
+    several = not splits.exclusive
     if not starts_from_baseline(spec):
-        return keras.Model({TOKENS: tokens}, logits, name="network")
+        answer = _with_thresholds(logits) if several else logits
+        return keras.Model({TOKENS: tokens}, answer, name="network")
     start = keras.Input((num_classes,), name=START_LOGITS)
     corrected = ResidualLogits(spec.start_dropout, name="corrected")(start, logits)
-    return keras.Model({TOKENS: tokens, START_LOGITS: start}, corrected, name="network")
+    answer = _with_thresholds(corrected) if several else corrected
+    return keras.Model({TOKENS: tokens, START_LOGITS: start}, answer, name="network")
+
+
+def _with_thresholds(logits: KerasTensor) -> KerasTensor:
+    """Return the logits as they are, by a layer that keeps a threshold for each class."""
+    return ClassThresholds(name=THRESHOLDS)(logits)
 
 
 def starts_from_baseline(spec: TextSpec) -> bool:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
-from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    option,
+)
 from pipelines.config.search_space import (
     Choice,
     Conditions,
@@ -18,6 +25,18 @@ from pipelines.text.spec import ARCHITECTURES, TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextPredictOptions(PredictOptions):
+    """What a person may set for answers about texts."""
+
+    text_column: str = option(
+        "",
+        "column of the texts (default: as in the training, else one called text, sentence, ...); "
+        "repeatable: several are joined",
+        repeatable=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextOptions(Options):
     """Texts with labels in tables, folders or TFDS."""
 
@@ -27,10 +46,16 @@ class TextOptions(Options):
         "of texts",
     )
     text_column: str = option(
-        "", "column of the texts (default: one called text, sentence, review, ...)"
+        "",
+        "column of the texts (default: one called text, sentence, review, ..., else the one that "
+        "holds texts); repeatable: several are joined, such as title,body",
+        repeatable=True,
     )
     label_column: str = option(
-        "", "column of the labels (default: one called label, class, category, ...)"
+        "",
+        "column of the labels (default: one called label, class, category, ..., else columns of "
+        "0 and 1, one for each class); repeatable, for such columns",
+        repeatable=True,
     )
     tokens: Literal["auto", "word", "char"] = option(
         "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"
@@ -45,9 +70,13 @@ class TextOptions(Options):
         "most)",
     )
     lower: bool = option(True, "ignore case")
-    multi_label: bool = option(False, "a label cell may hold several labels")
+    multi_label: bool = option(False, "a text may have several labels, or none")
     label_separator: str = option(
         "", "what separates several labels (default: the first of | ; , that occurs)"
+    )
+    drop_missing: bool = option(False, "leave rows of a table without a label out")
+    min_class: Count = option(
+        0, "leave out classes with fewer training examples than this (0: refuse small classes)"
     )
 
     domain: ClassVar[str] = "text"
@@ -97,6 +126,7 @@ class TextOptions(Options):
         "(downloads)",
         "tfds:ag_news_subset": "127,600 news items, 4 topics (downloads)",
     }
+    predict_type: ClassVar[type[PredictOptions]] = TextPredictOptions
     demo: ClassVar[DemoSweep] = DemoSweep(
         trials=4,
         # In one epoch the network learns too little by itself for its settings to matter.

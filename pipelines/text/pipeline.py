@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
-from pipelines.text import baselines, batches, data, evaluate, model, predict, serve
+from pipelines.text import baselines, batches, data, evaluate, hold_out, model, predict, serve
 from pipelines.text.baselines import TfidfReference
 from pipelines.text.data import TextSplits
-from pipelines.text.options import TextOptions
+from pipelines.text.options import TextOptions, TextPredictOptions
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def load(self) -> TextSplits:
         return data.load(self.options)
+
+    def load_hold_out(self, serving: ServingModel) -> TextSplits:
+        return hold_out.load(self.options, serving)
 
     def cost(self, spec: TextSpec, splits: TextSplits) -> Cost:
         return model.cost(spec, splits)
@@ -63,6 +67,12 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def predict(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
         return predict.predict(model, splits, part, self.reference)
 
+    def blend(self, model: keras.Model) -> Blend:
+        return predict.blend(model)
+
+    def predict_alone(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
+        return predict.predict_alone(model, splits, part, self.reference)
+
     def score(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> dict[str, float]:
         return evaluate.score(predictions, splits, part)
 
@@ -81,7 +91,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return evaluate.plots(predictions, splits, part)
 
     def serve(self, model: keras.Model, splits: TextSplits) -> ServingModel:
-        return serve.serving_model(model, splits, self.reference, self.options.text_column)
+        return serve.serving_model(model, splits, self.reference)
 
     def restore_network(self, serving: ServingModel, splits: TextSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
@@ -94,4 +104,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(serving, source)
+        chosen = TextPredictOptions() if options is None else options
+        if not isinstance(chosen, TextPredictOptions):
+            chosen = TextPredictOptions(skip_unreadable=chosen.skip_unreadable)
+        return serve.predict_raw(serving, source, chosen, [] if notes is None else notes)

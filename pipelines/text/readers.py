@@ -2,37 +2,39 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipelines.errors import DataError
-from pipelines.io.parts import part_folders
-from pipelines.io.paths import require_path, visible_files, visible_folders
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.folders import FileKind
+from pipelines.io.layouts import read_layout
+from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.samples import embedded_table
-from pipelines.io.tables import TABLE_SUFFIXES, Table
-from pipelines.io.text_files import TEXT_SUFFIX, read_text
+from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
+from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.text import tables
+from pipelines.text.columns import LABEL_COLUMNS, TEXT_COLUMNS
+from pipelines.text.fasttext_lines import is_fasttext, read_fasttext
 from pipelines.text.options import TextOptions
-from pipelines.text.tables import LABEL_COLUMNS, TEXT_COLUMNS
 from pipelines.text.texts import Texts, TextSource, as_texts
 
 # White space and control characters are no text.
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 SHOWN_LINES = 5
-# What sets of TensorFlow Datasets call a text beside the names of columns; where there is a title
-# too, the description is the text.
-DESCRIPTION = "description"
-TITLE = "title"
+SHOWN_NAMES = 10  # of usual columns
+FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,), bare_numbers=True)
 
 
-def read(options: TextOptions) -> TextSource:
+def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
     """Read what `--data` names, by its form; rows without text are left out.
+
+    The texts of a table are in `text_columns` where it has those and no others are asked for.
 
     Raises:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
@@ -44,15 +46,17 @@ def read(options: TextOptions) -> TextSource:
         return _tfds(data)
     path = require_path(data, options.datasets, "text")
     if path.is_dir():
-        return _drop_empty(_folder(path))
-    if path.suffix.lower() not in TABLE_SUFFIXES:
+        return drop_empty(_folder(path))
+    if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
             f"Received: {path.suffix!r}"
         )
-    read_table = tables.read(path, options)
-    return _drop_empty(read_table.source, read_table.table, read_table.rows)
+    require_regular_file(path)
+    if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):
+        return drop_empty(read_fasttext(path, several=options.multi_label))
+    return drop_empty(tables.read(path, options, text_columns))
 
 
 def _reviews() -> TextSource:
@@ -109,15 +113,13 @@ def _tfds(data: str) -> TextSource:
 
 def _tfds_keys(data: str, keys: list[str]) -> tuple[str, str]:
     """Return the features that are text and label."""
-    text = _first((*TEXT_COLUMNS, DESCRIPTION), keys)
+    text = _first(TEXT_COLUMNS, keys)
     label = _first(LABEL_COLUMNS, keys)
     if text is None or label is None:
         raise DataError(
-            f"{data}: expected a text ({', '.join(TEXT_COLUMNS)}) and a label "
-            f"({', '.join(LABEL_COLUMNS)}). Found: {', '.join(keys)}"
+            f"{data}: expected a text ({shorten(TEXT_COLUMNS, SHOWN_NAMES)}) and a label "
+            f"({shorten(LABEL_COLUMNS, SHOWN_NAMES)}). Found: {', '.join(keys)}"
         )
-    if text == TITLE and DESCRIPTION in keys:
-        text = DESCRIPTION
     return text, label
 
 
@@ -134,70 +136,35 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
 
 
 def _folder(root: Path) -> TextSource:
-    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt`.
-
-    Hidden files and folders are skipped.
-    """
-    below = visible_folders(root)
-    folders = part_folders(below)
-    if "train" not in folders:
-        folders = {"train": root}
+    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`)."""
+    layout = read_layout(root, FILES)
+    texts: dict[Part, list[str]] = {}
+    labels: dict[Part, list[str]] = {}
+    names: dict[Part, list[str]] = {}
+    for file in counted(layout.files, "texts", len(layout.files)):
+        texts.setdefault(file.part, []).append(read_text(file.path))
+        labels.setdefault(file.part, []).append(file.label)
+        names.setdefault(file.part, []).append(file.path.relative_to(root).as_posix())
     parts: dict[Part, Texts] = {}
-    for part, folder in folders.items():
-        texts, labels = _files_by_class(folder)
-        if not texts:
-            num_files = sum(path.is_file() for path in folder.iterdir())
-            raise DataError(
-                f"{folder}: holds no texts in folders of classes. "
-                f"Expected {folder}/<class>/<name>.txt; found {len(below)} folders and "
-                f"{num_files} files"
-            )
-        parts[part] = as_texts(texts, labels)
-    return TextSource(name=root.name, where=str(root), parts=parts)
+    for part in texts:
+        parts[part] = as_texts(texts[part], labels[part], names[part])
+    return TextSource(name=root.name, where=str(root), parts=parts, notes=layout.notes)
 
 
-def _files_by_class(folder: Path) -> tuple[list[str], list[str]]:
-    texts = []
-    labels = []
-    for group in visible_folders(folder):
-        files = visible_files(group, (TEXT_SUFFIX,))
-        for path in counted(files, f"texts in {group.name}", len(files)):
-            texts.append(read_text(path))
-            labels.append(group.name)
-    return texts, labels
-
-
-def _drop_empty(
-    source: TextSource,
-    table: Table | None = None,
-    rows: Mapping[Part, np.ndarray] | None = None,
-) -> TextSource:
-    """Drop rows without text, and note how many and, for a table, where.
-
-    `rows` are the rows of each part.
-    """
+def drop_empty(source: TextSource) -> TextSource:
+    """Drop rows without text, and note how many and where they are."""
     parts: dict[Part, Texts] = {}
-    num_empty = 0
-    lines: list[int] = []
+    empty: list[object] = []
     for part, texts in source.parts.items():
         has_text = np.asarray([bool(HAS_TEXT.search(text)) for text in texts.x])
         if not has_text.any():
             raise DataError(f"{source.where}: no row of the part {part} holds a text")
         parts[part] = texts.take(np.flatnonzero(has_text))
-        num_empty += int((~has_text).sum())
-        if table is not None and rows is not None and not has_text.all():
-            lines += table.lines[rows[part][~has_text]].tolist()
-    if not num_empty:
+        empty += texts.origin[~has_text].tolist()
+    if not empty:
         return source
-    where = _listed(lines)
-    note = f"{source.where}: {num_empty} rows without text left out{where}"
+    where = shorten(empty, SHOWN_LINES)
+    if not isinstance(empty[0], str):
+        where = f"{'line' if len(empty) == 1 else 'lines'} {where}"
+    note = f"{source.where}: {count_of(len(empty), 'row')} without text left out ({where})"
     return dataclasses.replace(source, parts=parts, notes=(*source.notes, note))
-
-
-def _listed(lines: list[int]) -> str:
-    if not lines:
-        return ""
-    shown = ", ".join(map(str, lines[:SHOWN_LINES]))
-    word = "line" if len(lines) == 1 else "lines"
-    more = " ..." if len(lines) > SHOWN_LINES else ""
-    return f" ({word} {shown}{more})"

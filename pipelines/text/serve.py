@@ -1,28 +1,29 @@
 """A trained network for its user: texts in, labels with probabilities out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, shorten
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
-from pipelines.io.paths import visible_files
-from pipelines.io.tables import find_column, read_table
-from pipelines.io.text_files import TEXT_SUFFIX, read_lines, read_text
+from pipelines.io.answers import join_answers
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.text import predict
 from pipelines.text.baselines import TfidfReference
-from pipelines.text.layers import TokenIds
-from pipelines.text.model import START_LOGITS, TOKENS
-from pipelines.text.tables import SHOWN_CHARACTERS, SHOWN_NAMES, TEXT_COLUMNS, text_cells
+from pipelines.text.inputs import Reader, add_errors
+from pipelines.text.layers import AboveThresholds, TokenIds
+from pipelines.text.model import START_LOGITS, THRESHOLDS, TOKENS
+from pipelines.text.options import TextPredictOptions
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
+
+IDS = "ids"  # the layer of tokens in a served model
+SHOWN_CLASSES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +32,23 @@ class TextFacts(ServingFacts):
 
     classes: list[str]
     exclusive: bool  # whether each text has exactly one class
-    text_column: str  # that the training texts were read from; empty where it was guessed
+    text_columns: list[str]  # that the training texts were read from; none if from no table
+    # From which probability on a text has a class; empty where it has exactly one.
+    thresholds: list[float]
 
 
 def serving_model(
-    network: keras.Model, splits: "TextSplits", reference: TfidfReference, text_column: str = ""
+    network: keras.Model, splits: "TextSplits", reference: TfidfReference
 ) -> ServingModel:
     """Return the network behind tokens and TF-IDF, and in front of labels.
 
     Its input is `(batch,)` strings; its output is a dict of `label` `(batch,)` strings,
-    `probability` `(batch,)` and `probabilities` `(batch, classes)`.
+    `probability` `(batch,)` and `probabilities` `(batch, classes)`. Where a text may have several
+    classes, `chosen` `(batch, classes)` is 1 for those above their thresholds, else 0.
     """
     text = keras.Input((), dtype="string", name="text")
     unit, lower = splits.tokenization.unit, splits.tokenization.lower
-    to_ids = TokenIds(list(splits.vocabulary), splits.length, unit, lower, name="ids")
+    to_ids = TokenIds(list(splits.vocabulary), splits.length, unit, lower, name=IDS)
     inputs = {TOKENS: to_ids(text)}
     if predict.needs_start_logits(network):
         inputs[START_LOGITS] = reference.model(splits).layer()(text)
@@ -52,14 +56,22 @@ def serving_model(
         activation = keras.layers.Softmax(name="softmax")
     else:
         activation = keras.layers.Activation("sigmoid", name="sigmoid")
-    answers = class_answers(activation(network(inputs)), splits.classes)
+    probabilities = activation(network(inputs))
+    answers = class_answers(probabilities, splits.classes)
+    thresholds: list[float] = []
+    if not splits.exclusive:
+        thresholds = predict.thresholds_of(network).tolist()
+        above = AboveThresholds(name=THRESHOLDS)
+        answers["chosen"] = above(probabilities)
+        above.set_weights([np.asarray(thresholds)])
     return ServingModel(
         model=keras.Model(text, answers, name=predict.SERVED),
         facts=TextFacts(
             domain="text",
             classes=list(splits.classes),
             exclusive=splits.exclusive,
-            text_column=text_column,
+            text_columns=list(splits.text_columns),
+            thresholds=thresholds,
         ),
         notes=predict.describe_blend(network),
     )
@@ -76,68 +88,46 @@ def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
     of_model, of_data = serving.facts.classes, list(splits.classes)
     if of_model != of_data:
         raise DataError(
-            f"{splits.dataset}: the model was trained with classes {of_model}. "
-            f"This data has {of_data}"
+            f"{splits.dataset}: the model was trained with the classes "
+            f"{shorten(of_model, SHOWN_CLASSES)}. This data has {shorten(of_data, SHOWN_CLASSES)}"
         )
     return serving.model
 
 
-def predict_raw(serving: ServingModel, source: RawInput) -> pd.DataFrame:
-    """Return one row a text: `text`, `label`, `probability`, then the probability of each class.
+def predict_raw(
+    serving: ServingModel, source: RawInput, options: TextPredictOptions, notes: list[str]
+) -> pd.DataFrame:
+    """Return one row a text: what was given, `label`, `probability`, then each class's probability.
 
-    With several labels a text, `labels` are those with a probability above one half. `source` is a
-    table with a column of texts, a .txt file with a text on each line, a folder of .txt files with
-    a text each, or an array of strings.
+    With several labels a text, `labels` are those above their thresholds. `source` is a table with
+    a column of texts, which keeps all its columns, a .txt file with a text on each line, a folder
+    of .txt files with a text each, or an array of strings. A row without a text has no label, and
+    the reason in the column `error`.
     """
     facts: TextFacts = serving.facts
-    texts = _texts(source, facts.text_column)
-    if not len(texts):
+    reader = Reader(
+        columns=options.text_column,
+        trained_on=facts.text_columns,
+        skip_unreadable=options.skip_unreadable,
+        notes=notes,
+    )
+    asked = reader.read(source)
+    if not len(asked.texts):
         raise DataError("There is no text to answer. Expected at least one")
-    probabilities = predict.predict_texts(serving.model, texts)
-    frame = pd.DataFrame({"text": texts})
+    probabilities = predict.predict_texts(serving.model, asked.texts)
+    answers = _answers(facts, probabilities)
+    answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
+    return join_answers(asked.beside, answers)
+
+
+def _answers(facts: TextFacts, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return the answers to texts of these `probabilities` `(n, classes)`."""
+    frame = pd.DataFrame(index=range(len(probabilities)))
     if facts.exclusive:
         names = np.asarray(facts.classes, dtype=object)
         frame["label"] = names[probabilities.argmax(axis=1)]
     else:
-        frame["labels"] = joined_names(probabilities > 0.5, facts.classes)
+        above = probabilities > np.asarray(facts.thresholds)
+        frame["labels"] = joined_names(above, facts.classes)
     frame["probability"] = probabilities.max(axis=1).round(DIGITS)
     return frame.join(probability_columns(probabilities, facts.classes))
-
-
-def _texts(source: RawInput, text_column: str) -> np.ndarray:
-    if isinstance(source, np.ndarray):
-        return np.asarray([str(text) for text in source.ravel()], dtype=object)
-    if isinstance(source, pd.DataFrame):
-        return _column(source.rename(columns=str), text_column, "the table")
-    path = Path(source)
-    if path.is_dir():
-        files = visible_files(path, (TEXT_SUFFIX,))
-        return np.asarray([read_text(file) for file in files], dtype=object)
-    if not path.is_file():
-        raise DataError(
-            f"{path}: no such file. Expected a table with a column of texts, a .txt file of lines, "
-            "or a folder of .txt files"
-        )
-    if path.suffix.lower() == TEXT_SUFFIX:
-        return np.asarray(read_lines(path), dtype=object)
-    return _column(read_table(path, as_text=True).frame, text_column, str(path))
-
-
-def _column(frame: pd.DataFrame, text_column: str, where: str) -> np.ndarray:
-    if text_column in frame:
-        return text_cells(frame, text_column)
-    name = find_column(frame, "", TEXT_COLUMNS, role="text", flag="", where=where)
-    if name is None and len(frame.columns) == 1:
-        name = str(frame.columns[0])
-        if " " in name.strip():
-            raise DataError(
-                f"{where}: its first line looks like a text, not like the name of a column. "
-                f"Write `text` above it. Received: {name[:SHOWN_CHARACTERS]!r}"
-            )
-    if name is None:
-        expected = ", ".join(TEXT_COLUMNS[:SHOWN_NAMES])
-        raise DataError(
-            f"{where}: has no column of texts. Expected one called {expected}. "
-            f"Its columns: {', '.join(frame.columns)}"
-        )
-    return text_cells(frame, name)

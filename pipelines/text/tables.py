@@ -1,148 +1,129 @@
 """Tables of texts: columns of texts, of labels, and perhaps of parts."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.errors import DataError
-from pipelines.io.parts import SPLIT_COLUMNS
-from pipelines.io.tables import DELIMITERS, Table, cell_text, read_table
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.delimited import DELIMITERS
+from pipelines.io.tables import Table, cell_text, read_table
 from pipelines.splits import Part
+from pipelines.text.columns import TextColumns, choose_columns
+from pipelines.text.label_cells import Labels, read_labels
 from pipelines.text.options import TextOptions
-from pipelines.text.texts import Texts, TextSource
+from pipelines.text.texts import Texts, TextSource, objects
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT_COLUMNS = (
-    "text",
-    "sentence",
-    "review",
-    "content",
-    "title",
-    "message",
-    "question",
-    "query",
-    "sequence",
-    "document",
-    "comment",
-    "tweet",
-)
-LABEL_COLUMNS = ("label", "target", "class", "category", "sentiment", "intent", "topic", "y")
-SHOWN_NAMES = 6  # of usual columns
 SHOWN_CHARACTERS = 60  # of a cell
-# So many distinct labels that are no whole numbers look like classes; more are measurements.
-MOST_FRACTIONS = 20
+SHOWN_LINES = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadTable:
-    """The texts of a table, and the rows of each part there, for messages."""
-
-    source: TextSource
-    table: Table
-    rows: Mapping[Part, np.ndarray]
-
-
-def read(path: Path, options: TextOptions) -> ReadTable:
+def read(path: Path, options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
     """Read a table with columns of texts, labels and perhaps parts; a text may still be empty.
+
+    Where no column of texts is asked for, `text_columns` are taken, if the table has them all.
 
     Raises:
         DataError: a column is missing, or a cell cannot be used; the message names its line.
     """
     table = read_table(path, as_text=True)
-    text_column = _column(table, options.text_column, TEXT_COLUMNS, role="text")
-    label_column = _column(table, options.label_column, LABEL_COLUMNS, role="label")
-    if text_column == label_column:
+    columns = choose_columns(table, options, text_columns)
+    texts = text_cells(table.frame, columns.text, table)
+    if not any(text.strip() for text in texts):
         raise DataError(
-            f"{path}: the column {text_column!r} cannot hold both the text and the label. "
-            "Choose another: --text-column NAME or --label-column NAME"
-        )
-    _require_single_values(table, text_column, role="text")
-    _require_single_values(table, label_column, role="label")
-    _require_labels(table, label_column)
-    if table.frame[text_column].isna().all():
-        raise DataError(
-            f"{path}: the column {text_column!r} is empty in all {len(table.frame)} rows. "
+            f"{path}: the column {columns.text[0]!r} is empty in all {len(texts):,} rows. "
             "Choose another: --text-column NAME"
         )
-    split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
-    part_of_row = np.asarray(table.parts(split_column), dtype=object)
-    texts = table.frame[text_column].fillna("").astype(str).to_numpy(dtype=object)
-    labels = _labels(table, label_column)
+    labels = read_labels(table, columns.labels, options)
+    kept, dropped = _with_labels(table, columns, labels, drop=options.drop_missing)
+    part_of_row = objects(table.parts(columns.split))
     parts: dict[Part, Texts] = {}
-    rows: dict[Part, np.ndarray] = {}
-    for part in dict.fromkeys(part_of_row):
-        rows[part] = np.flatnonzero(part_of_row == part)
-        parts[part] = Texts(x=texts[rows[part]], labels=labels[rows[part]])
-    if "train" not in parts:
-        raise DataError(f"{path}: the column {split_column!r} assigns no row to train")
-    source = TextSource(
-        name=path.stem, where=str(path), parts=parts, notes=_swallowed_rows(table, texts, labels)
-    )
-    return ReadTable(source=source, table=table, rows=rows)
-
-
-def _column(table: Table, given: str, names: tuple[str, ...], *, role: str) -> str:
-    """Return the column that plays `role`, which is also in the name of its flag."""
-    flag = f"--{role}-column"
-    column = table.find_column(given, names, role=role, flag=flag)
-    if column is not None:
-        return column
-    hint = ""
-    if len(table.columns) == 1:
-        hint = ". Are columns separated by something other than , ; | or a tab?"
-    raise DataError(
-        f"{table.where}: has no column of {role}s. "
-        f"Expected one called {', '.join(names[:SHOWN_NAMES])}, or {flag} NAME. "
-        f"Its columns: {', '.join(table.columns)}{hint}"
-    )
-
-
-def _require_single_values(table: Table, column: str, *, role: str) -> None:
-    for row, value in enumerate(table.frame[column]):
-        if isinstance(value, list | dict | np.ndarray):
-            raise DataError(
-                f"{table.where}: line {table.lines[row]}: the {role} is a list or an object. "
-                "Expected one value in a cell, several labels as a|b. "
-                f"Received: {str(value)[:SHOWN_CHARACTERS]}"
-            )
-
-
-def _require_labels(table: Table, column: str) -> None:
-    labels = table.frame[column]
-    missing = (labels.isna() | (labels.astype(str).str.strip() == "")).to_numpy()
-    if missing.any():
-        line = table.lines[int(missing.argmax())]
-        raise DataError(
-            f"{table.where}: line {line}: no label in column {column!r} "
-            f"({int(missing.sum())} such rows)"
+    for part in dict.fromkeys(part_of_row[kept]):
+        rows = np.flatnonzero(kept & (part_of_row == part))
+        parts[part] = Texts(
+            x=texts[rows], labels=labels.values[rows], origin=objects(table.lines[rows])
         )
+    notes = [*table.notes, *columns.notes, *labels.notes, *dropped]
+    return TextSource(
+        name=_name(path),
+        where=str(path),
+        parts=parts,
+        several=labels.several,
+        text_columns=columns.text,
+        notes=(*notes, *_swallowed_rows(table, texts, labels)),
+    )
 
 
-def _labels(table: Table, name: str) -> np.ndarray:
-    """Return labels as texts, the 1.0 of a column of numbers as 1; refuse measurements."""
-    import pandas as pd
-
-    column: pd.Series = table.frame[name]
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.notna().all():
-        all_whole = bool((numbers % 1 == 0).all())
-        if not all_whole and numbers.nunique() > MOST_FRACTIONS:
-            raise DataError(
-                f"{table.where}: the column {name!r} holds measurements "
-                f"({column.iloc[0]}, {column.iloc[1]} ...), not classes. "
-                "Expected a few distinct labels. Choose another column: --label-column NAME"
-            )
-        if all_whole and column.astype(str).str.contains(".", regex=False).any():
-            return np.asarray([cell_text(float(value)) for value in numbers], dtype=object)
-    return column.astype(str).str.strip().to_numpy(dtype=object)
+def _name(path: Path) -> str:
+    """Return the name of a data set: that of its file, without the endings."""
+    return path.name.removesuffix(path.suffix).removesuffix(".csv")
 
 
-def _swallowed_rows(table: Table, texts: np.ndarray, labels: np.ndarray) -> tuple[str, ...]:
+def _with_labels(
+    table: Table, columns: TextColumns, labels: Labels, *, drop: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Return which rows `(rows,)` have a label, and a note on the others.
+
+    Raises:
+        DataError: rows lack one, and are not to be left out.
+    """
+    missing = labels.missing
+    if not missing.any():
+        return ~missing, []
+    count = int(missing.sum())
+    listed = shorten(list(table.lines[missing][: SHOWN_LINES + 1]), SHOWN_LINES)
+    if missing.all():
+        drop = False
+    if not drop:
+        where = "column " + " + ".join(map(repr, columns.labels[:SHOWN_LINES]))
+        raise DataError(
+            f"{table.where}: line {table.lines[int(missing.argmax())]}: no label in {where} "
+            f"({count:,} such rows). Leave them out: --drop-missing. Or they have none of the "
+            "labels: --multi-label"
+        )
+    return ~missing, [f"{count_of(count, 'row')} without a label left out (lines {listed})"]
+
+
+def text_cells(
+    frame: "pd.DataFrame", columns: Sequence[str], table: Table | None = None
+) -> np.ndarray:
+    """Return texts `(rows,)`: the cells of these columns, one after the other; gaps are empty.
+
+    A list of words or sentences is a text too.
+
+    Raises:
+        DataError: a cell holds an object.
+    """
+    joined = []
+    for row, cells in enumerate(zip(*(frame[column] for column in columns), strict=True)):
+        pieces = []
+        for cell in cells:
+            if isinstance(cell, dict):
+                where = f"{table.where}: line {table.lines[row]}" if table else f"row {row + 1}"
+                raise DataError(
+                    f"{where}: the text is an object. Expected one value in a cell. "
+                    f"Received: {str(cell)[:SHOWN_CHARACTERS]}"
+                )
+            if isinstance(cell, list | tuple | np.ndarray):
+                cell = " ".join(map(cell_text, cell))
+            pieces.append(_as_text(cell))
+        joined.append(" ".join(piece for piece in pieces if piece))
+    return objects(joined)
+
+
+def _as_text(cell: object) -> str:
+    """Return a cell as text, the 1.0 of a file with types as 1.0."""
+    if isinstance(cell, float | np.floating) and not np.isnan(cell):
+        return str(cell)
+    return cell_text(cell)
+
+
+def _swallowed_rows(table: Table, texts: np.ndarray, labels: Labels) -> tuple[str, ...]:
     """Note texts that hold other rows.
 
     A quote at the beginning of a text makes one text of all rows up to the next quote.
@@ -151,16 +132,22 @@ def _swallowed_rows(table: Table, texts: np.ndarray, labels: np.ndarray) -> tupl
         swallows = np.asarray(["\t" in text and "\n" in text for text in texts])
         what = "contain tabs and line breaks"
     else:
-        row_marks = _RowMarks.of(set(labels))
+        row_marks = _RowMarks.of(_names(labels))
         swallows = np.asarray([row_marks.occur_in(text) for text in texts])
         what = "contain whole rows of the table"
     if not swallows.any():
         return ()
     line = table.lines[int(swallows.argmax())]
     return (
-        f"{table.where}: {int(swallows.sum())} texts {what} (the first on line {line}). "
+        f"{table.where}: {int(swallows.sum()):,} texts {what} (the first on line {line}). "
         "Are there stray quotes?",
     )
+
+
+def _names(labels: Labels) -> set[str]:
+    if not labels.several:
+        return set(labels.values) - {""}
+    return {name for label in labels.values for name in label}
 
 
 @dataclass(frozen=True)
@@ -186,8 +173,3 @@ class _RowMarks:
         lines = [line.strip('\r"') for line in text.split("\n")]
         ends = any(line.endswith(self.ends) for line in lines[:-1])
         return ends or any(line.startswith(self.begins) for line in lines[1:])
-
-
-def text_cells(frame: "pd.DataFrame", column: str) -> np.ndarray:
-    """Return a column `(rows,)` as texts; a gap is an empty one."""
-    return np.asarray(frame[column].fillna("").astype(str), dtype=object)

@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from pipelines.io.progress import counted
+
 Unit: TypeAlias = Literal["word", "char"]
 T = TypeVar("T")
 
@@ -121,4 +123,5 @@ def map_batches(
         return function(tf.constant(encoded[start : start + batch_size]))
 
     with ThreadPoolExecutor(num_threads) as threads:
-        return list(threads.map(of_batch, range(0, len(encoded), batch_size)))
+        starts = range(0, len(encoded), batch_size)
+        return list(counted(threads.map(of_batch, starts), "batches of texts", len(starts)))

@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from pipelines.errors import DataError
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.options import VisionOptions
+from pipelines.vision.sizes import resize
 
 IDX_STEMS: Mapping[Part, str] = {"train": "train", "test": "t10k"}
-RESIZED_AT_ONCE = 1_000  # images: TensorFlow returns floats, four times the memory of bytes
 
 
 def read_npz(path: Path, options: VisionOptions) -> ImageSource:
@@ -126,16 +128,8 @@ def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
 
 
 def _resize(images: Images, side: int) -> Images:
-    import tensorflow as tf
-
-    resized = []
-    for start in range(0, len(images.x), RESIZED_AT_ONCE):
-        some = images.x[start : start + RESIZED_AT_ONCE]
-        resized.append(tf.image.resize(some, (side, side)).numpy())
-    x = np.concatenate(resized)
-    if images.x.dtype.kind in "iu":
-        x = x.round()
-    return Images(x=x.astype(images.x.dtype), y=images.y)
+    resized = [resize(image, (side, side)) for image in counted(images.x, "images", len(images.x))]
+    return replace(images, x=np.stack(resized))
 
 
 def _require_names(parts: Mapping[Part, Images], names: Sequence[str], path: Path) -> None:

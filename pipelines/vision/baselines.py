@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pipelines.config.search_space import Scalar
+from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
@@ -47,15 +48,27 @@ class _Pixels:
 
 
 def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
-    """Yield logistic regression and k-nearest neighbours, with settings chosen on val.
+    """Yield the class frequencies of train, logistic regression and k-nearest neighbours.
 
-    Images are averaged down and, for large sets, sampled: the params say to which size and number.
+    The settings of the latter two are chosen on val. Images are averaged down and, for large sets,
+    sampled: the params say to which size and number.
     """
+    shares = np.bincount(splits.train.y, minlength=len(splits.classes)) / len(splits.train.y)
+    yield Baseline(
+        name="most frequent",
+        predictions={part: np.tile(shares, (splits.sizes()[part], 1)) for part in SCORED_PARTS},
+        seconds=0.0,
+    )
     pixels = _pixels(splits, seed)
-    began = time.perf_counter()
-    yield _best_on_val("logistic regression", began, pixels, _logistic_regressions(pixels))
-    began = time.perf_counter()
-    yield _best_on_val("k-nearest neighbours", began, pixels, _nearest_neighbours(pixels))
+    fits: dict[str, Callable[[_Pixels], dict[str, Predictor]]] = {
+        "logistic regression": _logistic_regressions,
+        "k-nearest neighbours": _nearest_neighbours,
+    }
+    for name, fit in fits.items():
+        began = time.perf_counter()
+        with working(name):
+            best = _best_on_val(name, began, pixels, fit(pixels))
+        yield best
 
 
 def _pixels(splits: "VisionSplits", seed: int) -> _Pixels:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipelines.errors import shorten
+from pipelines.errors import count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
@@ -15,6 +15,7 @@ from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.options import VisionOptions
 
 SHOWN_CLASSES = 20
+SHOWN_PAIRS = 3
 MOMENTS_FROM = 10_000  # training images, at most: a mean over so many is sure to a hundredth
 MIRRORED_FROM = 4_000  # training images, at most: the time of the vote grows with their square
 # A nearest-neighbour vote names mirrored digits right .37 times as often as plain ones, clothes
@@ -104,12 +105,14 @@ def load(options: VisionOptions) -> VisionSplits:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     source = readers.read(options)
+    if options.min_class:
+        source = _without_small_classes(source, options.min_class)
     numbered, classes = _number_classes(source)
-    parts = _split(numbered, classes, source.where, options.seed)
+    parts = _split(numbered, classes, source, options.seed)
     if options.limit:
-        for part, images in parts.items():
-            kept = splitting.subsample(images.y, options.limit, options.seed)
-            parts[part] = images.take(kept)
+        numbers = {part: images.y for part, images in parts.items()}
+        for part, kept in splitting.limit_parts(numbers, options.limit, options.seed).items():
+            parts[part] = parts[part].take(kept)
     labels: dict[Part, np.ndarray] = {}
     arrays = []
     for part in PARTS:
@@ -124,10 +127,22 @@ def load(options: VisionOptions) -> VisionSplits:
         val=parts["val"],
         test=parts["test"],
         classes=classes,
-        scale=_largest_value(parts["train"].x),
+        scale=source.scale or _largest_value(parts["train"].x),
         seed=options.seed,
     )
-    return replace(splits, notes=(*source.notes, *_copies(splits)))
+    notes = (*source.notes, *_copies(splits), *_contradictions(splits))
+    return replace(splits, notes=notes)
+
+
+def _without_small_classes(source: ImageSource, least: int) -> ImageSource:
+    labels = {part: list(map(str, images.y)) for part, images in source.parts.items()}
+    rows, note = splitting.without_small_classes(labels, least)
+    if not note:
+        return source
+    parts = {part: images.take(rows[part]) for part, images in source.parts.items()}
+    left = set(map(str, parts["train"].y))
+    classes = tuple(name for name in source.classes if name in left)
+    return replace(source, parts=parts, classes=classes, notes=(*source.notes, note))
 
 
 def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
@@ -144,16 +159,17 @@ def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str,
     numbered = {}
     for part, images in source.parts.items():
         numbers = splitting.class_numbers(labels[part], classes)
-        numbered[part] = Images(x=images.x, y=numbers)
+        numbered[part] = replace(images, y=numbers)
     return numbered, classes
 
 
 def _split(
-    numbered: Mapping[Part, Images], classes: tuple[str, ...], where: str, seed: int
+    numbered: Mapping[Part, Images], classes: tuple[str, ...], read: ImageSource, seed: int
 ) -> dict[Part, Images]:
     numbers = {part: images.y for part, images in numbered.items()}
     counts = splitting.count_classes(numbers["train"], classes)
-    splitting.require_classes(counts, where, least=splitting.smallest_class(numbers))
+    least = splitting.smallest_class(numbers)
+    splitting.require_classes(counts, read.where, least=least, notes=read.notes)
     parts = {}
     for part, (source, rows) in splitting.split_parts(numbers, seed).items():
         parts[part] = numbered[source].take(rows)
@@ -187,3 +203,23 @@ def _copies(splits: VisionSplits) -> tuple[str, ...]:
                 f"{copies} of {len(images)} {part} images are duplicates of training images"
             )
     return tuple(notes)
+
+
+def _contradictions(splits: VisionSplits) -> tuple[str, ...]:
+    """Return a note on images that occur in two classes: one of their labels is wrong."""
+    if splits.train.x.nbytes >= LARGEST_COMPARED:
+        return ()
+    first: dict[bytes, tuple[str, int]] = {}  # the name and class of each image's first occurrence
+    pairs = []
+    for part in PARTS:
+        images = splits.images(part)
+        for row, image in enumerate(images.x):
+            here = (f"{part} {images.name(row)}", int(images.y[row]))
+            there = first.setdefault(image.tobytes(), here)
+            if there[1] != here[1]:
+                labels = f"{splits.classes[there[1]]}, {splits.classes[here[1]]}"
+                pairs.append(f"{there[0]} = {here[0]} ({labels})")
+    if not pairs:
+        return ()
+    occurring = count_of(len(pairs), "image occurs", "images occur")
+    return (f"{occurring} in two classes, so that a label is wrong: {shorten(pairs, SHOWN_PAIRS)}",)

@@ -1,7 +1,7 @@
 """Images in memory or in a mapped file, as the readers return them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,14 +12,27 @@ IN_MEMORY = 2**30  # bytes; larger sets of image files are decoded into a file t
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Images `(n, height, width, channels)` and their labels `(n,)`."""
+    """Images `(n, height, width, channels)` and their labels `(n,)`.
+
+    `names` `(n,)` are their files as messages call them; None where they came as arrays.
+    """
 
     x: np.ndarray
     y: np.ndarray
+    names: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Images":
         """Return the images at these positions."""
-        return Images(x=self.x[rows], y=self.y[rows])
+        names = None
+        if self.names is not None:
+            names = self.names[rows]
+        return Images(x=self.x[rows], y=self.y[rows], names=names)
+
+    def name(self, row: int) -> str:
+        """Return what messages call the image at this position: its file, or its number."""
+        if self.names is None:
+            return f"image {row}"
+        return str(self.names[row])
 
     @property
     def on_disk(self) -> bool:
@@ -31,13 +44,15 @@ class Images:
 class ImageSource:
     """What a reader found: at least the part `train`.
 
-    `classes` are names in order, where the source gives them.
+    `classes` are names in order, where the source gives them. `scale` is the largest value that a
+    pixel can have, 0 where the pixels must tell.
     """
 
     name: str
     where: str  # what error messages call it
     parts: Mapping[Part, Images]
     classes: tuple[str, ...] = ()
+    scale: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -46,5 +61,5 @@ def name_classes(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Par
     array = np.asarray(names, dtype=object)
     named = {}
     for part, images in parts.items():
-        named[part] = Images(x=images.x, y=array[images.y.astype(int)])
+        named[part] = replace(images, y=array[images.y.astype(int)])
     return named

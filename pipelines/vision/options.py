@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pipelines.config.hyperparameters import CONDITIONS
-from pipelines.config.options import Count, DemoSweep, Objective, Options, option
+from pipelines.config.options import (
+    Count,
+    DemoSweep,
+    Objective,
+    Options,
+    PredictOptions,
+    option,
+)
 from pipelines.config.search_space import (
     Choice,
     Conditions,
@@ -18,12 +25,26 @@ from pipelines.vision.spec import ARCHITECTURES, VisionSpec
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisionPredictOptions(PredictOptions):
+    """What may be set for the prediction of images."""
+
+    path_column: str = option(
+        "",
+        "column of a table that holds the images' paths (default: that of the training, else one "
+        "called path, file, image, ...)",
+    )
+    image_root: str = option(
+        "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class VisionOptions(Options):
     """Images in folders, tables of paths, arrays or TFDS; one label each."""
 
     data: str = option(
         "digits",
-        "a name (appline vision datasets), tfds:NAME, a folder, a CSV of paths, or an NPZ file",
+        "a name (appline vision datasets), tfds:NAME, a folder, a table of paths, or an NPZ file",
     )
     image_size: Count = option(
         0,
@@ -39,6 +60,9 @@ class VisionOptions(Options):
         "",
         "column of a table that holds their labels (default: one called label, class, target, ...)",
     )
+    image_root: str = option(
+        "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
     tta: bool = option(
         True,
         "test-time augmentation: answer with the mean over an image and its mirror image, where "
@@ -47,8 +71,13 @@ class VisionOptions(Options):
     skip_unreadable: bool = option(
         False, "leave unreadable images out instead of refusing the data"
     )
+    drop_missing: bool = option(False, "leave rows of a table without a label out")
+    min_class: Count = option(
+        0, "leave out classes with fewer training examples than this (0: refuse small classes)"
+    )
 
     domain: ClassVar[str] = "vision"
+    predict_type: ClassVar[type[PredictOptions]] = VisionPredictOptions
     spec_type: ClassVar[type[Any]] = VisionSpec
     headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

@@ -1,6 +1,6 @@
 """Image classification: the methods of the contract, each in the module of its duty."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,10 +14,21 @@ from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
-from pipelines.vision import augmentation, baselines, batches, data, evaluate, model, predict, serve
+from pipelines.vision import (
+    augmentation,
+    baselines,
+    batches,
+    data,
+    defaults,
+    evaluate,
+    hold_out,
+    model,
+    predict,
+    serve,
+)
 from pipelines.vision.architectures import architecture_of
 from pipelines.vision.data import VisionSplits
-from pipelines.vision.options import VisionOptions
+from pipelines.vision.options import VisionOptions, VisionPredictOptions
 from pipelines.vision.spec import VisionSpec
 
 if TYPE_CHECKING:
@@ -32,6 +43,15 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def load(self) -> VisionSplits:
         return data.load(self.options)
+
+    def load_hold_out(self, serving: ServingModel) -> VisionSplits:
+        facts = serving.facts
+        return hold_out.load_hold_out(self.options, facts, serve.picture_format(facts))
+
+    def fit_defaults(
+        self, spec: VisionSpec, splits: VisionSplits, given: Collection[str]
+    ) -> VisionSpec:
+        return defaults.fit_defaults(spec, splits, given)
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
@@ -101,4 +121,12 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(serving, source)
+        return serve.predict_raw(
+            serving, source, _own_options(options), notes if notes is not None else []
+        )
+
+
+def _own_options(options: PredictOptions | None) -> VisionPredictOptions:
+    if isinstance(options, VisionPredictOptions):
+        return options
+    return VisionPredictOptions()

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from pipelines.io.progress import counted
 from pipelines.networks.plan import KerasTensor
 from pipelines.vision.model import MIRRORED
 
@@ -25,7 +26,8 @@ def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.nd
     The images may be of any type, and more than fit into one batch.
     """
     outputs = []
-    for start in range(0, len(x), batch_size):
+    starts = range(0, len(x), batch_size)
+    for start in counted(starts, "batches of images", len(starts)):
         batch = x[start : start + batch_size].astype("float32")
         outputs.append(np.asarray(probabilities(network, batch)))
     return np.concatenate(outputs)

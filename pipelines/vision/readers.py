@@ -1,25 +1,26 @@
 """Readers of images, one for each form: samples, TFDS, folders, tables of paths, NPZ and IDX."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 
-from pipelines.errors import DataError
-from pipelines.io.parts import SPLIT_COLUMNS, part_folders
-from pipelines.io.paths import require_path, visible_files, visible_folders
-from pipelines.io.tables import TABLE_SUFFIXES, cell_text, read_table
+from pipelines.errors import DataError, shorten
+from pipelines.io.folders import FileKind
+from pipelines.io.layouts import LabelledFile, read_layout
+from pipelines.io.paths import require_path
+from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
-from pipelines.vision import array_files
-from pipelines.vision.image_files import SUFFIXES, decode_all, resize, target_size
+from pipelines.vision import array_files, path_tables
+from pipelines.vision.image_files import SUFFIXES, decode_all
 from pipelines.vision.images import Images, ImageSource, name_classes
-from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
+from pipelines.vision.open_image import CONVERT_HEIC
 from pipelines.vision.options import VisionOptions
+from pipelines.vision.sizes import resize, target_size
 
-LABEL_COLUMNS = ("label", "class", "target", "category", "labels", "class_name", "y")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CLOTHES = (
     "T-shirt/top",
@@ -33,18 +34,28 @@ CLOTHES = (
     "Bag",
     "Ankle boot",
 )
-SHOWN_BROKEN = 10
+SHOWN_BROKEN = 5
+FILES = FileKind(
+    what="images",
+    suffixes=SUFFIXES,
+    remedies=MappingProxyType(
+        {
+            ".heic": f"HEIC: {CONVERT_HEIC}",
+            ".heif": f"HEIF: {CONVERT_HEIC}",
+            ".svg": "SVG are drawings: `rsvg-convert a.svg -o a.png` makes images of them",
+            ".pdf": "PDF: `pdftoppm -png a.pdf a` makes images of the pages",
+            ".dcm": "DICOM: `dcmj2pnm +on2 a.dcm a.png` (dcmtk) makes images of 16 bits",
+            ".zip": "unpack archives beforehand",
+            ".tar": "unpack archives beforehand",
+            ".npy": "arrays belong into an NPZ file with x and y",
+            **dict.fromkeys(
+                (".dng", ".nef", ".cr2", ".arw"), "raw photographs: export them as TIFF or JPEG"
+            ),
+        }
+    ),
+)
 
 Reader: TypeAlias = Callable[[Path, VisionOptions], ImageSource]
-
-
-@dataclass(frozen=True)
-class LabelledFile:
-    """An image file, the part it belongs to, and its label."""
-
-    part: Part
-    path: Path
-    label: str
 
 
 def read(options: VisionOptions) -> ImageSource:
@@ -137,99 +148,52 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png`, without hidden files."""
-    below = visible_folders(root)
-    parts = part_folders(below)
-    if "train" not in parts:
-        parts = {"train": root}
-    files: list[LabelledFile] = []
-    for part, folder in parts.items():
-        in_part = _files_by_class(part, folder)
-        if not in_part and folder != root:
-            raise DataError(f"{folder}: holds no images in folders of classes")
-        files += in_part
-    if not files:
-        num_files = sum(path.is_file() for path in root.iterdir())
-        raise DataError(
-            f"{root}: holds no images in folders of classes. Expected {root}/<class>/<image>, with "
-            f"image files ending in {' '.join(SUFFIXES)}; found {len(below)} folders and "
-            f"{num_files} files"
-        )
-    return _from_files(root.name, str(root), files, options)
-
-
-def _files_by_class(part: Part, folder: Path) -> list[LabelledFile]:
-    files = []
-    for group in visible_folders(folder):
-        for path in visible_files(group, SUFFIXES):
-            files.append(LabelledFile(part, path, group.name))
-    return files
+    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`)."""
+    layout = read_layout(root, FILES)
+    return _from_files(root.name, str(root), layout.files, layout.notes, options)
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
-    """Read a table with the columns path, label and perhaps split.
-
-    Paths are relative to the table's own folder.
-    """
-    table = read_table(path)
-    path_column = table.find_column(
-        options.path_column, PATH_COLUMNS, role="path", flag="--path-column"
-    )
-    label_column = table.find_column(
-        options.label_column, LABEL_COLUMNS, role="label", flag="--label-column"
-    )
-    if path_column is None or label_column is None:
-        role = "label"
-        if path_column is None:
-            role = "path"
-        raise DataError(
-            f"{path}: has no column {role}. Expected path,label[,split]. "
-            f"Its columns: {', '.join(table.columns)}. Choose one: --{role}-column NAME"
-        )
-    unlabelled = table.frame[label_column].isna()
-    if unlabelled.any():
-        line = table.lines[int(unlabelled.argmax())]
-        raise DataError(
-            f"{path}: line {line}: no label in column {label_column!r} "
-            f"({int(unlabelled.sum())} such rows)"
-        )
-    split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
-    files = []
-    paths = existing_paths(table.frame[path_column], table.lines, path)
-    labels = table.frame[label_column]
-    for part, image, label in zip(table.parts(split_column), paths, labels, strict=True):
-        files.append(LabelledFile(part, image, cell_text(label)))
-    return _from_files(path.stem, str(path), files, options)
+    listed = path_tables.read(path, options)
+    return _from_files(path.stem, str(path), listed.files, listed.notes, options)
 
 
 def _from_files(
-    name: str, where: str, files: Sequence[LabelledFile], options: VisionOptions
+    name: str,
+    where: str,
+    files: Sequence[LabelledFile],
+    notes: Sequence[str],
+    options: VisionOptions,
 ) -> ImageSource:
     """Decode image files to one size.
 
     Unreadable files are refused, or left out with `--skip-unreadable`.
     """
     decoded = decode_all([file.path for file in files], options.image_size)
-    notes = decoded.notes
-    broken: list[Path] = []
-    rows: dict[Part, list[int]] = {}
-    for row, (file, good) in enumerate(zip(files, decoded.good, strict=True)):
-        if good:
-            rows.setdefault(file.part, []).append(row)
-        else:
-            broken.append(file.path)
-    if broken:
-        listed = ", ".join(map(str, broken[:SHOWN_BROKEN]))
+    notes = [*notes, *decoded.notes]
+    if decoded.problems:
+        listed = _unreadable(files, decoded.problems)
         if not options.skip_unreadable:
             raise DataError(
-                f"{where}: {len(broken)} of {len(files)} images cannot be read (truncated, or not "
-                f"an image): {listed}. Repair them, or leave them out: --skip-unreadable"
+                f"{where}: {len(decoded.problems):,} of {len(files):,} images cannot be read: "
+                f"{listed}. Repair them, or leave them out: --skip-unreadable"
             )
-        notes = (*notes, f"{len(broken)} unreadable images left out: {listed}")
+        if len(decoded.problems) == len(files):
+            raise DataError(f"{where}: none of {len(files):,} images can be read: {listed}")
+        notes.append(f"{len(decoded.problems):,} unreadable images left out: {listed}")
+    rows: dict[Part, list[int]] = {}
+    for row, file in enumerate(files):
+        if row not in decoded.problems:
+            rows.setdefault(file.part, []).append(row)
     parts: dict[Part, Images] = {}
     for part, chosen in rows.items():
         parts[part] = _take(decoded.pixels, files, chosen)
-    return ImageSource(name=name, where=where, parts=parts, notes=notes)
+    return ImageSource(name=name, where=where, parts=parts, scale=decoded.scale, notes=tuple(notes))
+
+
+def _unreadable(files: Sequence[LabelledFile], problems: Mapping[int, str]) -> str:
+    listed = [f"{files[row].path} {problems[row]}" for row in sorted(problems)]
+    return shorten(listed, SHOWN_BROKEN)
 
 
 def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]) -> Images:
@@ -238,4 +202,5 @@ def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]
     if len(rows) < len(files):
         x = pixels[np.asarray(rows, dtype=int)]
     labels = [files[row].label for row in rows]
-    return Images(x=x, y=np.asarray(labels, dtype=object))
+    names = [str(files[row].path) for row in rows]
+    return Images(x=x, y=np.asarray(labels, dtype=object), names=np.asarray(names, dtype=object))

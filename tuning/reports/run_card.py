@@ -20,7 +20,7 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         *score_table(result),
         "",
         f"Best epoch {result.best_epoch} of {result.epochs}: "
-        f"{result.objective.name} {result.best:.4g}{stopped}",
+        f"{result.objective.name} {result.best_epoch_score:.4g} while it was fitted{stopped}",
         "",
         f"**Cost** {cost['params']:,.0f} weights, {cost['train_s']:.0f} s to train, "
         f"{cost['latency_ms_p50']:.2f} ms an example",
@@ -38,12 +38,13 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
 
 
 def score_table(result: TrainResult) -> list[str]:
-    """Return the table of test scores, the network first."""
+    """Return the table of test scores: what answers, the network alone, then the baselines."""
     names = list(result.test)
     lines = _table_head("test", names)
-    lines.append(_table_row("**network**", map(result.test.get, names)))
-    for baseline in result.baselines:
-        lines.append(_table_row(baseline.name, map(baseline.test.get, names)))
+    (answer, test), *others = result.rows()
+    lines.append(_table_row(f"**{escape(answer)}**", map(test.get, names)))
+    for name, scores in others:
+        lines.append(_table_row(escape(name), map(scores.get, names)))
     return lines
 
 

@@ -10,7 +10,8 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
-from tuning.results import CONFIDENCE, Effect, Level, Lift, ScoredBaseline
+from tuning.results import Effect, Level, ScoredBaseline
+from tuning.verdicts import CONFIDENCE, Lift
 
 RESAMPLES = 4_000
 RESAMPLED_AT_ONCE = 100  # all 4,000 of 10,000 units would take 320 MB
@@ -30,12 +31,19 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
     )
 
 
-def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline:
-    """Return the baseline that is best on validation.
+def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> ScoredBaseline | None:
+    """Return the baseline that is best on validation; None where none has a score there.
 
     It is chosen like the network: without a look at test.
     """
-    return headline.best(baselines, lambda baseline: baseline.val[headline.name])
+    scored = []
+    for baseline in baselines:
+        scores = baseline.val[headline.name], baseline.test[headline.name]
+        if all(map(math.isfinite, scores)):
+            scored.append(baseline)
+    if not scored:
+        return None
+    return headline.best(scored, lambda baseline: baseline.val[headline.name])
 
 
 def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:

@@ -21,13 +21,23 @@ def confirm_run(store: Store, client: Client, run_id: str) -> None:
     """
     if store.database and not _holds(store.database, run_id):
         raise _missing(store, f"the run {run_id[:8]}", str(store.database))
+    for folder in model_folders(client, run_id):
+        if not folder.exists():
+            raise _missing(store, f"the model of the run {run_id[:8]}", str(folder))
+
+
+def model_folders(client: Client, run_id: str) -> list[Path]:
+    """Return the folders on this machine's disks in which the logged models of a run lie.
+
+    What lies on a server or in a bucket has been confirmed by the upload.
+    """
+    folders = []
     outputs = client.get_run(run_id).outputs
     for output in outputs.model_outputs if outputs else []:
-        location = client.get_logged_model(output.model_id).artifact_location
-        address = urlsplit(location)
-        # What lies on a server or in a bucket has been confirmed by the upload.
-        if address.scheme == "file" and not Path(unquote(address.path)).exists():
-            raise _missing(store, f"the model of the run {run_id[:8]}", location)
+        address = urlsplit(client.get_logged_model(output.model_id).artifact_location)
+        if address.scheme == "file":
+            folders.append(Path(unquote(address.path)))
+    return folders
 
 
 def _holds(database: Path, run_id: str) -> bool:

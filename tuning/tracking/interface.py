@@ -139,6 +139,9 @@ class Tracker(Protocol):
             ResultLost: they are not in the store.
         """
 
+    def model_file(self, run_id: str) -> str:
+        """Return the path of a run's model file; empty where it is on no disk of this machine."""
+
     def url(self, run_id: str) -> str:
         """Return the address of a run's page."""
 
@@ -214,6 +217,9 @@ class NullTracker:
     def tag(self, run_id: str, values: Mapping[str, str]) -> None: ...
 
     def confirm(self, run_id: str) -> None: ...
+
+    def model_file(self, run_id: str) -> str:
+        return ""
 
     def url(self, run_id: str) -> str:
         return ""

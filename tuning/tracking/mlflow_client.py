@@ -6,6 +6,7 @@ MLflow is imported when a store is opened (3-5 s), not with this module.
 import functools
 import logging
 import os
+import re
 from typing import Any, TypeAlias
 
 from pipelines.errors import ApplineError, ExternalFailure
@@ -25,7 +26,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",  # seconds
 }
-UNAUTHORIZED = ("401", "403", "Unauthorized", "authentication failed")
+UNAUTHORIZED = ("Unauthorized", "authentication failed")
+SIGN_IN = f"Set {INSTEAD}"
 
 
 def open_client(store: Store) -> Client:
@@ -86,18 +88,26 @@ class ReadableErrors:
             try:
                 return method(*args, **kwargs)
             except (MlflowException, OSError) as error:
-                reason = hide_secrets(_first_line(error))
-                message = f"MLflow at {self._store}: {name} failed: {reason}{_remedy(reason)}"
-                raise ExternalFailure(message) from error
+                reason = _in_plain_words(name, hide_secrets(_first_line(error)))
+                raise ExternalFailure(f"MLflow at {self._store}: {reason}") from error
 
         return call
 
 
-def _remedy(reason: str) -> str:
-    """Return what to do about an error that is frequent, else nothing."""
-    if any(word in reason for word in UNAUTHORIZED):
-        return f". Set {INSTEAD}"
-    return ""
+def _in_plain_words(method: str, reason: str) -> str:
+    """Return why a call has failed, with what to do where the reason is a frequent one."""
+    # Behind it is a web page, which tells a person nothing.
+    reason = reason.partition(" Response body:")[0]
+    refused = re.search(r"error code (401|403)", reason)
+    if refused or any(word in reason for word in UNAUTHORIZED):
+        code = f" ({refused[1]})" if refused else ""
+        return f"it refuses access{code}. {SIGN_IN}"
+    if "not in a valid JSON format" in reason:
+        return (
+            "a web page answers there in place of MLflow: a page to sign in, or another address is "
+            f"meant. Check the address. {SIGN_IN}"
+        )
+    return f"{method} failed: {reason}"
 
 
 def _create_database(uri: str, artifacts: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from pipelines.errors import ApplineError
-from tuning.tracking.confirmation import confirm_run
+from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.interface import Record, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
@@ -133,6 +133,13 @@ class MlflowTracker:
 
     def confirm(self, run_id: str) -> None:
         confirm_run(self.store, self.client, run_id)
+
+    def model_file(self, run_id: str) -> str:
+        for folder in model_folders(self.client, run_id):
+            path = folder / "model.keras"
+            if path.is_file():
+                return str(path)
+        return ""
 
     def url(self, run_id: str) -> str:
         base = LOCAL_UI

@@ -13,7 +13,7 @@ _IN_QUERY = re.compile(
 )
 _ASSIGNED = re.compile(r"(?i)((?:^|[\s'\"])\w*(?:password|passwd|token|secret)=)[^\s'\"&]+")
 # What MLflow reads in place of an address with a password.
-INSTEAD = "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN"
+INSTEAD = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
 def hide_secrets(text: str) -> str:

@@ -17,7 +17,9 @@ import tensorflow as tf
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective
 from pipelines.errors import Diverged
+from pipelines.io.progress import is_shown
 from tuning.results import GRADIENT_NORM
+from tuning.training.step_progress import StepProgress
 
 # Called after each epoch with its number and metrics; a text that it returns is the reason to stop
 # there.
@@ -231,9 +233,11 @@ class Monitor:
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Return what `keras.Model.fit` takes."""
         # In this order: the curves of an epoch decide what is best, and that decides when to stop.
-        callbacks = [self.curves, self.best, self._stopping]
+        callbacks: list[keras.callbacks.Callback] = [self.curves, self.best, self._stopping]
         if self._until:
             callbacks = [self.curves, self._fixed]
+        if is_shown():
+            callbacks.append(StepProgress())
         if self._averages_weights:
             # Last: at the end of validation it swaps the average out, which `best` must have read.
             callbacks.append(keras.callbacks.SwapEMAWeights())

@@ -1,5 +1,6 @@
 """One run from data to a tested, tracked, saved model: load, fit, evaluate, record, save."""
 
+import math
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,22 +14,22 @@ import numpy as np
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import ExternalFailure, TrainingInterrupted
+from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted
 from pipelines.interrupts import NOTICED, WORTH_WAITING
+from pipelines.io.progress import working
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
-from pipelines.splits import Splits
+from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.run_card import run_card
-from tuning.results import Lift, ScoredBaseline, TrainResult
+from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import Record, Role, Run, Tracker
 from tuning.tracking.saved_views import Leaderboard
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
+from tuning.verdicts import Lift
 
-FEWEST_EPOCHS = 3  # after which it can be said whether more would help
-LEAST_GAIN = 0.01  # of the last epoch, as a share of all that was gained
 MOST_ROWS = 200_000  # of a table of predictions
 
 
@@ -99,18 +100,20 @@ def train(
             run=run,
         )
         fitted = training.fit()
-        val = pipeline.score(pipeline.predict(fitted.model, splits, "val"), splits, "val")
-        final, refit_notes = fitted, []
+        val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
+        final, notes = fitted, still_improving(fitted, objective, training.epochs)
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
-            final = training.refit(merged, fitted)
-            refit_notes.append(
+            with working("retraining on train + validation"):
+                final = training.refit(merged, fitted)
+            notes.append(
                 f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
                 "(turn off: train.refit=false)"
             )
         WORTH_WAITING.clear()
-        predictions = pipeline.predict(final.model, splits, "test")
-        serving = pipeline.serve(final.model, splits)
+        test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
+        with working("preparing the model to be served"):
+            serving = pipeline.serve(final.model, splits)
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -118,30 +121,28 @@ def train(
             url=tracker.url(run.id),
             objective=objective,
             headline=pipeline.headline_metric(splits),
-            best=fitted.best_score,
+            best_epoch_score=fitted.best_score,
             best_epoch=fitted.best_epoch,
             epochs=len(fitted.history["loss"]),
             stopped=fitted.stopped,
             val=val,
-            test=pipeline.score(predictions, splits, "test"),
+            test=test,
+            answers=pipeline.blend(final.model),
+            alone_val=alone_val,
+            alone_test=alone_test,
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=[
-                *splits.notes,
-                *serving.notes,
-                *refit_notes,
-                *still_improving(fitted, objective),
-            ],
+            notes=[*splits.notes, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
         )
-        with _rescuing_model(serving, run):
+        with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
             _record(result, fitted, predictions, pipeline, splits, run)
             _save_leaderboard(result, tracker)
             run.finish()
             tracker.confirm(run.id)
-    return result
+    return replace(result, model_file=tracker.model_file(run.id))
 
 
 def _start_run(
@@ -207,33 +208,41 @@ def record_baselines(
     have a run already.
     """
     baselines = []
-    for baseline in pipeline.baselines(splits):
-        scored = significance.score_baseline(pipeline, splits, baseline)
-        baselines.append(scored)
-        if scored.name in recorded:
-            continue
-        now = time.time()
-        tracker.record(
-            Record(
-                name=scored.name,
-                role="baseline",
-                parent=parent,
-                tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
-                params={
-                    **pipeline.options.as_params(),
-                    "architecture": scored.name,
-                    **_prefixed("baseline.", scored.params),
-                },
-                metrics={
-                    **_prefixed("val/", scored.val),
-                    **_prefixed("test/", scored.test),
-                    "cost/train_s": scored.seconds,
-                },
-                start_time=now - scored.seconds,
-                end_time=now,
-            )
-        )
+    with working("baselines"):
+        for baseline in pipeline.baselines(splits):
+            scored = significance.score_baseline(pipeline, splits, baseline)
+            baselines.append(scored)
+            if scored.name not in recorded:
+                tracker.record(_baseline_record(pipeline, splits, scored, parent, tags))
     return baselines
+
+
+def _baseline_record(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    scored: ScoredBaseline,
+    parent: str,
+    tags: Mapping[str, str],
+) -> Record:
+    now = time.time()
+    return Record(
+        name=scored.name,
+        role="baseline",
+        parent=parent,
+        tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
+        params={
+            **pipeline.options.as_params(),
+            "architecture": scored.name,
+            **_prefixed("baseline.", scored.params),
+        },
+        metrics={
+            **_prefixed("val/", scored.val),
+            **_prefixed("test/", scored.test),
+            "cost/train_s": scored.seconds,
+        },
+        start_time=now - scored.seconds,
+        end_time=now,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +256,11 @@ class _Training:
     strategy: Any
     run: Run
 
+    @property
+    def epochs(self) -> int:
+        """The epochs of the whole training, unless it is stopped."""
+        return num_epochs(self.spec.train, self.splits.sizes()["train"])
+
     def fit(self) -> FitResult:
         """Return the network fitted to train; the epoch and everything else is chosen on val."""
         fitted = fit(
@@ -259,7 +273,8 @@ class _Training:
         )
         self.run.history(fitted.history)
         if fitted.best_epoch:
-            self.pipeline.calibrate(fitted.model, self.splits)
+            with working("choosing on validation what the network counts"):
+                self.pipeline.calibrate(fitted.model, self.splits)
         if fitted.interrupted:
             self._keep_interrupted(fitted)
         return fitted
@@ -278,8 +293,7 @@ class _Training:
         val.
         """
         # The longer train would be given fewer epochs, and `best_epoch` belongs to these.
-        epochs = num_epochs(self.spec.train, self.splits.sizes()["train"])
-        spec = replace(self.spec, train=replace(self.spec.train, epochs=epochs))
+        spec = replace(self.spec, train=replace(self.spec.train, epochs=self.epochs))
         final = fit(
             self.pipeline,
             spec,
@@ -324,20 +338,37 @@ class _Training:
         raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
 
 
-def still_improving(fitted: FitResult, objective: Objective) -> list[str]:
-    """Return the note that more epochs would help, where the last one clearly did.
+def _scores(
+    pipeline: AnyPipeline, model: Any, splits: Splits, part: Part
+) -> tuple[dict[str, float], dict[str, float], np.ndarray]:
+    """Return the scores of what answers, those of the network alone, and the predictions.
 
-    That is: the last of at least three epochs is the best one, and it is better by a hundredth of
-    all that was gained, or more.
+    Raises:
+        Diverged: the headline is no number: it can be compared with nothing.
     """
-    curve = fitted.history.get(objective.name, [])
-    if len(curve) < FEWEST_EPOCHS or fitted.best_epoch < len(curve) or fitted.stopped:
+    with working(f"predicting {part}"):
+        predictions = pipeline.predict(model, splits, part)
+    scores = pipeline.score(predictions, splits, part)
+    headline = pipeline.headline_metric(splits).name
+    if not math.isfinite(scores[headline]):
+        raise Diverged(
+            f"{part} {headline} is {scores[headline]}: the network answers with numbers that are "
+            "not finite. Lower train.learning_rate, or look for extreme values in the data"
+        )
+    if pipeline.blend(model).is_network_alone:
+        return scores, scores, predictions
+    alone = pipeline.predict_alone(model, splits, part)
+    return scores, pipeline.score(alone, splits, part), predictions
+
+
+def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> list[str]:
+    """Return a note where the last epoch of a whole training was better than all before."""
+    curve = fitted.history[objective.name]
+    if fitted.stopped or len(curve) < 2:
         return []
-    before = objective.best(curve[:-1], score=float)
-    gained, last_gain = abs(curve[-1] - curve[0]), abs(curve[-1] - before)
-    if not last_gain or last_gain < LEAST_GAIN * gained:
+    if not all(objective.better(curve[-1], earlier) for earlier in curve[:-1]):
         return []
-    return [f"still improving in the last epoch: try --epochs {2 * len(curve)}"]
+    return [f"{objective.name} was still improving in the last epoch: try --epochs {2 * epochs}"]
 
 
 def _lift(
@@ -346,9 +377,9 @@ def _lift(
     predictions: np.ndarray,
     baselines: Sequence[ScoredBaseline],
 ) -> Lift | None:
-    if not baselines:
-        return None
     strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
+    if strongest is None:
+        return None
     losses = pipeline.losses(predictions, splits, "test")
     return significance.lift(losses, strongest, pipeline.options.seed)
 
@@ -385,8 +416,8 @@ def _record(
     }
     for title, figure in figures.items():
         run.figure(figure, f"plots/{title}.png")
-    if result.lift:
-        run.tags({"verdict": f"{result.lift.verdict} {result.lift.baseline}"})
+    if result.verdict_tag:
+        run.tags({"verdict": result.verdict_tag})
     run.describe(run_card(result, list(figures)))
 
 
@@ -394,11 +425,13 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     """Return the metrics that are logged once, at the end."""
     headline = result.headline.name
     metrics: dict[str, float] = {
-        f"best/{result.objective.name}": result.best,
+        f"best/{result.objective.name}": result.best_epoch_score,
         "best/epoch": result.best_epoch,
         **_prefixed("val/", result.val),
         **_prefixed("test/", result.test),
     }
+    if not result.answers.is_network_alone:
+        metrics[f"network_alone/{headline}"] = result.alone_test[headline]
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
     if result.lift:

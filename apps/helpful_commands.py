@@ -1,0 +1,155 @@
+"""Groups and commands of click that know what a person meant who typed something else."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+from apps import other_names
+from pipelines import DOMAINS
+from pipelines.errors import suggest
+
+
+class Application(click.Group):
+    """The commands of one application; for a wrong name, the one that was meant is suggested."""
+
+    verbs: ClassVar[Mapping[str, str]] = other_names.VERBS
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message}{self.hint(context, args)}", context) from None
+
+    def hint(self, context: click.Context, args: list[str]) -> str:
+        """Return what `args` should probably begin with, as a sentence; empty where unknown."""
+        meant = self.verbs.get(args[0].lower())
+        if meant:
+            return f" It is called {meant} here: {_typed(context, meant, *args[1:])}"
+        if Path(args[0]).exists():
+            return f" A path stands behind --data: {_typed(context, 'train', '--data', *args)}"
+        return suggest(args[0], self.list_commands(context))
+
+
+class Applications(Application):
+    """The applications by name, and the commands beside them."""
+
+    verbs: ClassVar[Mapping[str, str]] = {**other_names.DOMAINS, **other_names.GLOBAL_VERBS}
+
+    def hint(self, context: click.Context, args: list[str]) -> str:
+        name = args[0].lower()
+        verb = other_names.VERBS.get(name, name)
+        domains = ", ".join(DOMAINS)
+        if verb in other_names.VERBS.values() and name not in self.verbs:
+            first = next(iter(DOMAINS))
+            domain = next((word for word in args[1:] if word in DOMAINS), first)
+            rest = [word for word in args[1:] if word not in DOMAINS]
+            if verb != "predict" and rest and not rest[0].startswith("-"):
+                rest.insert(0, "--data")
+            command = _typed(context, domain, verb, *rest)
+            return f" The application comes first ({domains}): {command}"
+        if name not in self.verbs and Path(args[0]).exists():
+            command = _typed(context, next(iter(DOMAINS)), "train", "--data", *args)
+            return f" Name an application ({domains}) and a command: {command}"
+        return super().hint(context, args)
+
+
+def _typed(context: click.Context, *words: str) -> str:
+    return f"{context.command_path} {shlex.join(words)}"
+
+
+class HelpfulCommand(click.Command):
+    """A command that knows the flags of other tools, and where a path belongs."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            rest = super().parse_args(context, args)
+            self._require_single_values(context, given)
+            return rest
+        except click.NoSuchOption as error:
+            name = _whole_word(error.option_name, given)
+            flag = self._flag_meant(name)
+            if not flag:
+                raise
+            message = f"No such option {name!r}. Did you mean {flag!r}?"
+            raise click.UsageError(message, context) from None
+        except click.UsageError as error:
+            extra = self._extra_words(context, given)
+            if not extra or isinstance(error, click.BadParameter):
+                raise
+            raise click.UsageError(self._where_to(context, given, extra), context) from None
+
+    def _require_single_values(self, context: click.Context, given: list[str]) -> None:
+        """Refuse a flag that is given twice and takes one value: the first would be lost."""
+        _, _, order = self.make_parser(context).parse_args(list(given))
+        for param, count in Counter(order).items():
+            takes_value = isinstance(param, click.Option) and not param.is_flag
+            if takes_value and not param.multiple and count > 1:
+                raise click.UsageError(
+                    f"{param.opts[0]} takes one value. Received: {count}", context
+                )
+
+    def _flags(self) -> set[str]:
+        return {flag for param in self.params for flag in param.opts}
+
+    def _flag_meant(self, name: str) -> str:
+        """Return the flag of this command that another tool calls `name`; empty where unknown."""
+        plain = name.lstrip("-").lower().replace("_", "-")
+        flags = self._flags()
+        meant = [f"--{plain}", *other_names.FLAGS.get(plain, ())]
+        return next((flag for flag in meant if flag in flags), "")
+
+    def _extra_words(self, context: click.Context, given: list[str]) -> list[str]:
+        """Return the words that are neither a flag nor a flag's value nor an argument's."""
+        if any(isinstance(param, click.Argument) for param in self.params):
+            return []
+        _, extra, _ = self.make_parser(context).parse_args(list(given))
+        return [str(word) for word in extra]
+
+    def _where_to(self, context: click.Context, given: list[str], extra: list[str]) -> str:
+        """Return what the extra words probably mean, with the command to type."""
+        listed = " ".join(map(shlex.quote, extra))
+        flags = self._flags()
+        if "--set" in flags and all("=" in word for word in extra):
+            words = _with_flag(given, extra, "--set")
+            return f"{listed}: a value stands behind --set: {_typed(context, *words)}"
+        if "--data" not in flags:
+            return f"{listed}: {context.command_path} takes no such words. See: --help"
+        if "--data" in given:
+            return (
+                f"{listed}: one word too many. --data takes one file or folder; "
+                "a name with blanks stands in quotes"
+            )
+        if len(extra) > 1:
+            whole = _typed(context, "--data", " ".join(extra))
+            return (
+                f"{listed}: --data takes one file or folder; "
+                f"a name with blanks stands in quotes: {whole}"
+            )
+        words = _with_flag(given, extra, "--data")
+        return f"{listed}: the data stands behind --data: {_typed(context, *words)}"
+
+
+def _whole_word(name: str, given: Iterable[str]) -> str:
+    """Return the flag as it was typed: click takes `-lr` for the flag `-l`."""
+    if not name.startswith("--"):
+        for word in given:
+            if word.startswith(name):
+                return word.partition("=")[0]
+    return name
+
+
+def _with_flag(given: list[str], extra: list[str], flag: str) -> list[str]:
+    """Return the words of a command with `flag` before each of the extra ones."""
+    words = []
+    for word in given:
+        if word in extra:
+            words.append(flag)
+        words.append(word)
+    return words

@@ -1,0 +1,59 @@
+"""The columns of a table by the names that the table has for them."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from pipelines.forecast.columns import Columns
+from pipelines.forecast.long_rows import IDS, TARGETS, time_column
+from pipelines.io.answers import join_answers
+from pipelines.io.numbers import is_numeric
+from pipelines.io.tables import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# What the columns of answers are called where the table has none.
+SERIES, TIME, TARGET = "unique_id", "ds", "y"
+
+
+def named(columns: Columns, table: Table) -> Columns:
+    """Return `columns` with the table's names of the time, of the series and of the target.
+
+    A name is empty where the table has no such column, or where it is not plain which one it is.
+    """
+    time = time_column(table, columns)
+    identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    target = columns.target or _usual_target(table, {time, identity})
+    return dataclasses.replace(columns, time=time or "", id=identity or "", target=target)
+
+
+def _usual_target(table: Table, taken: set[str | None]) -> str:
+    usual = table.find_column("", TARGETS, role="target", flag="--target")
+    if usual:
+        return usual
+    numeric = []
+    for name in table.columns:
+        if name not in taken and is_numeric(table.frame[name]):
+            numeric.append(name)
+    return numeric[0] if len(numeric) == 1 else ""
+
+
+def beside_history(
+    columns: Columns,
+    series: "np.ndarray",
+    times: "np.ndarray",
+    values: "pd.DataFrame",
+    truth: "np.ndarray | None" = None,
+) -> "pd.DataFrame":
+    """Return `values` behind the series and the time of each row, and the truth where it is known.
+
+    These columns are called as in the table they came from, so that the rows can be joined with it.
+    """
+    import pandas as pd
+
+    keys = {columns.id or SERIES: series, columns.time or TIME: times}
+    if truth is not None:
+        is_one = bool(columns.target) and columns.target != "*" and "," not in columns.target
+        keys[columns.target if is_one else TARGET] = truth
+    return join_answers(pd.DataFrame(keys), values)

@@ -1,0 +1,352 @@
+"""Folders of labelled files: which parts and classes they stand for, and what is left out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.beside import classes_beside, folders_in, tables_in, typed
+from pipelines.io.folders import FileKind, Folder, counted_endings, scan
+from pipelines.io.parts import part_folders, part_of
+from pipelines.splits import Part
+
+SHOWN_FOLDERS = 5
+UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A file, the part it belongs to, and its label."""
+
+    part: Part
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The labelled files of a folder, and sentences on what was left out."""
+
+    files: list[LabelledFile]
+    notes: tuple[str, ...]
+
+
+def label_by_folders(folders: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the last of nested folders that is a class, else the first that is no part, else "".
+
+    So are the files of a hold-out labelled, whose parts may lie above or below the classes.
+    """
+    for name in reversed(folders):
+        if name in classes:
+            return name
+    return next((name for name in folders if part_of(name) is None), "")
+
+
+def read_layout(root: Path, kind: FileKind) -> Layout:
+    """Return the labelled files of `root/<class>/<file>` or `root/<part>/<class>/<file>`.
+
+    Folders that only wrap others are gone through, `root/<class>/<part>/<file>` is known too, and a
+    part without folders of classes is left out.
+
+    Raises:
+        DataError: no such layout; the message says what was found and which folder is meant.
+    """
+    tree = scan(root, kind)
+    return _Reading(root=root, kind=kind, tree=tree, notes=[]).layout()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """One reading of a folder, with the notes that it makes on its way."""
+
+    root: Path
+    kind: FileKind
+    tree: Folder
+    notes: list[str]
+
+    def layout(self) -> Layout:
+        top = self.unwrapped(self.tree, known=())
+        if top is not self.tree:
+            self.notes.append(f"read from {top.path}, the only folder with {self.kind.what}")
+        parts = self.parts(top)
+        files = self.in_parts(top, parts) if parts else self.in_classes("train", top, known=())
+        if not files:
+            raise self.refusal(top)
+        if not parts:
+            self.note_siblings({file.label for file in files})
+        if len({file.label for file in files}) == 1:
+            self.note_tables()
+        self.note_left_out()
+        return Layout(files=files, notes=tuple(self.notes))
+
+    def unwrapped(self, folder: Folder, known: Sequence[str]) -> Folder:
+        """Return the folder inside folders that only wrap another one with folders of its own.
+
+        One that bears the name of a class that is `known` is no wrapping.
+        """
+        filled = folder.filled()
+        while len(filled) == 1 and filled[0].filled() and not folder.files:
+            if filled[0].name in known:
+                break
+            folder = filled[0]
+            filled = folder.filled()
+        return folder
+
+    # --- parts
+
+    def parts(self, top: Folder) -> dict[Part, Folder]:
+        """Return the folders that are parts, {} where all are classes.
+
+        A class may be called `train` too, among others that are called `car` and `bus`: folders
+        are parts where the one for training holds folders itself.
+        """
+        filled = top.filled()
+        by_path = {below.path: below for below in filled}
+        named = part_folders(by_path)
+        all_are_parts = sum(map(len, named.values())) == len(filled)
+        if not any(by_path[path].filled() for paths in named.values() for path in paths):
+            if "train" in named and all_are_parts:
+                raise self.without_classes(filled)
+            return {}
+        if "train" not in named:
+            if not all_are_parts:
+                return {}
+            raise DataError(
+                f"{top.path}: holds parts ({self.names(filled)}) but none for training. Expected a "
+                f"folder called train beside them, or give one of them alone: "
+                f"--data {typed(filled[0].path)}"
+            )
+        twice = [paths for paths in named.values() if len(paths) > 1]
+        if twice:
+            listed = ", ".join(path.name for path in twice[0])
+            raise DataError(
+                f"{top.path}: several folders could be the same part: {listed}. Move all but one "
+                "out of the data folder, or rename them train, val and test"
+            )
+        return {part: by_path[paths[0]] for part, paths in named.items()}
+
+    def in_parts(self, top: Folder, parts: Mapping[Part, Folder]) -> list[LabelledFile]:
+        train = self.unwrapped(parts["train"], known=())
+        files = self.in_classes("train", train, known=())
+        if not files:
+            raise self.refusal(train)
+        known = sorted({file.label for file in files})
+        for part, folder in parts.items():
+            if part == "train":
+                continue
+            inner = self.unwrapped(folder, known=known)
+            classes = inner.filled()
+            unlabelled = len(classes) == 1 and classes[0].name not in known
+            if not classes or unlabelled:
+                self.note_unlabelled(folder, part)
+            else:
+                files += self.in_classes(part, inner, known=known)
+        self.note_others(top, list(parts.values()))
+        return files
+
+    # --- classes
+
+    def in_classes(self, part: Part, folder: Folder, known: Sequence[str]) -> list[LabelledFile]:
+        """Return the files of the folders of classes in `folder`."""
+        groups = [group for group in folder.filled() if group.name.lower() not in UNLABELLED_NAMES]
+        if not known and part == "train":
+            self.require_no_parts_in_classes(groups)
+            by_class_first = self.classes_before_parts(groups)
+            if by_class_first:
+                return by_class_first
+        files = []
+        for group in groups:
+            for path in group.all_files():
+                files.append(LabelledFile(part, path, group.name))
+        if files:
+            self.note_classes(part, folder, groups)
+        return files
+
+    def classes_before_parts(self, groups: Sequence[Folder]) -> list[LabelledFile]:
+        """Return the files of `<class>/<part>/<file>`, none where that is not the layout."""
+        files = []
+        for group in groups:
+            by_path = {below.path: below for below in group.filled()}
+            named = part_folders(by_path)
+            if "train" not in named or group.files or len(by_path) != len(named):
+                return []
+            for part, paths in named.items():
+                for path in by_path[paths[0]].all_files():
+                    files.append(LabelledFile(part, path, group.name))
+        if files:
+            self.notes.append("each class has folders for its parts: <class>/<part>/<file>")
+        return files
+
+    def require_no_parts_in_classes(self, groups: Sequence[Folder]) -> None:
+        """Refuse a folder of several data sets, each with parts of its own."""
+        sets = []
+        for group in groups:
+            train = [below for below in group.filled() if part_of(below.name) == "train"]
+            if train and train[0].filled():
+                sets.append(group)
+        if len(sets) > 1 or (sets and len(groups) > 1):
+            raise DataError(
+                f"{self.root}: is one folder too high: {self.names(sets)} hold parts and classes "
+                f"of their own. Give one of them: --data {typed(sets[0].path)}"
+            )
+
+    # --- notes
+
+    def note_classes(self, part: Part, folder: Folder, groups: Sequence[Folder]) -> None:
+        what = self.kind.what
+        if folder.files:
+            self.notes.append(
+                f"{self.count(folder.files)} directly in {self.shown(folder)} without the folder "
+                "of a class left out"
+            )
+        empty = []
+        for group in folder.folders:
+            if not group.all_files():
+                empty.append(group.name)
+        if empty:
+            self.notes.append(
+                f"folders of {self.shown(folder)} that hold no {what} are no classes: "
+                f"{shorten(empty, SHOWN_FOLDERS)}"
+            )
+        unlabelled = [group for group in folder.filled() if group not in groups]
+        for group in unlabelled:
+            self.notes.append(
+                f"{self.count(group.all_files())} without labels in {self.shown(group)} left out"
+            )
+        deeper: list[str] = []
+        files: list[Path] = []
+        for group in groups:
+            for below in group.filled():
+                deeper.append(self.shown(below))
+                files += below.all_files()
+        if deeper:
+            self.notes.append(
+                f"{self.count(files)} of {part} in folders below those of the classes count for "
+                f"the class above: {shorten(deeper, SHOWN_FOLDERS)}. If the classes are the lower "
+                f"folders, give the one above them: --data {typed(groups[0].path)}"
+            )
+
+    def note_unlabelled(self, folder: Folder, part: Part) -> None:
+        count = self.count(folder.all_files())
+        self.notes.append(
+            f"{self.shown(folder)} holds {count} without folders of classes, "
+            f"thus without labels: left out, and {part} is split off from train instead"
+        )
+
+    def note_others(self, top: Folder, parts: Sequence[Folder]) -> None:
+        """Note folders beside the parts."""
+        for below in top.filled():
+            if below not in parts:
+                self.notes.append(
+                    f"{self.count(below.all_files())} in {self.shown(below)} left out: "
+                    "it is not called like a part (train, val, test)"
+                )
+
+    def note_siblings(self, classes: set[str]) -> None:
+        """Note parts with the same classes that lie beside the folder that was given."""
+        here = self.root.resolve()
+        if part_of(here.name) is None:
+            return
+        beside = []
+        for path in folders_in(here.parent):
+            is_part = path != here and part_of(path.name) not in (None, "train")
+            if is_part and any((path / name).is_dir() for name in classes):
+                beside.append(path.name)
+        if beside:
+            self.notes.append(
+                f"beside it lie {shorten(beside, SHOWN_FOLDERS)}, which are not used. To use them "
+                f"give the folder above: --data {typed(here.parent)}"
+            )
+
+    def note_tables(self) -> None:
+        """Note tables in a folder that has one class only: its labels may be there."""
+        tables = tables_in(self.root)
+        if tables:
+            self.notes.append(
+                f"the folder holds {shorten([path.name for path in tables], SHOWN_FOLDERS)}; if "
+                f"the labels are there: --data {typed(tables[0])}"
+            )
+
+    def note_left_out(self) -> None:
+        endings: Counter[str] = Counter()
+        links: list[Path] = []
+        for folder in self.tree.walk():
+            endings += folder.others
+            links += folder.links
+        if endings:
+            remedies = [self.kind.remedies.get(ending, "") for ending in endings]
+            advice = "".join(f". {remedy}" for remedy in dict.fromkeys(remedies) if remedy)
+            self.notes.append(
+                f"{count_of(endings.total(), 'file')} left out, not read as {self.kind.what}: "
+                f"{counted_endings(endings)}{advice}"
+            )
+        if links:
+            names = [str(path.relative_to(self.root)) for path in links]
+            self.notes.append(
+                f"{count_of(len(links), 'link')} to folders or out of {self.root} not followed: "
+                f"{shorten(names, SHOWN_FOLDERS)}. Put the files themselves there"
+            )
+
+    # --- refusals
+
+    def without_classes(self, parts: Sequence[Folder]) -> DataError:
+        count = sum(len(part.files) for part in parts)
+        tables = tables_in(self.root)
+        return DataError(
+            f"{self.root}: {self.names(parts)} hold {count:,} {self.kind.what} but no folders of "
+            "classes, thus no labels. Expected <part>/<class>/<file>; where labels are in a table "
+            "or in the names of files, give a table with the columns path and label: "
+            f"--data {typed(tables[0]) if tables else 'TABLE.csv'}"
+        )
+
+    def refusal(self, folder: Folder) -> DataError:
+        """Return the error for a folder without classes, with the folder that may be meant."""
+        what, path = self.kind.what, folder.path
+        num_files = len(folder.files) + folder.others.total()
+        words = [
+            f"{path}: holds no {what} in folders of classes. Expected {path}/<class>/<file>, with "
+            f"files ending in {' '.join(self.kind.suffixes)}; found {len(folder.folders)} folders "
+            f"and {num_files} files"
+        ]
+        endings: Counter[str] = Counter()
+        for below in folder.walk():
+            endings += below.others
+        if endings:
+            words.append(f". Files of other kinds: {counted_endings(endings)}")
+            for ending in endings:
+                if ending in self.kind.remedies:
+                    words.append(f". {self.kind.remedies[ending]}")
+        links = [str(link.name) for below in folder.walk() for link in below.links]
+        if links:
+            words.append(f". Links are not followed: {shorten(links, SHOWN_FOLDERS)}")
+        tables = tables_in(self.root)
+        if tables:
+            words.append(f". If the labels are in a table: --data {typed(tables[0])}")
+        elif folder.files:
+            words.append(self.folder_above(path))
+        return DataError("".join(words))
+
+    def folder_above(self, path: Path) -> str:
+        """Return advice for somebody who gave the folder of one class."""
+        above = path.resolve().parent
+        beside = classes_beside(above, self.kind.suffixes)
+        if len(beside) < 2:
+            return ""
+        return (
+            f". It looks like the folder of one class: {above} holds "
+            f"{shorten(beside, SHOWN_FOLDERS)}. Give that one: --data {typed(above)}"
+        )
+
+    # --- names
+
+    def count(self, files: Sequence[Path]) -> str:
+        return count_of(len(files), self.kind.what.removesuffix("s"), self.kind.what)
+
+    def names(self, folders: Sequence[Folder]) -> str:
+        return shorten([folder.name for folder in folders], SHOWN_FOLDERS)
+
+    def shown(self, folder: Folder) -> str:
+        if folder.path == self.root:
+            return str(self.root)
+        return f"{folder.path.relative_to(self.root)}/"

@@ -1,0 +1,468 @@
+"""Columns of times as people write them: one form for a column, never a guess for one cell.
+
+The form is the one that reads all cells. Where both day-first and month-first do, the one decides
+under which times follow each other regularly; where neither is more regular, `day_first` or
+`time_format` must say.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Parse: TypeAlias = Callable[["pd.Series"], "pd.Series"]
+
+# Whole numbers between these are read as days, 20240131 as the last of January 2024.
+FIRST_DAY, LAST_DAY = 19_000_101, 21_001_231
+FIRST_MONTH, LAST_MONTH = 190_001, 210_012
+FIRST_YEAR, LAST_YEAR = 1800, 2200
+# Seconds since 1970 from 1973 to 2100, and how many of each unit make a second.
+EPOCH_SECONDS = (10**8, 4_102_444_800)
+EPOCH_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+LARGEST = 2.0**62  # numbers beyond do not fit into 64 bits
+CENTURY_BORDER = 69  # of years of two digits, as strptime has it: 69 is 1969, 68 is 2068
+MONTHS = {
+    month: number
+    for number, months in enumerate(
+        [
+            ("jan", "january"),
+            ("feb", "february"),
+            ("mar", "march"),
+            ("apr", "april"),
+            ("may",),
+            ("jun", "june"),
+            ("jul", "july"),
+            ("aug", "august"),
+            ("sep", "sept", "september"),
+            ("oct", "october"),
+            ("nov", "november"),
+            ("dec", "december"),
+        ],
+        start=1,
+    )
+    for month in months
+}
+MOSTLY_TEXTS = 0.5  # where more of a column than this is no number, it is read as texts
+# How much more regular one reading of dates must be than the other: a share of the steps.
+CLEARLY = 0.2
+CLOCK = (
+    r"(?:[ T,]+(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
+)
+WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
+EXPECTED = "Expected e.g. 2024-01-31 or 2024-01-31 18:30:00, the same form on all lines"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedTimes:
+    """A column that was read as times.
+
+    `values` are timestamps without time zone, or whole numbers where `is_numbered`: steps that have
+    no calendar. `wrong` is true where a cell is no time of the form that reads most cells.
+    `problem` says why the column as a whole cannot be read, and what to type. `note` says how times
+    were read where that is not plain.
+    """
+
+    values: "pd.Series"
+    wrong: "pd.Series"
+    is_numbered: bool = False
+    note: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeFormat:
+    """What a person said of the form of times: a format of strptime, or whether days come first."""
+
+    format: str = ""
+    day_first: bool = False
+
+
+def parse_times(cells: "pd.Series", told: TimeFormat | None = None) -> ParsedTimes:
+    """Return a column as times; a gap is wrong, as every row needs a time."""
+    import pandas as pd
+
+    told = told or TimeFormat()
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return _parsed(_without_zone(cells), cells)
+    if isinstance(cells.dtype, pd.PeriodDtype):
+        return _parsed(cells.dt.to_timestamp(), cells)
+    if told.format:
+        return _by_format(cells, told.format)
+    numbers = _whole_numbers(cells)
+    if numbers is not None:
+        return _of_numbers(numbers, cells)
+    # Texts repeat in tables of many series: each is read once.
+    codes, distinct = pd.factorize(cells)
+    texts = pd.Series([_text(value) for value in distinct], dtype=object)
+    read = _of_texts(texts, told, codes)
+    return ParsedTimes(
+        values=_spread(read.values, codes, cells),
+        wrong=_spread(read.wrong, codes, cells).fillna(True).astype(bool),
+        is_numbered=read.is_numbered,
+        note=read.note,
+        problem=read.problem,
+    )
+
+
+def holds_times(cells: "pd.Series") -> bool:
+    """Return whether a column holds times with a calendar, not numbers that may be anything."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(cells) or isinstance(cells.dtype, pd.PeriodDtype):
+        return True
+    some = cells.dropna()
+    if some.empty:
+        return False
+    some = some.iloc[np.linspace(0, len(some) - 1, min(len(some), 200)).astype(int)]
+    if _whole_numbers(some) is not None:
+        read = parse_times(some)
+        return not read.is_numbered and not read.wrong.any() and bool(read.note)
+    read = parse_times(some)
+    return not read.is_numbered and bool(read.wrong.mean() < 0.05)
+
+
+def is_clock(cells: "pd.Series") -> bool:
+    """Return whether a column holds the time of day alone, as 18:30 or 6:30 PM."""
+    texts = cells.dropna().astype(str).str.strip()
+    clock = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?"
+    return len(texts) > 0 and bool(texts.str.fullmatch(clock).all())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _spread(distinct: "pd.Series", codes: np.ndarray, cells: "pd.Series") -> "pd.Series":
+    """Return the values of distinct cells for every cell; a gap, with code -1, has none."""
+    import pandas as pd
+
+    spread = distinct.reindex(codes)
+    return pd.Series(spread.to_numpy(), index=cells.index)
+
+
+def _parsed(
+    values: "pd.Series", cells: "pd.Series", note: str = "", problem: str = ""
+) -> ParsedTimes:
+    return ParsedTimes(values=values, wrong=values.isna(), note=note, problem=problem)
+
+
+def _without_zone(times: "pd.Series") -> "pd.Series":
+    if times.dt.tz is not None:
+        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+    return times.astype("datetime64[ns]")
+
+
+def _by_format(cells: "pd.Series", time_format: str) -> ParsedTimes:
+    import pandas as pd
+
+    texts = cells.map(_text, na_action="ignore")
+    try:
+        read = pd.to_datetime(texts, format=time_format, errors="coerce", utc="%z" in time_format)
+    except ValueError:
+        problem = f"--time-format {time_format}: is no format of strptime such as %d.%m.%Y %H:%M"
+        return _parsed(pd.Series(pd.NaT, index=cells.index), cells, problem=problem)
+    return _parsed(_without_zone(read), cells)
+
+
+# ---------------------------------------------------------------------------------------- numbers
+
+
+def _whole_numbers(cells: "pd.Series") -> "pd.Series | None":
+    """Return a column as numbers where most of its cells are some, None where it holds texts."""
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(cells):
+        return None
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_text = numbers.isna() & cells.notna()
+    if numbers.notna().any() and is_text.mean() <= MOSTLY_TEXTS:
+        return numbers
+    return None
+
+
+def _of_numbers(numbers: "pd.Series", cells: "pd.Series") -> ParsedTimes:
+    """Read numbers as days, months, years, seconds since 1970 and so on, or as steps."""
+    import pandas as pd
+
+    wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > LARGEST)
+    if wrong.any():
+        return ParsedTimes(values=numbers, wrong=wrong, is_numbered=True)
+    whole = numbers.astype("int64")
+    digits = whole.astype(str)
+    for lowest, highest, form, words in (
+        (FIRST_DAY, LAST_DAY, "%Y%m%d", "YYYYMMDD"),
+        (FIRST_DAY * 10**6, LAST_DAY * 10**6 + 235_959, "%Y%m%d%H%M%S", "YYYYMMDDhhmmss"),
+        (FIRST_DAY * 10**4, LAST_DAY * 10**4 + 2_359, "%Y%m%d%H%M", "YYYYMMDDhhmm"),
+        (FIRST_MONTH, LAST_MONTH, "%Y%m", "YYYYMM"),
+    ):
+        if whole.between(lowest, highest).all():
+            read = pd.to_datetime(digits, format=form, errors="coerce")
+            if read.notna().all():
+                return _parsed(read.astype("datetime64[ns]"), cells, f"times are read as {words}")
+    if whole.between(FIRST_YEAR, LAST_YEAR).all() and not _counts_from_one_row(whole):
+        read = pd.to_datetime(digits + "-01-01", format="%Y-%m-%d")
+        return _parsed(read.astype("datetime64[ns]"), cells, "times are read as years")
+    return _of_epoch(whole, cells)
+
+
+def _counts_from_one_row(whole: "pd.Series") -> bool:
+    """Return whether a single number stands in the column: no year follows another."""
+    return whole.nunique() < 2
+
+
+def _of_epoch(whole: "pd.Series", cells: "pd.Series") -> ParsedTimes:
+    import pandas as pd
+
+    lowest, highest = EPOCH_SECONDS
+    units = []
+    for unit, per_second in EPOCH_UNITS.items():
+        within = whole.between(lowest * per_second, highest * per_second)
+        if within.all():
+            read = pd.to_datetime(whole * (10**9 // per_second), unit="ns")
+            return _parsed(read.astype("datetime64[ns]"), cells, f"times are {unit} since 1970")
+        if within.any():
+            units.append(unit)
+    values = ParsedTimes(values=whole, wrong=whole.isna(), is_numbered=True)
+    if len(units) > 1 and whole.min() > lowest:
+        problem = f"its times are in several units: {' and '.join(units)} since 1970"
+        return ParsedTimes(values=whole, wrong=values.wrong, is_numbered=True, problem=problem)
+    return values
+
+
+# ------------------------------------------------------------------------------------------ texts
+
+
+def _of_texts(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> ParsedTimes:
+    """Read distinct texts by the first form that reads all of them, else by the one that does most.
+
+    `codes` say which of them stands in each row, in order.
+    """
+    best: ParsedTimes | None = None
+    for read in _readings(texts, told, codes):
+        if read.problem or not read.wrong.any():
+            return read
+        if best is None or read.wrong.sum() < best.wrong.sum():
+            best = read
+    assert best is not None
+    return best
+
+
+def _readings(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> "list[ParsedTimes]":
+    readings = [_iso(texts)]
+    if not readings[0].wrong.any():
+        return readings
+    for parse, note in FORMS.items():
+        readings.append(_parsed(parse(texts), texts, note))
+    readings.append(_days_and_months(texts, told, codes))
+    readings.append(_numbered_months(texts))
+    return readings
+
+
+def _iso(texts: "pd.Series") -> ParsedTimes:
+    """Read ISO 8601, with offsets or without; midnights stay days under changing offsets."""
+    import pandas as pd
+
+    offset = texts.str.extract(r"\d(Z|[+-]\d{2}:?\d{2})$")[0]
+    if offset.nunique() > 1:
+        local = texts.str.replace(r"(?<=\d)(Z|[+-]\d{2}:?\d{2})$", "", regex=True)
+        read = pd.to_datetime(local, format="ISO8601", errors="coerce")
+        if read.notna().all() and bool((read == read.dt.normalize()).all()):
+            return _parsed(read.astype("datetime64[ns]"), texts, "days are those of local time")
+    read = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    has_offset = offset.notna()
+    note = "times are converted to UTC" if has_offset.any() else ""
+    if has_offset.any() and not has_offset.all():
+        problem = "some of its times have an offset from UTC and others have none"
+        return _parsed(_without_zone(read), texts, problem=problem)
+    return _parsed(_without_zone(read), texts, note)
+
+
+def _fields(texts: "pd.Series", pattern: str) -> "pd.DataFrame":
+    return texts.str.extract(rf"^\s*{pattern}\s*$")
+
+
+def _stamps(year: "pd.Series", month: "pd.Series", day: "pd.Series") -> "pd.Series":
+    """Return the days of these fields, missing where there is no such day."""
+    import pandas as pd
+
+    fields = pd.DataFrame({"year": year, "month": month, "day": day}).astype("float64")
+    short = fields["year"] < 100
+    century = np.where(fields["year"] < CENTURY_BORDER, 2000, 1900)
+    fields["year"] = fields["year"].where(~short, fields["year"] + century)
+    return pd.to_datetime(fields, errors="coerce").astype("datetime64[ns]")
+
+
+def _clock(fields: "pd.DataFrame") -> "pd.Series":
+    """Return the time of day in `fields` as a span, minus its offset from UTC."""
+    import pandas as pd
+
+    hour = pd.to_numeric(fields["hour"]).fillna(0)
+    half = fields["half"].str.lower().str[0]
+    hour = hour.where(half.isna(), hour % 12).add(np.where(half == "p", 12, 0))
+    seconds = hour * 3600 + pd.to_numeric(fields["minute"]).fillna(0) * 60
+    seconds = seconds + pd.to_numeric(fields["second"]).fillna(0)
+    sign = fields["offset"].str.extract(r"([+-])(\d{2}):?(\d{2})")
+    shift = pd.to_numeric(sign[1]) * 3600 + pd.to_numeric(sign[2]) * 60
+    shift = shift.where(sign[0] != "-", -shift).fillna(0)
+    seconds = (seconds - shift).where(hour <= 24)
+    return pd.to_timedelta((seconds * 1e9).round(), unit="ns")
+
+
+def _month_number(names: "pd.Series") -> "pd.Series":
+    return names.str.lower().str.rstrip(".").map(MONTHS)
+
+
+def _day_name_year(texts: "pd.Series") -> "pd.Series":
+    """Read 13 January 2020, 13-Jan-20, Wed, 01 Jan 2020 00:00."""
+    pattern = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ \-./]+(?P<month>[A-Za-z]{{3,9}})\.?,?"
+    fields = _fields(texts, rf"{pattern}[ \-./]+(?P<year>\d{{4}}|\d{{2}}){CLOCK}")
+    return _stamps(fields["year"], _month_number(fields["month"]), fields["day"]) + _clock(fields)
+
+
+def _name_day_year(texts: "pd.Series") -> "pd.Series":
+    """Read January 13, 2020 and Wed Dec 31 2008."""
+    pattern = rf"{WEEKDAY}(?P<month>[A-Za-z]{{3,9}})\.?[ \-]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?"
+    fields = _fields(texts, rf"{pattern}[ \-]+(?P<year>\d{{4}}){CLOCK}")
+    return _stamps(fields["year"], _month_number(fields["month"]), fields["day"]) + _clock(fields)
+
+
+def _quarters(texts: "pd.Series") -> "pd.Series":
+    """Read Q1 1980, 1970 Q1, 1980Q1 and 1980-Q1."""
+    before = _fields(texts, r"[Qq](?P<quarter>[1-4])[ \-/]*(?P<year>\d{4})")
+    behind = _fields(texts, r"(?P<year>\d{4})[ \-/:]*[Qq](?P<quarter>[1-4])")
+    fields = before.fillna(behind).astype("float64")
+    return _stamps(fields["year"], fields["quarter"] * 3 - 2, fields["quarter"] * 0 + 1)
+
+
+def _weeks(texts: "pd.Series") -> "pd.Series":
+    """Read weeks of ISO 8601, 2020-W05 and 2020-W05-3, as their Mondays or days."""
+    import pandas as pd
+
+    fields = _fields(texts, r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<day>[1-7]))?")
+    joined = fields["year"] + "-" + fields["week"] + "-" + fields["day"].fillna("1")
+    return pd.to_datetime(joined, format="%G-%V-%u", errors="coerce").astype("datetime64[ns]")
+
+
+def _named_months(texts: "pd.Series") -> "pd.Series":
+    """Read January 2020, Jan-08, 2020-Jan and Jan 2020 as first days of months."""
+    before = _fields(texts, r"(?P<month>[A-Za-z]{3,9})\.?[ \-/']*(?P<year>\d{4}|\d{2})")
+    # 08-Jan is a day without its year, as Excel shows days.
+    behind = _fields(texts, r"(?P<year>\d{4})[ \-/]*(?P<month>[A-Za-z]{3,9})\.?")
+    fields = before.fillna(behind)
+    month = _month_number(fields["month"])
+    return _stamps(fields["year"], month, month * 0 + 1)
+
+
+def _numeric_months(texts: "pd.Series") -> "pd.Series":
+    """Read 01/2020, 2020/1, 2020M01 and 2020-1 as first days of months."""
+    before = _fields(texts, r"(?P<month>\d{1,2})[/.\-](?P<year>\d{4})")
+    behind = _fields(texts, r"(?P<year>\d{4})[/.\-Mm](?P<month>\d{1,2})")
+    fields = before.fillna(behind).astype("float64")
+    return _stamps(fields["year"], fields["month"], fields["month"] * 0 + 1)
+
+
+# Forms that have one reading, and how it is called where it is not plain.
+FORMS: "Mapping[Parse, str]" = {
+    _day_name_year: "",
+    _name_day_year: "",
+    _quarters: "times are read as quarters",
+    _weeks: "times are read as weeks of ISO 8601",
+    _named_months: "times are read as months",
+    _numeric_months: "times are read as months",
+}
+
+
+def _numbered_months(texts: "pd.Series") -> ParsedTimes:
+    """Read 1-01 to 3-12, a year's number and a month, as numbered steps."""
+    fields = _fields(texts, r"(?P<year>\d{1,2})-(?P<month>0[1-9]|1[0-2])").astype("float64")
+    values = fields["year"] * 12 + fields["month"]
+    return ParsedTimes(
+        values=values,
+        wrong=values.isna(),
+        is_numbered=True,
+        note="times are read as numbered years and months, without a calendar (--season 12)",
+    )
+
+
+def _days_and_months(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> ParsedTimes:
+    """Read dates of three numbers: year first, day first or month first."""
+    pattern = r"(?P<a>\d{1,4})(?P<mark>[./\- ])(?P<b>\d{1,2})[./\- ](?P<c>\d{4}|\d{1,2})"
+    fields = _fields(texts, f"{pattern}{CLOCK}")
+    numbers = fields[["a", "b", "c"]].astype("float64")
+    clock = _clock(fields)
+    stamps = partial(_stamps)
+    year_first = stamps(numbers["a"], numbers["b"], numbers["c"]).where(numbers["a"] > 31) + clock
+    day_first = stamps(numbers["c"], numbers["b"], numbers["a"]) + clock
+    month_first = stamps(numbers["c"], numbers["a"], numbers["b"]) + clock
+    if year_first.notna().all():
+        return _parsed(year_first, texts)
+    days_note, months_note = "dates are read day first", "dates are read month first"
+    if told.day_first:
+        return _parsed(day_first, texts)
+    num_days, num_months = int(day_first.notna().sum()), int(month_first.notna().sum())
+    if num_days != num_months or not num_days or bool((day_first == month_first).all()):
+        if num_days >= num_months:
+            return _parsed(day_first, texts, days_note)
+        return _parsed(month_first, texts, months_note)
+    return _more_regular(day_first, month_first, codes, texts)
+
+
+def _more_regular(
+    day_first: "pd.Series", month_first: "pd.Series", codes: np.ndarray, texts: "pd.Series"
+) -> ParsedTimes:
+    """Choose the reading under which the times follow each other in more regular steps."""
+    regular_days, regular_months = _regularity(day_first, codes), _regularity(month_first, codes)
+    if regular_days > regular_months + CLEARLY:
+        note = "dates are read day first: so they follow each other regularly"
+        return _parsed(day_first, texts, note)
+    if regular_months > regular_days + CLEARLY:
+        note = "dates are read month first: so they follow each other regularly"
+        return _parsed(month_first, texts, note)
+    example = texts[day_first != month_first].iloc[0]
+    problem = (
+        f"its dates can be read day first and month first, such as {example!r}. "
+        "Say which: --day-first, or --time-format %m/%d/%Y"
+    )
+    return _parsed(day_first, texts, problem=problem)
+
+
+def _regularity(times: "pd.Series", codes: np.ndarray) -> float:
+    """Return how regular times are, from 0 to 1.
+
+    It is the share of the most frequent step between rows, times the share of steps of that size
+    from the first time to the last at which there is a row: the first days of months, read the
+    wrong way, are twelve days in a row, and then nothing for a year. Rows in falling order count as
+    well; a row of another series breaks few steps.
+    """
+    import pandas as pd
+
+    rows = pd.Series(times.reindex(codes).to_numpy())
+    # Whole seconds: equal steps are equal numbers.
+    seconds = (rows - rows.min()) // pd.Timedelta(seconds=1)
+    regular = _share_on_grid(seconds.astype("float64"))
+    if rows.dropna().dt.normalize().nunique() == rows.nunique() and rows.dt.day.nunique() <= 1:
+        months = (rows.dt.year * 12 + rows.dt.month).astype("float64")
+        regular = max(regular, _share_on_grid(months))
+    return regular
+
+
+def _share_on_grid(numbers: "pd.Series") -> float:
+    steps = numbers.diff().dropna().abs()
+    steps = steps[steps > 0]
+    if steps.empty:
+        return 0.0
+    counts = steps.value_counts(normalize=True)
+    size, share = float(counts.index[0]), float(counts.iloc[0])
+    on_grid = 1 + (numbers.max() - numbers.min()) / size
+    return share * min(1.0, float(numbers.nunique() / on_grid))

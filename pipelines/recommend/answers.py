@@ -1,0 +1,204 @@
+"""Answers of a trained recommender: the best items for each row that was asked, or a rating."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.io.answers import join_answers
+from pipelines.io.progress import counted
+from pipelines.pipeline import ServingModel
+from pipelines.recommend.excluded import Excluded
+from pipelines.recommend.facts import RecommendFacts
+from pipelines.recommend.predict_options import RecommendPredictOptions
+from pipelines.recommend.requests import Requests
+
+BATCH_SIZE = 256  # users
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """One row of the input: the user's number (0: unknown), the numbers of the history, a note."""
+
+    user: int
+    history: list[int]
+    note: str
+
+
+def network_inputs(facts: RecommendFacts, requests: Requests) -> dict[str, np.ndarray]:
+    """Return what a served model takes for all requests: `user` (rows,), `history` (rows, any)."""
+    return _inputs(_cases(facts, requests))
+
+
+# --------------------------------------------------------------------------------------- recommend
+
+
+def recommend(
+    serving: ServingModel, requests: Requests, options: RecommendPredictOptions, excluded: Excluded
+) -> pd.DataFrame:
+    """Return the best items for each request, the rows as they were given beside them."""
+    facts: RecommendFacts = serving.facts
+    cases = _cases(facts, requests)
+    ranker = _Ranker(serving, cases, options, excluded.of_rows(facts, requests))
+    best_parts = []
+    score_parts = []
+    begins = range(0, len(cases), BATCH_SIZE)
+    for begin in counted(begins, "batches of users", len(begins)):
+        best, scores = ranker.best_items(slice(begin, begin + BATCH_SIZE))
+        best_parts.append(best)
+        score_parts.append(scores)
+    best, scores = np.concatenate(best_parts), np.concatenate(score_parts)
+    # Fewer where fewer are left to recommend.
+    row, place = np.nonzero(np.isfinite(scores))
+    positions = best[row, place] - 1
+    answers = pd.DataFrame(
+        {
+            "place": place + 1,
+            "item": np.asarray(facts.items, dtype=object)[positions],
+            "title": np.asarray(facts.titles, dtype=object)[positions],
+            "score": scores[row, place].round(4),
+            "note": np.asarray([case.note for case in cases], dtype=object)[row],
+        }
+    )
+    asked = requests.frame.iloc[row].reset_index(drop=True)
+    asked.insert(0, _new_name("row", asked), row + 1)
+    return join_answers(asked, answers)
+
+
+def _new_name(name: str, table: pd.DataFrame) -> str:
+    while name in table:
+        name = f"{name}_"
+    return name
+
+
+@dataclass
+class _Ranker:
+    """Scores cases by a served model, and takes out what must not be answered."""
+
+    serving: ServingModel
+    cases: Sequence[_Case]
+    options: RecommendPredictOptions
+    excluded: Sequence[np.ndarray]  # numbers of items, for each case
+
+    def __post_init__(self) -> None:
+        facts: RecommendFacts = self.serving.facts
+        self._keeps_seen = self.options.repeat or (facts.repeats and not self.options.new_only)
+        self._popularity = None
+        if not all(case.history for case in self.cases):
+            self._popularity = _popularity(facts)
+
+    def best_items(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers and scores of the best items of some cases, best first.
+
+        Both are (cases, top); a score is -inf where no item is left. A case without a history gets
+        what is popular.
+        """
+        inputs = _inputs(self.cases[rows])
+        history = inputs["history"]
+        scores = np.array(self.serving.model(inputs, training=False)["scores"])
+        if self._popularity is not None:
+            # No network has learned what to recommend without a user and a history.
+            scores[~history.any(axis=1)] = self._popularity
+        if not self._keeps_seen:
+            np.put_along_axis(scores, history, -np.inf, axis=1)
+        for row, items in enumerate(self.excluded[rows]):
+            scores[row, items] = -np.inf
+        scores[:, 0] = -np.inf
+        return _largest(scores, min(self.options.top, scores.shape[1] - 1))
+
+
+def _largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions and values of the largest scores, largest first: (rows, count) each.
+
+    Lower positions come first among equals.
+    """
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return best, np.take_along_axis(scores, best, axis=1)
+
+
+def _cases(facts: RecommendFacts, requests: Requests) -> list[_Case]:
+    cases = []
+    for row in range(len(requests)):
+        number = 0
+        if requests.users is not None:
+            number = facts.user_numbers.get(requests.users[row], 0)
+        given: list[str] = []
+        if requests.histories is not None:
+            given = requests.histories[row]
+        known = [facts.item_numbers[item] for item in given if item in facts.item_numbers]
+        stored = facts.histories[number - 1] if number else []
+        history = [*stored, *known] if requests.goes_on else known or stored
+        note = _note(
+            is_unknown_user=requests.users is not None and not number and not given,
+            num_unknown_items=len(given) - len(known),
+            has_history=bool(history),
+        )
+        cases.append(_Case(user=number, history=history, note=note))
+    return cases
+
+
+def _note(*, is_unknown_user: bool, num_unknown_items: int, has_history: bool) -> str:
+    notes = ["unknown user"] if is_unknown_user else []
+    if num_unknown_items:
+        plural = "s" if num_unknown_items > 1 else ""
+        notes.append(f"{num_unknown_items} unknown item{plural} ignored")
+    if not has_history:
+        notes.append("no history: popular items")
+    return "; ".join(notes)
+
+
+def _inputs(cases: Sequence[_Case]) -> dict[str, Any]:
+    return {
+        "user": np.asarray([case.user for case in cases], np.int32),
+        "history": _pad([case.history for case in cases]),
+    }
+
+
+def _pad(histories: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return histories (rows, length of the longest), padded on the left with 0."""
+    padded = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
+    for row, items in enumerate(histories):
+        if items:
+            padded[row, -len(items) :] = items
+    return padded
+
+
+def _popularity(facts: RecommendFacts) -> np.ndarray:
+    """Return the share of the known users who have each item: (items + 1,)."""
+    owned = chain.from_iterable(map(set, facts.histories))
+    counts = np.bincount(np.fromiter(owned, np.int64), minlength=len(facts.items) + 1)
+    return counts / max(1, len(facts.users))
+
+
+# -------------------------------------------------------------------------------------------- rate
+
+
+def rate(serving: ServingModel, requests: Requests) -> pd.DataFrame:
+    """Return a rating for each request, the rows as they were given beside it."""
+    facts: RecommendFacts = serving.facts
+    assert requests.users is not None
+    assert requests.items is not None
+    user = _numbers_of(requests.users, facts.user_numbers)
+    item = _numbers_of(requests.items, facts.item_numbers)
+    ratings = []
+    begins = range(0, len(user), BATCH_SIZE)
+    for begin in counted(begins, "batches of rows", len(begins)):
+        rows = slice(begin, begin + BATCH_SIZE)
+        histories = [facts.histories[number - 1] if number else [] for number in user[rows]]
+        inputs = {"user": user[rows], "history": _pad(histories), "item": item[rows]}
+        ratings.append(np.asarray(serving.model(inputs, training=False)["rating"])[:, 0])
+    low, high = facts.rating_range
+    unknown_user = np.where(user == 0, "unknown user", "")
+    unknown_item = np.where(item == 0, "unknown item", "")
+    notes = []
+    for words in zip(unknown_user, unknown_item, strict=True):
+        notes.append("; ".join(word for word in words if word))
+    rating = np.concatenate(ratings).clip(low, high).round(3)
+    return join_answers(requests.frame, pd.DataFrame({"rating": rating, "note": notes}))
+
+
+def _numbers_of(names: np.ndarray, numbers: Mapping[str, int]) -> np.ndarray:
+    return np.asarray([numbers.get(name, 0) for name in names], np.int32)

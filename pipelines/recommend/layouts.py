@@ -1,0 +1,319 @@
+"""Logs as people keep them, brought into a row for each interaction with named columns.
+
+Rows of histories or baskets in a text file, files of blanks, a JSON object of users, a matrix of
+users by items, lists in cells. What was recognised is noted.
+"""
+
+import csv
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import DataError, count_of
+from pipelines.io.cell_lists import read_list
+from pipelines.io.delimited import looks_like_header, normal_name
+from pipelines.io.headerless import looks_headerless, read_headerless
+from pipelines.io.numbers import is_numeric, parse_numbers
+from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
+from pipelines.io.text_files import plain_suffix, read_text, split_lines
+from pipelines.io.times import holds_times
+from pipelines.recommend.columns import ITEMS, KNOWN_NAMES, USERS, ColumnNames
+
+HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
+HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
+TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data")
+DELIMITERS = ",;\t|"
+LOOKED_AT = 200  # rows from which the form of a log is told
+FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
+MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
+FEWEST_COLUMNS = 5  # of items in a matrix
+POSITION = "position"  # the column of places in a list
+LIST_MARKS = ("|", ";", ",", " ")
+
+
+def read_log(path: Path, notes: list[str]) -> Table:
+    """Return the rows of a log in a file of any kind.
+
+    Raises:
+        DataError: the file cannot be read; the message names the line.
+    """
+    if path.is_dir():
+        raise DataError(
+            f"{path}: is a folder. Expected a file with the columns user, item[, rating]"
+            "[, timestamp]"
+        )
+    suffix = plain_suffix(path)
+    if suffix == ".json":
+        table = _json_of_users(path, notes)
+        if table is not None:
+            return table
+    if suffix in TEXT_SUFFIXES:
+        table = _text_rows(path, notes)
+        if table is not None:
+            return table
+        if looks_headerless(path):
+            return _headerless(path, notes)
+    return with_plain_names(read_table(path, as_text=True))
+
+
+def with_plain_names(table: Table) -> Table:
+    """Return the table without the types that RecBole writes behind names: `user_id:token`."""
+    table.frame.columns = [str(name).partition(":")[0] for name in table.frame.columns]
+    return table
+
+
+def _headerless(path: Path, notes: list[str]) -> Table:
+    """Return a table without a header, whose columns are in MovieLens' order.
+
+    Where the second one holds times, as those of clicks do, the item is the one behind it.
+    """
+    table = read_headerless(path, HEADERLESS_COLUMNS)
+    names = list(table.columns)
+    if len(names) > 2 and _holds_dates(table, "item"):
+        names = ["user", "timestamp", "item", "column 4"][: len(names)]
+        table.frame.columns = names
+    if path.suffix not in HEADERLESS_SUFFIXES or names[1] != "item":
+        notes.append(
+            f"{path.name}: no header (its first line holds numbers); its columns are read as "
+            f"{', '.join(names)}"
+        )
+    return table
+
+
+def _holds_dates(table: Table, column: str) -> bool:
+    """Return whether a column holds dates, written as such or as seconds since 1970."""
+    return holds_times(table.frame[column])
+
+
+# ------------------------------------------------------------------------------------ rows of text
+
+
+def _text_rows(path: Path, notes: list[str]) -> Table | None:
+    """Return the log in a file of blanks, or with rows of several lengths; None for a table."""
+    lines = split_lines(read_text(path))
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    first = [line for _, line in numbered[:LOOKED_AT]]
+    split = _splitter(first)
+    if split is None:
+        return None
+    rows = [(number, split(line)) for number, line in numbered]
+    widths = {len(split(line)) for line in first}
+    if len(widths) == 1:
+        return _rows_of_blanks(path, rows)
+    return _histories(path, rows, notes)
+
+
+def _splitter(first: Sequence[str]) -> Callable[[str], list[str]] | None:
+    """Return what splits the lines of such a file, judged by its first lines."""
+    if not first:
+        return None
+    has_marks = any(mark in line for line in first for mark in (*DELIMITERS, "::"))
+    if not has_marks:
+        widths = [len(line.split()) for line in first]
+        return str.split if min(widths) > 1 else None
+    for delimiter in DELIMITERS:
+        widths = [line.count(delimiter) + 1 for line in first]
+        counts = Counter(widths)
+        is_ragged = max(counts.values()) < MOSTLY * len(first) and len(counts) >= FEWEST_WIDTHS
+        if is_ragged and '"' not in first[0]:
+            return lambda line: next(csv.reader([line], delimiter=delimiter))
+    return None
+
+
+def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:
+    import pandas as pd
+
+    cells = [row for _, row in rows]
+    lines = np.array([number for number, _ in rows])
+    has_header = looks_like_header(cells[:1], cells[1:LOOKED_AT])
+    names = [f"column {number}" for number in range(1, 1 + len(cells[0]))]
+    if has_header:
+        names, cells, lines = cells[0], cells[1:], lines[1:]
+    for number, row in zip(lines, cells, strict=True):
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}: line {number}: has {len(row)} values, the first line has {len(names)}. "
+                "Expected as many, with blanks between them"
+            )
+    frame = pd.DataFrame(cells, columns=names)
+    return Table(frame, path, has_header=has_header, lines_of_json=lines)
+
+
+def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> Table:
+    """Return a row for each item of files whose lines are histories or baskets.
+
+    Lines begin with their user where these first values are all different numbers, as LightGCN
+    writes them; otherwise each line is somebody's.
+    """
+    import pandas as pd
+
+    firsts = [row[0].strip() for _, row in rows]
+    has_users = len(set(firsts)) == len(firsts) and all(name.isdecimal() for name in firsts)
+    users: list[str] = []
+    items: list[str] = []
+    lines: list[int] = []
+    positions: list[str] = []
+    for number, row in rows:
+        own = [cell.strip() for cell in row[int(has_users) :] if cell.strip()]
+        users += [row[0].strip() if has_users else f"line {number}"] * len(own)
+        items += own
+        lines += [number] * len(own)
+        positions += map(str, _positions(own))
+    form = "a user and their items" if has_users else "the items of somebody, who is named by it"
+    notes.append(
+        f"{path.name}: rows of several lengths; each line is read as {form}, the oldest first"
+    )
+    frame = pd.DataFrame({"user": users, "item": items, POSITION: positions})
+    return Table(frame, path, lines_of_json=np.array(lines))
+
+
+def _json_of_users(path: Path, notes: list[str]) -> Table | None:
+    """Return the log in a JSON object of users with their items, None for other JSON."""
+    import pandas as pd
+
+    try:
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        return None  # the reader of tables says what is wrong
+    if not isinstance(value, dict) or not value:
+        return None
+    if not all(isinstance(items, list) for items in value.values()):
+        return None
+    cells = itertools.chain.from_iterable(value.values())
+    is_plain = all(isinstance(cell, str | int | float) for cell in cells)
+    if not is_plain or any(normal_name(name) in KNOWN_NAMES for name in value):
+        return None
+    rows = list(value.values())
+    users = [user for user, items in value.items() for _ in items]
+    items = list(map(cell_text, itertools.chain.from_iterable(rows)))
+    positions = list(map(str, itertools.chain.from_iterable(map(_positions, rows))))
+    notes.append(
+        f"{path.name}: an object of {count_of(len(value), 'user')} with their items, the oldest "
+        "first"
+    )
+    return Table(pd.DataFrame({"user": users, "item": items, POSITION: positions}), path)
+
+
+# ---------------------------------------------------------------------------------- tables to logs
+
+
+def unfold(table: Table, names: ColumnNames, notes: list[str]) -> Table:
+    """Return a table with a row for each interaction, where it has them in another form.
+
+    That is a matrix of users by items, or lists of items in cells.
+    """
+    long = _of_matrix(table, names, notes)
+    return table if long is None else long
+
+
+def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Table:
+    """Return a row for each item where rows hold lists of items, as baskets and histories do.
+
+    The new column `position` says where in its list an item stood.
+    """
+    parse = _list_reader(table, user, item)
+    if parse is None:
+        return table
+    entries = [parse(cell) for cell in table.frame[item]]
+    rows = np.repeat(np.arange(len(entries)), [len(row) for row in entries])
+    long = take_rows(table, rows)
+    long.frame[item] = list(itertools.chain.from_iterable(entries))
+    long.frame[POSITION] = list(map(str, itertools.chain.from_iterable(map(_positions, entries))))
+    notes.append(
+        f"{table.where}: column {item!r} holds lists; each entry is read as a row, "
+        "the first one as the oldest"
+    )
+    return long
+
+
+def _positions(entries: Sequence[object]) -> range:
+    return range(1, 1 + len(entries))
+
+
+def _list_reader(table: Table, user: str, item: str) -> Callable[[object], list[str]] | None:
+    """Return what reads the lists in a column, None where it holds single items."""
+    cells = list(table.frame[item].head(LOOKED_AT))
+    if cells and all(_is_list_or_gap(cell) for cell in cells):
+        return lambda cell: read_list(cell) or []
+    # A user with a single row and a single item teaches nothing, so marks are looked for.
+    users = table.identifiers(user)
+    if len(set(users)) < len(users):
+        return None
+    texts = [cell_text(cell).strip() for cell in cells]
+    for mark in LIST_MARKS:
+        lists = [_between(text, mark) for text in texts]
+        several = [entries for entries in lists if len(entries) > 1]
+        counts = Counter(itertools.chain.from_iterable(lists))
+        recurs = len(counts) < sum(counts.values())
+        if several and len(several) >= MOSTLY * len(lists) and recurs:
+            return lambda cell: _between(cell_text(cell), mark)
+    return None
+
+
+def _is_list_or_gap(cell: object) -> bool:
+    return read_list(cell) is not None
+
+
+def _between(text: str, mark: str) -> list[str]:
+    parts = [part.strip().strip("'\"") for part in text.split(mark)]
+    return [part for part in parts if part]
+
+
+def _of_matrix(table: Table, names: ColumnNames, notes: list[str]) -> Table | None:
+    """Return the filled cells of a matrix of users by items as rows, None for another table.
+
+    It is a matrix where behind the column of users all hold nothing but numbers, and none has the
+    name of anything else. Zeros stand for nothing where they are the most frequent value.
+    """
+    import pandas as pd
+
+    user = _first_column_of_users(table, names)
+    items = [column for column in table.columns if column != user]
+    if user is None or len(items) < FEWEST_COLUMNS or names.item:
+        return None
+    if any(normal_name(column) in KNOWN_NAMES for column in items):
+        return None
+    if not all(_is_number_or_empty(table, column) for column in items):
+        return None
+    values = np.stack(
+        [parse_numbers(table.frame[column]).values.to_numpy(np.float64) for column in items]
+    ).T
+    is_filled = ~np.isnan(values)
+    zeros = int((values == 0).sum())
+    if zeros > is_filled.sum() / 2:
+        is_filled &= values != 0
+    rows, columns = np.nonzero(is_filled)
+    frame = pd.DataFrame({"user": table.identifiers(user)[rows]})
+    frame["item"] = np.asarray(items, dtype=object)[columns]
+    filled = values[rows, columns]
+    words = "each filled cell is an interaction"
+    if len(np.unique(filled)) > 1:
+        frame["rating"] = filled
+        words = "each filled cell is a rating"
+    notes.append(
+        f"{table.where}: a matrix of {len(table.frame):,} users by {len(items):,} items; {words}"
+    )
+    return DerivedTable(frame, table.path, table.delimiter, origin=table, rows=rows)
+
+
+def _first_column_of_users(table: Table, names: ColumnNames) -> str | None:
+    if names.user:
+        return table.find_column(names.user, (), role="user", flag="--user-column")
+    known = table.find_column("", USERS, role="user", flag="")
+    is_unnamed = bool(table.columns) and table.columns[0] in ("", "Unnamed: 0", "index")
+    if known is None and is_unnamed and not _has_items(table):
+        return table.columns[0]
+    return known
+
+
+def _has_items(table: Table) -> bool:
+    return table.find_column("", ITEMS, role="item", flag="") is not None
+
+
+def _is_number_or_empty(table: Table, column: str) -> bool:
+    cells = table.frame[column]
+    return bool(cells.isna().all()) or is_numeric(cells)

@@ -1,0 +1,223 @@
+"""Tables of images' paths and labels: which column is which, and classes in a column each."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.layouts import LabelledFile
+from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
+from pipelines.io.tables import Table, cell_text, read_table
+from pipelines.vision.image_files import SUFFIXES
+from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
+from pipelines.vision.options import VisionOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL_COLUMNS = (
+    *("label", "class", "target", "category", "labels", "class_name", "classname", "y"),
+    *("class_id", "label_name", "diagnosis", "dx", "breed", "species", "category_id"),
+)
+SHOWN_COLUMNS = 10
+SHOWN_LINES = 5
+ZEROS, ONES = frozenset({"0", "0.0"}), frozenset({"1", "1.0"})
+FEWEST_ONE_HOT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFiles:
+    """The labelled files of a table, and sentences on how it was read."""
+
+    files: list[LabelledFile]
+    notes: tuple[str, ...]
+
+
+def read(path: Path, options: VisionOptions) -> ListedFiles:
+    """Read a table with a column of paths, one of labels or one of 0 and 1 a class, perhaps split.
+
+    Raises:
+        DataError: a column is missing, a row has no label or several, or an image does not exist.
+    """
+    table = read_table(path, as_text=True)
+    notes = list(table.notes)
+    if not table.has_header or _is_headerless(table):
+        table = _with_names_by_content(table)
+        notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
+    path_column = _path_column(table, options.path_column)
+    split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
+    given = {path_column, split_column}
+    label_column = _label_column(table, options.label_column, given)
+    if label_column is not None:
+        columns = [label_column]
+        labels = [str(name).strip() for name in table.identifiers(label_column)]
+    else:
+        columns = _one_hot_columns(table, given)
+        labels = _one_hot_labels(table, columns)
+        notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
+    roles = {"path": path_column, "label": columns, "split": split_column}
+    notes.append(table.describe_columns(roles))
+    labelled = np.asarray([bool(label) for label in labels])
+    if not labelled.all():
+        notes.append(_note_unlabelled(table, labelled, columns, drop=options.drop_missing))
+    kept = np.flatnonzero(labelled)
+    frame = table.frame.iloc[kept]
+    paths = existing_paths(frame[path_column], table.lines[kept], path, options.image_root)
+    parts = table.parts(split_column)
+    files = []
+    for row, image in zip(kept, paths, strict=True):
+        files.append(LabelledFile(parts[row], image, labels[row]))
+    return ListedFiles(files=files, notes=tuple(notes))
+
+
+def _note_unlabelled(
+    table: Table, labelled: np.ndarray, columns: Sequence[str], *, drop: bool
+) -> str:
+    """Return a note on rows without a label, or refuse them."""
+    count = int((~labelled).sum())
+    lines = table.lines[~labelled]
+    where = f"column {columns[0]!r}"
+    if len(columns) > 1:
+        where = f"the columns {shorten(columns, SHOWN_COLUMNS)}"
+    if not drop:
+        raise DataError(
+            f"{table.where}: line {lines[0]}: no label in {where} ({count:,} such rows). Fill it "
+            "in, or leave such rows out: --drop-missing"
+        )
+    if count == len(labelled):
+        raise DataError(f"{table.where}: no row has a label in {where}")
+    word = "line" if count == 1 else "lines"
+    listed = shorten(lines.tolist(), SHOWN_LINES)
+    return f"{count_of(count, 'row')} without a label left out ({word} {listed})"
+
+
+# ------------------------------------------------------------------------------ columns
+
+
+def _path_column(table: Table, given: str) -> str:
+    column = table.find_column(given, PATH_COLUMNS, role="path", flag="--path-column")
+    if given and column is not None:
+        return column
+    # What the values are counts for more than what a column is called: an `id` may be a number.
+    if column is None or not _names_images(table.frame[column]):
+        for other in table.columns:
+            if _names_images(table.frame[other]):
+                return other
+    if column is None:
+        raise _no_column(table, "path")
+    return column
+
+
+def _names_images(column: "pd.Series") -> bool:
+    """Return whether most values of a column end as image files do."""
+    values = column.dropna().astype(str).str.strip().str.lower()
+    return len(values) > 0 and bool(values.str.endswith(SUFFIXES).mean() > 0.5)
+
+
+def _label_column(table: Table, given: str, taken: set[str | None]) -> str | None:
+    """Return the column of labels; None where each class has a column of its own."""
+    left = [column for column in table.columns if column not in taken]
+    if given:
+        return table.find_column(given, LABEL_COLUMNS, role="label", flag="--label-column")
+    # A path may be in `image` and its labels in `class`, but no column is both.
+    for name in LABEL_COLUMNS:
+        column = table.find_column("", (name,), role="label", flag="--label-column")
+        if column in left:
+            return column
+    if len(left) == 1:
+        return left[0]
+    if len(_one_hot_columns(table, taken)) >= FEWEST_ONE_HOT:
+        return None
+    raise _no_column(table, "label")
+
+
+def _no_column(table: Table, role: str) -> DataError:
+    return DataError(
+        f"{table.where}: has no column {role}. Expected path,label[,split]. "
+        f"Its columns: {shorten(table.columns, SHOWN_COLUMNS)}. "
+        f"Choose one: --{role}-column NAME"
+    )
+
+
+# ------------------------------------------------------------------------------ one column a class
+
+
+def _one_hot_columns(table: Table, taken: set[str | None]) -> list[str]:
+    """Return the columns that hold nothing but 0 and 1."""
+    columns = []
+    for column in table.columns:
+        values = {cell_text(value).strip() for value in table.frame[column].unique()}
+        if column not in taken and values <= ZEROS | ONES | {""} and values & ONES:
+            columns.append(column)
+    return columns
+
+
+def _one_hot_labels(table: Table, columns: Sequence[str]) -> list[str]:
+    """Return for each row the name of the column that is 1, "" where none is.
+
+    Raises:
+        DataError: several are.
+    """
+    ones = np.zeros((len(table.frame), len(columns)), dtype=bool)
+    for number, column in enumerate(columns):
+        cells = table.frame[column]
+        ones[:, number] = [cell_text(cell).strip() in ONES for cell in cells]
+    several = ones.sum(axis=1) > 1
+    if several.any():
+        table.raise_for_rows(
+            several,
+            f"several of the columns {shorten(columns, SHOWN_COLUMNS)} are 1 "
+            f"({int(several.sum()):,} such rows)",
+            "Expected one class for each image. Images of several labels cannot be learned; choose "
+            "one column: --label-column NAME",
+        )
+    names = np.asarray([*columns, ""], dtype=object)
+    positions = np.where(ones.any(axis=1), ones.argmax(axis=1), len(columns))
+    return [str(name) for name in names[positions]]
+
+
+# ------------------------------------------------------------------------------ no header
+
+
+def _is_headerless(table: Table) -> bool:
+    """Return whether the names of the columns are values: one of them is an image file."""
+    return any(name.strip().lower().split(" ")[0].endswith(SUFFIXES) for name in table.columns)
+
+
+def _with_names_by_content(table: Table) -> Table:
+    """Return a table without a header with its columns called by what they hold.
+
+    Where the first row was taken for a header, it becomes a row.
+    """
+    import pandas as pd
+
+    frame = table.frame.copy()
+    if table.has_header:
+        first = pd.DataFrame([table.columns], columns=frame.columns)
+        frame = pd.concat([first, frame], ignore_index=True)
+    if len(frame.columns) == 1:  # lists such as `images/cat/1.jpg 0`
+        pairs = frame.iloc[:, 0].astype(str).str.strip().str.rsplit(n=1, expand=True)
+        if len(pairs.columns) == 2:
+            frame = pairs
+    frame.columns = pd.Index(_names_by_content(frame))
+    return dataclasses.replace(table, frame=frame, has_header=False)
+
+
+def _names_by_content(frame: "pd.DataFrame") -> list[str]:
+    names = []
+    for position in range(len(frame.columns)):
+        column = frame.iloc[:, position]
+        words = set(column.dropna().astype(str).str.strip().str.lower())
+        if "path" not in names and _names_images(column):
+            names.append("path")
+        elif "split" not in names and words and words <= set(PART_NAMES):
+            names.append("split")
+        elif "label" not in names:
+            names.append("label")
+        else:
+            names.append(f"column {position + 1}")
+    return names

@@ -1,0 +1,191 @@
+"""Tables of series in the forms that people keep them in."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError
+from pipelines.forecast.data import ForecastSplits
+from pipelines.forecast.data import load as load_splits
+from pipelines.forecast.options import ForecastOptions
+
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+def season(rows: int) -> np.ndarray:
+    step = np.arange(rows)
+    return np.asarray((10 + np.sin(2 * np.pi * step / 12) + 0.01 * step).round(4))
+
+
+def load(table: pd.DataFrame | str, folder: Path, **options: Any) -> ForecastSplits:
+    path = folder / "series.csv"
+    if isinstance(table, str):
+        path.write_text(table)
+    else:
+        table.to_csv(path, index=False)
+    windows: dict[str, Any] = {"horizon": 3, "lookback": 12}
+    return load_splits(ForecastOptions(data=str(path), **{**windows, **options}))
+
+
+def refused(table: pd.DataFrame | str, folder: Path, **options: Any) -> str:
+    with pytest.raises(DataError) as error:
+        load(table, folder, **options)
+    return str(error.value)
+
+
+def first_time(splits: ForecastSplits) -> str:
+    return splits.frequency.text(int(splits.number[0]))
+
+
+def monthly(form: str, rows: int = 96) -> pd.DataFrame:
+    times = pd.date_range("2001-01-01", periods=rows, freq="MS")
+    return pd.DataFrame({"when": times.strftime(form), "y": season(rows)})
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%b-%y", "%B %Y", "%Y-%b", "%m/%Y", "%Y%m", "%Y-%m"],
+)
+def test_months_are_months_in_whatever_form_they_are_written(form: str, tmp_path: Path) -> None:
+    splits = load(monthly(form), tmp_path)
+    assert splits.frequency.label == "MS"
+    assert len(splits.raw) == 96
+    assert first_time(splits) == "2001-01-01"
+
+
+def test_quarters_and_years_are_read(tmp_path: Path) -> None:
+    quarters = [f"Q{1 + n % 4} {1980 + n // 4}" for n in range(96)]
+    assert load(pd.DataFrame({"t": quarters, "y": season(96)}), tmp_path).frequency.label == "QS"
+    years = pd.DataFrame({"year": np.arange(1900, 1996), "y": season(96)})
+    assert load(years, tmp_path).frequency.label == "YS"
+
+
+@pytest.mark.parametrize("per_second", [1, 1000])
+def test_seconds_and_milliseconds_since_1970_are_times(per_second: int, tmp_path: Path) -> None:
+    times = (1_704_067_200 + 3600 * np.arange(96)) * per_second
+    splits = load(pd.DataFrame({"ts": times, "y": season(96)}), tmp_path, target="y")
+    assert splits.frequency.label == "h"
+    assert first_time(splits) == "2024-01-01"
+
+
+def test_the_last_business_days_of_months_are_a_regular_grid(tmp_path: Path) -> None:
+    times = pd.date_range("2015-01-01", periods=96, freq="BME")
+    splits = load(pd.DataFrame({"date": times, "y": season(96)}), tmp_path)
+    assert splits.frequency.label == "BME"
+    assert len(splits.raw) == 96
+    following = splits.frequency.times(splits.number[:3])
+    assert [str(day)[:10] for day in following] == [str(day)[:10] for day in times[:3]]
+
+
+def test_a_column_of_times_is_found_by_its_values(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d").rename(columns={"when": "datetime_gmt"})
+    assert load(table, tmp_path).frequency.label == "MS"
+    table = monthly("%Y-%m-%d").rename(columns={"when": "year"})
+    assert load(table, tmp_path).frequency.label == "MS"
+
+
+def test_times_in_several_columns_are_put_together(tmp_path: Path) -> None:
+    times = pd.date_range("2001-01-01", periods=96, freq="MS")
+    parts = pd.DataFrame({"Year": times.year, "Month": times.month, "y": season(96)})
+    splits = load(parts, tmp_path)
+    assert (splits.frequency.label, splits.columns) == ("MS", ())
+    days = pd.date_range("2001-01-01", periods=96, freq="D")
+    parts = pd.DataFrame({"year": days.year, "month": days.month, "day": days.day, "y": season(96)})
+    assert load(parts, tmp_path).frequency.label == "D"
+    hours = pd.date_range("2001-01-01", periods=96, freq="h")
+    parts = pd.DataFrame(
+        {"Date": hours.strftime("%d.%m.%Y"), "Time": hours.strftime("%H:%M"), "y": season(96)}
+    )
+    assert load(parts, tmp_path).frequency.label == "h"
+
+
+def test_a_row_for_each_year_holds_twelve_months(tmp_path: Path) -> None:
+    table = pd.DataFrame(season(96).reshape(8, 12), columns=MONTHS)
+    table.insert(0, "Year", range(2001, 2009))
+    splits = load(table, tmp_path)
+    assert splits.frequency.label == "MS"
+    assert splits.raw.tolist() == season(96).tolist()
+
+
+def test_a_column_for_each_date_is_a_series_in_each_row(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=96).strftime("%Y-%m-%d")
+    table = pd.DataFrame([season(96), season(96) + 5], columns=days)
+    table.insert(0, "Page", ["007", "7"])
+    splits = load(table, tmp_path)
+    assert (splits.names, splits.frequency.label) == (("007", "7"), "D")
+
+
+def test_columns_that_count_are_steps(tmp_path: Path) -> None:
+    table = pd.DataFrame([season(96), season(96) + 5], columns=[f"d_{n}" for n in range(1, 97)])
+    table.insert(0, "item", ["a", "b"])
+    splits = load(table, tmp_path)
+    assert splits.names == ("a", "b")
+    assert len(splits.raw) == 192
+
+
+def test_series_with_other_zeros_are_other_series(tmp_path: Path) -> None:
+    table = pd.concat([monthly("%Y-%m-%d").assign(id=name) for name in ("00123", "123")])
+    assert load(table, tmp_path).names == ("00123", "123")
+
+
+def test_which_column_was_taken_for_what_is_said(tmp_path: Path) -> None:
+    splits = load(monthly("%Y-%m-%d").assign(x=season(96), city="Rome"), tmp_path)
+    sentence = "columns: time=when, target=y, covariates=x; not used: city"
+    assert any(sentence in note for note in splits.notes)
+
+
+def test_numbers_with_a_decimal_comma_are_read(tmp_path: Path) -> None:
+    rows = monthly("%d.%m.%Y")
+    lines = [f"{when};{f'{y:.2f}'.replace('.', ',')}" for when, y in rows.to_numpy()]
+    splits = load("\n".join(["Datum;Wert", *lines]), tmp_path, target="Wert")
+    assert splits.raw[0] == 10.0
+    assert any("a comma stands before decimals" in note for note in splits.notes)
+
+
+def test_a_mark_with_two_readings_is_asked_for(tmp_path: Path) -> None:
+    rows = monthly("%d.%m.%Y")
+    lines = [f"{when};1.{n + 100}" for n, when in enumerate(rows["when"])]
+    table = "\n".join(["Datum;Wert", *lines])
+    assert "--decimal" in refused(table, tmp_path, target="Wert")
+    assert load(table, tmp_path, target="Wert", decimal=",").raw[0] == 1100
+
+
+def test_dates_with_two_readings_are_asked_for(tmp_path: Path) -> None:
+    when = [f"{1 + n * 7 % 12:02}/{1 + n * 5 % 12:02}/{2001 + n}" for n in range(60)]
+    message = refused(pd.DataFrame({"date": when, "y": season(60)}), tmp_path)
+    assert "--day-first" in message
+
+
+def test_most_of_a_series_is_never_made_up(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d")
+    message = refused(table, tmp_path, freq="D", fill="ffill")
+    assert "2,796 of 2,892 steps (97%) are missing" in message
+    assert "--day-first" in message
+    gap = table.drop(index=[40])
+    assert len(load(gap, tmp_path, fill="ffill").raw) == 96
+    assert "5%" in refused(table.drop(index=range(40, 50)), tmp_path, fill="ffill")
+    assert len(load(table.drop(index=range(40, 50)), tmp_path, fill="ffill", fill_limit=0.2).raw)
+
+
+def test_a_value_far_from_all_others_is_noted_with_its_line(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d")
+    table.loc[[30, 50], "y"] = -9999
+    notes = load(table, tmp_path).notes
+    assert any("-9999 2 times (line 32)" in note for note in notes)
+
+
+def test_a_value_beyond_32_bits_is_refused_with_its_line(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d")
+    table.loc[30, "y"] = 1e300
+    assert "line 32: the target is infinite, or too large" in refused(table, tmp_path)
+
+
+def test_lengths_that_nobody_has_set_fit_short_series(tmp_path: Path) -> None:
+    splits = load(monthly("%Y-%m-%d", rows=36), tmp_path, horizon=None, lookback=None)
+    assert all(len(splits.starts[part]) for part in ("train", "val", "test"))
+    assert any("--lookback" in note for note in splits.notes)
+    message = refused(monthly("%Y-%m-%d", rows=36), tmp_path, lookback=100)
+    assert "--lookback 100" in message

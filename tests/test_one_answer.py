@@ -1,0 +1,179 @@
+"""One model, one answer: the same input has the same answer on every way to a model."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines import DOMAINS, create_pipeline
+from pipelines.config.search_space import replace
+from pipelines.model_file import read_model, write_model
+from pipelines.pipeline import AnyPipeline, ServingModel
+from tests.samples import small_log, small_series, small_texts
+from tests.serving import ask, load_pyfunc, write_pyfunc
+from tuning.training.fit import fit
+from tuning.training.monitor import Watch
+
+SHORT: dict[str, dict[str, object]] = {
+    "vision": {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 2},
+    "text": {"conv.filters": 8, "embedding.width": 8, "train.epochs": 2},
+    "forecast": {"conv.filters": 8, "train.epochs": 2},
+    "recommend": {"conv.filters": 8, "embedding.width": 8, "history": 8, "train.epochs": 2},
+}
+
+
+class Trained:
+    """A trained model of a domain in every form, and what a person would ask it."""
+
+    def __init__(self, domain: str, folder: Path) -> None:
+        data, self.asked = ASKED[domain](folder)
+        options: dict[str, Any] = {"data": str(data)}
+        if domain == "forecast":
+            options |= {"horizon": 6, "lookback": 24}
+        if domain == "vision":
+            options |= {"limit": 200}
+        self.pipeline: AnyPipeline = create_pipeline(domain, **options)
+        self.splits = self.pipeline.load()
+        spec = replace(self.pipeline.options.spec_type(), SHORT[domain])
+        watch = Watch(objective=self.pipeline.objective_for(self.splits))
+        self.network = fit(self.pipeline, spec, self.splits, seed=1, watch=watch).model
+        self.pipeline.calibrate(self.network, self.splits)
+        self.folder = folder
+        self.path = folder / "model.keras"
+        served = self.pipeline.serve(self.network, self.splits)
+        write_model(served, self.path)
+        self.served: ServingModel = read_model(self.path)
+        self.pyfunc_folder = write_pyfunc(served, folder / "model")
+        self.pyfunc = load_pyfunc(self.pyfunc_folder)
+
+    def expected(self) -> pd.DataFrame:
+        return self.pipeline.predict_raw(self.served, self.asked)
+
+
+def _digits(folder: Path) -> tuple[str, pd.DataFrame]:
+    from sklearn.datasets import load_digits
+
+    pixels = load_digits().data[:5].astype(int)
+    return "digits", pd.DataFrame(pixels, columns=[f"pixel{n}" for n in range(64)])
+
+
+def _opinions(folder: Path) -> tuple[Path, pd.DataFrame]:
+    data = small_texts(folder / "opinions.csv")
+    return data, pd.read_csv(data)[["text"]].head(7)
+
+
+def _hours(folder: Path) -> tuple[Path, pd.DataFrame]:
+    data = small_series(folder / "hourly.csv")
+    return data, pd.read_csv(data).tail(60).reset_index(drop=True)
+
+
+def _users(folder: Path) -> tuple[Path, pd.DataFrame]:
+    return small_log(folder / "log.csv"), pd.DataFrame({"user": ["u1", "u7", "u30"]})
+
+
+ASKED: dict[str, Callable[[Path], tuple[Any, pd.DataFrame]]] = {
+    "vision": _digits,
+    "text": _opinions,
+    "forecast": _hours,
+    "recommend": _users,
+}
+
+
+@pytest.fixture(scope="module", params=list(DOMAINS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def require_same(answers: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Numbers agree to 1e-4, everything else as text."""
+    assert answers.columns.tolist() == expected.columns.tolist()
+    assert len(answers) == len(expected)
+    for name in expected.columns:
+        if pd.api.types.is_float_dtype(expected[name]):
+            ours = answers[name].to_numpy(dtype=float)
+            assert np.allclose(ours, expected[name], rtol=1e-4, atol=1e-4, equal_nan=True), name
+        elif pd.api.types.is_datetime64_any_dtype(expected[name]):
+            assert pd.to_datetime(answers[name]).tolist() == expected[name].tolist()
+        else:
+            filled = expected[name].fillna("").astype(str).tolist()
+            assert answers[name].fillna("").astype(str).tolist() == filled, name
+
+
+def test_pyfunc_answers_as_predict_does(trained: Trained) -> None:
+    require_same(trained.pyfunc.predict(trained.asked), trained.expected())
+
+
+def test_a_file_is_answered_as_the_table_in_it(trained: Trained) -> None:
+    path = trained.folder / "asked.csv"
+    trained.asked.to_csv(path, index=False)
+    require_same(trained.pipeline.predict_raw(trained.served, path), trained.expected())
+
+
+@pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+def test_each_form_of_json_is_answered_as_predict_does(trained: Trained, form: str) -> None:
+    asked = trained.asked
+    contents: dict[str, Any] = {
+        "dataframe_split": asked.to_dict(orient="split"),
+        "dataframe_records": asked.to_dict(orient="records"),
+        "instances": asked.to_dict(orient="records"),
+        "inputs": asked.to_dict(orient="list"),
+    }
+    require_same(ask(trained.pyfunc, {form: contents[form]}).answers, trained.expected())
+
+
+def test_a_csv_over_http_is_answered_as_predict_does(trained: Trained) -> None:
+    reply = ask(trained.pyfunc, trained.asked.to_csv(index=False), "text/csv")
+    require_same(reply.answers, trained.expected())
+
+
+def test_a_request_that_cannot_be_answered_says_why_in_a_sentence(trained: Trained) -> None:
+    reply = ask(trained.pyfunc, {"dataframe_records": [{"nonsense": 1.5, "other": None}]})
+    assert reply.status == 400, reply.body
+    for word in ("Traceback", "stack_trace", "site-packages", "Failed to predict data"):
+        assert word not in reply.body
+    assert len(reply.body) < 1000
+
+
+# Keras and what lies in the folder `code` of a logged model: no tuning, no apps, no checkout.
+BARE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import pipelines
+from pipelines.model_file import read_model
+from pathlib import Path
+print(read_model(Path(sys.argv[2])).facts.domain)
+import keras
+keras.saving.load_model(sys.argv[2])
+import mlflow, pandas
+model = mlflow.pyfunc.load_model(sys.argv[3])
+print(len(model.predict(pandas.read_json(sys.argv[4], orient="split", convert_dates=False))))
+assert not any(name.split(".")[0] in ("tuning", "apps", "tests") for name in sys.modules)
+assert pipelines.__file__.startswith(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_model_answers_in_a_process_that_has_nothing_else_of_the_project(
+    trained: Trained, tmp_path: Path
+) -> None:
+    trained.asked.to_json(tmp_path / "asked.json", orient="split")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    arguments = [trained.pyfunc_folder / "code", trained.path, trained.pyfunc_folder]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", BARE, *map(str, arguments), str(tmp_path / "asked.json")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    domain, rows = done.stdout.strip().splitlines()[-2:]
+    assert domain == trained.pipeline.domain
+    assert int(rows) == len(trained.expected())

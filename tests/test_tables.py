@@ -1,0 +1,227 @@
+"""Tables as people bring them: any delimiter, with a header or without, JSON, workbooks."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError
+from pipelines.io.tables import Table, read_table
+
+
+def read(content: str, path: Path) -> Table:
+    path.write_text(content)
+    return read_table(path, as_text=True)
+
+
+def rows(table: Table) -> list[list[str]]:
+    return [list(row) for row in table.frame.fillna("").to_numpy()]
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "first"),
+    [
+        ("text,label\nhello,a\n", ["text", "label"], ["hello", "a"]),
+        ("text;label\nhello, you;a\nyes, no;b\n", ["text", "label"], ["hello, you", "a"]),
+        ("a|b|c\n1|2|3\n", ["a", "b", "c"], ["1", "2", "3"]),
+        ("\n\ntext;label\nx;y\n", ["text", "label"], ["x", "y"]),
+        ("sep=;\ntext;label\nx;y\n", ["text", "label"], ["x", "y"]),
+        (" text , label \nx,y\n", ["text", "label"], ["x", "y"]),
+        ("text,label\nx,y,\nz,w,\n", ["text", "label"], ["x", "y"]),
+        ("text\nwell, a comma\n", ["text"], ["well, a comma"]),
+    ],
+    ids=["comma", "commas within", "pipe", "blank lines", "excel", "blanks", "trailing", "single"],
+)
+def test_a_delimited_file_is_read_whatever_divides_its_cells(
+    content: str, names: list[str], first: list[str], tmp_path: Path
+) -> None:
+    if names == ["text"]:
+        content = content.replace("well, a comma", '"well, a comma"')
+    table = read(content, tmp_path / "table.csv")
+    assert table.columns == names
+    assert rows(table)[0] == first
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ham\tGo until jurong point\nspam\tFree entry in 2 a wkly\nham\tOk lar\nspam\tWINNER\n",
+        "3,Wall St. Bears,Short-sellers are back\n4,Carlyle,Private investment\n",
+        "0,0.0,5.0,13.0\n1,0.0,12.0,13.0\n",
+        "1;1193;5\n1;661;3\n",
+        "2020-01-01,5\n2020-01-02,7\n2020-01-03,8\n",
+    ],
+    ids=["sms", "ag news", "digits", "ratings", "dates"],
+)
+def test_a_file_without_a_header_keeps_its_first_row(content: str, tmp_path: Path) -> None:
+    table = read(content, tmp_path / "table.csv")
+    assert not table.has_header
+    assert len(table.frame) == content.count("\n")
+    assert table.columns[0] == "column 1"
+    assert table.lines.tolist() == list(range(1, 1 + content.count("\n")))
+    assert "no header" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "country,1990,1991,1992\nChad,1,2,3\nPeru,4,5,6\n",
+        ",0\n0,1.5\n1,2.5\n",
+        "0,1,2\n0.5,0.25,1\n0.1,0.2,0\n",
+        "a,b\nx,y\na,b\nz,w\n",
+        "male,female\n0,1\n1,0\n",
+        "2020-01,2020-02\n1,2\n3,4\n",
+    ],
+    ids=["wide by years", "pandas", "numbered", "glued", "one-hot", "wide by months"],
+)
+def test_a_header_of_odd_names_is_a_header(content: str, tmp_path: Path) -> None:
+    assert read(content, tmp_path / "table.csv").has_header
+
+
+def test_identifiers_stay_as_they_are_written(tmp_path: Path) -> None:
+    table = read("version,code\n1.1,007\n1.10,7\n", tmp_path / "table.csv")
+    assert table.identifiers("version").tolist() == ["1.1", "1.10"]
+    assert table.identifiers("code").tolist() == ["007", "7"]
+
+
+def test_whole_floats_of_a_column_with_gaps_join_with_whole_numbers(tmp_path: Path) -> None:
+    pd.DataFrame({"user": [12.0, None, 7.0]}).to_parquet(tmp_path / "table.parquet")
+    assert read_table(tmp_path / "table.parquet").identifiers("user").tolist() == ["12", "", "7"]
+    table = read("user,item\n12.0,a\n7.0,b\n", tmp_path / "table.csv")
+    assert table.identifiers("user").tolist() == ["12", "7"]
+
+
+@pytest.mark.parametrize("name", ["User-ID", "user id", "USER_ID", "userId", " userid "])
+def test_a_column_is_found_without_case_blanks_and_dashes(name: str, tmp_path: Path) -> None:
+    table = read(f"{name},b\nx,y\n", tmp_path / "table.csv")
+    assert table.find_column("", ("user_id",), role="user", flag="") == name.strip()
+    assert table.find_column("User_Id", (), role="user", flag="") == name.strip()
+
+
+def test_which_column_was_taken_for_what_is_said(tmp_path: Path) -> None:
+    table = read("userId,movieId,when,note\n1,2,3,4\n", tmp_path / "table.csv")
+    sentence = table.describe_columns({"user": "userId", "item": ["movieId", "note"], "time": None})
+    assert sentence == "columns: user=userId, item=movieId+note; not used: when"
+
+
+RECORDS = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.json", json.dumps(RECORDS)),
+        ("pretty.json", json.dumps(RECORDS, indent=2)),
+        ("lines.json", "\n".join(map(json.dumps, RECORDS))),
+        ("lines.jsonl", "\n\n".join(map(json.dumps, RECORDS))),
+        ("lines.ndjson", "\n".join(map(json.dumps, RECORDS))),
+        ("list.jsonl", json.dumps(RECORDS)),
+        ("wrapped.json", json.dumps({"version": "1", "data": RECORDS}, indent=1)),
+        ("columns.json", json.dumps({"text": ["a", "b"], "label": ["x", "y"]})),
+        ("python.json", "\n".join(map(str, RECORDS))),
+    ],
+)
+def test_json_is_a_table_in_any_of_its_forms(name: str, content: str, tmp_path: Path) -> None:
+    table = read(content, tmp_path / name)
+    assert table.frame[["text", "label"]].to_dict("records") == RECORDS
+
+
+def test_json_keeps_large_ids_beside_gaps_and_opens_objects(tmp_path: Path) -> None:
+    content = '{"user": {"id": 9007199254740993}}\n{"user": {"id": null}}\n'
+    table = read(content, tmp_path / "table.jsonl")
+    assert table.identifiers("user.id").tolist() == ["9007199254740993", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"a": 1}\n\n{"a": \n', r"line 3: is no JSON\. Expected an object on each line"),
+        ('{"a": 1}\n7\n', "line 2: is no object"),
+        ("[1, 2]", "holds no list of objects"),
+        ("[" * 100_000, r"line 1: is no JSON|is nested too deeply"),
+    ],
+)
+def test_broken_json_is_refused_with_its_line(content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        read(content, tmp_path / "table.jsonl")
+
+
+def test_a_row_with_too_many_values_is_refused_with_its_line(tmp_path: Path) -> None:
+    message = r"line 4: has 3 values, the header has 2\. .*a comma in quotes"
+    with pytest.raises(DataError, match=message):
+        read("text,label\na,b\n\nc,d,e\n", tmp_path / "table.csv")
+
+
+def test_a_quote_that_is_never_closed_is_named_by_the_line_where_it_opens(tmp_path: Path) -> None:
+    lines = ["text,label", *["a,b"] * 9, '"c,d', *["e,f"] * 5]
+    with pytest.raises(DataError, match="line 11: a quote is opened here and never closed"):
+        read("\n".join(lines), tmp_path / "table.csv")
+
+
+def test_a_table_on_its_side_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    wide = ",".join(["x"] * 1_000_000)
+    with pytest.raises(DataError, match="has 1,000,000 columns"):
+        read(f"{wide}\n{wide}\n", tmp_path / "table.csv")
+
+
+def test_a_backslash_before_a_quote_is_read_as_databases_write_it(tmp_path: Path) -> None:
+    content = 'text,label\n"He said \\"hi,\nthere\\" ok",pos\n"plain",neg\n'
+    table = read(content, tmp_path / "table.csv")
+    assert rows(table) == [['He said "hi,\nthere" ok', "pos"], ["plain", "neg"]]
+    assert table.lines.tolist() == [2, 4]
+
+
+def test_a_backslash_elsewhere_stays(tmp_path: Path) -> None:
+    table = read('path,label\n"C:\\new\\a.png",x\n', tmp_path / "table.csv")
+    assert rows(table) == [["C:\\new\\a.png", "x"]]
+
+
+def test_a_table_is_read_in_utf_16_and_from_an_archive(tmp_path: Path) -> None:
+    content = "text\tlabel\nné\ta\n\nb\tb\n"
+    (tmp_path / "table.txt").write_bytes(content.encode("utf-16"))
+    (tmp_path / "table.tsv.gz").write_bytes(gzip.compress(content.encode()))
+    for name in ("table.txt", "table.tsv.gz"):
+        table = read_table(tmp_path / name)
+        assert rows(table) == [["né", "a"], ["b", "b"]]
+        assert table.lines.tolist() == [2, 4]
+
+
+def test_a_broken_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n")[:-9])
+    with pytest.raises(DataError, match=r"table.csv.gz: is a broken archive"):
+        read_table(tmp_path / "table.csv.gz")
+
+
+def test_the_first_sheet_of_a_workbook_is_read_as_texts(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "book.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        pd.DataFrame({"id": ["007", "7"], "n": [1, 2]}).to_excel(
+            writer, sheet_name="A", index=False
+        )
+        pd.DataFrame({"x": [1]}).to_excel(writer, sheet_name="B", index=False)
+    table = read_table(path)
+    assert table.frame.values.tolist() == [["007", "1"], ["7", "2"]]
+    assert table.lines.tolist() == [2, 3]
+    assert table.notes == (f"{path}: the sheet 'A' is read, not: B",)
+
+
+def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    (tmp_path / "a.xlsx").write_text("no")
+    with zipfile.ZipFile(tmp_path / "b.xlsx", "w") as archive:
+        archive.writestr("x", "y")
+    for name, message in (("a.xlsx", "is no Excel workbook"), ("b.xlsx", "cannot be read as")):
+        with pytest.raises(DataError, match=message):
+            read_table(tmp_path / name)
+
+
+def test_a_broken_parquet_file_is_refused_in_our_words(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    path.write_bytes(b"PAR1 no PAR1")
+    with pytest.raises(DataError, match="cannot be read as Parquet: it is truncated") as error:
+        read_table(path)
+    assert "Arrow" not in str(error.value)

@@ -1,0 +1,79 @@
+"""What one sees while waiting: what goes on, how far it is, how long it will take."""
+
+import time
+
+import pytest
+
+from apps import work_line
+from apps.screen import EpochLine, Screen
+from apps.work_line import WorkLine
+from pipelines.io.progress import counted, shown_by, working
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> WorkLine:
+    """A line that is shown from the first moment."""
+    monkeypatch.setattr(work_line, "SHORTEST", 0.0)
+    return WorkLine()
+
+
+def test_the_line_names_all_work_down_to_what_is_counted(line: WorkLine) -> None:
+    with shown_by(line), working("baselines"), working("EASE"):
+        assert line.text() == "working    baselines: EASE, 0s so far"
+        for number in counted(range(4), "settings", 4):
+            if number == 2:
+                text = line.text(bar=True)
+                with working("something within"):
+                    assert line.text(bar=True) == text
+    expected = "working    baselines: EASE: 2 of 4 settings  [##########..........]  50%"
+    assert text == f"{expected}, about 0s left"
+    assert line.text() == ""
+
+
+def test_time_left_follows_from_what_is_done(line: WorkLine) -> None:
+    with shown_by(line), working("images", 100) as work:
+        work.began = time.monotonic() - 30
+        work.done = 25
+        assert line.text() == "working    25 of 100 images  25%, about 1m30s left"
+
+
+def test_short_work_has_no_line() -> None:
+    line = WorkLine()
+    with shown_by(line), working("a moment"):
+        assert line.text() == ""
+
+
+def test_on_a_pipe_a_line_is_written_now_and_then_and_nothing_is_overwritten(
+    line: WorkLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(work_line, "INTERVAL", (0.05, 0.05))
+    with line.running(), working("reading"):
+        time.sleep(0.3)
+    written = capsys.readouterr().err
+    assert written.count("working    reading, 0s so far\n") >= 2
+    assert "\x1b" not in written
+
+
+def test_a_quiet_command_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(work_line, "SHORTEST", 0.0)
+    monkeypatch.setattr(work_line, "INTERVAL", (0.02, 0.02))
+    with Screen(quiet=True).progress("reading"):
+        time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_epochs_say_how_long_the_training_will_take_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([100.0, 110.0, 120.0])
+    epochs = EpochLine(Screen(), 4, "val_loss")
+    monkeypatch.setattr("apps.screen.time.monotonic", lambda: next(now))
+    for epoch in (1, 2, 3):
+        epochs(epoch, {"loss": 1.0, "val_loss": 2.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1/4  loss 1  val_loss 2",
+        "epoch 2/4  loss 1  val_loss 2  at most 20s left",
+        "epoch 3/4  loss 1  val_loss 2  at most 10s left",
+    ]

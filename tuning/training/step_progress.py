@@ -1,0 +1,32 @@
+"""How far an epoch is, for whoever shows it."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import keras
+
+from pipelines.io.progress import Work, working
+
+
+class StepProgress(keras.callbacks.Callback):
+    """Says how many steps of the running epoch are done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = ExitStack()
+        self._work: Work | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._open.close()
+        steps = self.params.get("steps") or 0
+        self._work = self._open.enter_context(working(f"steps of epoch {epoch + 1}", steps))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._work:
+            self._work.done = batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._open.close()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._open.close()

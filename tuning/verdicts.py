@@ -1,0 +1,120 @@
+"""What a training came to, in words: what answers, and whether it beats the strongest baseline.
+
+What answers is named, for it may be a blend of the network with simple models. "The network beats"
+is said of a network alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from pipelines.blend import NETWORK, Blend
+
+Verdict: TypeAlias = Literal["beats", "ties", "loses to"]
+CONFIDENCE = 0.95
+ADDS_NOTHING = "adds nothing"  # the verdict where the network's weight is nought
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """How much less a model loses than a baseline on the same units of test; above 0 is better.
+
+    `low` and `high` are the ends of a 95 % interval.
+    """
+
+    baseline: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the difference is certain, and in which direction."""
+        if self.low > 0:
+            return "beats"
+        if self.high < 0:
+            return "loses to"
+        return "ties"
+
+    def as_json(self, metric: str) -> dict[str, Any]:
+        """Return what `--json` prints; `metric` is the one that was compared."""
+        return {
+            "metric": metric,
+            "over": self.baseline,
+            "mean": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "verdict": self.verdict,
+        }
+
+
+def sentence(answers: Blend, lift: Lift | None, metric: str, scores: Mapping[str, float]) -> str:
+    """Return one sentence on what answers and how it compares with the strongest baseline.
+
+    `scores` are those of `metric` on test by model: under `row_name(answers)` what answers.
+    """
+    score = f"test {metric} {scores[row_name(answers)]:.4g}"
+    if lift is None:
+        return f"{_subject(answers)} has {score}, with no baseline to compare"
+    theirs = f"{scores[lift.baseline]:.4g}"
+    interval = f"lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g}"
+    if list(answers.shares) == [lift.baseline]:
+        return f"{_nothing(answers)}: {score}, and {theirs} of {lift.baseline} by itself"
+    if answers.adds_nothing:
+        comparison = f"it {lift.verdict} {lift.baseline}"
+        return f"{_nothing(answers)}; {comparison}: {score} against {theirs} ({interval})"
+    comparison = f"{_subject(answers)} {lift.verdict} {lift.baseline}"
+    return f"{comparison}: {score} against {theirs} ({interval})"
+
+
+def _subject(answers: Blend) -> str:
+    if answers.is_network_alone:
+        return "The network"
+    if answers.adds_nothing:
+        return f"{_nothing(answers)}; it"
+    return f"The blend of {answers.describe()}"
+
+
+def _nothing(answers: Blend) -> str:
+    beside = f"; {answers.beside}" if answers.beside else ""
+    return f"The answer is {answers.describe()}: the network {ADDS_NOTHING} (weight 0{beside})"
+
+
+def in_a_word(answers: Blend, lift: Lift | None) -> str | None:
+    """Return "beats", "ties", "loses to" or "adds nothing"; None without a baseline."""
+    if answers.adds_nothing:
+        return ADDS_NOTHING
+    return lift.verdict if lift else None
+
+
+def tag(answers: Blend, lift: Lift | None) -> str:
+    """Return the verdict in a few words, for a column: what answers, and what it beats."""
+    parts = answers.describe()
+    if answers.adds_nothing:
+        return f"the network {ADDS_NOTHING}: {parts} answers"
+    if lift is None:
+        return ""
+    if answers.is_network_alone:
+        return f"the network {lift.verdict} {lift.baseline}"
+    return f"the blend {lift.verdict} {lift.baseline} ({parts})"
+
+
+def row_name(answers: Blend) -> str:
+    """Return the name of what answers in a table of scores."""
+    if answers.is_network_alone:
+        return NETWORK
+    if len(answers.shares) == 1:
+        return f"answer: {answers.describe()}"
+    return "answer: blend"
+
+
+def gate_failure(answers: Blend, lift: Lift | None) -> str:
+    """Return why `--gate` fails: what answers is worse than the strongest baseline; else ""."""
+    if lift is None or lift.mean >= 0:
+        return ""
+    what = f"the blend of {answers.describe()}"
+    if answers.is_network_alone:
+        what = "the network"
+    elif answers.adds_nothing:
+        what = f"the answer ({answers.describe()}, to which the network {ADDS_NOTHING})"
+    return f"{what} is worse than {lift.baseline}"
