@@ -24,7 +24,11 @@ def page() -> str:
     ]
     for path, command in _commands(appline, "appline"):
         context = click.Context(
-            command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH
+            command,
+            info_name=path,
+            max_content_width=WIDTH,
+            terminal_width=WIDTH,
+            help_option_names=appline.context_settings["help_option_names"],
         )
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         lines += [f"## `{path}`", "", "```", text, "```", ""]

@@ -82,11 +82,13 @@ def parse_command(line: str) -> None:
         click.UsageError: a command, a flag or a value does not exist.
     """
     words = shlex.split(line)[1:]
-    context = click.Context(appline, info_name="appline")
+    # With the settings of the real one: click keeps what it makes of them in the command.
+    context = click.Context(appline, info_name="appline", **appline.context_settings)
     command: click.Command = appline
     while isinstance(command, click.Group):
         name, found, words = command.resolve_command(context, words)
         assert found is not None
-        context = click.Context(found, parent=context, info_name=name)
         command = found
-    command.make_context(command.name, list(words))
+        if isinstance(command, click.Group):
+            context = click.Context(command, parent=context, info_name=name)
+    command.make_context(command.name, list(words), parent=context)
