@@ -108,9 +108,9 @@ def _with_count(names: list[str], work: Work, *, bar: bool) -> str:
     if bar:
         filled = round(share * BAR)
         text = f"{text}  [{'#' * filled}{'.' * (BAR - filled)}]"
-    if not work.done:
-        return text
     seconds = time.monotonic() - work.began
+    if not work.done:
+        return f"{text}, {clock(seconds)} so far"
     return f"{text}  {share:.0%}, about {clock(seconds / share - seconds)} left"
 
 

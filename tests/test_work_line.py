@@ -33,6 +33,7 @@ def test_the_line_names_all_work_down_to_what_is_counted(line: WorkLine) -> None
 def test_time_left_follows_from_what_is_done(line: WorkLine) -> None:
     with shown_by(line), working("images", 100) as work:
         work.began = time.monotonic() - 30
+        assert line.text() == "working    0 of 100 images, 30s so far"
         work.done = 25
         assert line.text() == "working    25 of 100 images  25%, about 1m30s left"
 
