@@ -57,9 +57,13 @@ def train(options_type: type[Options], context: click.Context) -> None:
     pipeline.check(spec, splits)
     screen.say(rendering.data_lines(splits))
     if flags["dry_run"]:
-        text = "dry run: the data can be read and the network can be built; nothing was trained"
-        screen.result(text, {"dry_run": True, **_data_as_json(splits)})
+        from tuning.training.dry_run import measure
+
+        cost = measure(pipeline, spec, splits)
+        plain = {"dry_run": True, **_data_as_json(splits), "cost": cost.as_json()}
+        screen.result(rendering.dry_run(cost), plain)
         return
+    _warn_of_long_epochs(screen, pipeline, spec, splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     with screen.progress():
         result = run_training(
@@ -119,6 +123,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         )
         screen.say(rendering.data_lines(splits))
         _show_searched(screen, command)
+        _warn_of_long_epochs(screen, pipeline, command.spec, splits)
         if flags["dry_run"]:
             _estimate_sweep(screen, pipeline, command, sweep, splits, executor)
             return
@@ -148,6 +153,7 @@ def _run_sweep(
         sweep.objective.name,
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
+        space=command.space,
     )
     with contextlib.closing(display), screen.progress():
         result = run_sweep(
@@ -358,6 +364,21 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
         splits = load_data(command.options)
     runtime.import_tensorflow(deterministic=command.flags["deterministic"])
     return pipeline_for(command.options), splits
+
+
+def _warn_of_long_epochs(
+    screen: Screen, pipeline: "AnyPipeline", spec: Any, splits: "Splits"
+) -> None:
+    """Say so where an epoch takes long, before it has begun."""
+    from tuning.training.dry_run import long_epoch
+
+    seconds = long_epoch(pipeline, spec, splits)
+    if seconds:
+        screen.say(
+            f"warning    an epoch of this network may take {rendering.clock(seconds)} here. "
+            "Measure it first: train --dry-run. Smaller kernels, fewer filters or smaller inputs "
+            "cost less"
+        )
 
 
 def _require_searched(command: ResolvedCommand) -> None:

@@ -3,8 +3,8 @@
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from apps import rendering, running_sweep
 from apps.screen import Screen
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
+    from pipelines.config.search_space import Scalar, Space
     from tuning.results import Trial
     from tuning.search.ask_tell import Proposal
 
@@ -38,10 +39,12 @@ class SweepDisplay(Progress):
         *,
         slots: int = 1,
         max_seconds: float = float("inf"),
+        space: "Space[Any] | None" = None,
     ) -> None:
         self._screen = screen
         self._objective = objective
         self._slots = slots
+        self._space = space
         self._max_seconds = max_seconds
         self._is_terminal = sys.stderr.isatty() and not screen.quiet
         self._live: Live | None = None
@@ -81,7 +84,14 @@ class SweepDisplay(Progress):
         self._running.pop(trial.number, None)
         self._done.append(trial)
         self._best = best
-        self._print(rendering.trial_line(trial, best, self._total, self._objective))
+        shown = replace(trial, values=self._in_play(trial.values))
+        self._print(rendering.trial_line(shown, best, self._total, self._objective))
+
+    def _in_play(self, values: "Mapping[str, Scalar]") -> "Mapping[str, Scalar]":
+        """Return the searched values that play a part in this network."""
+        if self._space is None:
+            return values
+        return dict(self._space.identity(values))
 
     def noted(self, text: str) -> None:
         self._print(f"note       {text}")
@@ -120,7 +130,7 @@ class SweepDisplay(Progress):
                 f"  trial {number}",
                 f"epoch {trial.epoch}/{trial.epochs}",
                 score,
-                rendering.watched(trial.proposal.values),
+                rendering.watched(self._in_play(trial.proposal.values)),
                 style="cyan",
             )
         return Group(Text(self._headline(), style="bold"), table, Text(WORK_LINE.text(bar=True)))
@@ -128,7 +138,9 @@ class SweepDisplay(Progress):
     def _headline(self) -> str:
         parts = [f"{len(self._done)} of {self._total} trials"]
         if self._best and self._best.score is not None:
-            best = f"trial {self._best.number}: {rendering.watched(self._best.values)}"
+            best = (
+                f"trial {self._best.number}: {rendering.watched(self._in_play(self._best.values))}"
+            )
             parts.append(f"best {self._best.score:.4f} ({best})")
         num_stopped = sum(trial.stopped_early for trial in self._done)
         if num_stopped:

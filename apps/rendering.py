@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from pipelines.splits import Splits
     from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
+    from tuning.training.dry_run import DryRun
 
 # The hyperparameters that everybody looks at.
 WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
+# And these, when they were searched.
+ALWAYS_FOUND = ("architecture", "train.learning_rate")
+MOST_SHOWN = 6  # hyperparameters of a trial in one line
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
 NARROWEST = 100  # columns of a table, on a narrower terminal too
@@ -112,16 +116,17 @@ def short(value: object) -> str:
 
 
 def watched(values: Mapping[str, object]) -> str:
-    """Return the hyperparameters that everybody looks at, as words for one line.
+    """Return hyperparameters as words for one line, those that everybody looks at first.
 
-    They are the architecture, kernel size, stride and filters.
+    They are the architecture, kernel size, stride, filters and learning rate, then others.
     """
+    first = [key for key in (*WATCHED, ALWAYS_FOUND[1]) if key in values]
+    others = [key for key in values if key not in first and key != ALWAYS_FOUND[0]]
     words = []
-    if "architecture" in values:
-        words.append(str(values["architecture"]))
-    for key, value in values.items():
-        if key in WATCHED:
-            words.append(f"{key.rpartition('.')[2]}={short(value)}")
+    if ALWAYS_FOUND[0] in values:
+        words.append(str(values[ALWAYS_FOUND[0]]))
+    for key in [*first, *others][:MOST_SHOWN]:
+        words.append(f"{key.rpartition('.')[2]}={short(values[key])}")
     return " ".join(words)
 
 
@@ -160,6 +165,23 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
         lines.append(
             f"next       appline {result.domain} predict INPUT --run {run}{_store_flag(store)}"
         )
+    return "\n".join(lines)
+
+
+def dry_run(cost: "DryRun") -> str:
+    """Return what a training would cost, layer by layer and as a whole."""
+    rows = [(layer.name, layer.kind, layer.shape, f"{layer.params:,}") for layer in cost.layers]
+    lines = [table(["layer", "kind", "output", "weights"], rows)]
+    macs = "not known by arithmetic" if cost.macs is None else f"{cost.macs:,} an example"
+    whole = cost.epochs * cost.epoch_s
+    lines += [
+        f"weights    {cost.params:,}",
+        f"MACs       {macs} (multiply-accumulates, forward)",
+        f"memory     about {cost.memory_mb:,.0f} MB for a training step, beside the data",
+        f"step       {cost.step_ms:,.1f} ms",
+        f"epoch      about {clock(cost.epoch_s)}; {cost.epochs} epochs about {clock(whole)}",
+        "dry run: the data can be read and the network can be built; nothing was kept",
+    ]
     return "\n".join(lines)
 
 
@@ -236,7 +258,7 @@ def sweep_result(result: "SweepResult", store: str = "", said: Collection[str] =
         lines += ["", _pareto_front(result), ""]
     watched_effects, clear_effects = [], []
     for effect in result.effects:
-        if effect.key in WATCHED:
+        if effect.key in WATCHED or effect.key in ALWAYS_FOUND:
             watched_effects.append(effect)
         elif effect.clear:
             clear_effects.append(effect)

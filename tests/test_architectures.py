@@ -1,10 +1,12 @@
 """Every architecture declares the hyperparameters that it reads; building its network checks it."""
 
 import dataclasses
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from pipelines import DOMAINS, create_pipeline, options_class
@@ -132,3 +134,47 @@ def test_points_that_differ_in_what_their_network_does_not_read_are_equal(domain
             other = {**point, key: dimension.values[-1]} if hasattr(dimension, "values") else point
             if not space.matters(key, point) and key != "architecture":
                 assert space.identity(other) == space.identity(point)
+
+
+def signature(pipeline: AnyPipeline, splits: Any, spec: Any) -> str:
+    """Return the layers of a network and of its training, as text."""
+    keras.utils.clear_session()  # else layers without a name are counted on
+    keras.utils.set_random_seed(0)
+    network = pipeline.build(spec, splits)
+    model = pipeline.training_model(network, spec, splits)
+    shown = []
+    for layer in model._flatten_layers():
+        try:
+            config: Any = layer.get_config()
+        except NotImplementedError:  # of a layer that is not saved
+            config = {name: str(value) for name, value in vars(layer).items()}
+        shown.append(f"{type(layer).__name__} {config}")
+    return re.sub(r"0x[0-9a-f]+", "", "\n".join(shown))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("domain", "name"), CASES)
+def test_what_a_sweep_searches_changes_the_network_or_is_said_not_to_matter(
+    domain: str, name: str, pipelines_by_domain: dict[str, Any], tmp_path: Path
+) -> None:
+    """Kernel sizes were searched for a network without convolutions."""
+    pipeline, splits = pipelines_by_domain[domain]
+    options = pipeline.options
+    base = replace(options.spec_type(), {"architecture": name, "train.batch_size": 4})
+    if name == "transfer":
+        base = replace(base, own_backbone(pipeline, splits, tmp_path))
+    before, cost = signature(pipeline, splits, base), pipeline.cost(base, splits)
+    assert signature(pipeline, splits, base) == before
+    for key, dimension in options.search.items():
+        if key == "architecture" or key.startswith("train."):
+            continue
+        matters = options.space(base, {}).matters(key, {})
+        changed = []
+        for value in dimension.values:
+            other = replace(base, {key: value})
+            if flatten(other) == flatten(base):
+                continue
+            with suppress(ImpossibleSpec):
+                differs = pipeline.cost(other, splits) != cost
+                changed.append(differs or signature(pipeline, splits, other) != before)
+        assert not changed or any(changed) == matters, key

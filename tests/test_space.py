@@ -5,9 +5,11 @@ from typing import Literal
 
 import pytest
 
+from pipelines import options_class
 from pipelines.config.hyperparameters import ConvSpec, TrainSpec
 from pipelines.config.search_space import (
     Choice,
+    Dimension,
     Range,
     Scalar,
     Space,
@@ -123,3 +125,32 @@ def test_the_default_search_of_images_holds_only_known_values() -> None:
 def test_a_dimension_of_values_that_a_field_refuses_is_refused() -> None:
     with pytest.raises(UsageError, match=r"conv\.kernel_size: expected .*greater than"):
         Space(base=Tiny(), dimensions={"conv.kernel_size": Choice((0, 3))})
+
+
+def test_a_path_with_dots_is_no_range() -> None:
+    known = hyperparameters(VisionSpec)["transfer.weights"]
+    assert parse_dimension(known, "../a.h5,../b.h5") == Choice(("../a.h5", "../b.h5"))
+
+
+def test_a_key_that_matters_nowhere_in_a_space_is_not_searched() -> None:
+    options = options_class("recommend")
+    two_tower = replace(options.spec_type(), {"architecture": "two_tower"})
+    dimensions: dict[str, Dimension] = {
+        "conv.kernel_size": Choice((2, 3)),
+        "history": Choice((20, 50)),
+    }
+    space = options().space(two_tower, dimensions)
+    assert space.without_effect() == ["conv.kernel_size"]
+    either: dict[str, Dimension] = {**dimensions, "architecture": Choice(("two_tower", "caser"))}
+    assert options().space(two_tower, either).without_effect() == []
+
+
+def test_conditions_look_at_other_values_than_the_architecture_too() -> None:
+    space = VisionOptions().space(
+        VisionSpec(),
+        {"head.units": Choice((0, 16)), "head.activation": Choice(("relu", "gelu"))},
+    )
+    assert not space.matters("head.activation", {"head.units": 0})
+    assert space.matters("head.activation", {"head.units": 16})
+    assert space.without_effect() == []
+    assert space.without(["head.units"]).without_effect() == ["head.activation"]

@@ -107,6 +107,11 @@ class SweepDefinition:
         if self.space.base.train.refit:
             # Raises where the domain cannot train on train + validation.
             self.pipeline.merge_train_val(self.splits)
+        if "architecture" not in self.space.dimensions:
+            spec = self.space.spec(self.space.defaults())
+            if self.pipeline.cost(spec, self.splits) is None:
+                # The weights of a backbone may be out of reach, for all trials alike.
+                self.pipeline.build(spec, self.splits)
         if "train.epochs" in self.space.dimensions:
             raise UsageError(
                 "train.epochs cannot be searched: all trials share --trial-epochs. "

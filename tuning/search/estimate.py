@@ -23,7 +23,8 @@ from tuning.search.space_counts import SpaceCounts, count_points
 
 PROPOSALS = 5  # that are measured, the defaults among them
 EPOCHS = 2  # of a measured trial: the first one is mostly tracing
-MOST_SECONDS = 120.0  # after which no further trial is measured
+MOST_SECONDS = 60.0  # after which no further trial is measured
+SHARE = 0.25  # of the seconds that the sweep would take, by the networks measured so far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,9 @@ def estimate(
     definition = SweepDefinition(pipeline=pipeline, space=space, sweep=sweep, splits=splits)
     counts = count_points(pipeline, space, splits, sweep.limits, pipeline.options.seed)
     candidates = [*_proposed(definition), *_corners(definition, counts.possible)]
-    scheduler = _MeasuringScheduler(candidates, space, definition.trial_epochs)
+    scheduler = _MeasuringScheduler(
+        candidates, space, definition.trial_epochs, _num_trials(definition, counts)
+    )
     began = time.monotonic()
     for _ in pipeline.baselines(splits):
         pass
@@ -185,6 +188,7 @@ class _MeasuringScheduler:
     candidates: Sequence[_Candidate]
     space: Space[Any]
     epochs: int  # of the schedule, of which only the first two are run
+    trials: int  # of the sweep
     first_trial_began: float = 0.0  # time.monotonic()
     _began: float = field(default_factory=time.monotonic)
     _num_started: int = 0
@@ -192,14 +196,26 @@ class _MeasuringScheduler:
     _outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def next_task(self) -> Task | None:
-        is_late = time.monotonic() - self._began > MOST_SECONDS
-        if self._num_started == len(self.candidates) or (self._outcomes and is_late):
+        if self._num_started == len(self.candidates) or self._is_late():
             return None
         number = self._num_started
         self._num_started += 1
         spec = self.space.spec(self.candidates[number].values)
         spec = replace(spec, train=replace(spec.train, epochs=max(EPOCHS, self.epochs)))
         return Task(number=number, spec=spec, seed=0)
+
+    def _is_late(self) -> bool:
+        """Whether a further trial would be measured for longer than the sweep is worth.
+
+        A trial is measured for two epochs and its beginning; the sweep runs them all.
+        """
+        if not self._outcomes:
+            return False
+        spent = time.monotonic() - self._began
+        seconds = [timing.overhead_s + self.epochs * timing.epoch_s for timing in self.timings()]
+        whole = self.trials * statistics.fmean(seconds)
+        measured = spent / len(self._outcomes)
+        return spent + measured > min(MOST_SECONDS, SHARE * whole)
 
     def reported(self, task: Task, epoch: int, values: Mapping[str, float]) -> str:
         self._epoch_ends.setdefault(task.number, []).append(time.monotonic())

@@ -76,6 +76,9 @@ def train(
     if splits is None:
         splits = pipeline.load()
     pipeline.check(spec, splits)
+    if pipeline.cost(spec, splits) is None:
+        # It must be built to know: the weights of a backbone may be out of reach.
+        pipeline.build(spec, splits)
     merged = None
     if spec.train.refit:
         # Refused here where the domain cannot, before anything is recorded.

@@ -1,0 +1,125 @@
+"""What is wrong with paths, columns, ids and configs is refused before TensorFlow is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import environment_of
+
+# Runs the command line, then says which heavy packages were imported.
+PROGRAM = """
+import sys
+from apps import cli
+code = cli._run(sys.argv[1:])
+print(code, *(name for name in ("tensorflow", "keras", "mlflow") if name in sys.modules))
+"""
+
+
+def refused(*arguments: str) -> tuple[str, str]:
+    """Return the exit code with the heavy packages that were imported, and what was said."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment_of(),
+        check=False,
+    )
+    return done.stdout.strip(), done.stderr
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n" + "".join(f"x{number},y\n" for number in range(30)))
+    return str(path)
+
+
+@pytest.mark.parametrize("verb", ["train", "tune", "check"])
+@pytest.mark.parametrize(
+    ("domain", "column"),
+    [
+        ("vision", "--label-column"),
+        ("text", "--text-column"),
+        ("forecast", "--time-column"),
+        ("recommend", "--user-column"),
+    ],
+)
+def test_a_wrong_column_is_refused_before_tensorflow_is_imported(
+    table: str, verb: str, domain: str, column: str
+) -> None:
+    outcome, said = refused(domain, verb, "--data", table, column, "nowhere")
+    assert outcome == "3", said
+    assert "nowhere" in said
+
+
+@pytest.mark.parametrize("domain", ["vision", "text", "forecast", "recommend"])
+def test_a_missing_file_is_refused_before_tensorflow_is_imported(domain: str) -> None:
+    outcome, said = refused(domain, "train", "--data", "missing.csv")
+    assert outcome == "3", said
+    assert "missing.csv" in said
+
+
+OFFLINE = """
+import socket
+
+def refuse(*arguments, **options):
+    raise OSError("there is no network")
+
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_weights_that_cannot_be_downloaded_leave_no_run_behind(tmp_path: Path, verb: str) -> None:
+    arguments = ("vision", verb, "--architecture", "transfer", "--limit", "60")
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE + PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment_of(KERAS_HOME=str(tmp_path / "keras")),
+        check=False,
+    )
+    assert "\n3 " in f"\n{done.stdout}", done.stderr
+    assert "cannot be downloaded" in done.stderr
+    listed, _ = refused("runs", "--json")
+    assert '{"runs": []}' in listed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("vision", "train", "--config", "missing.yaml"),
+        ("vision", "tune", "--workers", "many"),
+        (
+            "vision",
+            "tune",
+            "--only-search",
+            "--search",
+            "transfer.layers=1,2",
+            "--architecture=vgg",
+        ),
+        ("vision", "tune", "--tuner", "magic"),
+    ],
+)
+def test_a_wrong_flag_is_refused_before_tensorflow_is_imported(arguments: tuple[str, ...]) -> None:
+    outcome, said = refused(*arguments)
+    assert outcome == "2", said
+
+
+def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Path) -> None:
+    from tuning.tracking.mlflow_tracker import open_tracker
+
+    run = open_tracker("vision/digits", root=tmp_path / "mlruns").start("one", role="train")
+    run.finish()
+    inputs = tmp_path / "x.npz"
+    inputs.write_bytes(b"x")
+    wrong = "0" * 8
+    assert refused("vision", "predict", str(inputs), "--run", wrong)[0] == "2"
+    assert refused("vision", "evaluate", "--run", wrong)[0] == "2"
+    outcome, said = refused("vision", "tune", "--resume", wrong)
+    assert (outcome, "No run has the id" in said) == ("2", True)
+    outcome, said = refused("text", "tune", "--resume", run.id[:8])
+    assert (outcome, "it is a run of train" in said) == ("2", True)
