@@ -272,7 +272,7 @@ def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
 def test_a_missing_column_is_refused_with_the_expected_names_and_the_flag(
     role: str, tmp_path: Path
 ) -> None:
-    table = chain().rename(columns={role: f"{role[0]}{role[2:]}_id"}).assign(other="x")
+    table = chain().rename(columns={role: f"{role[0]}{role[2:]}_idd"}).assign(other="x")
     message = refused(table, tmp_path)
     assert (
         f"log.csv: has no column for the {role}. Expected one called {role}, {role}_id" in message
