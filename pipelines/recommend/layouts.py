@@ -20,12 +20,17 @@ from pipelines.io.headerless import looks_headerless, read_headerless
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
 from pipelines.io.text_files import plain_suffix, read_text, split_lines
-from pipelines.io.times import holds_times
-from pipelines.recommend.columns import ITEMS, KNOWN_NAMES, USERS, ColumnNames
+from pipelines.recommend.columns import (
+    ITEMS,
+    KNOWN_NAMES,
+    USERS,
+    ColumnNames,
+    holds_times_of_a_log,
+)
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
 HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
-TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data")
+TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data", ".inter")
 DELIMITERS = ",;\t|"
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
@@ -73,7 +78,7 @@ def _headerless(path: Path, notes: list[str]) -> Table:
     """
     table = read_headerless(path, HEADERLESS_COLUMNS)
     names = list(table.columns)
-    if len(names) > 2 and _holds_dates(table, "item"):
+    if len(names) > 2 and holds_times_of_a_log(table, "item"):
         names = ["user", "timestamp", "item", "column 4"][: len(names)]
         table.frame.columns = names
     if path.suffix not in HEADERLESS_SUFFIXES or names[1] != "item":
@@ -82,11 +87,6 @@ def _headerless(path: Path, notes: list[str]) -> Table:
             f"{', '.join(names)}"
         )
     return table
-
-
-def _holds_dates(table: Table, column: str) -> bool:
-    """Return whether a column holds dates, written as such or as seconds since 1970."""
-    return holds_times(table.frame[column])
 
 
 # ------------------------------------------------------------------------------------ rows of text
@@ -140,7 +140,7 @@ def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:
                 "Expected as many, with blanks between them"
             )
     frame = pd.DataFrame(cells, columns=names)
-    return Table(frame, path, has_header=has_header, lines_of_json=lines)
+    return with_plain_names(Table(frame, path, has_header=has_header, lines_of_json=lines))
 
 
 def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> Table:
@@ -310,10 +310,10 @@ def _first_column_of_users(table: Table, names: ColumnNames) -> str | None:
     if names.user:
         return table.find_column(names.user, (), role="user", flag="--user-column")
     known = table.find_column("", USERS, role="user", flag="")
-    is_unnamed = bool(table.columns) and table.columns[0] in ("", "Unnamed: 0", "index")
-    if known is None and is_unnamed and not _has_items(table):
-        return table.columns[0]
-    return known
+    if known is not None or _has_items(table):
+        return known
+    names_of_rows = table.identifiers(table.columns[0])
+    return table.columns[0] if len(set(names_of_rows)) == len(names_of_rows) else None
 
 
 def _has_items(table: Table) -> bool:
