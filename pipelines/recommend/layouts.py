@@ -62,7 +62,7 @@ def read_log(path: Path, notes: list[str]) -> Table:
             return table
         if looks_headerless(path):
             return _headerless(path, notes)
-    return with_plain_names(read_table(path, as_text=True))
+    return with_plain_names(read_table(path))
 
 
 def with_plain_names(table: Table) -> Table:

@@ -114,7 +114,7 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
         )
     if path.name == MOVIES_FILE:
         return read_headerless(path, MOVIES_COLUMNS)
-    return layouts.with_plain_names(read_table(path, as_text=True))
+    return layouts.with_plain_names(read_table(path))
 
 
 def _read_tfds(data: str) -> Table:
