@@ -110,7 +110,7 @@ def test_a_column_of_measurements_is_refused_with_the_flag(tmp_path: Path) -> No
 # ----------------------------------------------------------------------------------- several labels
 
 
-@pytest.mark.parametrize("separator", ["|", ";", ","])
+@pytest.mark.parametrize("separator", ["|", ";", ",", "\n"])
 def test_the_separator_of_several_labels_is_found(separator: str, tmp_path: Path) -> None:
     splits = load(
         several("a", "b", f"a{separator} b", f"c{separator}a"), tmp_path, multi_label=True
@@ -197,6 +197,23 @@ def test_a_list_is_read_however_it_was_written(
     assert splits.classes == names
 
 
+def test_lists_of_0_and_1_are_a_class_for_each_place(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": [f"text number {n}" for n in range(12)]})
+    splits = load(table.assign(labels=["[0, 0, 1]", "[1, 1, 0]", "[0, 0, 0]"] * 4), tmp_path)
+    assert splits.classes == ("0", "1", "2")
+    assert one_hot(splits)["text number 1"] == [1, 1, 0]
+    assert one_hot(splits)["text number 2"] == [0, 0, 0]
+    assert noted(splits, "3 classes, called by their place in the list from 0 to 2")
+
+
+def test_several_columns_of_labels_are_several_labels(tmp_path: Path) -> None:
+    table = small().assign(fine=["x", "y", "x", ""] * 5)
+    splits = load(table, tmp_path, label_column="label,fine")
+    assert splits.classes == ("neg", "pos", "x", "y")
+    assert one_hot(splits)["bad bad film number 0"] == [1, 0, 0, 1]
+    assert noted(splits, "2 columns of labels: a text may have several")
+
+
 def test_lists_of_one_label_are_labels(tmp_path: Path) -> None:
     table = small()
     lists = pd.Series([[label] for label in table["label"]], dtype=object)
@@ -267,6 +284,7 @@ def test_a_hidden_label_of_minus_1_is_a_missing_one(tmp_path: Path) -> None:
     table.loc[[3, 5], ["rude", "threat"]] = -1
     message = refused(write(table, tmp_path))
     assert "line 5: no label in column 'rude' + 'threat' (2 such rows)" in message
+    assert message.endswith("Leave them out: --drop-missing")
     splits = load_path(tmp_path / "texts.csv", drop_missing=True)
     assert total(splits) == 38
     assert noted(splits, "2 rows without a label left out (lines 5, 7)")
@@ -325,6 +343,12 @@ def test_a_measurement_and_an_id_are_no_labels(tmp_path: Path) -> None:
         in message
     )
     assert "--label-column NAME" in message
+
+
+def test_labels_that_differ_in_case_alone_are_noted(tmp_path: Path) -> None:
+    splits = load(small().assign(label=["Spam", "spam", "ham", "ham"] * 5), tmp_path)
+    assert splits.classes == ("Spam", "ham", "spam")
+    assert noted(splits, "classes that differ in case or blanks alone: Spam = spam")
 
 
 def test_labels_of_few_words_in_many_combinations_are_named(tmp_path: Path) -> None:

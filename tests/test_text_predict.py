@@ -258,7 +258,7 @@ def test_unknown_classes_of_a_hold_out_are_left_out_and_counted(
     pipeline, splits, predictions = held_out(served, table, tmp_path, min_class=3)
     assert splits.sizes()["test"] == 2
     assert "2 texts of classes that the model does not know left out: fair (2)" in splits.notes
-    assert "1 row without a label left out (lines 7)" in splits.notes
+    assert "1 row without a label left out (line 7)" in splits.notes
     assert pipeline.score(predictions, splits, "test")["accuracy"] == 1
 
 

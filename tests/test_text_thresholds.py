@@ -41,6 +41,16 @@ def test_one_half_stays_where_another_threshold_only_fits_noise() -> None:
     assert choose_thresholds(np.where(few, 0.3, 0.1), few).tolist() == [HALF]
 
 
+def test_classes_too_rare_to_tell_share_a_threshold() -> None:
+    truth = np.zeros((400, 3), bool)
+    truth[:3, 0] = truth[3:6, 1] = truth[6:200, 2] = True
+    probabilities = np.where(truth, [0.3, 0.3, 0.9], [0.1, 0.1, 0.1])
+    thresholds = choose_thresholds(probabilities, truth)
+    assert thresholds[0] == thresholds[1]
+    assert 0.1 <= thresholds[0] < 0.3
+    assert thresholds[2] == HALF
+
+
 def test_predictions_with_thresholds_decide_as_their_probabilities_do() -> None:
     probabilities = np.random.default_rng(0).random((50, 3))
     thresholds = np.asarray([0.1, 0.5, 0.85])

@@ -12,10 +12,10 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.delimited import normal_name
-from pipelines.io.numbers import parse_numbers
+from pipelines.io.numbers import ParsedNumbers, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.tables import SHOWN_COLUMNS, Table
-from pipelines.io.times import EPOCH_UNITS, TimeFormat, holds_times, parse_times
+from pipelines.io.times import EPOCH_UNITS, ParsedTimes, TimeFormat, holds_times, parse_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,14 +248,16 @@ def is_empty(names: np.ndarray) -> np.ndarray:
     return np.array([not name.strip() for name in names], dtype=bool)
 
 
-def numbers(table: Table, column: str, role: str) -> np.ndarray:
-    """Return ratings or weights (rows,) float32.
+def numbers(table: Table, column: str, role: str, notes: list[str]) -> np.ndarray:
+    """Return ratings or weights (rows,) float32; how they are read is noted where it is not plain.
 
     Raises:
         DataError: a cell is not a finite number.
     """
     cells = table.frame[column]
-    read = parse_numbers(cells, delimiter=table.delimiter)
+    read = _read_numbers(table, column)
+    if read.note:
+        notes.append(f"{table.where}: column {column!r}: {read.note}")
     numbers = read.values.to_numpy(dtype=np.float64, na_value=np.nan)
     checks = (
         (np.isnan(numbers), "is not a number"),
@@ -266,10 +268,33 @@ def numbers(table: Table, column: str, role: str) -> np.ndarray:
             table.raise_for_rows(
                 wrong,
                 f"column {column!r} {what}. Received: {_shown(cells, wrong)}",
-                "Expected a number on every line. Fix it, or name another column: "
-                f"--{role}-column NAME",
+                "Expected a number on every line. Fix it, leave such rows out with "
+                f"--drop-missing, or name another column: --{role}-column NAME",
             )
     return numbers.astype(np.float32)
+
+
+def _read_numbers(table: Table, column: str) -> ParsedNumbers:
+    cells = table.frame[column]
+    read = parse_numbers(cells, delimiter=table.delimiter)
+    if read.ambiguous:
+        read = parse_numbers(cells, decimal=".")  # 3.125 is no rating of thousands
+    return read
+
+
+def unreadable(table: Table, found: FoundColumns, names: ColumnNames) -> np.ndarray:
+    """Return which rows lack an id, or a rating, quantity or time that can be read: (rows,)."""
+    wrong = np.zeros(len(table.frame), dtype=bool)
+    for column in (found.user, found.item):
+        wrong |= is_empty(table.identifiers(column))
+    for numeric in (found.rating, found.weight):
+        if numeric:
+            values = _read_numbers(table, numeric).values
+            wrong |= ~(values.abs() <= LARGEST_RATING).to_numpy(dtype=bool)
+    if found.time:
+        read = _read_times(table, found.time, names)
+        wrong |= read.wrong.to_numpy(dtype=bool) | table.frame[found.time].isna().to_numpy()
+    return wrong
 
 
 def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np.ndarray:
@@ -278,9 +303,8 @@ def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np
     Raises:
         DataError: a cell is neither a number nor a date, or the column has two readings.
     """
-    cells = _without_fractions(table.frame[column])
-    told = TimeFormat(format=names.time_format, day_first=names.day_first)
-    read = parse_times(cells, told)
+    cells = table.frame[column]
+    read = _read_times(table, column, names)
     if read.problem:
         raise DataError(f"{table.where}: column {column!r}: {read.problem}")
     if read.wrong.any():
@@ -289,7 +313,7 @@ def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np
             read.wrong,
             f"column {column!r} is not a date I can read. Received: {shown}",
             "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, "
-            "written the same way on every line",
+            "written the same way on every line; --drop-missing leaves such rows out",
         )
     if read.note:
         notes.append(f"{table.where}: column {column!r}: {read.note}")
@@ -306,6 +330,11 @@ def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np
             f"(the first: line {table.lines[first]}, {cells.iloc[first]})"
         )
     return np.asarray(seconds)
+
+
+def _read_times(table: Table, column: str, names: ColumnNames) -> ParsedTimes:
+    told = TimeFormat(format=names.time_format, day_first=names.day_first)
+    return parse_times(_without_fractions(table.frame[column]), told)
 
 
 def _without_fractions(cells: "pd.Series") -> "pd.Series":

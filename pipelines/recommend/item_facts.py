@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 ITEM_TABLE_IDS = (*ITEMS, "id")
-TITLES = ("title", "name", "item_title", "movie_title", "movie")
+TITLES = (
+    *("title", "name", "item_title", "movie_title", "item_name", "product_name", "product_title"),
+    *("book_title", "artist_name", "track_name", "song_name", "game_title", "movie", "description"),
+)
 FEATURES = ("genres", "genre", "movie_genres", "categories", "category", "tags")
 NO_FEATURES = ("", "(no genres listed)")
 SEPARATOR = "|"  # between the features in one cell

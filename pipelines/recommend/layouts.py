@@ -159,11 +159,15 @@ def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[st
     positions: list[str] = []
     for number, row in rows:
         own = [cell.strip() for cell in row[int(has_users) :] if cell.strip()]
-        users += [row[0].strip() if has_users else f"line {number}"] * len(own)
+        users += [row[0].strip() if has_users else str(number)] * len(own)
         items += own
         lines += [number] * len(own)
         positions += map(str, _positions(own))
-    form = "a user and their items" if has_users else "the items of somebody, who is named by it"
+    form = (
+        "a user and their items"
+        if has_users
+        else "the items of somebody, who is called by its number"
+    )
     notes.append(
         f"{path.name}: rows of several lengths; each line is read as {form}, the oldest first"
     )
@@ -213,7 +217,7 @@ def unfold(table: Table, names: ColumnNames, notes: list[str]) -> Table:
 def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Table:
     """Return a row for each item where rows hold lists of items, as baskets and histories do.
 
-    The new column `position` says where in its list an item stood.
+    Where each user has one list, the new column `position` says where in it an item stood.
     """
     parse = _list_reader(table, user, item)
     if parse is None:
@@ -222,11 +226,12 @@ def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Tabl
     rows = np.repeat(np.arange(len(entries)), [len(row) for row in entries])
     long = take_rows(table, rows)
     long.frame[item] = list(itertools.chain.from_iterable(entries))
-    long.frame[POSITION] = list(map(str, itertools.chain.from_iterable(map(_positions, entries))))
-    notes.append(
-        f"{table.where}: column {item!r} holds lists; each entry is read as a row, "
-        "the first one as the oldest"
-    )
+    words = f"{table.where}: column {item!r} holds lists; each entry is read as a row"
+    if table.frame[user].nunique() == len(table.frame):
+        positions = itertools.chain.from_iterable(map(_positions, entries))
+        long.frame[POSITION] = list(map(str, positions))
+        words += ", the first one as the oldest"
+    notes.append(words)
     return long
 
 
@@ -267,7 +272,7 @@ def _of_matrix(table: Table, names: ColumnNames, notes: list[str]) -> Table | No
     """Return the filled cells of a matrix of users by items as rows, None for another table.
 
     It is a matrix where behind the column of users all hold nothing but numbers, and none has the
-    name of anything else. Zeros stand for nothing where they are the most frequent value.
+    name of anything else. Zeros stand for nothing beside ones alone, and where most cells are zero.
     """
     import pandas as pd
 
@@ -283,9 +288,10 @@ def _of_matrix(table: Table, names: ColumnNames, notes: list[str]) -> Table | No
         [parse_numbers(table.frame[column]).values.to_numpy(np.float64) for column in items]
     ).T
     is_filled = ~np.isnan(values)
-    zeros = int((values == 0).sum())
-    if zeros > is_filled.sum() / 2:
-        is_filled &= values != 0
+    is_zero = values == 0
+    is_yes_or_no = bool((is_zero | (values == 1) | ~is_filled).all())
+    if is_yes_or_no or is_zero.sum() > is_filled.sum() / 2:
+        is_filled &= ~is_zero
     rows, columns = np.nonzero(is_filled)
     frame = pd.DataFrame({"user": table.identifiers(user)[rows]})
     frame["item"] = np.asarray(items, dtype=object)[columns]

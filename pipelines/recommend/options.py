@@ -76,7 +76,11 @@ class RecommendOptions(Options):
         "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: found out)"
     )
     day_first: bool = option(False, "read 01/02/2008 as the first of February")
-    drop_missing: bool = option(False, "leave out rows without a user or an item, and count them")
+    drop_missing: bool = option(
+        False,
+        "leave out rows without a user or an item, or whose rating or time cannot be read, and "
+        "count them",
+    )
     keep_repeats: bool = option(
         False,
         "keep every time that a user had an item: what they had may come again, and is predicted "

@@ -57,7 +57,7 @@ class RecommendPredictOptions(PredictOptions):
             raise UsageError("--query-vectors is of one input. Give one file at a time")
         if self.exclude and not Path(self.exclude).expanduser().is_file():
             raise UsageError(
-                f"--exclude {self.exclude}: there is no such file. Expected item ids, one a line"
+                f"--exclude {self.exclude}: is no regular file. Expected item ids, one a line"
             )
         require_vectors_file("--vectors", self.vectors, force)
         require_vectors_file("--query-vectors", self.query_vectors, force)

@@ -145,9 +145,10 @@ def _from_table(
     found = columns.find_all(table, names)
     if not found.rating:
         table = layouts.one_item_a_row(table, found.user, found.item, notes)
-        found = columns.find_all(table, replace(names, user=found.user, item=found.item))
+        if found.time is None and layouts.POSITION in table.columns:
+            found = replace(found, time=layouts.POSITION)
     if names.drop_missing:
-        table = _without_empty_ids(table, found, notes)
+        table = _readable_rows(table, found, names, notes)
     table, weight = _without_returns(table, found.weight, notes)
     users = _require_ids(table, "user", found.user)
     items = _require_ids(table, "item", found.item)
@@ -176,7 +177,7 @@ def _from_table(
         where=table.where,
         users=users,
         items=items,
-        rating=columns.numbers(table, rating, "rating") if rating else None,
+        rating=columns.numbers(table, rating, "rating", notes) if rating else None,
         time=columns.times(table, time, names, notes) if time else None,
         part=part,
         weight=weight,
@@ -185,15 +186,16 @@ def _from_table(
     )
 
 
-def _without_empty_ids(table: Table, found: FoundColumns, notes: list[str]) -> Table:
-    is_missing = np.zeros(len(table.frame), dtype=bool)
-    for column in (found.user, found.item):
-        is_missing |= columns.is_empty(table.identifiers(column))
+def _readable_rows(
+    table: Table, found: FoundColumns, names: ColumnNames, notes: list[str]
+) -> Table:
+    is_missing = columns.unreadable(table, found, names)
     if not is_missing.any():
         return table
+    count = count_of(int(is_missing.sum()), "row")
     notes.append(
-        f"{table.where}: {int(is_missing.sum()):,} rows without a user or an item are left out "
-        "(--drop-missing)"
+        f"{table.where}: {count} of {len(is_missing):,} left out: their user, item, rating or time "
+        "is missing or cannot be read (--drop-missing)"
     )
     return take_rows(table, np.flatnonzero(~is_missing))
 
@@ -208,7 +210,7 @@ def _without_returns(
     if column is None:
         _note_returns(table, notes)
         return table, None
-    quantities = columns.numbers(table, column, "weight")
+    quantities = columns.numbers(table, column, "weight", notes)
     is_kept = quantities > 0
     if is_kept.all():
         return table, quantities

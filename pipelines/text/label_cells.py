@@ -9,11 +9,11 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.tables import Table, cell_text
-from pipelines.text.columns import ZEROS_AND_ONES
+from pipelines.text.columns import ZEROS_AND_ONES, Cells
 from pipelines.text.options import TextOptions
 from pipelines.text.texts import objects
 
-SEPARATORS = "|;,"  # of several labels in one cell, the first that occurs
+SEPARATORS = "|;,\n"  # of several labels in one cell, the first that occurs
 # So many distinct labels that are no whole numbers look like classes; more are measurements.
 MOST_FRACTIONS = 20
 # So many rows of which nearly each has another label: no classes.
@@ -46,7 +46,9 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
         DataError: cells are no labels, or measurements; the message names the line.
     """
     if len(columns) > 1:
-        return _zeros_and_ones(table, columns, options)
+        if any(Cells(name, table.frame[name]).are_zeros_and_ones for name in columns):
+            return _zeros_and_ones(table, columns, options)
+        return _of_columns(table, columns)
     column = columns[0]
     cells = table.frame[column]
     for row, cell in enumerate(cells):
@@ -56,7 +58,7 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
                 f"or a list of words. Received: {str(cell)[:SHOWN_CHARACTERS]}"
             )
     if any(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
-        return _lists(table, [_list_names(cell) for cell in cells], options)
+        return _lists(table, [_list_values(cell) for cell in cells], options)
     texts = objects(text.strip() for text in table.identifiers(column))
     present = [text for text in texts if text]
     if present and all(LIST.fullmatch(text) for text in present):
@@ -98,6 +100,14 @@ def _zeros_and_ones(table: Table, columns: Sequence[str], options: TextOptions) 
     return _noted(labels, f"{count}: a text may have several labels")
 
 
+def _of_columns(table: Table, columns: Sequence[str]) -> Labels:
+    """Return the labels in several columns, such as a coarse and a fine one, of each row."""
+    texts = [table.identifiers(column) for column in columns]
+    values = objects(_distinct(cells) for cells in zip(*texts, strict=True))
+    labels = Labels(values=values, missing=np.zeros(len(values), dtype=bool), several=True)
+    return _noted(labels, f"{len(columns)} columns of labels: a text may have several")
+
+
 def _noted(labels: Labels, note: str) -> Labels:
     """Return labels with a note, and one on the texts without any."""
     notes = [note]
@@ -110,7 +120,10 @@ def _noted(labels: Labels, note: str) -> Labels:
 # ------------------------------------------------------------------------------------------- lists
 
 
-def _lists(table: Table, names: Sequence[tuple[str, ...]], options: TextOptions) -> Labels:
+def _lists(table: Table, lists: Sequence[Sequence[str]], options: TextOptions) -> Labels:
+    if _are_vectors(lists):
+        return _vectors(table, lists)
+    names = [_distinct(values) for values in lists]
     missing = np.zeros(len(names), dtype=bool)
     if max(map(len, names)) <= 1 and not options.multi_label:
         single = objects(label[0] if label else "" for label in names)
@@ -120,26 +133,49 @@ def _lists(table: Table, names: Sequence[tuple[str, ...]], options: TextOptions)
     return _noted(Labels(values=objects(names), missing=missing, several=True), note)
 
 
-def _list_names(cell: object) -> tuple[str, ...]:
-    """Return the labels in a cell of a file that has lists; what is no list is one label."""
+def _are_vectors(lists: Sequence[Sequence[str]]) -> bool:
+    """Return whether each list has a 0 or 1 for every class: as long as all others."""
+    lengths = {len(values) for values in lists if values}
+    written = {value.lower() for values in lists for value in values}
+    return len(lengths) == 1 and lengths.pop() > 1 and written == {"0", "1"}
+
+
+def _vectors(table: Table, lists: Sequence[Sequence[str]]) -> Labels:
+    """Return the positions of 1, counted from 0, as labels: nothing else names the classes."""
+    names = []
+    for values in lists:
+        names.append(tuple(str(place) for place, value in enumerate(values) if value == "1"))
+    missing = np.asarray([not values for values in lists], dtype=bool)
+    size = max(map(len, lists))
+    note = (
+        f"{table.where}: labels are lists of 0 and 1: {size} classes, called by their place in the "
+        f"list from 0 to {size - 1}"
+    )
+    return _noted(Labels(values=objects(names), missing=missing, several=True), note)
+
+
+def _list_values(cell: object) -> list[str]:
+    """Return the values in a cell of a file that has lists; what is no list is one value."""
     if isinstance(cell, list | tuple | np.ndarray):
-        return _distinct(cell_text(value) for value in np.ravel(objects(cell)))
-    return _distinct([cell_text(cell)])
+        return [cell_text(value) for value in np.ravel(objects(cell))]
+    text = cell_text(cell)
+    return [text] if text else []
 
 
-def _written_list(text: str) -> tuple[str, ...]:
-    """Return the labels in a list that was written as text: ['a', 'b'], ["a"], ['a' 'b'], [1 2]."""
+def _written_list(text: str) -> list[str]:
+    """Return the values in a list that was written as text: ['a', 'b'], ["a"], ['a' 'b'], [1 2]."""
     inner = text.strip()[1:-1]
     try:
         read = json.loads(text, parse_float=str, parse_int=str)  # 1.10 is not 1.1
         if isinstance(read, list):
-            return _distinct(cell_text(value) for value in read)
+            return [cell_text(value) for value in read]
     except (ValueError, RecursionError):
         pass
     quoted = [single or double for single, double in QUOTED.findall(inner)]
     if quoted:
-        return _distinct(re.sub(r"\\(.)", r"\1", name) for name in quoted)
-    return _distinct(inner.split(",") if "," in inner else _by_blanks(inner))
+        return [re.sub(r"\\(.)", r"\1", name) for name in quoted]
+    values = inner.split(",") if "," in inner else _by_blanks(inner)
+    return [value.strip() for value in values if value.strip()]
 
 
 def _by_blanks(inner: str) -> list[str]:

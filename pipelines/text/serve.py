@@ -115,7 +115,7 @@ def predict_raw(
     if not len(asked.texts):
         raise DataError("There is no text to answer. Expected at least one")
     probabilities = predict.predict_texts(serving.model, asked.texts)
-    answers = _answers(facts, probabilities)
+    answers = _answers(facts, probabilities.astype(np.float64))
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
 

@@ -77,16 +77,19 @@ def _with_labels(
         return ~missing, []
     count = int(missing.sum())
     listed = shorten(list(table.lines[missing][: SHOWN_LINES + 1]), SHOWN_LINES)
+    word = "line" if count == 1 else "lines"
     if missing.all():
         drop = False
     if not drop:
+        or_none = ""
+        if len(columns.labels) == 1:
+            or_none = ". Or they have none of the labels: --multi-label"
         where = "column " + " + ".join(map(repr, columns.labels[:SHOWN_LINES]))
         raise DataError(
             f"{table.where}: line {table.lines[int(missing.argmax())]}: no label in {where} "
-            f"({count:,} such rows). Leave them out: --drop-missing. Or they have none of the "
-            "labels: --multi-label"
+            f"({count:,} such rows). Leave them out: --drop-missing{or_none}"
         )
-    return ~missing, [f"{count_of(count, 'row')} without a label left out (lines {listed})"]
+    return ~missing, [f"{count_of(count, 'row')} without a label left out ({word} {listed})"]
 
 
 def text_cells(

@@ -1,0 +1,308 @@
+"""Logs of interactions in the forms that people keep them in, each read as the same log."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.errors import DataError, UsageError
+from pipelines.recommend import data
+from pipelines.recommend.data import RecommendSplits
+from pipelines.recommend.options import RecommendOptions
+
+FIRST_DAY = 1_400_000_000  # in May 2014
+
+
+def walks() -> pd.DataFrame:
+    """Twelve users who walk through ten items, one a day."""
+    rows = []
+    for user in range(12):
+        for step in range(8):
+            item = (3 * user + step) % 10
+            time = FIRST_DAY + 86_400 * (10 * user + step)
+            rows.append((user + 1, 1000 + item, 1 + (user + step) % 5, time))
+    return pd.DataFrame(rows, columns=["user", "item", "rating", "time"])
+
+
+def load(path: Path, **options: object) -> RecommendSplits:
+    return data.load(RecommendOptions(data=str(path), **options))  # type: ignore[arg-type]
+
+
+def said(splits: RecommendSplits) -> str:
+    return " ".join(splits.notes)
+
+
+def histories(splits: RecommendSplits) -> list[list[str]]:
+    """Return the items of each user, in the order of the log."""
+    rows: dict[int, list[str]] = {}
+    for person, item in zip(splits.person, splits.item, strict=True):
+        rows.setdefault(int(person), []).append(splits.items[item - 1])
+    return list(rows.values())
+
+
+def expected() -> list[list[str]]:
+    return [list(items.map(str)) for _, items in walks().groupby("user")["item"]]
+
+
+def days(times: pd.Series, form: str) -> pd.Series:
+    return pd.to_datetime(times, unit="s").dt.strftime(form)
+
+
+# --------------------------------------------------------------------------- files without a header
+
+
+def test_clicks_hold_the_time_before_the_item(tmp_path: Path) -> None:
+    """YooChoose: session, time, item, category, without a header."""
+    log = walks()
+    clicks = pd.DataFrame(
+        {
+            "session": log["user"],
+            "time": days(log["time"], "%Y-%m-%dT%H:%M:%S.277Z"),
+            "item": 214_530_000 + log["item"],
+            "category": 0,
+        }
+    )
+    clicks.to_csv(tmp_path / "clicks.dat", header=False, index=False)
+    splits = load(tmp_path / "clicks.dat")
+    assert splits.items[0] == "214531000"
+    assert splits.num_items == 10
+    assert splits.time.max() == log["time"].max()
+    assert "read as user, timestamp, item, column 4" in said(splits)
+
+
+def test_columns_without_names_are_told_by_what_they_hold(tmp_path: Path) -> None:
+    """Taobao: user, item, category, behaviour, time; Gowalla: user, time, place, place, item."""
+    log = walks()
+    taobao = log[["user", "item"]].assign(category=7, behaviour="pv", time=log["time"])
+    taobao.to_csv(tmp_path / "UserBehavior.csv", header=False, index=False)
+    splits = load(tmp_path / "UserBehavior.csv")
+    assert histories(splits) == expected()
+    assert "user=column 1, item=column 2, time=column 5" in said(splits)
+    gowalla = log[["user"]].assign(
+        time=days(log["time"], "%Y-%m-%dT%H:%M:%SZ"), north=30.2, east=-97.7, item=log["item"]
+    )
+    gowalla.to_csv(tmp_path / "gowalla.txt", sep="\t", header=False, index=False)
+    splits = load(tmp_path / "gowalla.txt")
+    assert histories(splits) == expected()
+    assert "user=column 1, item=column 5, time=column 2" in said(splits)
+
+
+def test_a_file_of_movielens_ending_may_have_a_header(tmp_path: Path) -> None:
+    """HetRec's user_artists.dat has one."""
+    log = walks().rename(columns={"user": "userID", "item": "artistID", "rating": "weight"})
+    log[["userID", "artistID", "weight"]].to_csv(
+        tmp_path / "user_artists.dat", sep="\t", index=False
+    )
+    splits = load(tmp_path / "user_artists.dat", split="leave-last")
+    assert histories(splits) == expected()
+    assert "user=userID, item=artistID; not used: weight" in said(splits)
+
+
+def test_blanks_may_separate_columns(tmp_path: Path) -> None:
+    """SASRec's files: a user and an item on each line."""
+    log = walks()
+    lines = [f"{user} {item}" for user, item in zip(log["user"], log["item"], strict=True)]
+    (tmp_path / "beauty.txt").write_text("\n".join(lines))
+    splits = load(tmp_path / "beauty.txt", split="leave-last")
+    assert histories(splits) == expected()
+    (tmp_path / "torn.txt").write_text("\n".join([*lines, "7"]))
+    with pytest.raises(DataError):
+        load(tmp_path / "torn.txt", split="leave-last")
+
+
+def test_names_may_have_the_types_of_recbole(tmp_path: Path) -> None:
+    log = walks()
+    log.columns = ["user_id:token", "item_id:token", "rating:float", "timestamp:float"]
+    log.to_csv(tmp_path / "ml.inter", sep="\t", index=False)
+    splits = load(tmp_path / "ml.inter")
+    assert histories(splits) == expected()
+    assert "user=user_id, item=item_id, rating=rating, time=timestamp" in said(splits)
+
+
+# --------------------------------------------------------------------------- histories and baskets
+
+
+@pytest.mark.parametrize("mark", ["|", ";", " ", ",", ", "])
+def test_lists_of_a_user_may_have_any_mark(mark: str, tmp_path: Path) -> None:
+    rows = [(user, mark.join(items)) for user, items in enumerate(expected(), start=1)]
+    pd.DataFrame(rows, columns=["user", "items"]).to_csv(tmp_path / "log.csv", index=False)
+    splits = load(tmp_path / "log.csv")
+    assert histories(splits) == expected()
+    assert "column 'items' holds lists" in said(splits)
+    assert "time=position" in said(splits)
+
+
+def test_a_line_may_be_a_user_with_all_items(tmp_path: Path) -> None:
+    """LightGCN's train.txt."""
+    lines = []
+    for user, items in enumerate(expected()):
+        lines.append(" ".join([str(user), *items[: 8 - user % 3]]))
+    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
+    splits = load(tmp_path / "train.txt")
+    assert histories(splits)[0] == expected()[0]
+    assert [len(items) for items in histories(splits)] == [8, 7, 6] * 4
+    assert "a user and their items" in said(splits)
+
+
+def test_a_line_may_be_a_basket(tmp_path: Path) -> None:
+    """The groceries of arules: the goods of one purchase on each line."""
+    lines = []
+    for user, items in enumerate(expected()):
+        lines.append(",".join(f"whole milk {item}" for item in items[: 8 - user % 4]))
+    (tmp_path / "groceries.csv").write_text("\n".join(lines) + "\n")
+    splits = load(tmp_path / "groceries.csv")
+    assert splits.people[0] == "1"
+    assert histories(splits)[1] == [f"whole milk {item}" for item in expected()[1][:7]]
+
+
+def test_one_torn_line_makes_no_baskets_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    walks().to_csv(path, index=False)
+    path.write_text(path.read_text() + "1,2,3,4,5,6\n")
+    with pytest.raises(DataError, match="line 98"):
+        load(path)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_json_may_be_an_object_of_users(tmp_path: Path, as_text: bool) -> None:
+    whole: dict[str, object] = {}
+    for user, items in enumerate(expected(), start=1):
+        whole[str(user)] = items[: 8 - user % 2] if as_text else list(map(int, items))
+    (tmp_path / "log.json").write_text(json.dumps(whole))
+    splits = load(tmp_path / "log.json")
+    assert "an object of 12 users with their items" in said(splits)
+    assert histories(splits)[1] == expected()[1]
+
+
+def test_json_of_columns_is_a_table(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps(walks().to_dict("list")))
+    assert histories(load(tmp_path / "log.json")) == expected()
+
+
+def test_a_matrix_of_users_by_items_holds_a_rating_in_each_filled_cell(tmp_path: Path) -> None:
+    log = walks()
+    matrix = log.pivot(index="user", columns="item", values="rating")
+    matrix.to_csv(tmp_path / "matrix.csv")
+    splits = load(tmp_path / "matrix.csv")
+    assert "a matrix of 12 users by 10 items; each filled cell is a rating" in said(splits)
+    assert splits.task == "rate"
+    assert len(splits.item) == len(log)
+    assert splits.rating.sum() == log["rating"].sum()
+    matrix.notna().astype(int).to_csv(tmp_path / "ones.csv")
+    splits = load(tmp_path / "ones.csv", split="leave-last")
+    assert len(splits.item) == len(log)
+    assert not splits.rated
+
+
+# ----------------------------------------------------------------------------- columns and numbers
+
+
+@pytest.mark.parametrize(
+    ("names", "expected_note"),
+    [
+        (("customer no", "film", "watched on"), "user=customer no, item=film, time=watched on"),
+        (("Client Number", "Product Code", "Bought"), "user=Client Number, item=Product Code"),
+        (("who", "what", "when"), "user=who, item=what, time=when"),
+        (("visitorid", "itemid", "when"), "user=visitorid, item=itemid, time=when"),
+        (("order_id", "product_id", "add_to_cart_order"), "time=add_to_cart_order"),
+    ],
+)
+def test_other_names_are_taken_where_the_guess_is_plain(
+    names: tuple[str, ...], expected_note: str, tmp_path: Path
+) -> None:
+    log = walks()[["user", "item", "time"]]
+    if "order" not in names[2]:
+        log["time"] = days(log["time"], "%Y-%m-%d %H:%M")
+    log.set_axis(list(names), axis=1).to_csv(tmp_path / "log.csv", index=False)
+    splits = load(tmp_path / "log.csv")
+    assert histories(splits) == expected()
+    assert expected_note in said(splits)
+
+
+def test_ids_and_years_of_films_are_no_times(tmp_path: Path) -> None:
+    """Numbers of nine digits would be seconds of 1976."""
+    log = walks()[["user", "item"]].assign(year=[1990 + row % 20 for row in range(96)])
+    log["item"] += 214_530_000
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(DataError, match="no time column"):
+        load(tmp_path / "log.csv")
+
+
+def test_ratings_may_have_commas_before_decimals(tmp_path: Path) -> None:
+    log = walks()
+    log["rating"] = log["rating"].map(lambda rating: f"{rating},5")
+    log.to_csv(tmp_path / "log.csv", sep=";", index=False)
+    splits = load(tmp_path / "log.csv")
+    assert splits.rating.max() == 5.5
+    assert "a comma stands before decimals" in said(splits)
+
+
+def test_bad_rows_are_left_out_on_demand_and_counted(tmp_path: Path) -> None:
+    log = walks().astype(object)
+    log.loc[3, "rating"] = "good"
+    log.loc[5, "time"] = "yesterday"
+    log.loc[7, "item"] = None
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(DataError, match="--drop-missing"):
+        load(tmp_path / "log.csv")
+    splits = load(tmp_path / "log.csv", drop_missing=True)
+    assert len(splits.item) == 93
+    assert "3 rows of 96 left out" in said(splits)
+
+
+# ------------------------------------------------------------------------ quantities and repeats
+
+
+def orders() -> pd.DataFrame:
+    """Orders of a shop in Britain: everybody buys one of two favourites again and again."""
+    rows = []
+    for user in range(12):
+        for step in range(8):
+            item = (3 * user + step % 2) % 10
+            time = FIRST_DAY + 86_400 * (10 * user + step)
+            rows.append((f"A{step}", 85_000 + item, 1 + step, time, 17_000 + user))
+    columns = ["InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "CustomerID"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(InvoiceDate=days(table["InvoiceDate"], "%d/%m/%Y %H:%M"))
+
+
+def test_repeats_are_dropped_unless_they_are_asked_for(tmp_path: Path) -> None:
+    orders().to_csv(tmp_path / "orders.csv", index=False)
+    with pytest.raises(DataError, match="leave-last needs 3"):
+        load(tmp_path / "orders.csv")
+    splits = load(tmp_path / "orders.csv", keep_repeats=True)
+    assert len(splits.item) == 96
+    assert "12 of 12 test targets are items that their users have had before" in said(splits)
+    assert splits.seen("test").nnz == 0
+    assert splits.owned("test").nnz > 0
+    assert splits.describe()["interactions"] == "96, with repeats"
+
+
+def test_without_times_the_same_row_twice_is_a_repeat(tmp_path: Path) -> None:
+    orders()[["CustomerID", "StockCode"]].to_csv(tmp_path / "orders.csv", index=False)
+    splits = load(tmp_path / "orders.csv", keep_repeats=True, split="leave-last")
+    assert len(splits.item) == 96
+
+
+def test_to_rate_nothing_is_had_again(tmp_path: Path) -> None:
+    walks().to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(UsageError, match="--task rank"):
+        load(tmp_path / "log.csv", keep_repeats=True, task="rate")
+
+
+def test_returns_are_left_out_with_the_column_of_quantities(tmp_path: Path) -> None:
+    table = orders()
+    table.loc[::8, "Quantity"] *= -1
+    table.to_csv(tmp_path / "orders.csv", index=False)
+    noted = load(tmp_path / "orders.csv", keep_repeats=True)
+    assert "'Quantity' holds 12 negative numbers" in said(noted)
+    assert "--weight-column Quantity" in said(noted)
+    assert noted.weight is None
+    splits = load(tmp_path / "orders.csv", keep_repeats=True, weight_column="quantity")
+    assert len(splits.item) == 84
+    assert "12 rows of 96 left out: the 'Quantity' is 0 or less, as of returns" in said(splits)
+    assert splits.weight is not None
+    assert np.allclose(np.unique(splits.weight), np.log2(1 + np.arange(2, 9)))
+    assert splits.digest != noted.digest
