@@ -23,7 +23,7 @@ from apps.standard_input import standard_input_as_file
 from apps.typed_command import train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
-from pipelines.errors import UsageError
+from pipelines.errors import UsageError, count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -282,8 +282,7 @@ def _write_table(table: "pd.DataFrame", output: str) -> None:
         table.to_parquet(path)
     else:
         table.to_csv(path, index=False)
-    rows = "1 row" if len(table) == 1 else f"{len(table):,} rows"
-    click.echo(f"{rows} written to {path}", err=True)
+    click.echo(f"{count_of(len(table), 'row')} written to {path}", err=True)
 
 
 def check(options_type: type[Options], context: click.Context) -> None:

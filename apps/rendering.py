@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.config.options import Options
 from pipelines.config.search_space import Dimension, hyperparameters
+from pipelines.errors import count_of
 from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def sweep_result(result: "SweepResult", store: str = "", said: Collection[str] =
 
 
 def _sweep_headline(result: "SweepResult") -> str:
-    parts = [f"{len(result.trials)} trials in {result.seconds:.0f} s"]
+    parts = [f"{count_of(len(result.trials), 'trial')} in {result.seconds:.0f} s"]
     if result.num_failed:
         parts.append(f"{result.num_failed} failed")
     if result.num_stopped_early:

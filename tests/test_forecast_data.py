@@ -160,7 +160,7 @@ def test_empty_ends_of_a_series_are_left_out(tmp_path: Path) -> None:
 def test_gaps_are_refused_by_line_and_filled_on_demand(tmp_path: Path) -> None:
     table = hourly().drop(index=[100, 101])
     message = refused(table, tmp_path)
-    assert "load.csv: line 102: 2 steps of h are missing before 2024-01-05 06:00:00" in message
+    assert "load.csv: line 102: 2 steps of h missing before 2024-01-05 06:00:00" in message
     assert "--fill ffill" in message
     splits = load(table, tmp_path, fill="interpolate")
     assert np.allclose(np.diff(splits.raw[99:103], 2), 0)

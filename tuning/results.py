@@ -10,6 +10,7 @@ import numpy as np
 from pipelines.blend import ALONE, Blend
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
+from pipelines.errors import count_of
 from tuning import verdicts
 from tuning.verdicts import CONFIDENCE, Lift
 
@@ -277,7 +278,7 @@ class SweepResult:
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
-        best = f"{len(self.trials)} trials, best {self.best.score:.4g}"
+        best = f"{count_of(len(self.trials), 'trial')}, best {self.best.score:.4g}"
         return f"SweepResult({best}: {self.final.verdict})"
 
     def as_json(self) -> dict[str, Any]:

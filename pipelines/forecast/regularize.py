@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, count_of
 from pipelines.forecast.columns import Columns, Fill
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.long_rows import raise_for_long_rows
@@ -182,11 +182,11 @@ def _raise_for_gaps(
     is_after_gap = gaps > 0
     if is_after_gap.any():
         first = rows[is_after_gap].iloc[0]
-        missing = int(gaps[is_after_gap][0])
+        missing = count_of(int(gaps[is_after_gap][0]), "step")
         raise_for_long_rows(
             table,
             rows[is_after_gap],
-            f"{missing} steps of {frequency.label} are missing before {first['_time']}"
+            f"{missing} of {frequency.label} missing before {first['_time']}"
             f"{_of_series(rows, first)}",
             REMEDY,
         )

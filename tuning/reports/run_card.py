@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipelines.errors import count_of
 from tuning.results import Effect, SweepResult, TrainResult
 
 # What Markdown may take for emphasis, code, a link, a tag or the end of a table's cell.
@@ -95,7 +96,8 @@ def sweep_card(result: SweepResult) -> str:
         "",
         *score_table(result.final),
         "",
-        f"{len(result.trials)} trials in {result.seconds:.0f} s, {result.num_failed} failed. "
+        f"{count_of(len(result.trials), 'trial')} in {result.seconds:.0f} s, "
+        f"{result.num_failed} failed. "
         f"Best on validation: trial {result.best.number}, "
         f"{result.final.objective.name} {result.best.score:.4g}",
     ]

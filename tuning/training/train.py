@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted
+from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted, count_of
 from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.model_file import facts_as_json, write_model
@@ -106,8 +106,9 @@ def train(
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
                 final = training.refit(merged, fitted)
+            epochs = count_of(fitted.best_epoch, "epoch")
             notes.append(
-                f"final model: retrained on train + validation for {fitted.best_epoch} epochs "
+                f"final model: retrained on train + validation for {epochs} "
                 "(turn off: train.refit=false)"
             )
         WORTH_WAITING.clear()
