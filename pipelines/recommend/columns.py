@@ -250,7 +250,11 @@ def ids(table: Table, column: str) -> np.ndarray:
 
 def is_empty(names: np.ndarray) -> np.ndarray:
     """Return which ids (rows,) hold nothing but blanks, or what programs write for nothing."""
-    return np.array([name.strip() in NO_ID for name in names], dtype=bool)
+    import pandas as pd
+
+    codes, distinct = pd.factorize(names)
+    is_none = np.array([name.strip() in NO_ID for name in distinct], dtype=bool)
+    return np.asarray(is_none[codes])
 
 
 def numbers(table: Table, column: str, role: str, notes: list[str]) -> np.ndarray:
