@@ -22,6 +22,7 @@ from apps.resolve import search_dimensions
 from apps.screen import Screen
 from pipelines import create_pipeline, options_class, pipeline_class, runtime
 from pipelines.config.search_space import replace
+from pipelines.errors import UsageError, suggest
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.results import SweepResult, TrainResult
@@ -215,6 +216,23 @@ class Model:
             return pipeline_class(self.domain).predict_raw(
                 self.serving, source, predict_type(**options)
             )
+
+    def ask(self, question: str, source: RawInput = "", **options: Any) -> "pd.DataFrame":
+        """Return what `appline <domain> <question>` answers, such as `ask("similar", "260")`.
+
+        Raises:
+            UsageError: the domain has no such command.
+            DataError: the model cannot answer this.
+        """
+        questions = {known.name: known for known in options_class(self.domain).questions}
+        if question not in questions:
+            raise UsageError(
+                f"{self.domain} has no question {question!r}.{suggest(question, questions)} "
+                f"It has: {', '.join(questions) or 'none'}"
+            )
+        answer = getattr(pipeline_class(self.domain), question)
+        frame: pd.DataFrame = answer(self.serving, source, questions[question].options(**options))
+        return frame
 
     def evaluate(
         self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None

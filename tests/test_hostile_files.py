@@ -88,9 +88,10 @@ LAUGHS = "\n".join(
         (b"x: " + b"{a: " * 5_000 + b"}" * 5_000, r"nested more than 10 levels"),
         (b"seed: 1\nname: \xff\xfe\n", r"line 2: is not UTF-8"),
         (b"seed: 1\0\n", r"is not a YAML file"),
-        (b"".join(b"k%d: 1\n" % n for n in range(70_000)), r"Expected at most 262,144"),
+        (b"".join(b"k%d: 1\n" % n for n in range(70_000)), r"Expected at most 65,536"),
+        (b"seed: " + b"9" * 5_000, r"a number that is too long"),
     ],
-    ids=["laughs", "merge", "self", "lists", "mappings", "bytes", "nul", "keys"],
+    ids=["laughs", "merge", "self", "lists", "mappings", "bytes", "nul", "keys", "digits"],
 )
 def test_a_config_file_that_is_made_to_hang_is_refused(
     content: bytes, message: str, tmp_path: Path

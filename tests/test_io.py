@@ -114,17 +114,9 @@ def test_the_delimiter_is_found(delimiter: str, tmp_path: Path) -> None:
     assert table.frame.iloc[0].tolist() == ["fine", "good"]
 
 
-def test_words_for_a_gap_are_gaps_among_numbers_and_texts_among_texts(tmp_path: Path) -> None:
-    frame = read_table(written("y,word\n1.5,NA\nNA,null\n", tmp_path / "table.csv")).frame
-    assert frame["y"].tolist()[0] == 1.5
-    assert np.isnan(frame["y"].tolist()[1])
-    assert frame["word"].tolist() == ["NA", "null"]
-
-
-def test_as_text_nothing_is_a_number(tmp_path: Path) -> None:
-    path = written("user,year\n007,2020\n", tmp_path / "table.csv")
-    assert read_table(path, as_text=True).frame.iloc[0].tolist() == ["007", "2020"]
-    assert read_table(path).frame.iloc[0].tolist() == [7, 2020]
+def test_nothing_in_a_delimited_file_is_a_number(tmp_path: Path) -> None:
+    path = written("user,year,word\n007,2020,NA\n", tmp_path / "table.csv")
+    assert read_table(path).frame.iloc[0].tolist() == ["007", "2020", "NA"]
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "text,label\n"])
@@ -146,10 +138,8 @@ CSV_LINES = [
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("as_text", [True, False])
-def test_rows_of_a_delimited_file_know_their_lines(end: str, as_text: bool, tmp_path: Path) -> None:
-    path = written(end.join(CSV_LINES), tmp_path / "table.csv")
-    table = read_table(path, as_text=as_text)
+def test_rows_of_a_delimited_file_know_their_lines(end: str, tmp_path: Path) -> None:
+    table = read_table(written(end.join(CSV_LINES), tmp_path / "table.csv"))
     assert table.lines.tolist() == [2, 5, 7, 8]
     assert len(table.lines) == len(table.frame)
 

@@ -306,3 +306,60 @@ def test_returns_are_left_out_with_the_column_of_quantities(tmp_path: Path) -> N
     assert splits.weight is not None
     assert np.allclose(np.unique(splits.weight), np.log2(1 + np.arange(2, 9)))
     assert splits.digest != noted.digest
+
+
+# ---------------------------------------------------------- reported by users of others
+
+
+def test_large_ids_are_no_times(tmp_path: Path) -> None:
+    """Surprise, issue 91: as milliseconds these items would be of 1973."""
+    log = walks()
+    log["item"] += 104_000_100_000
+    log["rating"] = log["rating"] * 9.8528296941751
+    log[["user", "item", "rating"]].to_csv(
+        tmp_path / "aman.data", sep="\t", header=False, index=False
+    )
+    splits = load(tmp_path / "aman.data")
+    assert splits.task == "rate"
+    assert splits.items[0] == "104000101000"
+
+
+def test_columns_called_ids_are_users_and_items(tmp_path: Path) -> None:
+    """LightFM, issues 638 and 561; the second with NULL where nothing was booked."""
+    log = walks()
+    trainings = log[["user", "item"]].set_axis(["User-Id", "Training-Id"], axis=1)
+    trainings.assign(TrainingTaken=10).to_csv(tmp_path / "taken.csv", index=False)
+    splits = load(tmp_path / "taken.csv", split="leave-last")
+    assert "user=User-Id, item=Training-Id; not used: TrainingTaken" in said(splits)
+    bookings = log[["user", "item"]].set_axis(["booking_id", "deal_id"], axis=1).astype(str)
+    bookings.loc[[3, 7], "deal_id"] = "NULL"
+    bookings.to_csv(tmp_path / "bookings.csv", index=False)
+    with pytest.raises(DataError, match="lines 5, 9: column 'deal_id' is empty, or NULL"):
+        load(tmp_path / "bookings.csv", split="leave-last")
+    assert load(tmp_path / "bookings.csv", split="leave-last", drop_missing=True).num_items == 10
+
+
+def test_a_matrix_may_call_its_corner_as_it_likes(tmp_path: Path) -> None:
+    matrix = walks().pivot(index="user", columns="item", values="rating")
+    path = tmp_path / "matrix.csv"
+    matrix.astype("Int64").to_csv(path, sep=";", na_rep="-", index_label="U/I")
+    assert "a matrix of 12 users by 10 items; each filled cell is a rating" in said(load(path))
+
+
+def test_customers_with_a_point_are_as_without(tmp_path: Path) -> None:
+    """Online Retail II, where gaps made numbers with a point of customers."""
+    table = orders().rename(columns={"CustomerID": "Customer ID", "InvoiceNo": "Invoice"})
+    table["Customer ID"] = table["Customer ID"].astype(float)
+    table.loc[5, "Customer ID"] = None
+    table.to_csv(tmp_path / "retail.csv")
+    splits = load(tmp_path / "retail.csv", keep_repeats=True, drop_missing=True)
+    assert splits.users[0] == "17000"
+    assert "user=Customer ID, item=StockCode, time=InvoiceDate" in said(splits)
+
+
+def test_blanks_in_a_file_of_recbole(tmp_path: Path) -> None:
+    """RecBole, issue 2000."""
+    log = walks()[["user", "item", "time"]]
+    log.columns = ["user_id:token", "Item_id:token", "timestamp:float"]
+    log.to_csv(tmp_path / "own.inter", sep=" ", index=False)
+    assert histories(load(tmp_path / "own.inter")) == expected()

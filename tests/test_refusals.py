@@ -40,7 +40,7 @@ def table(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("domain", "column"),
     [
-        ("vision", "--label-column"),
+        ("vision", "--path-column"),
         ("text", "--text-column"),
         ("forecast", "--time-column"),
         ("recommend", "--user-column"),

@@ -14,7 +14,7 @@ from pipelines.io.tables import Table, read_table
 
 def read(content: str, path: Path) -> Table:
     path.write_text(content)
-    return read_table(path, as_text=True)
+    return read_table(path)
 
 
 def rows(table: Table) -> list[list[str]]:

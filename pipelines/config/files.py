@@ -19,7 +19,7 @@ from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparam
 from pipelines.errors import UsageError, suggest
 
 SEARCH = "search"
-LARGEST_FILE = 256 * 2**10  # bytes: read in about a second
+LARGEST_FILE = 64 * 2**10  # bytes: read in about a second
 DEEPEST = 10  # levels; a hyperparameter lies on the second or third
 
 
@@ -102,11 +102,19 @@ def _settings(path: Path) -> list[Setting]:
     except YAMLError as error:  # a character that no YAML holds
         reason = str(error).splitlines()[0]
         raise UsageError(f"{path}: is not a YAML file: {reason}") from None
+    except UsageError:
+        raise
+    except ValueError:  # Python's own limit: a number of thousands of digits
+        raise UsageError(f"{path}: holds a number that is too long to be one") from None
     if loaded is None:
         return []
     if not isinstance(loaded, Mapping):
-        raise UsageError(f"{path}: expected keys with values. Received: a {type(loaded).__name__}")
+        raise UsageError(f"{path}: expected keys with values. Received: {_kind(loaded)}")
     return list(_leaves(loaded, path))
+
+
+def _kind(loaded: object) -> str:
+    return "a list" if isinstance(loaded, list) else f"the text {str(loaded)[:40]!r}"
 
 
 def _read(path: Path) -> str:
@@ -166,7 +174,11 @@ def _leaves(node: Any, path: Path, prefix: str = "") -> Iterator[Setting]:
             yield from _leaves(value, path, prefix=f"{dotted}.")
             continue
         line = node.lc.key(key)[0] + 1
-        plain = ",".join(map(str, value)) if isinstance(value, list) else value
+        plain = value
+        if isinstance(value, list):
+            plain = ",".join(map(str, value))
+        elif not isinstance(value, bool | int | float | str | None):
+            plain = str(value)  # a date, which no option takes as such
         yield Setting(key=dotted, value=plain, where=f"{path}: line {line}")
 
 

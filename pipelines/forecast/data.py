@@ -186,7 +186,7 @@ def table_named(data: str) -> Table:
     """Return the table of a sample, or of the file at this path."""
     if data in SAMPLES:
         return table_in_memory(SAMPLES[data].read(), data)
-    return read_table(require_path(data, SAMPLES, "forecast"), as_text=True)
+    return read_table(require_path(data, SAMPLES, "forecast"))
 
 
 def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:

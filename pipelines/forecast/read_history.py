@@ -76,7 +76,7 @@ def _table(source: RawInput) -> Table:
         raise DataError(
             f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
         )
-    return read_table(path, as_text=True)
+    return read_table(path)
 
 
 def _with_times_of_index(frame: pd.DataFrame) -> pd.DataFrame:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 DELIMITED_SUFFIXES = (".csv", ".tsv", ".txt")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (*DELIMITED_SUFFIXES, *JSON_SUFFIXES, ".parquet", *workbooks.SUFFIXES, PACKED)
-# Words that stand for a gap in a column whose other values are numbers.
-GAPS = ("NA", "NaN", "nan", "null", "None", "N/A")
 SHOWN_LINES = 5
 SHOWN_COLUMNS = 20
 
@@ -187,13 +185,13 @@ def _is_whole_float(name: str) -> bool:
     return name.endswith(".0") and name[:-2].isdecimal()
 
 
-def read_table(path: Path, *, as_text: bool = False) -> Table:
+def read_table(path: Path) -> Table:
     """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file, or in a .gz of text.
 
     The delimiter is sniffed, the encoding guessed where it is not UTF-8, and whether there is a
-    header is told from the rows. Columns have the names of the header, texts stay as they are, and
-    empty cells are missing. With `as_text` nothing in a delimited file is a number: "007" stays
-    "007" and a column of years stays a column of texts.
+    header is told from the rows. Columns have the names of the header, and empty cells are missing.
+    Nothing in a delimited file is a number: "007" stays "007" and a column of years stays a column
+    of texts. JSON and Parquet keep their types.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
@@ -211,7 +209,7 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
             frame, notes = workbooks.read_workbook(path)
             table = Table(frame, path, notes=notes)
         else:
-            table = _read_delimited(path, as_text)
+            table = _read_delimited(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     table.frame.columns = table.frame.columns.map(str)
@@ -220,11 +218,9 @@ def read_table(path: Path, *, as_text: bool = False) -> Table:
     return table
 
 
-def _read_delimited(path: Path, as_text: bool) -> Table:
+def _read_delimited(path: Path) -> Table:
     read = delimited.read_delimited(path)
     frame = read.frame
-    if not as_text:
-        frame = frame.apply(_numbers_with_gaps)
     notes: tuple[str, ...] = ()
     if not read.has_header:
         notes = (
@@ -258,20 +254,6 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
     if not isinstance(frame.index, pd.RangeIndex) and frame.index.name:
         frame = frame.reset_index()
     return frame
-
-
-def _numbers_with_gaps(column: "pd.Series") -> "pd.Series":
-    """Return the column as numbers if they are all it has besides gaps such as NA, NaN and null."""
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    gaps = column.isin(GAPS)
-    numbers = pd.to_numeric(column.mask(gaps), errors="coerce")
-    only_gaps_are_no_numbers = (numbers.isna() == (gaps | column.isna())).all()
-    if numbers.notna().any() and only_gaps_are_no_numbers:
-        return numbers
-    return column
 
 
 def find_column(

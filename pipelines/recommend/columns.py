@@ -58,6 +58,8 @@ NO_IDS = (
     "date",
     "time",
 )
+# What programs write where there is no id. NA is one: a country, an airline.
+NO_ID = frozenset(["", "NULL", "null", "NaN", "nan", "None", "#N/A", "<NA>", "\\N"])
 SHOWN_NAMES = 6
 LARGEST_RATING = float(np.finfo(np.float32).max)
 LOOKED_AT = 200  # rows from which it is told what a column without a name holds
@@ -122,7 +124,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
         weight = find(table, "weight", names.weight, ())
     free = _free_columns(table, (user, item, rating, time, weight))
     if time is None:
-        dated = [column for column in free if _holds_times(table, column)]
+        dated = [column for column in free if holds_times_of_a_log(table, column)]
         num_missing = (user is None) + (item is None)
         if len(dated) == 1 and len(free) > num_missing:
             time = dated[0]
@@ -146,7 +148,7 @@ def _free_columns(table: Table, taken: Iterable[str | None]) -> list[str]:
     return [column for column in table.columns if column not in used]
 
 
-def _holds_times(table: Table, column: str) -> bool:
+def holds_times_of_a_log(table: Table, column: str) -> bool:
     """Return whether a column of another name holds dates, or seconds since 1970 of our time.
 
     Other numbers may be ids, or years in which films were made.
@@ -174,6 +176,9 @@ def _plain_ids(
     if item is None:
         item = _that_begins_with(free, ITEM_WORDS)
     left = [column for column in free if column not in (user, item)]
+    called_ids = [column for column in left if normal_name(column).endswith("id")]
+    if len(called_ids) == (user is None) + (item is None):
+        left = called_ids
     if user is None and item is None and (len(left) == 2 or (is_ordered and len(left) > 2)):
         return left[0], left[1]
     if item is None and user is not None and len(left) == 1:
@@ -237,15 +242,19 @@ def ids(table: Table, column: str) -> np.ndarray:
     if is_blank.any():
         table.raise_for_rows(
             is_blank,
-            f"column {column!r} is empty",
+            f"column {column!r} is empty, or NULL",
             "Expected an id on every line, or leave such rows out: --drop-missing",
         )
     return names
 
 
 def is_empty(names: np.ndarray) -> np.ndarray:
-    """Return which ids (rows,) hold nothing but blanks."""
-    return np.array([not name.strip() for name in names], dtype=bool)
+    """Return which ids (rows,) hold nothing but blanks, or what programs write for nothing."""
+    import pandas as pd
+
+    codes, distinct = pd.factorize(names)
+    is_none = np.array([name.strip() in NO_ID for name in distinct], dtype=bool)
+    return np.asarray(is_none[codes])
 
 
 def numbers(table: Table, column: str, role: str, notes: list[str]) -> np.ndarray:

@@ -47,7 +47,7 @@ def read_excluded(name: str, facts: RecommendFacts, notes: list[str]) -> Exclude
         names = [line.strip() for line in read_lines(path)]
         ids = np.array([item for item in names if item], dtype=object)
         return _excluded(ids, None, facts, path, notes)
-    table = read_table(path, as_text=True)
+    table = read_table(path)
     item, user = _find_columns(table)
     users = table.identifiers(user) if user else None
     return _excluded(table.identifiers(item), users, facts, path, notes)

@@ -58,7 +58,7 @@ def load_hold_out(options: RecommendOptions, serving: ServingModel) -> Recommend
         DataError: the log cannot be used, or holds nothing that the model knows.
     """
     facts: RecommendFacts = serving.facts
-    raw = readers.read(options.data, data.column_names(options), options.items)
+    raw = readers.read(options.data, data.column_names(options), options.items, fewest=1)
     if facts.task == "rate" and raw.rating is None:
         raise DataError(
             f"{raw.where}: the model rates items, and this data has no ratings. "

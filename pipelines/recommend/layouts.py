@@ -19,14 +19,20 @@ from pipelines.io.delimited import looks_like_header, normal_name
 from pipelines.io.headerless import looks_headerless, read_headerless
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
-from pipelines.io.text_files import plain_suffix, read_text, split_lines
-from pipelines.io.times import holds_times
-from pipelines.recommend.columns import ITEMS, KNOWN_NAMES, USERS, ColumnNames
+from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
+from pipelines.recommend.columns import (
+    ITEMS,
+    KNOWN_NAMES,
+    USERS,
+    ColumnNames,
+    holds_times_of_a_log,
+)
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
 HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
-TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data")
+TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data", ".inter")
 DELIMITERS = ",;\t|"
+BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
@@ -57,7 +63,7 @@ def read_log(path: Path, notes: list[str]) -> Table:
             return table
         if looks_headerless(path):
             return _headerless(path, notes)
-    return with_plain_names(read_table(path, as_text=True))
+    return with_plain_names(read_table(path))
 
 
 def with_plain_names(table: Table) -> Table:
@@ -73,7 +79,7 @@ def _headerless(path: Path, notes: list[str]) -> Table:
     """
     table = read_headerless(path, HEADERLESS_COLUMNS)
     names = list(table.columns)
-    if len(names) > 2 and _holds_dates(table, "item"):
+    if len(names) > 2 and holds_times_of_a_log(table, "item"):
         names = ["user", "timestamp", "item", "column 4"][: len(names)]
         table.frame.columns = names
     if path.suffix not in HEADERLESS_SUFFIXES or names[1] != "item":
@@ -84,27 +90,35 @@ def _headerless(path: Path, notes: list[str]) -> Table:
     return table
 
 
-def _holds_dates(table: Table, column: str) -> bool:
-    """Return whether a column holds dates, written as such or as seconds since 1970."""
-    return holds_times(table.frame[column])
-
-
 # ------------------------------------------------------------------------------------ rows of text
 
 
 def _text_rows(path: Path, notes: list[str]) -> Table | None:
     """Return the log in a file of blanks, or with rows of several lengths; None for a table."""
-    lines = split_lines(read_text(path))
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    first = [line for _, line in numbered[:LOOKED_AT]]
+    first = _first_lines(path)
     split = _splitter(first)
     if split is None:
         return None
+    lines = split_lines(read_text(path))
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     rows = [(number, split(line)) for number, line in numbered]
     widths = {len(split(line)) for line in first}
     if len(widths) == 1:
         return _rows_of_blanks(path, rows)
     return _histories(path, rows, notes)
+
+
+def _first_lines(path: Path) -> list[str]:
+    """Return the first lines that hold something, without reading all of a large file."""
+    if path.suffix == PACKED:
+        lines = split_lines(read_text(path))
+    else:
+        with path.open("rb") as file:
+            beginning = file.read(BEGINNING)
+        lines = beginning.decode("latin-1").splitlines()
+        if len(beginning) == BEGINNING:
+            lines = lines[:-1]  # the last one is torn
+    return [line for line in lines if line.strip()][:LOOKED_AT]
 
 
 def _splitter(first: Sequence[str]) -> Callable[[str], list[str]] | None:
@@ -140,7 +154,7 @@ def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:
                 "Expected as many, with blanks between them"
             )
     frame = pd.DataFrame(cells, columns=names)
-    return Table(frame, path, has_header=has_header, lines_of_json=lines)
+    return with_plain_names(Table(frame, path, has_header=has_header, lines_of_json=lines))
 
 
 def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> Table:
@@ -179,6 +193,9 @@ def _json_of_users(path: Path, notes: list[str]) -> Table | None:
     """Return the log in a JSON object of users with their items, None for other JSON."""
     import pandas as pd
 
+    first = _first_lines(path)
+    if not first or not first[0].lstrip().startswith("{") or _is_one_of_many(first):
+        return None
     try:
         value = json.loads(read_text(path))
     except (ValueError, RecursionError):
@@ -200,6 +217,11 @@ def _json_of_users(path: Path, notes: list[str]) -> Table | None:
         "first"
     )
     return Table(pd.DataFrame({"user": users, "item": items, POSITION: positions}), path)
+
+
+def _is_one_of_many(first: Sequence[str]) -> bool:
+    """Return whether a file of JSON holds an object on each line."""
+    return len(first) > 1 and first[0].rstrip().endswith("}") and first[1].startswith("{")
 
 
 # ---------------------------------------------------------------------------------- tables to logs
@@ -310,10 +332,10 @@ def _first_column_of_users(table: Table, names: ColumnNames) -> str | None:
     if names.user:
         return table.find_column(names.user, (), role="user", flag="--user-column")
     known = table.find_column("", USERS, role="user", flag="")
-    is_unnamed = bool(table.columns) and table.columns[0] in ("", "Unnamed: 0", "index")
-    if known is None and is_unnamed and not _has_items(table):
-        return table.columns[0]
-    return known
+    if known is not None or _has_items(table):
+        return known
+    names_of_rows = table.identifiers(table.columns[0])
+    return table.columns[0] if len(set(names_of_rows)) == len(names_of_rows) else None
 
 
 def _has_items(table: Table) -> bool:

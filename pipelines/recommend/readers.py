@@ -23,6 +23,7 @@ from pipelines.splits import PARTS
 MOVIES_FILE = "movies.dat"
 MOVIES_COLUMNS = ("item", "title", "genres")
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
+FEWEST_IDS = 2  # users and items that can be learned from
 TFDS_BATCH = 8192  # rows
 QUANTITIES = ("quantity", "qty", "units", "num_items")
 
@@ -48,8 +49,12 @@ class RawInteractions:
     notes: tuple[str, ...] = ()
 
 
-def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions:
+def read(
+    data: str, names: ColumnNames, items_file: str = "", fewest: int = FEWEST_IDS
+) -> RawInteractions:
     """Return the interactions that `--data` names, with what `--items` says about the items.
+
+    There must be `fewest` users and items: a single one is enough for a log to score a model on.
 
     Raises:
         DataError: there is nothing there, a column is missing, or a row cannot be used; the message
@@ -70,7 +75,15 @@ def read(data: str, names: ColumnNames, items_file: str = "") -> RawInteractions
         items_table = _movies_beside(path)
     if items_file:
         items_table = _read_items_file(items_file, notes)
-    return _from_table(table, names, name, items_table, notes)
+    interactions = _from_table(table, names, name, items_table, notes)
+    for role, ids in (("user", interactions.users), ("item", interactions.items)):
+        count = len(set(ids))
+        if count < fewest:
+            raise DataError(
+                f"{table.where}: holds only {count_of(count, role)}. "
+                f"Expected at least {fewest} users and {fewest} items. Is --{role}-column right?"
+            )
+    return interactions
 
 
 def _read_table(path: Path, notes: list[str]) -> Table:
@@ -101,7 +114,7 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
         )
     if path.name == MOVIES_FILE:
         return read_headerless(path, MOVIES_COLUMNS)
-    return layouts.with_plain_names(read_table(path, as_text=True))
+    return layouts.with_plain_names(read_table(path))
 
 
 def _read_tfds(data: str) -> Table:
@@ -150,8 +163,8 @@ def _from_table(
     if names.drop_missing:
         table = _readable_rows(table, found, names, notes)
     table, weight = _without_returns(table, found.weight, notes)
-    users = _require_ids(table, "user", found.user)
-    items = _require_ids(table, "item", found.item)
+    users = columns.ids(table, found.user)
+    items = columns.ids(table, found.item)
     rating, time = found.rating, found.time
     split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     part = None
@@ -239,14 +252,3 @@ def _note_returns(table: Table, notes: list[str]) -> None:
             f"perhaps, which are read as interactions like others; {hint}, and leaves returns out: "
             f"--weight-column {shlex.quote(column)}"
         )
-
-
-def _require_ids(table: Table, role: str, column: str) -> np.ndarray:
-    ids = columns.ids(table, column)
-    count = len(set(ids))
-    if count < 2:
-        raise DataError(
-            f"{table.where}: column {column!r} holds only {count} {role}. "
-            "Expected at least 2 users and 2 items"
-        )
-    return ids

@@ -82,7 +82,7 @@ def _read(
     if path.suffix.lower() == ".txt":
         lines = [line.strip() for line in read_lines(path)]
         return _of_texts([line for line in lines if line], facts, "")
-    return _of_table(read_table(path, as_text=True), facts, options, notes)
+    return _of_table(read_table(path), facts, options, notes)
 
 
 def _of_array(source: np.ndarray, facts: RecommendFacts) -> Requests:

@@ -7,7 +7,6 @@ import numpy as np
 from pipelines.errors import count_of
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 from pipelines.text.texts import Texts
-from pipelines.text.tokens import MOST_CHARACTERS
 
 PART_NAMES = {"val": "validation", "test": "test"}
 SHOWN_PAIRS = 3
@@ -66,6 +65,9 @@ def _words(label: object) -> str:
 
 
 def _long(train: np.ndarray) -> list[str]:
+    # Here: texts are refused before TensorFlow is imported.
+    from pipelines.text.tokens import MOST_CHARACTERS
+
     longest = max(map(len, train))
     if longest <= MOST_CHARACTERS:
         return []
