@@ -82,6 +82,7 @@ class ColumnNames:
     time: str = ""
     title: str = ""
     weight: str = ""
+    needs_weight: bool = True  # a log that is only scored may lack the weights of training
     time_format: str = ""
     day_first: bool = False
     drop_missing: bool = False
@@ -120,7 +121,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     rating = find(table, "rating", names.rating, RATINGS)
     time = find(table, "time", names.time, TIMES)
     weight = None
-    if names.weight:
+    if names.weight and (names.needs_weight or _has(table, names.weight)):
         weight = find(table, "weight", names.weight, ())
     free = _free_columns(table, (user, item, rating, time, weight))
     if time is None:
@@ -139,6 +140,10 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     if rating is None and not table.has_header and not names.rating:
         rating = _unnamed_rating(table, (user, item, time, weight))
     return FoundColumns(user=user, item=item, rating=rating, time=time, weight=weight)
+
+
+def _has(table: Table, column: str) -> bool:
+    return normal_name(column) in map(normal_name, table.columns)
 
 
 def _free_columns(table: Table, taken: Iterable[str | None]) -> list[str]:
