@@ -314,4 +314,4 @@ def test_a_model_answers_from_python_what_its_application_has_besides(
     model = Model(served)
     assert model.ask("similar", "007", top=2)["place"].tolist() == [1, 2]
     with pytest.raises(UsageError, match="Did you mean 'similar'"):
-        model.ask("simlar", "007")
+        model.ask("similars", "007")
