@@ -14,7 +14,7 @@ from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import SHOWN_COLUMNS, Table, cell_text, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.recommend import columns
+from pipelines.recommend import cells
 from pipelines.recommend.columns import ITEMS, TIMES, USERS, ColumnNames
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.predict_options import RecommendPredictOptions
@@ -208,7 +208,7 @@ def _of_log(table: Table, user: str, item: str, notes: list[str]) -> Requests:
     users, items = table.identifiers(user), table.identifiers(item)
     order = np.arange(len(users))
     if time:
-        order = np.argsort(columns.times(table, time, ColumnNames(), notes), kind="stable")
+        order = np.argsort(cells.times(table, time, ColumnNames(), notes), kind="stable")
     histories: dict[str, list[str]] = {name: [] for name in users}
     for row in order:
         histories[users[row]].append(items[row])
