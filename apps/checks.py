@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.config.options import Options
+from pipelines.config.options import Options, Question
 from pipelines.errors import DataError, UsageError
 
 ANSWER_SUFFIXES = (".csv", ".parquet")
@@ -64,25 +64,33 @@ def require_workers(workers: str, cluster: str, trial_seconds: float) -> None:
         )
 
 
-def require_inputs(inputs: Sequence[str], *, needed: bool = True, are_files: bool = True) -> None:
+def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
-
-    Where inputs are no files, none is looked for.
 
     Raises:
         UsageError: nothing is given.
         DataError: the message names the first one that does not exist.
     """
-    if needed and not inputs and not are_files:
-        raise UsageError("There is nothing to answer. Expected one or more, as --help shows them")
     if needed and not inputs:
         raise UsageError(
             "There is nothing to answer. Expected files, folders, or - for standard input: "
             "predict --run RUN FILE"
         )
     for name in inputs:
-        if are_files and name != STANDARD_INPUT and not Path(name).exists():
+        if name != STANDARD_INPUT and not Path(name).exists():
             raise DataError(f"{name}: no such file or folder")
+
+
+def require_words(question: Question, words: Sequence[str], *, needed: bool) -> None:
+    """Refuse a question about nothing.
+
+    Raises:
+        UsageError: the message shows what is expected.
+    """
+    if needed and not words:
+        raise UsageError(
+            f"There is nothing to answer. Expected: {question.name} {question.metavar} --run RUN"
+        )
 
 
 def require_output(output: str, force: bool) -> None:

@@ -236,9 +236,10 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     params = context.params
     names = [field.name for field in dataclasses.fields(question.options)]
     options = question.options(**{name: params[name] for name in names})
-    checks.require_inputs(
-        params["inputs"], needed=options.needs_input, are_files=question.takes_files
-    )
+    if question.takes_files:
+        checks.require_inputs(params["inputs"], needed=options.needs_input)
+    else:
+        checks.require_words(question, params["inputs"], needed=options.needs_input)
     options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
     checks.require_picture(options.picture, params["inputs"], params["force"])

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from apps.cli import application
+from apps.python import Model
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
 from pipelines.model_file import read_model, write_model
@@ -280,3 +283,35 @@ def test_a_model_that_rates_has_vectors_too_and_ranks_nothing(tmp_path: Path) ->
     assert np.allclose(offsets, offsets.mean(), atol=2e-3)
     with pytest.raises(UsageError, match="--task rank"):
         ask(served, pairs, all_users=True)
+
+
+# ------------------------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("similar", "--run", "1a2b"), "Expected: similar ITEM... --run RUN"),
+        (("similar", "260", "--run", "1a2b", "--vectors", "items.txt"), ".csv or .parquet"),
+        (("predict", "--run", "1a2b"), "There is nothing to answer"),
+        (("predict", "--all-users", "a.csv", "--run", "1a2b"), "--all-users answers all users"),
+        (("predict", "--top", "0", "a.csv", "--run", "1a2b"), "0 is not in the range"),
+    ],
+)
+def test_commands_that_cannot_be_answered_are_refused(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("user\n000\n")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(application("recommend"), list(arguments))
+    told = f"{result.output}{result.exception}"
+    assert message in told
+
+
+def test_a_model_answers_from_python_what_its_application_has_besides(
+    served: ServingModel,
+) -> None:
+    model = Model(served)
+    assert model.ask("similar", "007", top=2)["place"].tolist() == [1, 2]
+    with pytest.raises(UsageError, match="Did you mean 'similar'"):
+        model.ask("similars", "007")

@@ -148,3 +148,14 @@ def test_a_network_learns_what_weighs_more(tmp_path: Path) -> None:
         much, little = (splits.items.index(name) + 1 for name in ("much", "little"))
         shares.append(float(scores[much] - scores[little]))
     assert shares[1] > shares[0] + 0.3
+
+
+def test_a_later_log_needs_no_quantities(tmp_path: Path) -> None:
+    quantity = [1 + row % 4 for row in range(360)]
+    pipeline = pipeline_of(shop(tmp_path / "shop.csv", quantity=quantity), weight_column="quantity")
+    splits = pipeline.load()
+    spec = replace(RecommendSpec(), {**SMALL, "start_from": "none"})
+    served = pipeline.serve(pipeline.build(spec, splits), splits)
+    later = shop(tmp_path / "later.csv")
+    hold_out = pipeline_of(later, weight_column="quantity").load_hold_out(served)
+    assert hold_out.sizes()["test"] == 360

@@ -1,7 +1,4 @@
-"""Columns of a table of interactions as arrays: ids, ratings and times.
-
-Cells that cannot be read are refused by line.
-"""
+"""Which column of a log holds what: by its name, else where the guess is plain."""
 
 import time as clock
 from collections.abc import Iterable
@@ -12,10 +9,10 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.delimited import normal_name
-from pipelines.io.numbers import ParsedNumbers, parse_numbers
+from pipelines.io.numbers import parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.tables import SHOWN_COLUMNS, Table
-from pipelines.io.times import EPOCH_UNITS, ParsedTimes, TimeFormat, holds_times, parse_times
+from pipelines.io.times import EPOCH_UNITS, holds_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,15 +55,10 @@ NO_IDS = (
     "date",
     "time",
 )
-# What programs write where there is no id. NA is one: a country, an airline.
-NO_ID = frozenset(["", "NULL", "null", "NaN", "nan", "None", "#N/A", "<NA>", "\\N"])
 SHOWN_NAMES = 6
-LARGEST_RATING = float(np.finfo(np.float32).max)
 LOOKED_AT = 200  # rows from which it is told what a column without a name holds
 MOST_GRADES = 11  # different ratings, 0 to 10
 FIRST_LOG = 788_918_400  # 1995: larger numbers may be seconds since 1970
-FIRST_DATE = 10**8  # smaller times are steps or places in a list, not seconds since 1970
-LARGEST_TIME = 2.0**62  # of any unit: times are kept as 64-bit integers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +74,7 @@ class ColumnNames:
     time: str = ""
     title: str = ""
     weight: str = ""
+    needs_weight: bool = True  # a log that is only scored may lack the weights of training
     time_format: str = ""
     day_first: bool = False
     drop_missing: bool = False
@@ -120,7 +113,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     rating = find(table, "rating", names.rating, RATINGS)
     time = find(table, "time", names.time, TIMES)
     weight = None
-    if names.weight:
+    if names.weight and (names.needs_weight or _has(table, names.weight)):
         weight = find(table, "weight", names.weight, ())
     free = _free_columns(table, (user, item, rating, time, weight))
     if time is None:
@@ -139,6 +132,10 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     if rating is None and not table.has_header and not names.rating:
         rating = _unnamed_rating(table, (user, item, time, weight))
     return FoundColumns(user=user, item=item, rating=rating, time=time, weight=weight)
+
+
+def _has(table: Table, column: str) -> bool:
+    return normal_name(column) in map(normal_name, table.columns)
 
 
 def _free_columns(table: Table, taken: Iterable[str | None]) -> list[str]:
@@ -229,138 +226,3 @@ def refuse_columns(table: Table, role: str, names: tuple[str, ...]) -> NoReturn:
         f"{', '.join(names[:SHOWN_NAMES])} or the like.{hint} "
         f"Its columns: {shorten(table.columns, SHOWN_COLUMNS)}. Name it: --{role}-column NAME"
     )
-
-
-def ids(table: Table, column: str) -> np.ndarray:
-    """Return ids as texts (rows,), as they are written.
-
-    Raises:
-        DataError: a cell is empty.
-    """
-    names = table.identifiers(column)
-    is_blank = is_empty(names)
-    if is_blank.any():
-        table.raise_for_rows(
-            is_blank,
-            f"column {column!r} is empty, or NULL",
-            "Expected an id on every line, or leave such rows out: --drop-missing",
-        )
-    return names
-
-
-def is_empty(names: np.ndarray) -> np.ndarray:
-    """Return which ids (rows,) hold nothing but blanks, or what programs write for nothing."""
-    import pandas as pd
-
-    codes, distinct = pd.factorize(names)
-    is_none = np.array([name.strip() in NO_ID for name in distinct], dtype=bool)
-    return np.asarray(is_none[codes])
-
-
-def numbers(table: Table, column: str, role: str, notes: list[str]) -> np.ndarray:
-    """Return ratings or weights (rows,) float32; how they are read is noted where it is not plain.
-
-    Raises:
-        DataError: a cell is not a finite number.
-    """
-    cells = table.frame[column]
-    read = _read_numbers(table, column)
-    if read.note:
-        notes.append(f"{table.where}: column {column!r}: {read.note}")
-    numbers = read.values.to_numpy(dtype=np.float64, na_value=np.nan)
-    checks = (
-        (np.isnan(numbers), "is not a number"),
-        (np.abs(numbers) > LARGEST_RATING, "is not a finite 32-bit number"),
-    )
-    for wrong, what in checks:
-        if wrong.any():
-            table.raise_for_rows(
-                wrong,
-                f"column {column!r} {what}. Received: {_shown(cells, wrong)}",
-                "Expected a number on every line. Fix it, leave such rows out with "
-                f"--drop-missing, or name another column: --{role}-column NAME",
-            )
-    return numbers.astype(np.float32)
-
-
-def _read_numbers(table: Table, column: str) -> ParsedNumbers:
-    cells = table.frame[column]
-    read = parse_numbers(cells, delimiter=table.delimiter)
-    if read.ambiguous:
-        read = parse_numbers(cells, decimal=".")  # 3.125 is no rating of thousands
-    return read
-
-
-def unreadable(table: Table, found: FoundColumns, names: ColumnNames) -> np.ndarray:
-    """Return which rows lack an id, or a rating, quantity or time that can be read: (rows,)."""
-    wrong = np.zeros(len(table.frame), dtype=bool)
-    for column in (found.user, found.item):
-        wrong |= is_empty(table.identifiers(column))
-    for numeric in (found.rating, found.weight):
-        if numeric:
-            values = _read_numbers(table, numeric).values
-            wrong |= ~(values.abs() <= LARGEST_RATING).to_numpy(dtype=bool)
-    if found.time:
-        read = _read_times(table, found.time, names)
-        wrong |= read.wrong.to_numpy(dtype=bool) | table.frame[found.time].isna().to_numpy()
-    return wrong
-
-
-def times(table: Table, column: str, names: ColumnNames, notes: list[str]) -> np.ndarray:
-    """Return seconds since 1970 (or steps, where times have no calendar): (rows,) int64.
-
-    Raises:
-        DataError: a cell is neither a number nor a date, or the column has two readings.
-    """
-    cells = table.frame[column]
-    read = _read_times(table, column, names)
-    if read.problem:
-        raise DataError(f"{table.where}: column {column!r}: {read.problem}")
-    if read.wrong.any():
-        shown = _shown(cells, read.wrong.to_numpy())
-        table.raise_for_rows(
-            read.wrong,
-            f"column {column!r} is not a date I can read. Received: {shown}",
-            "Expected seconds since 1970, or e.g. 2024-01-31 18:30:00, "
-            "written the same way on every line; --drop-missing leaves such rows out",
-        )
-    if read.note:
-        notes.append(f"{table.where}: column {column!r}: {read.note}")
-    if read.is_numbered:
-        seconds = read.values.to_numpy(dtype=np.int64)
-    else:
-        seconds = read.values.to_numpy(dtype="datetime64[s]").astype(np.int64)
-    future = seconds > clock.time()
-    has_calendar = not read.is_numbered or np.median(seconds) > FIRST_DATE
-    if has_calendar and future.any():
-        first = int(future.argmax())
-        notes.append(
-            f"{table.where}: {int(future.sum()):,} times are in the future "
-            f"(the first: line {table.lines[first]}, {cells.iloc[first]})"
-        )
-    return np.asarray(seconds)
-
-
-def _read_times(table: Table, column: str, names: ColumnNames) -> ParsedTimes:
-    told = TimeFormat(format=names.time_format, day_first=names.day_first)
-    return parse_times(_without_fractions(table.frame[column]), told)
-
-
-def _without_fractions(cells: "pd.Series") -> "pd.Series":
-    """Return seconds with fractions, as some clocks write them, as whole seconds."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(cells, errors="coerce")
-    is_sane = numbers.abs() < LARGEST_TIME
-    if pd.api.types.is_datetime64_any_dtype(cells) or not bool(is_sane.all()):
-        return cells
-    whole: pd.Series = np.floor(numbers)
-    return whole
-
-
-def _shown(cells: "pd.Series", wrong: np.ndarray) -> str:
-    """Return the first wrong cell as messages quote it."""
-    import pandas as pd
-
-    received = cells.iloc[int(wrong.argmax())]
-    return "an empty cell" if pd.isna(received) else repr(received)

@@ -15,7 +15,8 @@ from pipelines.errors import DataError
 from pipelines.evaluation.splitting import sample_indices
 from pipelines.io.digest import data_digest
 from pipelines.recommend import item_facts, readers, splitting
-from pipelines.recommend.columns import FIRST_DATE, ColumnNames
+from pipelines.recommend.cells import FIRST_DATE
+from pipelines.recommend.columns import ColumnNames
 from pipelines.recommend.interactions import (
     Interactions,
     drop_duplicates,

@@ -5,7 +5,7 @@ each is a case whose history is all before it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -58,7 +58,8 @@ def load_hold_out(options: RecommendOptions, serving: ServingModel) -> Recommend
         DataError: the log cannot be used, or holds nothing that the model knows.
     """
     facts: RecommendFacts = serving.facts
-    raw = readers.read(options.data, data.column_names(options), options.items, fewest=1)
+    names = replace(data.column_names(options), needs_weight=False)
+    raw = readers.read(options.data, names, options.items, fewest=1)
     if facts.task == "rate" and raw.rating is None:
         raise DataError(
             f"{raw.where}: the model rates items, and this data has no ratings. "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.io.tables import Table, cell_text
-from pipelines.recommend import columns
+from pipelines.recommend import cells, columns
 from pipelines.recommend.columns import ITEMS, ColumnNames
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def of_items(
     id_column = columns.find(table, "item", given_id, ITEM_TABLE_IDS)
     if id_column is None:
         columns.refuse_columns(table, "item", ITEM_TABLE_IDS)
-    items = columns.ids(table, id_column)
+    items = cells.ids(table, id_column)
     given_title = names.title if names.title in table.columns else ""
     title = columns.find(table, "title", given_title, TITLES)
     feature_columns: list[str] = []

@@ -1,7 +1,7 @@
 """Logs as people keep them, brought into a row for each interaction with named columns.
 
-Rows of histories or baskets in a text file, files of blanks, a JSON object of users, a matrix of
-users by items, lists in cells. What was recognised is noted.
+Rows of histories or baskets in a text file, files of blanks, a JSON object of users. What was
+recognised is noted. Tables that hold more than an interaction in a row: see `unfold`.
 """
 
 import csv
@@ -14,19 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError, count_of
-from pipelines.io.cell_lists import read_list
 from pipelines.io.delimited import looks_like_header, normal_name
 from pipelines.io.headerless import looks_headerless, read_headerless
-from pipelines.io.numbers import is_numeric, parse_numbers
-from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
+from pipelines.io.tables import Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
-from pipelines.recommend.columns import (
-    ITEMS,
-    KNOWN_NAMES,
-    USERS,
-    ColumnNames,
-    holds_times_of_a_log,
-)
+from pipelines.recommend.columns import KNOWN_NAMES, holds_times_of_a_log
+from pipelines.recommend.unfold import POSITION, positions_in
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
 HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
@@ -36,9 +29,6 @@ BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
-FEWEST_COLUMNS = 5  # of items in a matrix
-POSITION = "position"  # the column of places in a list
-LIST_MARKS = ("|", ";", ",", " ")
 
 
 def read_log(path: Path, notes: list[str]) -> Table:
@@ -176,7 +166,7 @@ def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[st
         users += [row[0].strip() if has_users else str(number)] * len(own)
         items += own
         lines += [number] * len(own)
-        positions += map(str, _positions(own))
+        positions += map(str, positions_in(own))
     form = (
         "a user and their items"
         if has_users
@@ -211,7 +201,7 @@ def _json_of_users(path: Path, notes: list[str]) -> Table | None:
     rows = list(value.values())
     users = [user for user, items in value.items() for _ in items]
     items = list(map(cell_text, itertools.chain.from_iterable(rows)))
-    positions = list(map(str, itertools.chain.from_iterable(map(_positions, rows))))
+    positions = list(map(str, itertools.chain.from_iterable(map(positions_in, rows))))
     notes.append(
         f"{path.name}: an object of {count_of(len(value), 'user')} with their items, the oldest "
         "first"
@@ -222,126 +212,3 @@ def _json_of_users(path: Path, notes: list[str]) -> Table | None:
 def _is_one_of_many(first: Sequence[str]) -> bool:
     """Return whether a file of JSON holds an object on each line."""
     return len(first) > 1 and first[0].rstrip().endswith("}") and first[1].startswith("{")
-
-
-# ---------------------------------------------------------------------------------- tables to logs
-
-
-def unfold(table: Table, names: ColumnNames, notes: list[str]) -> Table:
-    """Return a table with a row for each interaction, where it has them in another form.
-
-    That is a matrix of users by items, or lists of items in cells.
-    """
-    long = _of_matrix(table, names, notes)
-    return table if long is None else long
-
-
-def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Table:
-    """Return a row for each item where rows hold lists of items, as baskets and histories do.
-
-    Where each user has one list, the new column `position` says where in it an item stood.
-    """
-    parse = _list_reader(table, user, item)
-    if parse is None:
-        return table
-    entries = [parse(cell) for cell in table.frame[item]]
-    rows = np.repeat(np.arange(len(entries)), [len(row) for row in entries])
-    long = take_rows(table, rows)
-    long.frame[item] = list(itertools.chain.from_iterable(entries))
-    words = f"{table.where}: column {item!r} holds lists; each entry is read as a row"
-    if table.frame[user].nunique() == len(table.frame):
-        positions = itertools.chain.from_iterable(map(_positions, entries))
-        long.frame[POSITION] = list(map(str, positions))
-        words += ", the first one as the oldest"
-    notes.append(words)
-    return long
-
-
-def _positions(entries: Sequence[object]) -> range:
-    return range(1, 1 + len(entries))
-
-
-def _list_reader(table: Table, user: str, item: str) -> Callable[[object], list[str]] | None:
-    """Return what reads the lists in a column, None where it holds single items."""
-    cells = list(table.frame[item].head(LOOKED_AT))
-    if cells and all(_is_list_or_gap(cell) for cell in cells):
-        return lambda cell: read_list(cell) or []
-    # A user with a single row and a single item teaches nothing, so marks are looked for.
-    users = table.identifiers(user)
-    if len(set(users)) < len(users):
-        return None
-    texts = [cell_text(cell).strip() for cell in cells]
-    for mark in LIST_MARKS:
-        lists = [_between(text, mark) for text in texts]
-        several = [entries for entries in lists if len(entries) > 1]
-        counts = Counter(itertools.chain.from_iterable(lists))
-        recurs = len(counts) < sum(counts.values())
-        if several and len(several) >= MOSTLY * len(lists) and recurs:
-            return lambda cell: _between(cell_text(cell), mark)
-    return None
-
-
-def _is_list_or_gap(cell: object) -> bool:
-    return read_list(cell) is not None
-
-
-def _between(text: str, mark: str) -> list[str]:
-    parts = [part.strip().strip("'\"") for part in text.split(mark)]
-    return [part for part in parts if part]
-
-
-def _of_matrix(table: Table, names: ColumnNames, notes: list[str]) -> Table | None:
-    """Return the filled cells of a matrix of users by items as rows, None for another table.
-
-    It is a matrix where behind the column of users all hold nothing but numbers, and none has the
-    name of anything else. Zeros stand for nothing beside ones alone, and where most cells are zero.
-    """
-    import pandas as pd
-
-    user = _first_column_of_users(table, names)
-    items = [column for column in table.columns if column != user]
-    if user is None or len(items) < FEWEST_COLUMNS or names.item:
-        return None
-    if any(normal_name(column) in KNOWN_NAMES for column in items):
-        return None
-    if not all(_is_number_or_empty(table, column) for column in items):
-        return None
-    values = np.stack(
-        [parse_numbers(table.frame[column]).values.to_numpy(np.float64) for column in items]
-    ).T
-    is_filled = ~np.isnan(values)
-    is_zero = values == 0
-    is_yes_or_no = bool((is_zero | (values == 1) | ~is_filled).all())
-    if is_yes_or_no or is_zero.sum() > is_filled.sum() / 2:
-        is_filled &= ~is_zero
-    rows, columns = np.nonzero(is_filled)
-    frame = pd.DataFrame({"user": table.identifiers(user)[rows]})
-    frame["item"] = np.asarray(items, dtype=object)[columns]
-    filled = values[rows, columns]
-    words = "each filled cell is an interaction"
-    if len(np.unique(filled)) > 1:
-        frame["rating"] = filled
-        words = "each filled cell is a rating"
-    notes.append(
-        f"{table.where}: a matrix of {len(table.frame):,} users by {len(items):,} items; {words}"
-    )
-    return DerivedTable(frame, table.path, table.delimiter, origin=table, rows=rows)
-
-
-def _first_column_of_users(table: Table, names: ColumnNames) -> str | None:
-    if names.user:
-        return table.find_column(names.user, (), role="user", flag="--user-column")
-    known = table.find_column("", USERS, role="user", flag="")
-    if known is not None or _has_items(table):
-        return known
-    names_of_rows = table.identifiers(table.columns[0])
-    return table.columns[0] if len(set(names_of_rows)) == len(names_of_rows) else None
-
-
-def _has_items(table: Table) -> bool:
-    return table.find_column("", ITEMS, role="item", flag="") is not None
-
-
-def _is_number_or_empty(table: Table, column: str) -> bool:
-    cells = table.frame[column]
-    return bool(cells.isna().all()) or is_numeric(cells)

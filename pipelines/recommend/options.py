@@ -98,7 +98,7 @@ class RecommendOptions(Options):
         Question(
             name="similar",
             help="Name the items that are most like others, by the vectors of a trained network.",
-            metavar="[ITEM]...",
+            metavar="ITEM...",
             options=SimilarOptions,
             takes_files=False,
         ),

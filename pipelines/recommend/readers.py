@@ -14,7 +14,7 @@ from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
 from pipelines.io.tables import Table, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
-from pipelines.recommend import columns, item_facts, layouts
+from pipelines.recommend import cells, columns, item_facts, layouts, unfold
 from pipelines.recommend.columns import ColumnNames, FoundColumns
 from pipelines.recommend.item_facts import ItemFacts
 from pipelines.recommend.samples import SAMPLES
@@ -154,17 +154,18 @@ def _from_table(
 
     Titles and features come from `items_table` where there is one.
     """
-    table = layouts.unfold(table, names, notes)
+    matrix = unfold.unfold_matrix(table, names, notes)
+    table = table if matrix is None else matrix
     found = columns.find_all(table, names)
     if not found.rating:
-        table = layouts.one_item_a_row(table, found.user, found.item, notes)
-        if found.time is None and layouts.POSITION in table.columns:
-            found = replace(found, time=layouts.POSITION)
+        table = unfold.one_item_a_row(table, found.user, found.item, notes)
+        if found.time is None and unfold.POSITION in table.columns:
+            found = replace(found, time=unfold.POSITION)
     if names.drop_missing:
         table = _readable_rows(table, found, names, notes)
     table, weight = _without_returns(table, found.weight, notes)
-    users = columns.ids(table, found.user)
-    items = columns.ids(table, found.item)
+    users = cells.ids(table, found.user)
+    items = cells.ids(table, found.item)
     rating, time = found.rating, found.time
     split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     part = None
@@ -190,8 +191,8 @@ def _from_table(
         where=table.where,
         users=users,
         items=items,
-        rating=columns.numbers(table, rating, "rating", notes) if rating else None,
-        time=columns.times(table, time, names, notes) if time else None,
+        rating=cells.numbers(table, rating, "rating", notes) if rating else None,
+        time=cells.times(table, time, names, notes) if time else None,
         part=part,
         weight=weight,
         facts=facts,
@@ -202,7 +203,7 @@ def _from_table(
 def _readable_rows(
     table: Table, found: FoundColumns, names: ColumnNames, notes: list[str]
 ) -> Table:
-    is_missing = columns.unreadable(table, found, names)
+    is_missing = cells.unreadable(table, found, names)
     if not is_missing.any():
         return table
     count = count_of(int(is_missing.sum()), "row")
@@ -223,7 +224,7 @@ def _without_returns(
     if column is None:
         _note_returns(table, notes)
         return table, None
-    quantities = columns.numbers(table, column, "weight", notes)
+    quantities = cells.numbers(table, column, "weight", notes)
     is_kept = quantities > 0
     if is_kept.all():
         return table, quantities

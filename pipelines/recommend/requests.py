@@ -1,7 +1,7 @@
 """What a trained recommender is asked: users, histories as people's tools write them, or a log."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,12 @@ import pandas as pd
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.cell_lists import read_list
+from pipelines.io.standard_input import NAME as STANDARD_INPUT
+from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import SHOWN_COLUMNS, Table, cell_text, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.recommend import columns
+from pipelines.recommend import cells
 from pipelines.recommend.columns import ITEMS, TIMES, USERS, ColumnNames
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.predict_options import RecommendPredictOptions
@@ -82,7 +84,10 @@ def _read(
     if path.suffix.lower() == ".txt":
         lines = [line.strip() for line in read_lines(path)]
         return _of_texts([line for line in lines if line], facts, "")
-    return _of_table(read_table(path), facts, options, notes)
+    table = read_table(path)
+    if is_standard_input(path):
+        table = replace(table, path=Path(STANDARD_INPUT))
+    return _of_table(table, facts, options, notes)
 
 
 def _of_array(source: np.ndarray, facts: RecommendFacts) -> Requests:
@@ -203,7 +208,7 @@ def _of_log(table: Table, user: str, item: str, notes: list[str]) -> Requests:
     users, items = table.identifiers(user), table.identifiers(item)
     order = np.arange(len(users))
     if time:
-        order = np.argsort(columns.times(table, time, ColumnNames(), notes), kind="stable")
+        order = np.argsort(cells.times(table, time, ColumnNames(), notes), kind="stable")
     histories: dict[str, list[str]] = {name: [] for name in users}
     for row in order:
         histories[users[row]].append(items[row])
