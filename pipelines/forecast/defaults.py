@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.config.search_space import Choice, Dimension, Range, Scalar, flatten, replace
-from pipelines.errors import ImpossibleSpec
+from pipelines.config.smaller_defaults import shrink_until_possible
 from pipelines.forecast import architectures
 from pipelines.forecast.spec import ForecastSpec
 
@@ -76,21 +76,8 @@ def _with_fewer_poolings(
     spec: ForecastSpec, splits: "ForecastSplits", given: Collection[str]
 ) -> ForecastSpec:
     """Return `spec` with fewer blocks, then with less pooling between them, where that helps."""
-    fitting = spec
-    for key in ("conv.blocks", "conv.pool_size"):
-        while not _is_possible(fitting, splits):
-            value = int(flatten(fitting)[key])
-            if key in given or value == 1:
-                break
-            fitting = replace(fitting, {key: value - 1})
-    if _is_possible(fitting, splits):
-        return fitting
-    return spec  # what a person has set is impossible: nothing else is changed
 
+    def cost(candidate: ForecastSpec) -> object:
+        return architectures.cost(candidate, splits)
 
-def _is_possible(spec: ForecastSpec, splits: "ForecastSplits") -> bool:
-    try:
-        architectures.cost(spec, splits)
-    except ImpossibleSpec:
-        return False
-    return True
+    return shrink_until_possible(spec, ("conv.blocks", "conv.pool_size"), given, cost)
