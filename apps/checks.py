@@ -1,13 +1,13 @@
 """What a command refuses before anything heavy is imported."""
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.config.options import Options, Question
 from pipelines.errors import DataError, UsageError
+from pipelines.io.paths import require_new_file
 
 ANSWER_SUFFIXES = (".csv", ".parquet")
 STANDARD_INPUT = "-"
@@ -102,7 +102,7 @@ def require_output(output: str, force: bool) -> None:
     if not output:
         return
     path = Path(output)
-    _require_new_file("--output", path, force)
+    require_new_file("--output", path, force)
     if path.suffix.lower() not in ANSWER_SUFFIXES:
         raise UsageError(
             f"--output {path}: answers are written as {' or '.join(ANSWER_SUFFIXES)}. "
@@ -118,23 +118,9 @@ def require_picture(picture: str, inputs: Sequence[str], force: bool) -> None:
     """
     if not picture:
         return
-    _require_new_file("--plot", Path(picture), force)
+    require_new_file("--plot", Path(picture), force)
     if len(inputs) > 1:
         raise UsageError(
             f"--plot {picture}: one picture is drawn of one input. Received: {len(inputs)} inputs. "
             "Give one at a time"
         )
-
-
-def _require_new_file(flag: str, path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise UsageError(f"{flag} {path}: is a folder. Expected the name of a file in it")
-    if path.exists() and not force:
-        raise UsageError(
-            f"{flag} {path}: exists already and is not overwritten. "
-            "Choose another name, or add --force"
-        )
-    if not path.parent.is_dir():
-        raise UsageError(f"{flag} {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{flag} {path}: cannot be written to")

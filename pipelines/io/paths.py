@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError, UsageError, suggest
 
 
 def require_path(data: str, known: Iterable[str], domain: str) -> Path:
@@ -24,6 +24,25 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
     if not path.is_dir():
         require_regular_file(path)
     return path
+
+
+def require_new_file(flag: str, path: Path, force: bool) -> None:
+    """Refuse a file that cannot be written, or that `flag` would overwrite without `force`.
+
+    Raises:
+        UsageError: the message says what is wrong with the path.
+    """
+    if path.is_dir():
+        raise UsageError(f"{flag} {path}: is a folder. Expected the name of a file in it")
+    if path.exists() and not force:
+        raise UsageError(
+            f"{flag} {path}: exists already and is not overwritten. "
+            "Choose another name, or add --force"
+        )
+    if not path.parent.is_dir():
+        raise UsageError(f"{flag} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{flag} {path}: cannot be written to")
 
 
 def require_regular_file(path: Path) -> None:

@@ -8,6 +8,7 @@ from annotated_types import Ge
 
 from pipelines.config.options import PredictOptions, option
 from pipelines.errors import UsageError
+from pipelines.io.paths import require_new_file
 
 AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
 VECTOR_SUFFIXES = (".csv", ".parquet")
@@ -92,12 +93,4 @@ def require_vectors_file(flag: str, name: str, force: bool) -> None:
             f"{flag} {path}: vectors are written as {' or '.join(VECTOR_SUFFIXES)}. "
             f"Received: {path.suffix or 'no suffix'}"
         )
-    if path.is_dir():
-        raise UsageError(f"{flag} {path}: is a folder. Expected the name of a file in it")
-    if path.exists() and not force:
-        raise UsageError(
-            f"{flag} {path}: exists already and is not overwritten. "
-            "Choose another name, or add --force"
-        )
-    if not path.parent.is_dir():
-        raise UsageError(f"{flag} {path}: there is no folder {path.parent}")
+    require_new_file(flag, path, force)
