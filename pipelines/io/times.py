@@ -8,7 +8,6 @@ under which times follow each other regularly; where neither is more regular, `d
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -90,14 +89,14 @@ def parse_times(cells: "pd.Series", told: TimeFormat | None = None) -> ParsedTim
 
     told = told or TimeFormat()
     if pd.api.types.is_datetime64_any_dtype(cells):
-        return _parsed(_without_zone(cells), cells)
+        return _parsed(_without_zone(cells))
     if isinstance(cells.dtype, pd.PeriodDtype):
-        return _parsed(cells.dt.to_timestamp(), cells)
+        return _parsed(cells.dt.to_timestamp())
     if told.format:
         return _by_format(cells, told.format)
     numbers = _whole_numbers(cells)
     if numbers is not None:
-        return _of_numbers(numbers, cells)
+        return _of_numbers(numbers)
     # Texts repeat in tables of many series: each is read once.
     codes, distinct = pd.factorize(cells)
     texts = pd.Series([_text(value) for value in distinct], dtype=object)
@@ -149,9 +148,7 @@ def _spread(distinct: "pd.Series", codes: np.ndarray, cells: "pd.Series") -> "pd
     return pd.Series(spread.to_numpy(), index=cells.index)
 
 
-def _parsed(
-    values: "pd.Series", cells: "pd.Series", note: str = "", problem: str = ""
-) -> ParsedTimes:
+def _parsed(values: "pd.Series", note: str = "", problem: str = "") -> ParsedTimes:
     return ParsedTimes(values=values, wrong=values.isna(), note=note, problem=problem)
 
 
@@ -169,8 +166,8 @@ def _by_format(cells: "pd.Series", time_format: str) -> ParsedTimes:
         read = pd.to_datetime(texts, format=time_format, errors="coerce", utc="%z" in time_format)
     except ValueError:
         problem = f"--time-format {time_format}: is no format of strptime such as %d.%m.%Y %H:%M"
-        return _parsed(pd.Series(pd.NaT, index=cells.index), cells, problem=problem)
-    return _parsed(_without_zone(read), cells)
+        return _parsed(pd.Series(pd.NaT, index=cells.index), problem=problem)
+    return _parsed(_without_zone(read))
 
 
 # ---------------------------------------------------------------------------------------- numbers
@@ -191,7 +188,7 @@ def _whole_numbers(cells: "pd.Series") -> "pd.Series | None":
     return None
 
 
-def _of_numbers(numbers: "pd.Series", cells: "pd.Series") -> ParsedTimes:
+def _of_numbers(numbers: "pd.Series") -> ParsedTimes:
     """Read numbers as days, months, years, seconds since 1970 and so on, or as steps."""
     import pandas as pd
 
@@ -209,19 +206,15 @@ def _of_numbers(numbers: "pd.Series", cells: "pd.Series") -> ParsedTimes:
         if whole.between(lowest, highest).all():
             read = pd.to_datetime(digits, format=form, errors="coerce")
             if read.notna().all():
-                return _parsed(read.astype("datetime64[ns]"), cells, f"times are read as {words}")
-    if whole.between(FIRST_YEAR, LAST_YEAR).all() and not _counts_from_one_row(whole):
+                return _parsed(read.astype("datetime64[ns]"), f"times are read as {words}")
+    # A single number is no row of years.
+    if whole.between(FIRST_YEAR, LAST_YEAR).all() and whole.nunique() > 1:
         read = pd.to_datetime(digits + "-01-01", format="%Y-%m-%d")
-        return _parsed(read.astype("datetime64[ns]"), cells, "times are read as years")
-    return _of_epoch(whole, cells)
+        return _parsed(read.astype("datetime64[ns]"), "times are read as years")
+    return _of_epoch(whole)
 
 
-def _counts_from_one_row(whole: "pd.Series") -> bool:
-    """Return whether a single number stands in the column: no year follows another."""
-    return whole.nunique() < 2
-
-
-def _of_epoch(whole: "pd.Series", cells: "pd.Series") -> ParsedTimes:
+def _of_epoch(whole: "pd.Series") -> ParsedTimes:
     import pandas as pd
 
     lowest, highest = EPOCH_SECONDS
@@ -230,7 +223,7 @@ def _of_epoch(whole: "pd.Series", cells: "pd.Series") -> ParsedTimes:
         within = whole.between(lowest * per_second, highest * per_second)
         if within.all():
             read = pd.to_datetime(whole * (10**9 // per_second), unit="ns")
-            return _parsed(read.astype("datetime64[ns]"), cells, f"times are {unit} since 1970")
+            return _parsed(read.astype("datetime64[ns]"), f"times are {unit} since 1970")
         if within.any():
             units.append(unit)
     values = ParsedTimes(values=whole, wrong=whole.isna(), is_numbered=True)
@@ -263,7 +256,7 @@ def _readings(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> "list[
     if not readings[0].wrong.any():
         return readings
     for parse, note in FORMS.items():
-        readings.append(_parsed(parse(texts), texts, note))
+        readings.append(_parsed(parse(texts), note))
     readings.append(_days_and_months(texts, told, codes))
     readings.append(_numbered_months(texts))
     return readings
@@ -278,14 +271,14 @@ def _iso(texts: "pd.Series") -> ParsedTimes:
         local = texts.str.replace(r"(?<=\d)(Z|[+-]\d{2}:?\d{2})$", "", regex=True)
         read = pd.to_datetime(local, format="ISO8601", errors="coerce")
         if read.notna().all() and bool((read == read.dt.normalize()).all()):
-            return _parsed(read.astype("datetime64[ns]"), texts, "days are those of local time")
+            return _parsed(read.astype("datetime64[ns]"), "days are those of local time")
     read = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     has_offset = offset.notna()
     note = "times are converted to UTC" if has_offset.any() else ""
     if has_offset.any() and not has_offset.all():
         problem = "some of its times have an offset from UTC and others have none"
-        return _parsed(_without_zone(read), texts, problem=problem)
-    return _parsed(_without_zone(read), texts, note)
+        return _parsed(_without_zone(read), problem=problem)
+    return _parsed(_without_zone(read), note)
 
 
 def _fields(texts: "pd.Series", pattern: str) -> "pd.DataFrame":
@@ -401,20 +394,19 @@ def _days_and_months(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) ->
     fields = _fields(texts, f"{pattern}{CLOCK}")
     numbers = fields[["a", "b", "c"]].astype("float64")
     clock = _clock(fields)
-    stamps = partial(_stamps)
-    year_first = stamps(numbers["a"], numbers["b"], numbers["c"]).where(numbers["a"] > 31) + clock
-    day_first = stamps(numbers["c"], numbers["b"], numbers["a"]) + clock
-    month_first = stamps(numbers["c"], numbers["a"], numbers["b"]) + clock
+    year_first = _stamps(numbers["a"], numbers["b"], numbers["c"]).where(numbers["a"] > 31) + clock
+    day_first = _stamps(numbers["c"], numbers["b"], numbers["a"]) + clock
+    month_first = _stamps(numbers["c"], numbers["a"], numbers["b"]) + clock
     if year_first.notna().all():
-        return _parsed(year_first, texts)
+        return _parsed(year_first)
     days_note, months_note = "dates are read day first", "dates are read month first"
     if told.day_first:
-        return _parsed(day_first, texts)
+        return _parsed(day_first)
     num_days, num_months = int(day_first.notna().sum()), int(month_first.notna().sum())
     if num_days != num_months or not num_days or bool((day_first == month_first).all()):
         if num_days >= num_months:
-            return _parsed(day_first, texts, days_note)
-        return _parsed(month_first, texts, months_note)
+            return _parsed(day_first, days_note)
+        return _parsed(month_first, months_note)
     return _more_regular(day_first, month_first, codes, texts)
 
 
@@ -425,16 +417,16 @@ def _more_regular(
     regular_days, regular_months = _regularity(day_first, codes), _regularity(month_first, codes)
     if regular_days > regular_months + CLEARLY:
         note = "dates are read day first: so they follow each other regularly"
-        return _parsed(day_first, texts, note)
+        return _parsed(day_first, note)
     if regular_months > regular_days + CLEARLY:
         note = "dates are read month first: so they follow each other regularly"
-        return _parsed(month_first, texts, note)
+        return _parsed(month_first, note)
     example = texts[day_first != month_first].iloc[0]
     problem = (
         f"its dates can be read day first and month first, such as {example!r}. "
         "Say which: --day-first, or --time-format %m/%d/%Y"
     )
-    return _parsed(day_first, texts, problem=problem)
+    return _parsed(day_first, problem=problem)
 
 
 def _regularity(times: "pd.Series", codes: np.ndarray) -> float:
