@@ -100,13 +100,7 @@ def _names(table: Table, identity: str | None) -> "pd.Series | None":
 
 
 def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str]:
-    numeric = []
-    for name in table.columns:
-        if name not in not_targets and is_numeric(table.frame[name]):
-            numeric.append(name)
-    if given == "*":
-        return numeric
-    if given:
+    if given and given != "*":
         targets = []
         for name in given.split(","):
             column = table.find_column(name.strip(), (), role="target", flag="--target")
@@ -114,9 +108,13 @@ def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str
             targets.append(column)
         return targets
     usual = table.find_column("", TARGETS, role="target", flag="--target")
-    if usual:
+    if usual and not given:
         return [usual]
-    if len(numeric) == 1:
+    numeric = []
+    for name in table.columns:
+        if name not in not_targets and is_numeric(table.frame[name]):
+            numeric.append(name)
+    if given or len(numeric) == 1:
         return numeric
     raise DataError(
         f"{table.where}: which column is to be forecast? Expected one called "

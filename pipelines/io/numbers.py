@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -75,6 +73,9 @@ def parse_numbers(
 
     if pd.api.types.is_numeric_dtype(cells):
         return ParsedNumbers(values=cells.astype("float64"), wrong=_nowhere(cells))
+    plain = _plain_numbers(cells, decimal)
+    if plain is not None:
+        return ParsedNumbers(values=plain, wrong=_nowhere(cells))
     texts = cells.astype(object).where(cells.notna(), "").map(_plain)
     is_gap = texts.str.lower().isin(GAPS)
     plain = pd.to_numeric(texts.mask(is_gap), errors="coerce").astype("float64")
@@ -85,10 +86,26 @@ def parse_numbers(
     return _read_by_mark(texts.map(_undecorated), is_gap, decimal, delimiter)
 
 
+def _plain_numbers(cells: "pd.Series", decimal: Decimal) -> "pd.Series | None":
+    """Return a column of texts as numbers where each is plainly one, None where that is in doubt.
+
+    Most columns are: it is a tenth of the time of looking at each cell.
+    """
+    import pandas as pd
+
+    if decimal == "," or not isinstance(cells.dtype, pd.StringDtype):
+        return None
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    given = cells.dropna()
+    if numbers.notna().sum() < len(given) or (not decimal and _is_in_doubt(given)):
+        return None
+    return numbers
+
+
 def _nowhere(cells: "pd.Series") -> "pd.Series":
     import pandas as pd
 
-    return pd.Series(np.zeros(len(cells), dtype=bool), index=cells.index)
+    return pd.Series(False, index=cells.index)
 
 
 def _plain(cell: object) -> str:
@@ -110,10 +127,13 @@ def _undecorated(text: str) -> str:
 
 def _is_in_doubt(texts: "pd.Series") -> bool:
     """Return whether every mark in a column may divide thousands as well as decimals."""
-    marked = texts[texts.str.contains(r"[.,]", regex=True)]
-    if marked.empty:
-        return False
-    return bool(marked.map(lambda text: GROUPS.fullmatch(text) is not None).all())
+    is_marked = False
+    for text in texts:
+        if "." in text or "," in text:
+            is_marked = True
+            if not GROUPS.fullmatch(text.strip()):
+                return False
+    return is_marked
 
 
 def _read_by_mark(

@@ -54,6 +54,8 @@ CLOCK = (
     r"(?:[ T,]+(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 )
+CLOCK_ALONE = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?"
+LOOKED_AT = 200  # cells from which it is told whether a column holds times
 WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
 EXPECTED = "Expected e.g. 2024-01-31 or 2024-01-31 18:30:00, the same form on all lines"
 
@@ -119,7 +121,7 @@ def holds_times(cells: "pd.Series") -> bool:
     some = cells.dropna()
     if some.empty:
         return False
-    some = some.iloc[np.linspace(0, len(some) - 1, min(len(some), 200)).astype(int)]
+    some = some.iloc[np.linspace(0, len(some) - 1, min(len(some), LOOKED_AT)).astype(int)]
     if _whole_numbers(some) is not None:
         read = parse_times(some)
         return not read.is_numbered and not read.wrong.any() and bool(read.note)
@@ -129,9 +131,13 @@ def holds_times(cells: "pd.Series") -> bool:
 
 def is_clock(cells: "pd.Series") -> bool:
     """Return whether a column holds the time of day alone, as 18:30 or 6:30 PM."""
-    texts = cells.dropna().astype(str).str.strip()
-    clock = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?"
-    return len(texts) > 0 and bool(texts.str.fullmatch(clock).all())
+    given = cells.dropna()
+    # The first cells rule out nearly all columns, so that large ones are not read for it.
+    return len(given) > 0 and _are_clocks(given.head(LOOKED_AT)) and _are_clocks(given)
+
+
+def _are_clocks(cells: "pd.Series") -> bool:
+    return bool(cells.astype(str).str.strip().str.fullmatch(CLOCK_ALONE).all())
 
 
 def _text(value: object) -> str:
