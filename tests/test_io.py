@@ -10,8 +10,9 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.io.digest import data_digest
+from pipelines.io.folders import FileKind, scan
 from pipelines.io.parts import part_folders, part_of
-from pipelines.io.paths import require_path, visible_files
+from pipelines.io.paths import require_path
 from pipelines.io.progress import Work, counted, shown_by, working
 from pipelines.io.spreadsheet_safe import neutralise_formulas
 from pipelines.io.tables import cell_text, raise_for_lines, read_table
@@ -257,6 +258,9 @@ def test_evaluation_is_the_test_part_where_another_one_is_for_validation() -> No
 # --- paths
 
 
+PICTURES = FileKind(what="images", suffixes=(".png",))
+
+
 def test_what_is_not_there_is_refused_with_the_nearest_known_name() -> None:
     with pytest.raises(DataError, match=r"Did you mean 'digits'\? Known data sets: appline vision"):
         require_path("digit", ["digits"], "vision")
@@ -266,13 +270,13 @@ def test_a_file_is_hidden_by_any_folder_above_it(tmp_path: Path) -> None:
     for folder in ("cache", ".cache"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.PNG").touch()
-    assert visible_files(tmp_path, (".png",)) == [tmp_path / "cache" / "a.PNG"]
+    assert scan(tmp_path, PICTURES).all_files() == [tmp_path / "cache" / "a.PNG"]
 
 
 def test_a_name_that_is_not_utf8_is_refused_and_shown(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
     with pytest.raises(DataError, match=r"caf\\xe9\.png: the name is not UTF-8\. Rename it"):
-        visible_files(tmp_path, (".png",))
+        scan(tmp_path, PICTURES)
 
 
 # --- what is shown, what a spreadsheet opens

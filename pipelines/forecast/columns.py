@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pipelines.io.numbers import Decimal
+
 Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
-Decimal: TypeAlias = Literal["", ".", ","]
 FILL_LIMIT = 0.05
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.forecast.columns import Decimal, Fill
+from pipelines.forecast.columns import Fill
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.quantiles import LEVELS
+from pipelines.io.numbers import Decimal
 from pipelines.pipeline import ServingFacts
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import DemoSweep, Objective, Options, PredictOptions, option
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
 from pipelines.errors import UsageError
-from pipelines.forecast.columns import FILL_LIMIT, Decimal, Fill
+from pipelines.forecast.columns import FILL_LIMIT, Fill
 from pipelines.forecast.predict_options import ForecastPredictOptions, require_share
 from pipelines.forecast.quantiles import Point
 from pipelines.forecast.samples import SAMPLES
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
+from pipelines.io.numbers import Decimal
 
 LENGTHS = ("horizon", "lookback", "season")
 

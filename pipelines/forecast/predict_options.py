@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 from pipelines.config.options import PredictOptions, option
 from pipelines.errors import UsageError
-from pipelines.forecast.columns import FILL_LIMIT, Decimal
+from pipelines.forecast.columns import FILL_LIMIT
+from pipelines.io.numbers import Decimal
 
 FillOfHistory: TypeAlias = Literal["as-trained", "none", "ffill", "interpolate", "zero"]
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")

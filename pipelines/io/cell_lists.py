@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.io.tables import cell_text
 
-MARKS = "|;"  # that stand between the entries of a list and in no entry
+QUOTES = "'\""
 
 
 def read_list(cell: object) -> list[str] | None:
@@ -25,8 +25,19 @@ def read_list(cell: object) -> list[str] | None:
     entries = _parsed(text)
     if entries is None:
         inside = text[1:-1].replace(",", " ").split()
-        entries = [entry.strip("'\"") for entry in inside]
+        entries = [entry.strip(QUOTES) for entry in inside]
     return [cell_text(entry) for entry in entries]
+
+
+def is_list(cell: object) -> bool:
+    """Return whether a cell holds a list."""
+    return read_list(cell) is not None
+
+
+def split_at(text: str, mark: str) -> list[str]:
+    """Return what stands between the marks in a text, without blanks and quotes around it."""
+    parts = [part.strip().strip(QUOTES) for part in text.split(mark)]
+    return [part for part in parts if part]
 
 
 def _parsed(text: str) -> Sequence[object] | None:

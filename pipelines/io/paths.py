@@ -1,7 +1,7 @@
 """The paths that `--data` names."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.errors import DataError, UsageError, suggest
@@ -60,19 +60,6 @@ def require_regular_file(path: Path) -> None:
     raise DataError(f"{path}: there is no such file")
 
 
-def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return the files anywhere below `folder` with one of these endings, in order.
-
-    Those whose names begin with a dot, or that lie in such a folder, are passed over.
-    """
-    files = []
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in suffixes and not _is_hidden(path, folder):
-            require_readable_name(path)
-            files.append(path)
-    return sorted(files)
-
-
 def require_readable_name(path: Path) -> None:
     """Refuse a name that no table, card or database can hold.
 
@@ -84,8 +71,3 @@ def require_readable_name(path: Path) -> None:
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         raise DataError(f"{shown}: the name is not UTF-8. Rename it") from None
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    """Return whether `path` or a folder between it and `root` has a name that begins with a dot."""
-    return any(name.startswith(".") for name in path.relative_to(root).parts)

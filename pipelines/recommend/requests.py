@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError, count_of, shorten
-from pipelines.io.cell_lists import read_list
+from pipelines.io.cell_lists import is_list, read_list, split_at
 from pipelines.io.standard_input import NAME as STANDARD_INPUT
 from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import SHOWN_COLUMNS, Table, cell_text, read_table
@@ -21,7 +21,6 @@ from pipelines.recommend.predict_options import RecommendPredictOptions
 
 HISTORIES = ("history", "histories", "items", "item_ids", "sequence", "basket", "products")
 SEPARATORS = ("|", ";", ",", "\t", " ")  # where they make known items of a cell
-QUOTES = "'\""
 LOOKED_AT = 100  # rows from which it is told what a column holds
 INPUT = Path("the input")  # what messages call a table that no file holds
 
@@ -176,7 +175,7 @@ def _history_column(
     candidates = [column for column in table.columns if column != user]
     for column in candidates:
         cells = list(table.frame[column].head(LOOKED_AT))
-        if all(_is_list(cell) for cell in cells):
+        if all(is_list(cell) for cell in cells):
             return column
     # Without a header, or in the column that training had for items.
     for column in candidates:
@@ -184,10 +183,6 @@ def _history_column(
         if is_likely and _are_histories(list(table.identifiers(column)[:LOOKED_AT]), facts):
             return column
     return None
-
-
-def _is_list(cell: object) -> bool:
-    return read_list(cell) is not None
 
 
 def _pairs_to_rate(table: Table, user: str | None, item: str | None, notes: list[str]) -> Requests:
@@ -244,17 +239,12 @@ def split_history(cell: object, item_numbers: Mapping[str, int]) -> list[str]:
     entries = read_list(text)
     if entries is not None:
         return [entry.strip() for entry in entries]
-    best = _between(text, SEPARATORS[0])
+    best = split_at(text, SEPARATORS[0])
     for separator in SEPARATORS[1:]:
-        items = _between(text, separator)
+        items = split_at(text, separator)
         if _count_known(items, item_numbers) > _count_known(best, item_numbers):
             best = items
     return best
-
-
-def _between(text: str, separator: str) -> list[str]:
-    parts = [part.strip().strip(QUOTES) for part in text.split(separator)]
-    return [part for part in parts if part]
 
 
 def _count_known(items: Sequence[str], item_numbers: Mapping[str, int]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipelines.io.cell_lists import read_list
+from pipelines.io.cell_lists import is_list, read_list, split_at
 from pipelines.io.delimited import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import DerivedTable, Table, cell_text, take_rows
@@ -48,7 +48,7 @@ def positions_in(entries: Sequence[object]) -> range:
 def _list_reader(table: Table, user: str, item: str) -> Callable[[object], list[str]] | None:
     """Return what reads the lists in a column, None where it holds single items."""
     cells = list(table.frame[item].head(LOOKED_AT))
-    if cells and all(_is_list_or_gap(cell) for cell in cells):
+    if cells and all(is_list(cell) for cell in cells):
         return lambda cell: read_list(cell) or []
     # A user with a single row and a single item teaches nothing, so marks are looked for.
     users = table.identifiers(user)
@@ -56,22 +56,13 @@ def _list_reader(table: Table, user: str, item: str) -> Callable[[object], list[
         return None
     texts = [cell_text(cell).strip() for cell in cells]
     for mark in LIST_MARKS:
-        lists = [_between(text, mark) for text in texts]
+        lists = [split_at(text, mark) for text in texts]
         several = [entries for entries in lists if len(entries) > 1]
         counts = Counter(itertools.chain.from_iterable(lists))
         recurs = len(counts) < sum(counts.values())
         if several and len(several) >= MOSTLY * len(lists) and recurs:
-            return lambda cell: _between(cell_text(cell), mark)
+            return lambda cell: split_at(cell_text(cell), mark)
     return None
-
-
-def _is_list_or_gap(cell: object) -> bool:
-    return read_list(cell) is not None
-
-
-def _between(text: str, mark: str) -> list[str]:
-    parts = [part.strip().strip("'\"") for part in text.split(mark)]
-    return [part for part in parts if part]
 
 
 def unfold_matrix(table: Table, names: ColumnNames, notes: list[str]) -> Table | None:
