@@ -263,7 +263,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
             tables.append(answer(serving, source, options, notes))
     answers = pd.concat(tables, ignore_index=True)
     if notes:
-        screen.say(rendering.notes(list(dict.fromkeys(notes))))
+        screen.say(rendering.notes(notes))
     if not len(answers.columns):
         return  # such as vectors, which the domain has written
     if params["safe_csv"]:
