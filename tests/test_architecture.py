@@ -53,6 +53,7 @@ FLOORS = {
         "pipelines.splits",
         "pipelines.io",
         "pipelines.networks",
+        "pipelines.pretrained",
         "pipelines.evaluation",
         "pipelines.blend",
         "pipelines.pipeline",
