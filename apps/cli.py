@@ -97,6 +97,10 @@ def application(domain: str) -> click.Group:
     for command, command_flags in params.items():
         group.add_command(_command(command, options_type, [*command_flags, *flags.OUTPUT]))
     group.add_command(_command(commands.schema, options_type, []))
+    if options_type.pretrained:
+        from apps.pretrained_weights import command_of
+
+        group.add_command(command_of(options_type.pretrained))
     for question in options_type.questions:
         group.add_command(_question_command(question, options_type))
     return group
@@ -157,6 +161,16 @@ def runs(tracking_uri: str, limit: int, json: bool) -> None:
     from apps.list_runs import list_runs
 
     list_runs(tracking_uri, limit, Screen(json=json))
+
+
+@appline.command()
+@click.option("--clear", is_flag=True, help="remove them; pretrained weights stay")
+@click.option("--json", is_flag=True, help="print one JSON object")
+def cache(clear: bool, json: bool) -> None:
+    """Show the features of pretrained networks that are kept for later runs."""
+    from apps.pretrained_weights import show_cache
+
+    show_cache(clear, Screen(json=json))
 
 
 @appline.command()

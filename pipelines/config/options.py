@@ -132,6 +132,9 @@ class Options:
     predict_type: ClassVar[type[PredictOptions]] = PredictOptions
     # Further commands that ask a trained model.
     questions: ClassVar[tuple[Question, ...]] = ()
+    # What others have trained and a network of this domain may start from: the kind of weights in
+    # `pipelines.pretrained.catalogue`.
+    pretrained: ClassVar[Literal["", "encoder", "backbone"]] = ""
     # What is piped into `predict -` where it does not say itself: the suffix of such a file.
     standard_input: ClassVar[str] = ".txt"
 

@@ -127,6 +127,7 @@ class TextOptions(Options):
         "tfds:ag_news_subset": "127,600 news items, 4 topics (downloads)",
     }
     predict_type: ClassVar[type[PredictOptions]] = TextPredictOptions
+    pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "encoder"
     demo: ClassVar[DemoSweep] = DemoSweep(
         trials=4,
         # In one epoch the network learns too little by itself for its settings to matter.
