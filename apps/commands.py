@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,9 +53,10 @@ def train(options_type: type[Options], context: click.Context) -> None:
 
     strategy = distribute.strategy(flags["distribute"])
     objective = pipeline.objective_for(splits, flags["objective"])
-    spec = pipeline.fit_defaults(command.spec, splits, command.given)
+    spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
     screen.say(rendering.data_lines(splits))
+    _say_decisions(screen, decisions)
     if flags["dry_run"]:
         from tuning.training.dry_run import measure
 
@@ -72,11 +73,11 @@ def train(options_type: type[Options], context: click.Context) -> None:
             _open_tracker(command, pipeline, splits),
             objective=objective,
             splits=splits,
-            labels=RunLabels(name=flags["run_name"]),
+            labels=RunLabels(name=flags["run_name"], notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
             strategy=strategy,
         )
-    said = screen.said(splits.notes)
+    said = screen.said([*splits.notes, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
@@ -103,8 +104,9 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         from tuning.search.definition import Sweep, sweep_objectives
         from tuning.search.resume import SweepFinished
 
+        decisions: list[str] = []
         if not recorded:
-            spec = pipeline.fit_defaults(command.spec, splits, command.given)
+            spec, decisions = _fit_defaults(screen, pipeline, command, splits)
             dimensions = pipeline.fit_search(command.dimensions, splits)
             command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         sweep = Sweep(
@@ -122,6 +124,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             flags=resumed_sweep.flags_to_record(command),
         )
         screen.say(rendering.data_lines(splits))
+        _say_decisions(screen, decisions)
         _show_searched(screen, command)
         _warn_of_long_epochs(screen, pipeline, command.spec, splits)
         if flags["dry_run"]:
@@ -294,11 +297,13 @@ def check(options_type: type[Options], context: click.Context) -> None:
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
     pipeline.objective_for(splits, command.flags["objective"])
-    spec = pipeline.fit_defaults(command.spec, splits, command.given)
+    spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
     next_command = train_command(context, options_type)
-    plain = {**_data_as_json(splits), "notes": list(splits.notes), **splits.describe()}
+    notes = [*splits.notes, *decisions]
+    plain = {**_data_as_json(splits), "notes": notes, **splits.describe()}
     plain["next"] = next_command
+    _say_decisions(screen, decisions)
     screen.result(rendering.data_report(splits, options_type.domain, next_command), plain)
 
 
@@ -364,6 +369,23 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
         splits = load_data(command.options)
     runtime.import_tensorflow(deterministic=command.flags["deterministic"])
     return pipeline_for(command.options), splits
+
+
+def _fit_defaults(
+    screen: Screen, pipeline: "AnyPipeline", command: ResolvedCommand, splits: "Splits"
+) -> tuple[Any, list[str]]:
+    """Return the spec with what nobody has set decided by the data, and why it was decided so."""
+    # Whatever architecture would be chosen, a search goes through its own.
+    given = {*command.given, *(command.dimensions.keys() & {"architecture"})}
+    decisions: list[str] = []
+    with screen.progress():
+        spec = pipeline.fit_defaults(command.spec, splits, given, decisions)
+    return spec, decisions
+
+
+def _say_decisions(screen: Screen, decisions: Sequence[str]) -> None:
+    for decision in decisions:
+        screen.say(f"choice     {decision}")
 
 
 def _warn_of_long_epochs(

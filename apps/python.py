@@ -84,6 +84,7 @@ def train(
         DataError: the data cannot be used.
     """
     from tuning.training.fit import num_epochs
+    from tuning.training.train import RunLabels
     from tuning.training.train import train as run_training
 
     given = hyperparameters or {}
@@ -91,7 +92,8 @@ def train(
     screen = Screen(quiet=not progress)
     if splits is None:
         splits = _load(pipeline, screen)
-    spec = pipeline.fit_defaults(spec, splits, given)
+    decisions: list[str] = []
+    spec = pipeline.fit_defaults(spec, splits, given, decisions)
     objective = pipeline.objective_for(splits)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     with screen.progress():
@@ -100,6 +102,7 @@ def train(
             spec,
             saved_runs.open_tracker(pipeline, splits, tracking_uri, track=track),
             splits=splits,
+            labels=RunLabels(notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
         )
 
@@ -146,8 +149,10 @@ def tune(
         splits = _load(pipeline, screen)
     objective = pipeline.objective_for(splits)
     given = hyperparameters or {}
-    base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, given)
     asked = search_dimensions(type(options), given, search or {}, only=search is not None)
+    # Whatever architecture would be chosen, a search goes through its own.
+    decided = {*given, *(asked.keys() & {"architecture"})}
+    base = pipeline.fit_defaults(replace(options.spec_type(), given), splits, decided)
     space = options.space(base, pipeline.fit_search(asked, splits))
     display = progress_display.SweepDisplay(screen, objective.name)
     with contextlib.closing(display), screen.progress():

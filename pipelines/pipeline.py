@@ -123,10 +123,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         raise UsageError(f"a {self.domain} model is scored on the data of its run alone")
 
-    def fit_defaults(self, spec: SpecT, splits: SplitsT, given: Collection[str]) -> SpecT:
-        """Return `spec` with defaults made smaller where this data allows no network of their size.
+    def fit_defaults(
+        self, spec: SpecT, splits: SplitsT, given: Collection[str], notes: list[str] | None = None
+    ) -> SpecT:
+        """Return `spec` with what nobody has set decided by the data.
 
-        Hyperparameters in `given` were set by a person and stay as they are.
+        `architecture=auto` becomes the name of one, and defaults are made smaller where this data
+        allows no network of their size. Hyperparameters in `given` were set by a person and stay as
+        they are. Sentences on what was decided, why and at what cost, are appended to `notes`.
         """
         return spec
 

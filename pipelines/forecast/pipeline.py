@@ -57,7 +57,11 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         return hold_out.load(self.options, serving.facts)
 
     def fit_defaults(
-        self, spec: ForecastSpec, splits: ForecastSplits, given: Collection[str]
+        self,
+        spec: ForecastSpec,
+        splits: ForecastSplits,
+        given: Collection[str],
+        notes: list[str] | None = None,
     ) -> ForecastSpec:
         return defaults.fit_defaults(spec, splits, given)
 

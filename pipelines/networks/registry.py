@@ -8,7 +8,7 @@ new entry and nothing else.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipelines.config.search_space import Conditions
 from pipelines.errors import UsageError, suggest
@@ -28,13 +28,19 @@ class Architecture:
 
 
 A = TypeVar("A", bound=Architecture)
+AUTO = "auto"
 
 
 class ArchitectureRegistry(Mapping[str, A], Generic[A]):
-    """Entries by name, in the order in which they were added."""
+    """Entries by name, in the order in which they were added.
 
-    def __init__(self) -> None:
+    With `usual`, `AUTO` may stand in place of a name: the pipeline decides by the data what it
+    means (see `Pipeline.fit_defaults`), and where nothing has decided it means the entry `usual`.
+    """
+
+    def __init__(self, usual: str = "") -> None:
         self._entries: dict[str, A] = {}
+        self.usual = usual
 
     def add(self, entry: A) -> A:
         """Add an entry.
@@ -48,6 +54,8 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         return entry
 
     def __getitem__(self, name: str) -> A:
+        if name == AUTO and self.usual:
+            name = self.usual
         if name not in self._entries:
             known = ", ".join(self._entries)
             raise UsageError(
@@ -76,6 +84,24 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
         conditions = {key: dict(other) for key, other in further.items()}
         for key, names in sorted(readers.items()):
             if len(names) < len(self._entries):
-                by_architecture = {"architecture": tuple(names)}
+                # Whatever auto will mean may read it.
+                auto = (AUTO,) if self.usual else ()
+                by_architecture = {"architecture": (*auto, *names)}
                 conditions[key] = {**by_architecture, **conditions.get(key, {})}
         return conditions
+
+
+class WithAuto(Mapping[str, object]):
+    """The names that a registry knows now, and `AUTO` before them."""
+
+    def __init__(self, registry: ArchitectureRegistry[Any]) -> None:
+        self._registry = registry
+
+    def __getitem__(self, name: str) -> object:
+        return self._registry[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((AUTO, *self._registry))
+
+    def __len__(self) -> int:
+        return 1 + len(self._registry)

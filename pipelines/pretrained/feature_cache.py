@@ -58,7 +58,7 @@ def cached_features(key: FeatureKey, compute: Callable[[], np.ndarray]) -> np.nd
     """
     path = features_folder() / key.file_name
     with suppress(OSError, ValueError, EOFError):
-        kept = np.load(path, allow_pickle=False)
+        kept: np.ndarray = np.load(path, allow_pickle=False)
         with suppress(OSError):  # so that the least recently used can be told
             os.utime(path)
         return kept

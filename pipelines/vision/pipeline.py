@@ -49,7 +49,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return hold_out.load_hold_out(self.options, facts, serve.picture_format(facts))
 
     def fit_defaults(
-        self, spec: VisionSpec, splits: VisionSplits, given: Collection[str]
+        self,
+        spec: VisionSpec,
+        splits: VisionSplits,
+        given: Collection[str],
+        notes: list[str] | None = None,
     ) -> VisionSpec:
         return defaults.fit_defaults(spec, splits, given)
 

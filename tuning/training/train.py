@@ -35,12 +35,16 @@ MOST_ROWS = 200_000  # of a table of predictions
 
 @dataclass(frozen=True, kw_only=True)
 class RunLabels:
-    """What a run is called and where it belongs."""
+    """What a run is called, where it belongs, and what was decided before it began.
+
+    `notes` are sentences for its card.
+    """
 
     role: Role = "train"
     parent: str = ""
     name: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def train(
@@ -101,7 +105,8 @@ def train(
         )
         fitted = training.fit()
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
-        final, notes = fitted, still_improving(fitted, objective, training.epochs)
+        final = fitted
+        notes = [*labels.notes, *still_improving(fitted, objective, training.epochs)]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
