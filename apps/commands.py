@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,7 +106,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
 
         decisions: list[str] = []
         if not recorded:
-            spec, decisions = _fit_defaults(screen, pipeline, command, splits)
+            spec, decisions = _fit_defaults(screen, pipeline, command, splits, command.dimensions)
             dimensions = pipeline.fit_search(command.dimensions, splits)
             command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
         sweep = Sweep(
@@ -372,11 +372,18 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
 
 
 def _fit_defaults(
-    screen: Screen, pipeline: "AnyPipeline", command: ResolvedCommand, splits: "Splits"
+    screen: Screen,
+    pipeline: "AnyPipeline",
+    command: ResolvedCommand,
+    splits: "Splits",
+    searched: Collection[str] = (),
 ) -> tuple[Any, list[str]]:
-    """Return the spec with what nobody has set decided by the data, and why it was decided so."""
+    """Return the spec with what nobody has set decided by the data, and why it was decided so.
+
+    `searched` are the keys that a search goes through.
+    """
     # Whatever architecture would be chosen, a search goes through its own.
-    given = {*command.given, *(command.dimensions.keys() & {"architecture"})}
+    given = {*command.given, *({"architecture"} & set(searched))}
     decisions: list[str] = []
     with screen.progress():
         spec = pipeline.fit_defaults(command.spec, splits, given, decisions)

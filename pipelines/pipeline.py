@@ -180,6 +180,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     def on_phase_start(self, phase: Phase, model: "keras.Model", spec: SpecT) -> None:
         """Prepare `model` for `phase`: freeze or unfreeze layers."""
 
+    def learning_rates(self, network: "keras.Model", spec: SpecT) -> Mapping[str, float]:
+        """Return peak learning rates, by `path`, of variables that do not have `train`'s.
+
+        Those of pretrained layers are lower. Such variables have no weight decay: it would draw
+        them away from what they know.
+        """
+        return {}
+
     @abstractmethod
     def compile_arguments(self, spec: SpecT, splits: SplitsT) -> dict[str, Any]:
         """Return `loss` and `metrics` for `keras.Model.compile`; the optimizer is `TrainSpec`'s."""

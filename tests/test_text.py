@@ -66,7 +66,7 @@ def test_every_network_begins_with_the_answers_of_tfidf(
     pipeline: TextPipeline, splits: TextSplits, architecture: str
 ) -> None:
     network = pipeline.build(replace(TextSpec(), {**SMALL, "architecture": architecture}), splits)
-    start = probabilities(pipeline.reference.logits(splits, "test"), exclusive=True)
+    start = probabilities(pipeline.references.tfidf.logits(splits, "test"), exclusive=True)
     assert np.allclose(pipeline.predict(network, splits, "test"), start, atol=1e-5)
 
 

@@ -16,12 +16,12 @@ import tensorflow as tf
 
 from pipelines.splits import PARTS
 from pipelines.text import baselines, tfidf, tokens
-from pipelines.text.baselines import TfidfReference
 from pipelines.text.data import TextSplits
 from pipelines.text.layers import TokenIds
 from pipelines.text.likelihood import log_loss
 from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
+from pipelines.text.references import TfidfReference
 from pipelines.text.spec import TextSpec
 from pipelines.text.tfidf import TfidfModel
 from tests.texts import load, several, small, write
@@ -237,7 +237,7 @@ def test_a_worker_process_uses_what_was_fitted_for_the_baselines(
     received, its_splits = pickle.loads(sent)
     for part in ("train", "val"):
         inputs, _ = next(iter(received.batches(its_splits, part, TextSpec(), training=False)))
-        expected = pipeline.reference.logits(splits, part)
+        expected = pipeline.references.tfidf.logits(splits, part)
         assert np.array_equal(inputs["start_logits"], expected[: len(inputs["start_logits"])])
 
 
@@ -259,10 +259,10 @@ def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text
     splits = pipeline.load()
     merged = pipeline.merge_train_val(splits)
     assert merged.sizes() == {"train": 16, "val": 4, "test": 4}
-    logits = pipeline.reference.model(splits).logits
+    logits = pipeline.references.tfidf.model(splits).logits
     # Also where the logits of the splits were not computed before.
     fresh = TfidfReference()
-    for reference in (pipeline.reference, fresh):
+    for reference in (pipeline.references.tfidf, fresh):
         train = reference.logits(merged, "train")
         assert np.array_equal(train, np.concatenate([logits["train"], logits["val"]]))
         assert np.array_equal(reference.logits(merged, "test"), logits["test"])
@@ -271,9 +271,9 @@ def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text
 
 
 def test_other_data_have_a_model_of_their_own(pipeline: TextPipeline, tmp_path: Path) -> None:
-    first = pipeline.reference.model(pipeline.load())
+    first = pipeline.references.tfidf.model(pipeline.load())
     other = load(small().assign(label=["a", "b"] * 10), tmp_path, "other.csv")
     seeded = load(small(), tmp_path, seed=1)
-    assert pipeline.reference.model(other) is not first
-    assert pipeline.reference.model(seeded) is not first
-    assert pipeline.reference.model(pipeline.load()) is first
+    assert pipeline.references.tfidf.model(other) is not first
+    assert pipeline.references.tfidf.model(seeded) is not first
+    assert pipeline.references.tfidf.model(pipeline.load()) is first

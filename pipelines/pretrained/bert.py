@@ -269,7 +269,7 @@ class BertLayer(keras.layers.Layer):
         self.attention_rate = attention_dropout
 
     def build(self, shape: BatchShape, *_: Any) -> None:
-        width = shape[-1]
+        width = shape[-1] or 0  # Keras knows it
         normalize = keras.layers.LayerNormalization
         self.attend = keras.layers.MultiHeadAttention(
             self.heads, width // self.heads, dropout=self.attention_rate, name="attend"

@@ -106,6 +106,18 @@ def _read_encoder(name: str, folder: Path) -> Encoder:
     )
 
 
+def freeze(network: "keras.Model", tuned: int, depth: int) -> None:
+    """Leave the top `tuned` of the `depth` layers of an encoder to be trained, and freeze the rest.
+
+    With more than `depth` the embeddings are trained too.
+    """
+    from pipelines.pretrained import bert
+
+    network.get_layer(bert.EMBEDDINGS).trainable = tuned > depth
+    for number in range(depth):
+        network.get_layer(bert.layer_name(number)).trainable = number >= depth - tuned
+
+
 def pool(x: "KerasTensor", ids: "KerasTensor", pooling: SentencePooling) -> "KerasTensor":
     """Return one vector `(batch, width)` for each text, of the length root of `width`.
 
@@ -153,6 +165,16 @@ class TokenRows:
         padded = np.zeros(is_token.shape, dtype=np.int32)
         padded[is_token] = self.ids[(begins[:, None] + position)[is_token]]
         return padded
+
+
+def join_rows(parts: Sequence[TokenRows]) -> TokenRows:
+    """Return the ids of the texts of all parts, in order."""
+    ends = []
+    before = 0
+    for part in parts:
+        ends.append(part.ends + before)
+        before += len(part.ids)
+    return TokenRows(ids=np.concatenate([part.ids for part in parts]), ends=np.concatenate(ends))
 
 
 def tokenize(encoder: Encoder, texts: np.ndarray, length: int) -> TokenRows:

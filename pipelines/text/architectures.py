@@ -1,12 +1,13 @@
 """The text networks, as plans over embedded tokens `(length, width)` where they can be.
 
 A new one is a function from a spec to a plan, entered into the registry by `planned`, or a subclass
-of `TextArchitecture`.
+of `EmbeddedArchitecture`, or of `TextArchitecture` where it does not begin with learned embeddings.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.layers import (
@@ -21,7 +22,13 @@ from pipelines.networks.layers import (
 from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
-from pipelines.text.spec import ARCHITECTURES, TextSpec
+from pipelines.pretrained.sentences import find_encoder, freeze, pool
+from pipelines.text import embeddings
+from pipelines.text.input_names import ENCODED_BY, ENCODER, PIECES, TOKENS, VECTORS
+from pipelines.text.spec import ARCHITECTURES, PRETRAINED, TextSpec
+
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
 
 BUCKETS = 50_000  # vectors that the runs of tokens of one length share (Joulin et al. 2017)
 # The kernels of textcnn, relative to `conv.kernel_size`: 2, 3, 4 and 5 for 3 (Kim 2014 has 3, 4,
@@ -31,6 +38,9 @@ KERNEL_OFFSETS = (-1, 0, 1, 2)
 # of fasttext see there.
 MEAN = 1.0
 ROOT = 0.5
+
+ENCODER_KEY = "encoder.name"
+SPECIAL_IDS = 2  # of each text that an encoder reads: [CLS] and [SEP]
 
 STRIDED_KEYS = (*CONV_KEYS, "conv.stride")
 RECURRENT_KEYS = (
@@ -43,12 +53,44 @@ RECURRENT_KEYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TextArchitecture(Architecture):
-    """A text network from embedded tokens to the vector of its features.
+    """A text network from its input to the vector of its features.
 
-    The embedding before it and the layers to logits behind it are the same for all.
+    The layers to logits behind it are the same for all.
     """
 
-    def cost(self, spec: TextSpec, shape: Shape) -> Cost:
+    def cost(self, spec: TextSpec, splits: "TextSplits") -> Cost:
+        """Return what the features cost for one text.
+
+        Raises:
+            ImpossibleSpec: these texts cannot go through this network.
+            DataError: a file that it begins with cannot be read.
+        """
+        raise NotImplementedError
+
+    def features(
+        self, spec: TextSpec, splits: "TextSplits"
+    ) -> tuple[dict[str, KerasTensor], KerasTensor]:
+        """Return the input by name, and the features `(batch, features)` that are made of it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedArchitecture(TextArchitecture):
+    """A network that begins with an embedding of the vocabulary of train."""
+
+    def cost(self, spec: TextSpec, splits: "TextSplits") -> Cost:
+        width = embeddings.width(spec.embedding)
+        body = self.body_cost(spec, (splits.length, width))
+        vocabulary = embeddings.params(splits, width)
+        return dataclasses.replace(body, params=body.params + vocabulary)
+
+    def features(
+        self, spec: TextSpec, splits: "TextSplits"
+    ) -> tuple[dict[str, KerasTensor], KerasTensor]:
+        tokens, embedded, mask = embeddings.embed(spec.embedding, splits)
+        return {TOKENS: tokens}, self.body(spec, tokens, embedded, mask)
+
+    def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         """Return what the features cost for one text of embedded tokens, `shape` `(length, width)`.
 
         Raises:
@@ -56,7 +98,7 @@ class TextArchitecture(Architecture):
         """
         raise NotImplementedError
 
-    def features(
+    def body(
         self, spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, mask: KerasTensor
     ) -> KerasTensor:
         """Return the features `(batch, features)`.
@@ -71,22 +113,22 @@ class TextArchitecture(Architecture):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedArchitecture(TextArchitecture):
+class PlannedArchitecture(EmbeddedArchitecture):
     """A network that is one plan over embedded tokens."""
 
     plan: Callable[[TextSpec], Plan]
 
-    def cost(self, spec: TextSpec, shape: Shape) -> Cost:
+    def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         return measure(self.plan(spec), shape)
 
-    def features(
+    def body(
         self, spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, mask: KerasTensor
     ) -> KerasTensor:
         return apply(self.plan(spec), embedded, "body")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FastTextArchitecture(TextArchitecture):
+class FastTextArchitecture(EmbeddedArchitecture):
     """The sum of the vectors of tokens and of runs of tokens, by the root of their number.
 
     Joulin et al. (2017) take the mean, which shrinks with the length of a text and learns slowly by
@@ -94,12 +136,12 @@ class FastTextArchitecture(TextArchitecture):
     reviews its log loss was .644, .478, .957 and .459; this has .515, .461, .587 and .471.
     """
 
-    def cost(self, spec: TextSpec, shape: Shape) -> Cost:
+    def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         length, width = shape
         num_vectors = len(_run_sizes(spec, length)) * (1 + BUCKETS)
         return Cost(shape=(width,), params=num_vectors * width)
 
-    def features(
+    def body(
         self, spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, mask: KerasTensor
     ) -> KerasTensor:
         import keras
@@ -123,13 +165,13 @@ class FastTextArchitecture(TextArchitecture):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerArchitecture(TextArchitecture):
+class TransformerArchitecture(EmbeddedArchitecture):
     """Layers in which each token attends to all others (Vaswani et al. 2017), then pooling.
 
     Padding is kept out of attention and out of the mean.
     """
 
-    def cost(self, spec: TextSpec, shape: Shape) -> Cost:
+    def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         width = shape[-1]
         heads = spec.attention.heads
         # The width of a file of vectors is what it is; heads then leave a remainder unused.
@@ -140,7 +182,7 @@ class TransformerArchitecture(TextArchitecture):
             )
         return measure((*_attention_plan(spec), GlobalPool(kind=spec.head.pooling)), shape)
 
-    def features(
+    def body(
         self, spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, mask: KerasTensor
     ) -> KerasTensor:
         from pipelines.text.layers import masked_sum
@@ -149,6 +191,52 @@ class TransformerArchitecture(TextArchitecture):
         if spec.head.pooling == "average":
             return masked_sum(x, mask, power=MEAN)
         return GlobalPool(kind=spec.head.pooling).apply(x, "last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedArchitecture(TextArchitecture):
+    """A pretrained encoder: its vectors as they are, or its top layers tuned with the head.
+
+    Frozen, the network's input are the vectors of texts, which are computed once for all trials;
+    else the ids of their pieces, as many columns as the longest text of the batch has.
+    """
+
+    def cost(self, spec: TextSpec, splits: "TextSplits") -> Cost:
+        encoder = find_encoder(spec.encoder.name, ENCODER_KEY)
+        encoder.require_length(spec.encoder.length, "encoder.length")
+        if num_tuned(spec):
+            return encoder.config.cost(min(spec.encoder.length, splits.length + SPECIAL_IDS))
+        return Cost(shape=(encoder.config.hidden_size,))
+
+    def features(
+        self, spec: TextSpec, splits: "TextSplits"
+    ) -> tuple[dict[str, KerasTensor], KerasTensor]:
+        import keras
+
+        from pipelines.text.layers import EncodedBy
+
+        encoder = find_encoder(spec.encoder.name, ENCODER_KEY)
+        read_by = EncodedBy(
+            encoder=encoder.name,
+            length=spec.encoder.length,
+            pooling=spec.encoder.pooling,
+            name=ENCODED_BY,
+        )
+        if not num_tuned(spec):
+            vectors = keras.Input((encoder.config.hidden_size,), name=VECTORS)
+            return {VECTORS: vectors}, read_by(vectors)
+        pieces = keras.Input((None,), dtype="int32", name=PIECES)
+        ids = read_by(pieces)
+        network = encoder.network(ENCODER)
+        freeze(network, num_tuned(spec), encoder.config.num_hidden_layers)
+        return {PIECES: pieces}, pool(network(ids), ids, spec.encoder.pooling)
+
+
+def num_tuned(spec: TextSpec) -> int:
+    """Return how many layers of a pretrained encoder are tuned; none where nothing has decided."""
+    if spec.architecture != PRETRAINED:
+        return 0
+    return max(0, spec.encoder.layers)
 
 
 def architecture_of(spec: TextSpec) -> TextArchitecture:
@@ -241,6 +329,23 @@ ARCHITECTURES.add(
                 "attention.activation",
                 "attention.dropout",
                 "head.pooling",
+            }
+        ),
+    )
+)
+
+
+ARCHITECTURES.add(
+    PretrainedArchitecture(
+        name=PRETRAINED,
+        reads=frozenset(
+            {
+                "encoder.name",
+                "encoder.layers",
+                "encoder.pooling",
+                "encoder.length",
+                "encoder.learning_rate",
+                "encoder.decay",
             }
         ),
     )

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pipelines.networks.custom_layers import BatchShape
 from pipelines.networks.plan import KerasTensor
+from pipelines.pretrained.sentences import SentencePooling
 from pipelines.text.tokens import (
     FIRST_ID,
     PADDING,
@@ -85,6 +86,32 @@ def _half_for_each(layer: keras.layers.Layer, classes: int | None) -> Any:
     """Return the weight of a layer that holds a threshold for each class, one half at first."""
     half = keras.initializers.Constant(0.5)
     return layer.add_weight(shape=(classes,), initializer=half, trainable=False, name="thresholds")
+
+
+@keras.saving.register_keras_serializable("appline")
+class EncodedBy(keras.layers.Layer):
+    """Keeps what texts are encoded by; ids or vectors pass unchanged.
+
+    A trained network is asked by it what its input is made of: the pretrained encoder, the most
+    tokens of a text, and how the vectors of tokens become one.
+    """
+
+    def __init__(self, encoder: str, length: int, pooling: SentencePooling, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.length = length
+        self.pooling = pooling
+
+    def call(self, x: KerasTensor) -> KerasTensor:
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "encoder": self.encoder,
+            "length": self.length,
+            "pooling": self.pooling,
+        }
 
 
 @keras.saving.register_keras_serializable("appline")

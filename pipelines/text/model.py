@@ -1,8 +1,8 @@
-"""The text network: embedded tokens, features by its architecture, and logits.
+"""The text network: features by its architecture, and logits.
 
-The logits may correct those of TF-IDF. Its inputs are `tokens` `(batch, length)` and, with
-`start_from=baseline`, `start_logits` `(batch, classes)`: the logits of TF-IDF with logistic
-regression.
+The logits may correct those of TF-IDF. Its inputs are what the architecture reads (see
+`input_names`) and, with `start_from=baseline`, `start_logits` `(batch, classes)`: the logits of
+TF-IDF with logistic regression.
 """
 
 import dataclasses
@@ -10,21 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from pipelines.networks.models import embedding_layer
 from pipelines.networks.plan import Cost, KerasTensor, apply, measure
-from pipelines.text import vectors
 from pipelines.text.architectures import architecture_of, head
+from pipelines.text.input_names import START_LOGITS, THRESHOLDS
 from pipelines.text.layers import ClassThresholds, ResidualLogits
 from pipelines.text.spec import TextSpec
-from pipelines.text.tokens import NUM_SPECIAL, PADDING
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
-
-TOKENS = "tokens"  # the names of the network's inputs
-START_LOGITS = "start_logits"
-THRESHOLDS = "thresholds"  # the layer that keeps them, where a text may have several classes
-EMBEDDING_SPREAD = 0.1  # standard deviation of random token vectors
 
 
 def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
@@ -34,13 +27,9 @@ def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
         ImpossibleSpec: texts of this length cannot go through this network.
         DataError: the file of word vectors cannot be read.
     """
-    if spec.embedding.vectors:
-        width = vectors.width(spec.embedding.vectors)
-    else:
-        width = spec.embedding.width
-    features = architecture_of(spec).cost(spec, (splits.length, width))
+    features = architecture_of(spec).cost(spec, splits)
     whole = features.then(measure(head(spec, len(splits.classes)), features.shape))
-    params = whole.params + (NUM_SPECIAL + len(splits.vocabulary)) * width
+    params = whole.params
     if starts_from_baseline(spec):
         params += ResidualLogits.NUM_WEIGHTS
     if not splits.exclusive:
@@ -53,14 +42,9 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
 
     With `start_from=baseline` its predictions are those of TF-IDF before it is trained.
     """
-    # --- input
-    num_classes = len(splits.classes)
-    tokens = keras.Input((splits.length,), dtype="int32", name=TOKENS)
-    mask = keras.ops.not_equal(tokens, PADDING)
-
     # --- features
-    embedded = _embed(spec, splits, tokens)
-    x = architecture_of(spec).features(spec, tokens, embedded, mask)
+    num_classes = len(splits.classes)
+    inputs, x = architecture_of(spec).features(spec, splits)
     x = keras.layers.Identity(name="features")(x)
 
     # --- logits
@@ -68,11 +52,11 @@ def build(spec: TextSpec, splits: "TextSplits") -> keras.Model:
     several = not splits.exclusive
     if not starts_from_baseline(spec):
         answer = _with_thresholds(logits) if several else logits
-        return keras.Model({TOKENS: tokens}, answer, name="network")
+        return keras.Model(inputs, answer, name="network")
     start = keras.Input((num_classes,), name=START_LOGITS)
     corrected = ResidualLogits(spec.start_dropout, name="corrected")(start, logits)
     answer = _with_thresholds(corrected) if several else corrected
-    return keras.Model({TOKENS: tokens, START_LOGITS: start}, answer, name="network")
+    return keras.Model({**inputs, START_LOGITS: start}, answer, name="network")
 
 
 def _with_thresholds(logits: KerasTensor) -> KerasTensor:
@@ -83,27 +67,6 @@ def _with_thresholds(logits: KerasTensor) -> KerasTensor:
 def starts_from_baseline(spec: TextSpec) -> bool:
     """Whether the network corrects the logits of TF-IDF."""
     return spec.start_from == "baseline"
-
-
-def _embed(spec: TextSpec, splits: "TextSplits", tokens: KerasTensor) -> KerasTensor:
-    """Return a vector for each token: `(batch, length, width)`.
-
-    The vectors are learned, or taken from a file and learned further if the spec says so.
-    """
-    if spec.embedding.vectors:
-        table = vectors.table(spec.embedding.vectors, splits.vocabulary)
-        layer = embedding_layer(table, "embedding", trainable=spec.embedding.trainable)
-    else:
-        layer = keras.layers.Embedding(
-            NUM_SPECIAL + len(splits.vocabulary),
-            spec.embedding.width,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=EMBEDDING_SPREAD),
-            name="embedding",
-        )
-    x = layer(tokens)
-    if spec.embedding.dropout:
-        x = keras.layers.SpatialDropout1D(spec.embedding.dropout, name="embedding_dropout")(x)
-    return x
 
 
 def compile_arguments(spec: TextSpec, *, multi_label: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Text classification: the contract kept."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,10 +14,21 @@ from pipelines.config.options import PredictOptions
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
-from pipelines.text import baselines, batches, data, evaluate, hold_out, model, predict, serve
-from pipelines.text.baselines import TfidfReference
+from pipelines.text import (
+    baselines,
+    batches,
+    data,
+    defaults,
+    evaluate,
+    hold_out,
+    model,
+    predict,
+    rates,
+    serve,
+)
 from pipelines.text.data import TextSplits
 from pipelines.text.options import TextOptions, TextPredictOptions
+from pipelines.text.references import References
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -29,8 +40,8 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     """Texts to one class each, or to several."""
 
     # Fitted once, and sent to worker processes with the pipeline.
-    reference: TfidfReference = field(
-        default_factory=TfidfReference, init=False, repr=False, compare=False
+    references: References = field(
+        default_factory=References, init=False, repr=False, compare=False
     )
 
     facts_type: ClassVar[type[ServingFacts]] = serve.TextFacts
@@ -41,6 +52,16 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def load_hold_out(self, serving: ServingModel) -> TextSplits:
         return hold_out.load(self.options, serving)
 
+    def fit_defaults(
+        self,
+        spec: TextSpec,
+        splits: TextSplits,
+        given: Collection[str],
+        notes: list[str] | None = None,
+    ) -> TextSpec:
+        told = [] if notes is None else notes
+        return defaults.fit_defaults(spec, splits, given, self.references, told)
+
     def cost(self, spec: TextSpec, splits: TextSplits) -> Cost:
         return model.cost(spec, splits)
 
@@ -50,28 +71,31 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def compile_arguments(self, spec: TextSpec, splits: TextSplits) -> dict[str, Any]:
         return model.compile_arguments(spec, multi_label=not splits.exclusive)
 
+    def learning_rates(self, network: keras.Model, spec: TextSpec) -> Mapping[str, float]:
+        return rates.learning_rates(network, spec)
+
     def batches(
         self, splits: TextSplits, part: Part, spec: TextSpec, *, training: bool
     ) -> tf.data.Dataset:
         shuffle_seed = self.options.seed if training else None
-        return batches.batches(splits, part, spec, self.reference, shuffle_seed)
+        return batches.batches(splits, part, spec, self.references, shuffle_seed)
 
     def calibrate(
         self, model: keras.Model, splits: TextSplits, like: keras.Model | None = None
     ) -> None:
-        predict.calibrate(model, splits, self.reference, like)
+        predict.calibrate(model, splits, self.references, like)
 
     def merge_train_val(self, splits: TextSplits) -> TextSplits:
         return data.merge_train_val(splits)
 
     def predict(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
-        return predict.predict(model, splits, part, self.reference)
+        return predict.predict(model, splits, part, self.references)
 
     def blend(self, model: keras.Model) -> Blend:
         return predict.blend(model)
 
     def predict_alone(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
-        return predict.predict_alone(model, splits, part, self.reference)
+        return predict.predict_alone(model, splits, part, self.references)
 
     def score(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> dict[str, float]:
         return evaluate.score(predictions, splits, part)
@@ -80,7 +104,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return evaluate.losses(predictions, splits, part)
 
     def baselines(self, splits: TextSplits) -> Iterator[Baseline]:
-        return baselines.baselines(splits, self.reference)
+        return baselines.baselines(splits, self.references)
 
     def table(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
@@ -91,7 +115,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return evaluate.plots(predictions, splits, part)
 
     def serve(self, model: keras.Model, splits: TextSplits) -> ServingModel:
-        return serve.serving_model(model, splits, self.reference)
+        return serve.serving_model(model, splits, self.references)
 
     def restore_network(self, serving: ServingModel, splits: TextSplits) -> keras.Model:
         return serve.restore_network(serving, splits)

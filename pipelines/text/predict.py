@@ -12,13 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.blend import ALONE, NETWORK, Blend
+from pipelines.io.progress import counted
 from pipelines.networks.models import predict_in_batches
+from pipelines.pretrained.sentences import TokenRows, batches_by_length
 from pipelines.splits import Part
-from pipelines.text.baselines import TFIDF, TfidfReference
-from pipelines.text.batches import network_inputs
-from pipelines.text.layers import ResidualLogits
-from pipelines.text.likelihood import log_loss, probabilities
-from pipelines.text.model import START_LOGITS, THRESHOLDS
+from pipelines.text.baselines import TFIDF
+from pipelines.text.batches import Inputs, network_inputs
+from pipelines.text.encoded import EncoderSettings
+from pipelines.text.input_names import PIECES, START_LOGITS, THRESHOLDS
+from pipelines.text.layers import EncodedBy, ResidualLogits
+from pipelines.text.likelihood import blend_logits, probabilities
+from pipelines.text.references import References
 from pipelines.text.thresholds import choose_thresholds, with_thresholds
 from pipelines.text.tokens import map_batches
 
@@ -29,13 +33,10 @@ SERVED = "served"  # the name of a model that takes raw texts
 BATCH_SIZE = 512
 RAW_BATCH_SIZE = 256
 DIGITS = 4  # of a threshold, which a network keeps in single precision
-# Standard deviation of the prior of a blend weight, around 1: without it, a few texts that are all
-# predicted rightly make it infinite.
-PRIOR_SPREAD = 1.0
 
 
 def predict(
-    model: keras.Model, splits: "TextSplits", part: Part, reference: TfidfReference
+    model: keras.Model, splits: "TextSplits", part: Part, references: References
 ) -> np.ndarray:
     """Return the class probabilities `(n, classes)` of a part, by a network or a served model.
 
@@ -44,7 +45,7 @@ def predict(
     if model.name == SERVED:
         predicted = predict_texts(model, splits.texts(part))
     else:
-        logits = _logits(model, splits, part, reference)
+        logits = _logits(model, splits, part, references)
         predicted = probabilities(logits, exclusive=splits.exclusive)
     if splits.exclusive:
         return predicted
@@ -57,16 +58,16 @@ def thresholds_of(model: keras.Model) -> np.ndarray:
 
 
 def predict_alone(
-    network: keras.Model, splits: "TextSplits", part: Part, reference: TfidfReference
+    network: keras.Model, splits: "TextSplits", part: Part, references: References
 ) -> np.ndarray:
     """Return what `predict` does, by the network's own logits, without those of TF-IDF."""
     layer = residual_layer(network)
     if layer is None:
-        return predict(network, splits, part, reference)
+        return predict(network, splits, part, references)
     chosen = np.asarray(layer.blend_weights)
     layer.blend_weights.assign([0.0, 1.0])
     try:
-        return predict(network, splits, part, reference)
+        return predict(network, splits, part, references)
     finally:
         layer.blend_weights.assign(chosen)
 
@@ -81,15 +82,57 @@ def predict_texts(served: keras.Model, texts: np.ndarray) -> np.ndarray:
 
 
 def _logits(
-    network: keras.Model, splits: "TextSplits", part: Part, reference: TfidfReference
+    network: keras.Model, splits: "TextSplits", part: Part, references: References
 ) -> np.ndarray:
-    needed = reference if needs_start_logits(network) else None
-    return predict_in_batches(network, network_inputs(splits, part, needed), BATCH_SIZE)
+    pieces = reads(network, PIECES)
+    inputs = network_inputs(
+        splits,
+        part,
+        references,
+        start_logits=reads(network, START_LOGITS),
+        encoder=encoded_by(network),
+        pieces=pieces,
+    )
+    if pieces:
+        return _logits_by_length(network, inputs, len(splits.classes))
+    arrays = {name: np.asarray(values) for name, values in inputs.items()}
+    return predict_in_batches(network, arrays, BATCH_SIZE)
 
 
-def needs_start_logits(network: keras.Model) -> bool:
-    """Whether a network corrects the logits of TF-IDF, which are one of its inputs then."""
-    return any(tensor.name == START_LOGITS for tensor in network.inputs)
+def _logits_by_length(network: keras.Model, inputs: Inputs, num_classes: int) -> np.ndarray:
+    """Return the logits `(n, classes)` of texts whose pieces are of any length."""
+    rows = inputs[PIECES]
+    assert isinstance(rows, TokenRows)
+    start = inputs.get(START_LOGITS)
+    signature = {PIECES: tf.TensorSpec((None, None), tf.int32)}
+    if start is not None:
+        signature[START_LOGITS] = tf.TensorSpec((None, num_classes), tf.float32)
+
+    def call(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        return network(batch, training=False)
+
+    answer = tf.function(call, input_signature=[signature])
+    logits = np.zeros((len(rows), num_classes), np.float32)
+    batches = batches_by_length(rows.lengths)
+    for numbers in counted(batches, "batches of texts", len(batches)):
+        batch = {PIECES: tf.constant(rows.padded(numbers))}
+        if start is not None:
+            batch[START_LOGITS] = tf.constant(np.asarray(start)[numbers])
+        logits[numbers] = np.asarray(answer(batch))
+    return logits
+
+
+def encoded_by(network: keras.Model) -> EncoderSettings | None:
+    """Return how the texts of a pretrained network are encoded; None for any other network."""
+    for layer in network.layers:
+        if isinstance(layer, EncodedBy):
+            return EncoderSettings(name=layer.encoder, length=layer.length, pooling=layer.pooling)
+    return None
+
+
+def reads(network: keras.Model, name: str) -> bool:
+    """Whether a network has an input of this name."""
+    return any(tensor.name == name for tensor in network.inputs)
 
 
 def residual_layer(network: keras.Model) -> ResidualLogits | None:
@@ -103,7 +146,7 @@ def residual_layer(network: keras.Model) -> ResidualLogits | None:
 def calibrate(
     network: keras.Model,
     splits: "TextSplits",
-    reference: TfidfReference,
+    references: References,
     like: keras.Model | None = None,
 ) -> None:
     """Fit on val how much TF-IDF and the network count, or take the weights of `like` over.
@@ -116,21 +159,21 @@ def calibrate(
         if other is not None:
             layer.blend_weights.assign(other.blend_weights)
         else:
-            layer.blend_weights.assign(_fit_blend_weights(network, layer, splits, reference))
+            layer.blend_weights.assign(_fit_blend_weights(network, layer, splits, references))
     if not splits.exclusive:
-        _calibrate_thresholds(network, splits, reference, like)
+        _calibrate_thresholds(network, splits, references, like)
 
 
 def _calibrate_thresholds(
     network: keras.Model,
     splits: "TextSplits",
-    reference: TfidfReference,
+    references: References,
     like: keras.Model | None,
 ) -> None:
     if like is not None:
         thresholds = thresholds_of(like)
     else:
-        logits = _logits(network, splits, "val", reference)
+        logits = _logits(network, splits, "val", references)
         predicted = probabilities(logits, exclusive=False)
         thresholds = choose_thresholds(predicted, splits.one_hot("val"))
     network.get_layer(THRESHOLDS).thresholds.assign(thresholds)
@@ -164,29 +207,12 @@ def _fit_blend_weights(
     network: keras.Model,
     layer: ResidualLogits,
     splits: "TextSplits",
-    reference: TfidfReference,
+    references: References,
 ) -> np.ndarray:
     """Return the two weights, none below 0, of least log loss on val."""
-    from scipy.optimize import minimize
-
     logits_alone = []
     for weights in np.eye(2):
         layer.blend_weights.assign(weights)
-        logits_alone.append(_logits(network, splits, "val", reference))
-    logits = np.stack(logits_alone, axis=-1).astype(np.float64)
-    one_hot = splits.one_hot("val")
-    count = len(one_hot)
-
-    def loss_and_gradient(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """The negative logarithm of the posterior over texts, up to a constant."""
-        blended = logits @ weights
-        error = probabilities(blended, exclusive=splits.exclusive) - one_hot
-        prior_gradient = (weights - 1) / (PRIOR_SPREAD**2 * count)
-        prior = prior_gradient @ (weights - 1) / 2
-        loss = log_loss(blended, one_hot, exclusive=splits.exclusive) + prior
-        return loss, np.einsum("nc,ncs->s", error, logits) / count + prior_gradient
-
-    fitted = minimize(
-        loss_and_gradient, np.ones(2), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2
-    )
-    return np.asarray(fitted.x)
+        logits_alone.append(_logits(network, splits, "val", references))
+    logits = np.stack(logits_alone, axis=-1)
+    return blend_logits(logits, splits.one_hot("val"), exclusive=splits.exclusive)

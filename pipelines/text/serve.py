@@ -11,13 +11,15 @@ from pipelines.errors import DataError, shorten
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
 from pipelines.io.answers import join_answers
 from pipelines.networks.models import class_answers
+from pipelines.networks.plan import KerasTensor
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
+from pipelines.pretrained.sentences import pool
 from pipelines.text import predict
-from pipelines.text.baselines import TfidfReference
+from pipelines.text.input_names import ENCODER, PIECES, START_LOGITS, THRESHOLDS, TOKENS, VECTORS
 from pipelines.text.inputs import Reader, add_errors
 from pipelines.text.layers import AboveThresholds, TokenIds
-from pipelines.text.model import START_LOGITS, THRESHOLDS, TOKENS
 from pipelines.text.options import TextPredictOptions
+from pipelines.text.references import References
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -38,7 +40,7 @@ class TextFacts(ServingFacts):
 
 
 def serving_model(
-    network: keras.Model, splits: "TextSplits", reference: TfidfReference
+    network: keras.Model, splits: "TextSplits", references: References
 ) -> ServingModel:
     """Return the network behind tokens and TF-IDF, and in front of labels.
 
@@ -47,11 +49,9 @@ def serving_model(
     classes, `chosen` `(batch, classes)` is 1 for those above their thresholds, else 0.
     """
     text = keras.Input((), dtype="string", name="text")
-    unit, lower = splits.tokenization.unit, splits.tokenization.lower
-    to_ids = TokenIds(list(splits.vocabulary), splits.length, unit, lower, name=IDS)
-    inputs = {TOKENS: to_ids(text)}
-    if predict.needs_start_logits(network):
-        inputs[START_LOGITS] = reference.model(splits).layer()(text)
+    inputs = _read(text, network, splits)
+    if predict.reads(network, START_LOGITS):
+        inputs[START_LOGITS] = references.tfidf.model(splits).layer()(text)
     if splits.exclusive:
         activation = keras.layers.Softmax(name="softmax")
     else:
@@ -75,6 +75,20 @@ def serving_model(
         ),
         notes=predict.describe_blend(network),
     )
+
+
+def _read(text: KerasTensor, network: keras.Model, splits: "TextSplits") -> dict[str, KerasTensor]:
+    """Return what the network reads of texts `(batch,)`, by the name of its input."""
+    settings = predict.encoded_by(network)
+    if settings is None:
+        unit, lower = splits.tokenization.unit, splits.tokenization.lower
+        to_ids = TokenIds(list(splits.vocabulary), splits.length, unit, lower, name=IDS)
+        return {TOKENS: to_ids(text)}
+    encoder = settings.encoder()
+    pieces = encoder.word_pieces(settings.length, PIECES)(text)
+    if predict.reads(network, PIECES):
+        return {PIECES: pieces}
+    return {VECTORS: pool(encoder.network(ENCODER)(pieces), pieces, settings.pooling)}
 
 
 def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:

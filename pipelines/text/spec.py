@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from pipelines.config.hyperparameters import (
     AttentionSpec,
@@ -17,10 +17,13 @@ from pipelines.config.hyperparameters import (
     TrainSpec,
 )
 from pipelines.config.search_space import OneOf, hyper
-from pipelines.networks.registry import ArchitectureRegistry
+from pipelines.networks.registry import AUTO, ArchitectureRegistry, WithAuto
 
 # Filled by `pipelines.text.architectures`.
-ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry()
+ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry(usual="textcnn")
+PRETRAINED = "pretrained"  # the architecture that begins with a pretrained encoder
+# Of `encoder.layers`: as many as about five minutes allow.
+AFFORDABLE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,31 @@ class EmbeddingSpec:
         ".zip), or glove-6b-50d",
     )
     trainable: bool = hyper(True, "whether vectors from a file are trained further")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """A pretrained encoder, and how far it is tuned."""
+
+    name: str = hyper(
+        "minilm",
+        "pretrained encoder: a name (appline text encoders) or a folder that holds a BERT model",
+    )
+    layers: Annotated[int, Ge(AFFORDABLE)] = hyper(
+        AFFORDABLE,
+        "top layers that are tuned (0: none, its vectors are computed once; one more than it has: "
+        "the embeddings too; -1: as many as about five minutes allow)",
+    )
+    pooling: Literal["mean", "first", "max"] = hyper(
+        "mean", "how the vectors of a text's tokens become one: first is that of [CLS]"
+    )
+    length: Count = hyper(256, "tokens of a text that the encoder reads")
+    learning_rate: Annotated[float, Gt(0), Le(1)] = hyper(
+        1e-4, "peak learning rate of its top layer (train.learning_rate: that of the head)"
+    )
+    decay: Annotated[float, Gt(0), Le(1)] = hyper(
+        0.9, "learning rate of each layer, as a share of the one above it"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +95,11 @@ class TextTrainSpec(TrainSpec):
 class TextSpec:
     """Everything about a text network that a search may change."""
 
-    architecture: Annotated[str, OneOf(ARCHITECTURES)] = hyper("textcnn", "family of the network")
+    architecture: Annotated[str, OneOf(WithAuto(ARCHITECTURES))] = hyper(
+        AUTO,
+        "family of the network (auto: pretrained where its encoder is on this machine and helps "
+        "on validation, else textcnn)",
+    )
     start_from: Literal["baseline", "none"] = hyper(
         "baseline",
         "baseline: the network corrects the logits of TF-IDF with logistic regression; "
@@ -79,6 +111,7 @@ class TextSpec:
         "answer by itself too",
     )
     embedding: EmbeddingSpec = EmbeddingSpec()
+    encoder: EncoderSpec = EncoderSpec()
     conv: ConvSpec = ConvSpec(filters=64, kernel_size=3, blocks=2, norm="none")
     recurrent: RecurrentSpec = RecurrentSpec(bidirectional=True)
     attention: AttentionSpec = AttentionSpec(dropout=0.2)

@@ -1,6 +1,7 @@
 """One fit: from a pipeline and a spec to a trained network and its curves."""
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,7 +90,8 @@ def fit(
             pipeline.on_phase_start(phase, network, spec)
             with scope():
                 arguments = pipeline.compile_arguments(spec, splits)
-                _compile(model, train, phase, data.steps, arguments, strategy)
+                rates = pipeline.learning_rates(network, spec)
+                _compile(model, train, phase, data.steps, arguments, rates, strategy)
             _fit_phase(model, phase, data, monitor)
             if monitor.over:
                 break
@@ -154,6 +156,7 @@ def _compile(
     phase: Phase,
     steps: int,
     arguments: dict[str, Any],
+    own_rates: Mapping[str, float],
     strategy: Any,
 ) -> None:
     steps_per_execution = STEPS_PER_EXECUTION
@@ -162,7 +165,7 @@ def _compile(
     if strategy:  # more than one fails there
         steps_per_execution = 1
     model.compile(
-        optimizer=optimizer(train, steps * phase.epochs, phase.learning_rate),
+        optimizer=optimizer(train, steps * phase.epochs, phase.learning_rate, own_rates),
         steps_per_execution=steps_per_execution,
         **arguments,
     )

@@ -1,5 +1,7 @@
 """How fast a network learns: the optimizer, and its learning rate step by step."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -13,24 +15,59 @@ INITIAL_SHARE = 0.04
 MOMENTUM = 0.9
 
 
-def optimizer(train: TrainSpec, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
+def optimizer(
+    train: TrainSpec,
+    steps: int,
+    learning_rate: float,
+    own_rates: Mapping[str, float] = MappingProxyType({}),
+) -> keras.optimizers.Optimizer:
     """Return the optimizer of `train` for so many steps.
 
-    Its learning rate follows `one_cycle`, with `learning_rate` as the peak.
+    Its learning rate follows `one_cycle`, with `learning_rate` as the peak. Variables whose path is
+    in `own_rates` have another peak, and no weight decay.
     """
     rates = LearningRateTable(one_cycle(steps, learning_rate, train.warmup))
-    average: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if train.ema:
-        average = {"use_ema": True, "ema_momentum": train.ema}
+        settings = {"use_ema": True, "ema_momentum": train.ema}
     match train.optimizer:
         case "adamw":
-            return keras.optimizers.AdamW(rates, weight_decay=train.weight_decay, **average)
+            kind = keras.optimizers.AdamW
+            settings |= {"weight_decay": train.weight_decay}
         case "adam":
-            return keras.optimizers.Adam(rates, **average)
+            kind = keras.optimizers.Adam
         case "sgd":
-            return keras.optimizers.SGD(rates, momentum=MOMENTUM, nesterov=True, **average)
+            kind = keras.optimizers.SGD
+            settings |= {"momentum": MOMENTUM, "nesterov": True}
         case "rmsprop":
-            return keras.optimizers.RMSprop(rates, **average)
+            kind = keras.optimizers.RMSprop
+    if own_rates:
+        factors = {path: rate / learning_rate for path, rate in own_rates.items()}
+        kind = _with_factors(kind, factors)
+    return kind(rates, **settings)
+
+
+def _with_factors(kind: Any, factors: Mapping[str, float]) -> Any:
+    """Return a kind of optimizer whose steps of some variables, by path, have a factor.
+
+    Keras has one learning rate for all variables.
+    """
+
+    class WithFactors(kind):
+        def path_of(self, variable: Any) -> str:
+            # TensorFlow's variable has no path; Keras' own has the same place in the list.
+            return str(self._trainable_variables[self._get_variable_index(variable)].path)
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            factor = factors.get(self.path_of(variable), 1.0)
+            super().update_step(gradient, variable, learning_rate * factor)
+
+        def _use_weight_decay(self, variable: Any) -> bool:
+            if self.path_of(variable) in factors:
+                return False
+            return bool(super()._use_weight_decay(variable))
+
+    return WithFactors
 
 
 def one_cycle(steps: int, peak: float, warmup: float) -> np.ndarray:

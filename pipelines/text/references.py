@@ -1,0 +1,97 @@
+"""What the networks of a data set start from or share: fitted or computed once, then kept.
+
+A pipeline holds it and is sent to worker processes with it, so that the trials of a sweep use what
+was fitted for the baselines.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.io.progress import working
+from pipelines.splits import PARTS, Part
+from pipelines.text.encoded import EncodedTexts, EncoderSettings
+from pipelines.text.encoder_regression import EncoderRegression, fit_regression
+from pipelines.text.tfidf import TfidfModel, fit_tfidf
+
+if TYPE_CHECKING:
+    from pipelines.text.data import TextSplits
+
+
+class TfidfReference:
+    """The TF-IDF model that networks start from, fitted once to each data set."""
+
+    def __init__(self) -> None:
+        # By digest and seed, which are those of the splits before val was merged into train, too.
+        self._models: dict[tuple[str, int], TfidfModel] = {}
+
+    def model(self, splits: "TextSplits") -> TfidfModel:
+        """Return the model of these splits; it has seen nothing but the original train and val."""
+        key = (splits.digest, splits.seed)
+        if key not in self._models:
+            with working("TF-IDF"):
+                self._models[key] = _fit(splits)
+        return self._models[key]
+
+    def logits(self, splits: "TextSplits", part: Part) -> np.ndarray:
+        """Return the logits `(n, classes)` that a network corrects.
+
+        None comes from a model that has seen the text or, for val, was chosen after it: where val
+        is merged into train its texts keep the logits that they had.
+        """
+        logits = self.model(splits).logits
+        if part == "train" and splits.val_in_train:
+            return np.concatenate([logits["train"], logits["val"]])
+        return logits[part]
+
+
+class EncoderReference:
+    """The logistic regressions over the vectors of pretrained encoders, fitted once each."""
+
+    def __init__(self, encoded: EncodedTexts) -> None:
+        self._encoded = encoded
+        self._models: dict[tuple[str, int, EncoderSettings], EncoderRegression] = {}
+
+    def model(self, splits: "TextSplits", settings: EncoderSettings) -> EncoderRegression:
+        """Return the model of these splits; it has seen nothing but the original train and val."""
+        key = (splits.digest, splits.seed, settings)
+        if key not in self._models:
+            vectors: dict[Part, np.ndarray] = {}
+            for part in PARTS:
+                vectors[part] = self._encoded.vectors(splits, part, settings)
+            one_hot = _one_hot(splits)
+            vectors["train"] = vectors["train"][: len(one_hot["train"])]
+            with working(f"logistic regression on vectors by {settings.name}"):
+                self._models[key] = fit_regression(vectors, one_hot, exclusive=splits.exclusive)
+        return self._models[key]
+
+
+@dataclass(frozen=True)
+class References:
+    """All of it."""
+
+    tfidf: TfidfReference = field(default_factory=TfidfReference)
+    encoded: EncodedTexts = field(default_factory=EncodedTexts)
+    regression: EncoderReference = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regression", EncoderReference(self.encoded))
+
+
+def _one_hot(splits: "TextSplits") -> dict[Part, np.ndarray]:
+    """Return the classes of each text `(n, classes)` by part, train without what came from val."""
+    one_hot = {part: splits.one_hot(part) for part in PARTS}
+    if splits.val_in_train:
+        num_train = splits.sizes()["train"] - splits.sizes()["val"]
+        one_hot["train"] = one_hot["train"][:num_train]
+    return one_hot
+
+
+def _fit(splits: "TextSplits") -> TfidfModel:
+    texts = {part: splits.texts(part) for part in PARTS}
+    one_hot = _one_hot(splits)
+    texts["train"] = texts["train"][: len(one_hot["train"])]
+    return fit_tfidf(
+        texts, one_hot, splits.tokenization, exclusive=splits.exclusive, seed=splits.seed
+    )
