@@ -115,9 +115,11 @@ def resolve(
         given = {name: value for name, value in chosen.items() if name in values.origins}
         options = dataclasses.replace(base, **given)
     only_search = bool(values.flags.get("only_search"))
+    spec = replace(options_type.spec_type(), values.hyperparameters)
+    options_type.require_weights(spec)
     return ResolvedCommand(
         options=options,
-        spec=replace(options_type.spec_type(), values.hyperparameters),
+        spec=spec,
         dimensions=search_dimensions(
             options_type, values.hyperparameters, values.searches, only=only_search
         ),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import runtime
+from pipelines.pretrained import fetch, weights
+from pipelines.pretrained.catalogue import MINILM
 from tuning.tracking.mlflow_run import MlflowRun
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 
@@ -18,12 +20,31 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+PERSONS_CACHE = weights.cache_folder()  # where weights are, and are brought to
+
+
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test runs in a folder of its own, with no setting of the person who runs it."""
+def _own_folder(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each test runs in a folder of its own, with no setting of the person who runs it.
+
+    There are no pretrained weights, whatever this machine has.
+    """
     monkeypatch.chdir(tmp_path)
+    empty = tmp_path_factory.getbasetemp() / "empty-cache"
+    monkeypatch.setenv(weights.CACHE_VARIABLE, str(empty))
     for name in ("MLFLOW_TRACKING_URI", "APPLINE_DATA", "APPLINE_SEED"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def minilm(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the real weights of MiniLM, which are brought here where they are missing."""
+    monkeypatch.setenv(weights.CACHE_VARIABLE, str(PERSONS_CACHE))
+    if not weights.is_here(MINILM.name):
+        fetch.fetch(MINILM)
+    return weights.folder_of(MINILM)
 
 
 @pytest.fixture(scope="session")

@@ -158,6 +158,16 @@ class Options:
             )
         return known[name]
 
+    @classmethod
+    def require_weights(cls, spec: Any) -> None:
+        """Refuse a spec that names pretrained weights that are not on this machine.
+
+        Asked before any data is read.
+
+        Raises:
+            UsageError, DataError: the message says how they come here.
+        """
+
     def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
         """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""
         return Space(base=base, dimensions=dimensions, conditions=self.conditions)

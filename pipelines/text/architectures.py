@@ -25,7 +25,7 @@ from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.pretrained.sentences import find_encoder, freeze, pool
 from pipelines.text import embeddings
 from pipelines.text.input_names import ENCODED_BY, ENCODER, PIECES, TOKENS, VECTORS
-from pipelines.text.spec import ARCHITECTURES, PRETRAINED, TextSpec
+from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -39,7 +39,6 @@ KERNEL_OFFSETS = (-1, 0, 1, 2)
 MEAN = 1.0
 ROOT = 0.5
 
-ENCODER_KEY = "encoder.name"
 SPECIAL_IDS = 2  # of each text that an encoder reads: [CLS] and [SEP]
 
 STRIDED_KEYS = (*CONV_KEYS, "conv.stride")

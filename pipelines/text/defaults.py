@@ -15,16 +15,16 @@ from pipelines.networks.registry import AUTO
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
-from pipelines.text.architectures import ENCODER_KEY, num_tuned
+from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
 from pipelines.text.likelihood import blend_logits, example_losses
 from pipelines.text.references import References
-from pipelines.text.spec import AFFORDABLE, ARCHITECTURES, PRETRAINED, TextSpec
+from pipelines.text.spec import AFFORDABLE, ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
 
-AFFORDABLE_SECONDS = 300.0  # of tuning
+AFFORDABLE_SECONDS = 600.0  # of tuning
 TUNED_EPOCHS = 4
 # How many standard errors the loss must fall by, on val, for an encoder to be chosen.
 CLEARLY = 1.0
@@ -42,6 +42,7 @@ TUNED = {
     "head.dropout": 0.1,
 }
 FROZEN = {"head.dropout": 0.2}
+WORTH_SAYING = 0.02  # of the training texts
 TIMED_TEXTS = 32
 TIMED_STEPS = 3
 
@@ -65,6 +66,7 @@ def fit_defaults(
         return spec
     if spec.encoder.layers == AFFORDABLE and "encoder.layers" not in given:
         spec = _with_affordable_layers(spec, splits, references, notes)
+    _tell_of_long_texts(spec, splits, references, notes)
     usual = TUNED if num_tuned(spec) else FROZEN
     wanted = {key: value for key, value in usual.items() if key not in given}
     return replace(spec, wanted)
@@ -142,7 +144,7 @@ def _with_affordable_layers(
     epochs = spec.train.epochs or TUNED_EPOCHS
     tokens = int(rows.lengths.sum()) * epochs
     forward, backward = _seconds_a_token(encoder.network(), rows.padded(_typical(rows.lengths)))
-    for tuned in (depth + 1, depth // 3, 0):
+    for tuned in (depth + 1, depth // 2, depth // 3, 0):
         share = min(tuned, depth) / depth
         seconds = tokens * (forward + backward * share)
         if seconds <= AFFORDABLE_SECONDS or not tuned:
@@ -152,9 +154,23 @@ def _with_affordable_layers(
     return spec
 
 
+def _tell_of_long_texts(
+    spec: TextSpec, splits: "TextSplits", references: References, notes: list[str]
+) -> None:
+    settings = encoder_settings(spec)
+    assert settings is not None
+    lengths = references.encoded.rows(splits, "train", settings).lengths
+    share = float((lengths >= settings.length).mean())
+    if share >= WORTH_SAYING:
+        notes.append(
+            f"encoder.length={settings.length}: {share:.0%} of the training texts are longer; the "
+            "encoder reads their beginning"
+        )
+
+
 def _told_layers(name: str, tuned: int, depth: int, seconds: float) -> str:
     if not tuned:
-        return f"encoder.layers=0: {name} stays as it is, tuning would take more than 5 minutes"
+        return f"encoder.layers=0: {name} stays as it is, tuning would take more than 10 minutes"
     what = "all layers and the embeddings"
     if tuned <= depth:
         what = f"the top {count_of(tuned, 'layer')}"

@@ -20,8 +20,7 @@ from pipelines.pretrained.sentences import (
     tokenize,
 )
 from pipelines.splits import PARTS, Part
-from pipelines.text.architectures import ENCODER_KEY
-from pipelines.text.spec import PRETRAINED, TextSpec
+from pipelines.text.spec import ENCODER_KEY, PRETRAINED, TextSpec
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pipelines.networks.custom_layers import BatchShape
 from pipelines.networks.plan import KerasTensor
+from pipelines.pretrained import bert, wordpiece
 from pipelines.pretrained.sentences import SentencePooling
 from pipelines.text.tokens import (
     FIRST_ID,
@@ -18,6 +19,8 @@ from pipelines.text.tokens import (
     split,
 )
 
+# The layers of an encoder that a saved model may hold: their modules register them with Keras.
+ENCODER_LAYERS = (bert.BertEmbeddings, bert.BertLayer, wordpiece.WordPieces)
 # Of the polynomial that hashes an n-gram of tokens: its base and its prime modulus.
 HASH_BASE = 1_000_003
 HASH_PRIME = 2**31 - 1

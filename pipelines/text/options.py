@@ -21,7 +21,8 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
-from pipelines.text.spec import ARCHITECTURES, TextSpec
+from pipelines.pretrained import weights
+from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,3 +140,8 @@ class TextOptions(Options):
             "conv.filters": Choice((16, 32)),
         },
     )
+
+    @classmethod
+    def require_weights(cls, spec: TextSpec) -> None:
+        if spec.architecture == PRETRAINED:
+            weights.find(spec.encoder.name, ENCODER_KEY, "encoder")

@@ -73,12 +73,19 @@ def predict_alone(
 
 
 def predict_texts(served: keras.Model, texts: np.ndarray) -> np.ndarray:
-    """Return the class probabilities `(n, classes)` of raw texts `(n,)`, by a served model."""
+    """Return the class probabilities `(n, classes)` of raw texts `(n,)`, by a served model.
+
+    Texts of about the same length go together: a batch is as wide as its longest text.
+    """
 
     def of_batch(batch: tf.Tensor) -> np.ndarray:
         return np.asarray(served(batch, training=False)["probabilities"])
 
-    return np.concatenate(map_batches(of_batch, texts, RAW_BATCH_SIZE))
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    sorted_answers = np.concatenate(map_batches(of_batch, texts[order], RAW_BATCH_SIZE))
+    answers = np.empty_like(sorted_answers)
+    answers[order] = sorted_answers
+    return answers
 
 
 def _logits(

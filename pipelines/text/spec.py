@@ -21,8 +21,9 @@ from pipelines.networks.registry import AUTO, ArchitectureRegistry, WithAuto
 
 # Filled by `pipelines.text.architectures`.
 ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry(usual="textcnn")
+ENCODER_KEY = "encoder.name"
 PRETRAINED = "pretrained"  # the architecture that begins with a pretrained encoder
-# Of `encoder.layers`: as many as about five minutes allow.
+# Of `encoder.layers`: as many as about ten minutes allow.
 AFFORDABLE = -1
 
 
@@ -56,7 +57,7 @@ class EncoderSpec:
     layers: Annotated[int, Ge(AFFORDABLE)] = hyper(
         AFFORDABLE,
         "top layers that are tuned (0: none, its vectors are computed once; one more than it has: "
-        "the embeddings too; -1: as many as about five minutes allow)",
+        "the embeddings too; -1: as many as about ten minutes allow)",
     )
     pooling: Literal["mean", "first", "max"] = hyper(
         "mean", "how the vectors of a text's tokens become one: first is that of [CLS]"
