@@ -12,7 +12,9 @@ import pytest
 from pipelines import DOMAINS, create_pipeline, options_class
 from pipelines.config.search_space import flatten, hyperparameters, replace
 from pipelines.errors import DataError, ImpossibleSpec, UsageError
+from pipelines.networks.registry import AUTO
 from pipelines.pipeline import AnyPipeline
+from tests.encoders import tiny_encoder
 from tests.samples import small_log, small_series, small_texts
 
 # Values with which a network has an optional part.
@@ -20,6 +22,7 @@ SWITCHED_ON: dict[str, object] = {
     "head.units": 8,
     "recurrent.layers": 2,
     "conv.stride": 2,
+    "encoder.layers": 1,
     "conv.pooling": "max",
     "start_from": "none",
 }
@@ -30,7 +33,7 @@ def architectures(domain: str) -> tuple[str, ...]:
     return tuple(map(str, choices))
 
 
-CASES = [(domain, name) for domain in DOMAINS for name in architectures(domain)]
+CASES = [(domain, name) for domain in DOMAINS for name in architectures(domain) if name != AUTO]
 
 
 class Recording:
@@ -71,6 +74,7 @@ def read_keys(pipeline: AnyPipeline, splits: Any, spec: Any, read: set[str]) -> 
     network = pipeline.build(recording, splits)
     for phase in pipeline.phases(recording, dataclasses.replace(spec.train, epochs=4)):
         pipeline.on_phase_start(phase, network, recording)
+    pipeline.learning_rates(network, recording)
 
 
 @pytest.mark.parametrize(("domain", "name"), CASES)
@@ -87,6 +91,8 @@ def test_an_entry_declares_exactly_what_its_network_reads(
         with suppress(DataError):
             read_keys(pipeline, splits, missing, read)
         base = replace(base, own_backbone(pipeline, splits, tmp_path))
+    if name == "pretrained":
+        base = replace(base, tiny_encoder_of(tmp_path))
     read_keys(pipeline, splits, base, read)
     for key, value in SWITCHED_ON.items():
         if key in known:
@@ -106,6 +112,10 @@ def own_backbone(pipeline: AnyPipeline, splits: Any, folder: Path) -> dict[str, 
     path = folder / "backbone.keras"
     write_model(pipeline.serve(pipeline.build(spec, splits), splits), path)
     return {"transfer.backbone": str(path)}
+
+
+def tiny_encoder_of(folder: Path) -> dict[str, object]:
+    return {"encoder.name": str(tiny_encoder(folder / "encoder")), "encoder.length": 9}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -163,6 +173,8 @@ def test_what_a_sweep_searches_changes_the_network_or_is_said_not_to_matter(
     base = replace(options.spec_type(), {"architecture": name, "train.batch_size": 4})
     if name == "transfer":
         base = replace(base, own_backbone(pipeline, splits, tmp_path))
+    if name == "pretrained":
+        base = replace(base, tiny_encoder_of(tmp_path))
     before, cost = signature(pipeline, splits, base), pipeline.cost(base, splits)
     assert signature(pipeline, splits, base) == before
     for key, dimension in options.search.items():

@@ -32,6 +32,7 @@ from pipelines.errors import ImpossibleSpec
 from pipelines.model_file import facts_as_json, read_model, write_model
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import PARTS, SCORED_PARTS
+from tests.encoders import tiny_encoder
 from tests.samples import small_log, small_series, small_texts
 from tuning.reports import significance
 from tuning.tracking.interface import NullTracker
@@ -130,10 +131,14 @@ def test_presets_and_demo_lie_in_the_domains_own_space(pipeline: AnyPipeline) ->
 
 
 def test_arithmetic_counts_the_weights_that_keras_builds(
-    pipeline: AnyPipeline, splits: Any
+    pipeline: AnyPipeline, splits: Any, tmp_path: Path
 ) -> None:
     """So a limit on size is kept before anything is built."""
     default = pipeline.options.spec_type()
+    if "encoder.name" in hyperparameters(type(default)):
+        default = replace(
+            default, {"encoder.name": str(tiny_encoder(tmp_path)), "encoder.length": 9}
+        )
     known, rng = hyperparameters(type(default)), np.random.default_rng(0)
     wider = {key: dimension for key, dimension in WIDER.items() if key in known}
     space = Space(base=default, dimensions={**pipeline.options.search, **wider})

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.splits import PARTS
-from pipelines.text import baselines, tfidf, tokens
+from pipelines.text import references, tfidf, tokens
 from pipelines.text.data import TextSplits
 from pipelines.text.layers import TokenIds
 from pipelines.text.likelihood import log_loss
@@ -233,7 +233,7 @@ def test_a_worker_process_uses_what_was_fitted_for_the_baselines(
     splits = pipeline.load()
     list(pipeline.baselines(splits))
     sent = pickle.dumps((pipeline, splits))
-    monkeypatch.setattr(baselines, "fit_tfidf", _refuse_to_fit)
+    monkeypatch.setattr(references, "fit_tfidf", _refuse_to_fit)
     received, its_splits = pickle.loads(sent)
     for part in ("train", "val"):
         inputs, _ = next(iter(received.batches(its_splits, part, TextSpec(), training=False)))
@@ -244,7 +244,7 @@ def test_a_worker_process_uses_what_was_fitted_for_the_baselines(
 def test_loading_and_a_network_by_itself_fit_nothing(
     pipeline: TextPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines, "fit_tfidf", _refuse_to_fit)
+    monkeypatch.setattr(references, "fit_tfidf", _refuse_to_fit)
     splits = pipeline.load()
     spec = TextSpec(start_from="none")
     network = pipeline.build(spec, splits)
@@ -266,7 +266,7 @@ def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text
         train = reference.logits(merged, "train")
         assert np.array_equal(train, np.concatenate([logits["train"], logits["val"]]))
         assert np.array_equal(reference.logits(merged, "test"), logits["test"])
-    monkeypatch.setattr(baselines, "fit_tfidf", _refuse_to_fit)
+    monkeypatch.setattr(references, "fit_tfidf", _refuse_to_fit)
     assert np.array_equal(fresh.logits(splits, "train"), logits["train"])
 
 

@@ -20,11 +20,13 @@ class Architecture:
 
     `reads` are the hyperparameters, by dotted key, that have an effect on the entry's network. Keys
     that no entry of the domain claims, such as `train.*`, matter for every architecture and are not
-    listed.
+    listed. `weights_key` is the one that names the pretrained weights without which the network
+    cannot be built; most need none.
     """
 
     name: str
     reads: frozenset[str]
+    weights_key: str = ""
 
 
 A = TypeVar("A", bound=Architecture)
@@ -71,6 +73,10 @@ class ArchitectureRegistry(Mapping[str, A], Generic[A]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def is_decided(self, name: str) -> bool:
+        """Whether `name` is that of an entry, and not `AUTO`."""
+        return name in self
 
     def conditions(self, further: Conditions = MappingProxyType({})) -> Conditions:
         """Return, for each hyperparameter that only some architectures read, which ones do.

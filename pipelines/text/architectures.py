@@ -233,7 +233,7 @@ class PretrainedArchitecture(TextArchitecture):
 
 def num_tuned(spec: TextSpec) -> int:
     """Return how many layers of a pretrained encoder are tuned; none where nothing has decided."""
-    if spec.architecture != PRETRAINED:
+    if not architecture_of(spec).weights_key:
         return 0
     return max(0, spec.encoder.layers)
 
@@ -337,6 +337,7 @@ ARCHITECTURES.add(
 ARCHITECTURES.add(
     PretrainedArchitecture(
         name=PRETRAINED,
+        weights_key=ENCODER_KEY,
         reads=frozenset(
             {
                 "encoder.name",

@@ -11,7 +11,6 @@ import numpy as np
 
 from pipelines.config.search_space import replace
 from pipelines.errors import count_of
-from pipelines.networks.registry import AUTO
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
@@ -59,10 +58,10 @@ def fit_defaults(
     Hyperparameters in `given` were set by a person and stay as they are.
     """
     # A search through architectures has decided already.
-    if spec.architecture == AUTO and "architecture" not in given:
+    if not ARCHITECTURES.is_decided(spec.architecture) and "architecture" not in given:
         chosen = _choose_architecture(spec, splits, given, references, notes)
         spec = replace(spec, {"architecture": chosen})
-    if spec.architecture != PRETRAINED:
+    if encoder_settings(spec) is None:
         return spec
     if spec.encoder.layers == AFFORDABLE and "encoder.layers" not in given:
         spec = _with_affordable_layers(spec, splits, references, notes)

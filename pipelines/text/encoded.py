@@ -20,7 +20,7 @@ from pipelines.pretrained.sentences import (
     tokenize,
 )
 from pipelines.splits import PARTS, Part
-from pipelines.text.spec import ENCODER_KEY, PRETRAINED, TextSpec
+from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -50,7 +50,7 @@ class EncoderSettings:
 
 def encoder_settings(spec: TextSpec) -> EncoderSettings | None:
     """Return how the texts of a pretrained network are encoded; None for any other network."""
-    if spec.architecture != PRETRAINED:
+    if not ARCHITECTURES[spec.architecture].weights_key:
         return None
     encoder = spec.encoder
     return EncoderSettings(name=encoder.name, length=encoder.length, pooling=encoder.pooling)

@@ -20,9 +20,10 @@ from pipelines.config.search_space import (
     Except,
     Range,
     Scalar,
+    flatten,
 )
 from pipelines.pretrained import weights
-from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
+from pipelines.text.spec import ARCHITECTURES, TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,5 +144,6 @@ class TextOptions(Options):
 
     @classmethod
     def require_weights(cls, spec: TextSpec) -> None:
-        if spec.architecture == PRETRAINED:
-            weights.find(spec.encoder.name, ENCODER_KEY, "encoder")
+        key = ARCHITECTURES[spec.architecture].weights_key
+        if key:
+            weights.find(str(flatten(spec)[key]), key, "encoder")
