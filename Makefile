@@ -14,6 +14,7 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 demo: $(READY)  ## a short sweep for each application on real embedded data, then the leaderboards
+	$(BIN)/appline text encoders --fetch minilm || echo "The demo goes on without a pretrained encoder."
 	$(BIN)/appline demo
 
 checked: $(READY)

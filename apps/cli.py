@@ -236,7 +236,7 @@ def _say(text: str) -> None:
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
     """Return what an interrupted command says: what it has kept, and the command that goes on."""
-    if isinstance(stop, SweepInterrupted) and stop.run_id:
+    if isinstance(stop, SweepInterrupted) and stop.run_id and arguments[0] in DOMAINS:
         return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
     if not isinstance(stop, TrainingInterrupted):
         return "Interrupted"
@@ -248,7 +248,8 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
 
 def _words_inside_a_step(arguments: list[str]) -> str:
     """Return what a command says that is ended inside a long step: nothing of it is kept."""
-    if running_sweep.run_id:
+    # A demo's sweeps are short: it is run again.
+    if running_sweep.run_id and arguments[0] in DOMAINS:
         return f"Interrupted. {_resume_command(arguments, running_sweep.run_id)}"
     return "Interrupted"
 

@@ -1,6 +1,7 @@
 """`appline demo`: a short sweep for each application on real embedded data, and a comparison."""
 
 import contextlib
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +41,10 @@ def _run(domain: str, folder: Path, screen: Screen, executor: "Executor") -> "Sw
     from tuning.search.sweep import run_sweep
     from tuning.tracking.mlflow_tracker import open_tracker
 
+    demo = options_class(domain).demo_here()
     options = options_class(domain)()
-    demo = options.demo
+    if demo.data:
+        options = dataclasses.replace(options, data=demo.data)
     screen.say(f"\n{domain}: {demo.trials} trials on {options.data}")
     pipeline = pipeline_for(options)
     with screen.progress(f"reading {options.data}"):
@@ -56,7 +59,9 @@ def _run(domain: str, folder: Path, screen: Screen, executor: "Executor") -> "Sw
         early_stop="none",
         name=f"demo: {splits.dataset}",
     )
-    base = replace(options.spec_type(), demo.fixed)
+    given = {*demo.fixed, *demo.searched}
+    with screen.progress():
+        base = pipeline.fit_defaults(replace(options.spec_type(), demo.fixed), splits, given)
     display = progress_display.SweepDisplay(screen, objective.name, slots=executor.slots)
     with contextlib.closing(display), screen.progress():
         return run_sweep(

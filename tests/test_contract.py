@@ -126,8 +126,9 @@ def test_presets_and_demo_lie_in_the_domains_own_space(pipeline: AnyPipeline) ->
     space = options.space(options.spec_type(), options.search)
     for preset in options.presets:
         assert all(space.holds(key, value) for key, value in preset.items())
-    replace(options.spec_type(), options.demo.fixed)
-    options.space(options.spec_type(), options.demo.searched)
+    for demo in (options.demo, options.demo_here()):
+        replace(options.spec_type(), demo.fixed)
+        options.space(options.spec_type(), demo.searched)
 
 
 def test_arithmetic_counts_the_weights_that_keras_builds(

@@ -52,8 +52,12 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSweep:
-    """What `appline demo` searches: a sweep that ends within about a minute on two cores."""
+    """What `appline demo` searches: a sweep that ends within about a minute on two cores.
 
+    On the data set `data`, where it is not the domain's default.
+    """
+
+    data: str = ""
     trials: int
     trial_epochs: int
     fixed: Mapping[str, Scalar]
@@ -126,7 +130,6 @@ class Options:
     headline: ClassVar[Objective]
     # Names that `--data` knows, with what they are.
     datasets: ClassVar[Mapping[str, str]]
-    # A short sweep on the data set that is the default of `data`.
     demo: ClassVar[DemoSweep]
     # What may be set for `predict`.
     predict_type: ClassVar[type[PredictOptions]] = PredictOptions
@@ -167,6 +170,11 @@ class Options:
         Raises:
             UsageError, DataError: the message says how they come here.
         """
+
+    @classmethod
+    def demo_here(cls) -> DemoSweep:
+        """Return the demo that suits what is on this machine."""
+        return cls.demo
 
     def space(self, base: Any, dimensions: Mapping[str, Dimension]) -> Space[Any]:
         """Return the space of `dimensions` around the spec `base`, with the domain's conditions."""

@@ -123,6 +123,8 @@ class TextOptions(Options):
         }
     )
     datasets: ClassVar[Mapping[str, str]] = {
+        "courses": "1,860 titles of courses at UCLA, by the department that gives them (the extra "
+        "`samples`)",
         "reviews": "5,000 Amazon reviews of fine foods, great or other (the extra `samples`)",
         "tfds:imdb_reviews": "any text classification set of TensorFlow Datasets by its name "
         "(downloads)",
@@ -131,6 +133,7 @@ class TextOptions(Options):
     predict_type: ClassVar[type[PredictOptions]] = TextPredictOptions
     pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "encoder"
     demo: ClassVar[DemoSweep] = DemoSweep(
+        data="courses",
         trials=4,
         # In one epoch the network learns too little by itself for its settings to matter.
         trial_epochs=2,
@@ -141,6 +144,18 @@ class TextOptions(Options):
             "conv.filters": Choice((16, 32)),
         },
     )
+    pretrained_demo: ClassVar[DemoSweep] = DemoSweep(
+        data="courses",
+        trials=3,
+        trial_epochs=1,
+        fixed={"architecture": "pretrained", "encoder.layers": 7},
+        searched={"encoder.learning_rate": Choice((5e-5, 1e-4, 2e-4))},
+    )
+
+    @classmethod
+    def demo_here(cls) -> DemoSweep:
+        """Return the demo of a pretrained encoder, where the default one is on this machine."""
+        return cls.pretrained_demo if weights.is_here(TextSpec().encoder.name) else cls.demo
 
     @classmethod
     def require_weights(cls, spec: TextSpec) -> None:

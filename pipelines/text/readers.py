@@ -1,4 +1,4 @@
-"""One reader for each form in which texts come: the sample, TFDS, folders, and tables."""
+"""One reader for each form in which texts come: samples, TFDS, folders, and tables."""
 
 import dataclasses
 import re
@@ -13,7 +13,6 @@ from pipelines.io.folders import FileKind
 from pipelines.io.layouts import read_layout
 from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
-from pipelines.io.samples import embedded_table
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
@@ -22,6 +21,7 @@ from pipelines.text import tables
 from pipelines.text.columns import LABEL_COLUMNS, TEXT_COLUMNS
 from pipelines.text.fasttext_lines import is_fasttext, read_fasttext
 from pipelines.text.options import TextOptions
+from pipelines.text.samples import SAMPLES
 from pipelines.text.texts import Texts, TextSource, as_texts
 
 # White space and control characters are no text.
@@ -40,8 +40,8 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     data = options.data
-    if data == "reviews":
-        return _reviews()
+    if data in SAMPLES:
+        return SAMPLES[data]()
     if data.startswith(PREFIX):
         return _tfds(data)
     path = require_path(data, options.datasets, "text")
@@ -57,30 +57,6 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
     if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):
         return drop_empty(read_fasttext(path, several=options.multi_label))
     return drop_empty(tables.read(path, options, text_columns))
-
-
-def _reviews() -> TextSource:
-    """Read the food reviews with their official split.
-
-    Texts that train holds twice or that test holds too are left out.
-    """
-    train = embedded_table("modeldata", "training_data")
-    test = embedded_table("modeldata", "testing_data")
-    distinct = train.drop_duplicates("review")
-    kept = distinct[~distinct["review"].isin(set(test["review"]))]
-    note = (
-        f"{len(train) - len(kept)} of {len(train)} training texts left out: they are duplicates of "
-        "other training texts or of test texts"
-    )
-    return TextSource(
-        name="reviews",
-        where="reviews",
-        parts={
-            "train": as_texts(kept["review"], kept["score"]),
-            "test": as_texts(test["review"], test["score"]),
-        },
-        notes=(note,),
-    )
 
 
 def _tfds(data: str) -> TextSource:
