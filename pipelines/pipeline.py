@@ -169,6 +169,10 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         return model(inputs, training=False)
 
+    def training_batches(self, splits: SplitsT, part: Part, spec: SpecT) -> "tf.data.Dataset":
+        """Return what `training_model` is fitted to (train) and watched on (val): `batches`."""
+        return self.batches(splits, part, spec, training=part == "train")
+
     def training_model(self, model: "keras.Model", spec: SpecT, splits: SplitsT) -> "keras.Model":
         """Return the model to fit: `model` inside what only training sees, such as augmentation."""
         return model

@@ -11,12 +11,12 @@ import numpy as np
 
 from pipelines.config.search_space import replace
 from pipelines.errors import count_of
+from pipelines.evaluation.likelihood import blend_logits, example_losses
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
 from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
-from pipelines.text.likelihood import blend_logits, example_losses
 from pipelines.text.references import References
 from pipelines.text.spec import AFFORDABLE, ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 

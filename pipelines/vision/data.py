@@ -42,6 +42,11 @@ class VisionSplits(Splits):
         """Return the images of a part."""
         return {"train": self.train, "val": self.val, "test": self.test}[part]
 
+    def one_hot(self, part: Part) -> np.ndarray:
+        """Return `(n, classes)`, 1 where an image has the class."""
+        one_hot: np.ndarray = np.eye(len(self.classes), dtype=np.float32)[self.images(part).y]
+        return one_hot
+
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.images(part).y) for part in PARTS}
 

@@ -1,20 +1,129 @@
-"""Hyperparameters that nobody set, made small enough for small images."""
+"""What nobody has set about an image network: its architecture, and sizes for small images.
 
+Decided on train and val alone.
+"""
+
+import time
 from collections.abc import Collection
 
+import keras
+import numpy as np
+
+from pipelines.config.search_space import replace
 from pipelines.config.smaller_defaults import shrink_until_possible
+from pipelines.evaluation.likelihood import example_losses
+from pipelines.io.progress import working
+from pipelines.pretrained import weights
+from pipelines.pretrained.catalogue import CATALOGUE
+from pipelines.vision import model
 from pipelines.vision.architectures import architecture_of
+from pipelines.vision.baselines import is_affordable, regression_on_features
+from pipelines.vision.batches import batches
 from pipelines.vision.data import VisionSplits
-from pipelines.vision.spec import VisionSpec
+from pipelines.vision.spec import ARCHITECTURES, TRANSFER, VisionSpec
 
 # What takes away from an image's extent, in the order in which it is made smaller.
 SHRINKING = ("conv.blocks", "conv.pool_size", "conv.stride", "conv.dilation", "conv.kernel_size")
+# Of a network over a backbone, where nobody has said otherwise: a head learns in few epochs.
+TUNED = {"train.epochs": 8, "train.batch_size": 32, "train.learning_rate": 1e-3}
+FROZEN = {"train.epochs": 30, "train.learning_rate": 1e-3}
+# How many standard errors the loss must fall by, on val, for a backbone to be chosen.
+CLEARLY = 1.0
+# Of the network of its own with which a backbone is compared: epochs, at most, and seconds after
+# which no further one begins.
+TRIAL_EPOCHS = 12
+TRIAL_SECONDS = 60.0
+OF_BACKBONES = "transfer."
+OF_OTHERS = ("conv.", "head.units", "head.pooling", "head.activation")
 
 
-def fit_defaults(spec: VisionSpec, splits: VisionSplits, given: Collection[str]) -> VisionSpec:
-    """Return `spec` with the hyperparameters outside `given` made as small as the images need."""
+def fit_defaults(
+    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+) -> VisionSpec:
+    """Return `spec` with a named architecture, and with the settings that suit it.
 
+    Hyperparameters in `given` were set by a person and stay as they are.
+    """
+    # A search through architectures has decided already.
+    if not ARCHITECTURES.is_decided(spec.architecture) and "architecture" not in given:
+        spec = replace(spec, {"architecture": _choose_architecture(spec, splits, given, notes)})
+    if architecture_of(spec).weights_key:
+        usual = TUNED if spec.transfer.layers else FROZEN
+        return replace(spec, {key: value for key, value in usual.items() if key not in given})
+    return _small_enough(spec, splits, given)
+
+
+def _small_enough(spec: VisionSpec, splits: VisionSplits, given: Collection[str]) -> VisionSpec:
     def cost(candidate: VisionSpec) -> object:
         return architecture_of(candidate).cost(candidate, splits.shape, len(splits.classes))
 
     return shrink_until_possible(spec, SHRINKING, given, cost)
+
+
+def _choose_architecture(
+    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+) -> str:
+    usual = ARCHITECTURES.usual
+    if any(key.startswith(OF_BACKBONES) for key in given):
+        return TRANSFER
+    if any(key.startswith(OF_OTHERS) for key in given) or not is_affordable(splits):
+        return usual
+    name = spec.transfer.backbone
+    if weights.is_here(name):
+        return _better_on_val(spec, splits, given, notes)
+    known = CATALOGUE[name]
+    notes.append(
+        f"architecture={usual}: no pretrained backbone is on this machine. One may help much with "
+        f"few photos: {weights.COMMANDS['backbone']} --fetch {name} ({known.megabytes} MB)"
+    )
+    return usual
+
+
+def _better_on_val(
+    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+) -> str:
+    """Return what is better on val: a regression on a backbone's features, or the usual network.
+
+    The network is fitted for a few epochs only: with all of them it would be somewhat better, as
+    would be the backbone once its top layers are tuned.
+    """
+    usual = ARCHITECTURES.usual
+    began = time.perf_counter()
+    regression = regression_on_features(splits, spec.transfer)
+    between = time.perf_counter()
+    own = _small_enough(replace(spec, {"architecture": usual}), splits, given)
+    with working(f"{usual}, fitted briefly to compare it"):
+        logits, epochs = _brief_fit(own, splits)
+    one_hot = splits.one_hot("val")
+    of_own = example_losses(logits, one_hot, exclusive=True)
+    of_backbone = example_losses(regression.logits["val"], one_hot, exclusive=True)
+    gain = of_own - of_backbone
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.inf
+    told = (
+        f"logistic regression on features of {spec.transfer.backbone} has a log loss of "
+        f"{of_backbone.mean():.3f} on validation ({between - began:.0f} s), {usual} after {epochs} "
+        f"epochs {of_own.mean():.3f} ({time.perf_counter() - between:.0f} s)"
+    )
+    if gain.mean() > CLEARLY * error:
+        notes.append(f"architecture={TRANSFER}: {told}")
+        return TRANSFER
+    notes.append(f"architecture={usual}: {told}")
+    return usual
+
+
+def _brief_fit(spec: VisionSpec, splits: VisionSplits) -> tuple[np.ndarray, int]:
+    """Return the logits `(n, classes)` of val by a network after some epochs, and how many."""
+    keras.utils.set_random_seed(splits.seed)
+    network = model.build(spec, splits, tta=False)
+    train = batches(splits, "train", spec.train.batch_size, shuffle_seed=splits.seed)
+    network.compile(
+        optimizer=keras.optimizers.AdamW(spec.train.learning_rate / 4),
+        **model.compile_arguments(spec),
+    )
+    began = time.perf_counter()
+    epochs = 0
+    while epochs < TRIAL_EPOCHS and time.perf_counter() - began < TRIAL_SECONDS:
+        network.fit(train, epochs=1, verbose=0)
+        epochs += 1
+    val = batches(splits, "val", spec.train.batch_size, shuffle_seed=None)
+    return np.asarray(network.predict(val, verbose=0)), epochs

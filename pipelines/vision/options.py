@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
@@ -21,6 +21,8 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
+from pipelines.pretrained import weights
+from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
 
 
@@ -106,6 +108,7 @@ class VisionOptions(Options):
         {"architecture": "resnet"},
         {"architecture": "inception"},
     )
+    pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "backbone"
     conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
         {
             **CONDITIONS,
@@ -132,3 +135,10 @@ class VisionOptions(Options):
             "architecture": Choice(("vgg", "resnet")),
         },
     )
+
+    @classmethod
+    def require_weights(cls, spec: VisionSpec) -> None:
+        key = ARCHITECTURES[spec.architecture].weights_key
+        # Other backbones are of keras.applications, or files: see `pipelines.vision.transfer`.
+        if key and spec.transfer.backbone in names("backbone"):
+            weights.find(spec.transfer.backbone, key, "backbone")

@@ -21,6 +21,7 @@ from pipelines.vision import (
     data,
     defaults,
     evaluate,
+    frozen,
     hold_out,
     model,
     predict,
@@ -55,7 +56,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         given: Collection[str],
         notes: list[str] | None = None,
     ) -> VisionSpec:
-        return defaults.fit_defaults(spec, splits, given)
+        return defaults.fit_defaults(spec, splits, given, [] if notes is None else notes)
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
@@ -66,6 +67,8 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def training_model(
         self, model: keras.Model, spec: VisionSpec, splits: VisionSplits
     ) -> keras.Model:
+        if frozen.is_frozen(spec):
+            return frozen.head_of(model)
         return augmentation.add_augmentation(model, spec.augment, splits, self.options.seed)
 
     def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
@@ -87,6 +90,14 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         if spec.augment.mixup:
             return augmentation.mix_up(shuffled, spec.augment.mixup, seed)
         return shuffled
+
+    def training_batches(
+        self, splits: VisionSplits, part: Part, spec: VisionSpec
+    ) -> tf.data.Dataset:
+        if frozen.is_frozen(spec):
+            seed = self.options.seed if part == "train" else None
+            return frozen.batches(splits, part, spec, shuffle_seed=seed)
+        return super().training_batches(splits, part, spec)
 
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
         return predict.probabilities(model, inputs)

@@ -25,12 +25,12 @@ def log_loss(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> flo
 
 
 def example_losses(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> np.ndarray:
-    """Return the negative logarithm of the probability of each text's classes, `(n,)`.
+    """Return the negative logarithm of the probability of the classes of each example, `(n,)`.
 
     Args:
         logits: `(n, classes)`.
-        one_hot: `(n, classes)`, 1 where a text has the class.
-        exclusive: each text has one class; else the loss of a text is the sum over all classes.
+        one_hot: `(n, classes)`, 1 where an example has the class.
+        exclusive: each example has one class; else its loss is the sum over all classes.
     """
     smallest, largest = SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
     clipped = np.clip(probabilities(logits, exclusive=exclusive), smallest, largest)
@@ -45,8 +45,8 @@ def blend_logits(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) ->
 
     Args:
         logits: `(n, classes, models)` of each model.
-        one_hot: `(n, classes)`, 1 where a text has the class.
-        exclusive: each text has one class; else any number.
+        one_hot: `(n, classes)`, 1 where an example has the class.
+        exclusive: each example has one class; else any number.
     """
     from scipy.optimize import minimize
 
