@@ -78,6 +78,7 @@ def _fit(
     other in all other cases: here both are the same few lines.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     inputs = vectors.astype(np.float64)
     width = inputs.shape[1]
@@ -93,11 +94,13 @@ def _fit(
         loss += penalty * float((weights[:-1] ** 2).sum()) / 2
         return loss, gradient.ravel()
 
-    fitted = minimize(
-        loss_and_gradient,
-        start.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MOST_ITERATIONS},
-    )
+    # Beside other work, threads of small products wait for each other: ten times as long.
+    with threadpool_limits(1, user_api="blas"):
+        fitted = minimize(
+            loss_and_gradient,
+            start.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": MOST_ITERATIONS},
+        )
     return np.asarray(fitted.x).reshape(start.shape)

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 in plain Keras layers, with weights that were trained on ImageNet.
 
 M. Tan and Q. Le, "EfficientNet" (ICML 2019), in the Lite form of Google (2020): without
-squeeze-and-excitation, ReLU6 in place of swish. Layers are called as in the file of weights, with
-"-" for the dots.
+squeeze-and-excitation, ReLU6 in place of swish. Layers are called as in the file of weights, but
+for its dots and underscores: "blocks-3-expand_conv" is "_blocks.3._expand_conv" there.
 """
 
 from dataclasses import dataclass
@@ -55,14 +55,14 @@ def build(side: int, name: str = "backbone") -> keras.Model:
     """
     images = keras.Input((side, side, 3), name="image")
     x = keras.layers.Rescaling(1 / HALF_RANGE, offset=-MIDDLE / HALF_RANGE, name="scale")(images)
-    x = _relu6(_norm(_conv(x, STEM_FILTERS, 3, "_conv_stem", stride=2), "_bn0"))
+    x = _relu6(_norm(_conv(x, STEM_FILTERS, 3, "conv_stem", stride=2), "bn0"))
     number = 0
     for stage in STAGES:
         for position in range(stage.blocks):
             stride = stage.stride if position == 0 else 1
-            x = _block(x, stage, stride, f"_blocks-{number}-")
+            x = _block(x, stage, stride, f"blocks-{number}")
             number += 1
-    x = _relu6(_norm(_conv(x, WIDTH, 1, "_conv_head"), "_bn1"))
+    x = _relu6(_norm(_conv(x, WIDTH, 1, "conv_head"), "bn1"))
     return keras.Model(images, keras.layers.GlobalAveragePooling2D(name="pool")(x), name=name)
 
 
@@ -96,13 +96,13 @@ def _block(x: KerasTensor, stage: Stage, stride: int, prefix: str) -> KerasTenso
     """Return an inverted residual block: widened, each channel filtered by itself, narrowed."""
     before, channels = x, x.shape[-1]
     if stage.expansion > 1:
-        x = _conv(x, channels * stage.expansion, 1, f"{prefix}_expand_conv")
-        x = _relu6(_norm(x, f"{prefix}_bn0"))
+        x = _conv(x, channels * stage.expansion, 1, f"{prefix}-expand_conv")
+        x = _relu6(_norm(x, f"{prefix}-bn0"))
     depthwise = keras.layers.DepthwiseConv2D(
-        stage.kernel_size, stride, "same", use_bias=False, name=f"{prefix}_depthwise_conv"
+        stage.kernel_size, stride, "same", use_bias=False, name=f"{prefix}-depthwise_conv"
     )
-    x = _relu6(_norm(depthwise(x), f"{prefix}_bn1"))
-    x = _norm(_conv(x, stage.filters, 1, f"{prefix}_project_conv"), f"{prefix}_bn2")
+    x = _relu6(_norm(depthwise(x), f"{prefix}-bn1"))
+    x = _norm(_conv(x, stage.filters, 1, f"{prefix}-project_conv"), f"{prefix}-bn2")
     if stride == 1 and channels == stage.filters:
         return keras.layers.Add()([before, x])
     return x
@@ -129,10 +129,11 @@ def _is_unused(name: str) -> bool:
 
 def _tensor_names(layer: keras.layers.Layer) -> list[str]:
     """Return the names of a layer's weights in the file, in the order in which Keras has them."""
-    name = layer.name.replace("-", ".")
+    parts = [part if part.isdigit() else f"_{part}" for part in layer.name.split("-")]
+    name = ".".join(parts)
     if isinstance(layer, keras.layers.BatchNormalization):
-        parts = ("weight", "bias", "running_mean", "running_var")
-        return [f"{name}.{part}" for part in parts]
+        tensors = ("weight", "bias", "running_mean", "running_var")
+        return [f"{name}.{tensor}" for tensor in tensors]
     return [f"{name}.weight"] if layer.weights else []
 
 

@@ -157,6 +157,7 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     strengths, steps = STRENGTHS, STEPS
     if pixels.train_x.size >= MANY_VALUES:
@@ -164,7 +165,8 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
-        with warnings.catch_warnings():
+        # One thread: see `feature_regression`.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
             # It may stop early; it is scored as it is.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = make_pipeline(StandardScaler(), regression).fit(pixels.train_x, pixels.train_y)
