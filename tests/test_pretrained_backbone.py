@@ -68,7 +68,7 @@ _rebuild_tensor_v2.__module__ = "torch._utils"
 PythonPickler: Any = pickle._Pickler  # what it writes can be changed
 
 
-class TorchPickler(PythonPickler):  # type: ignore[misc]
+class TorchPickler(PythonPickler):
     """Writes names of torch, which is not installed, without looking them up."""
 
     def persistent_id(self, obj: object) -> object:
