@@ -20,10 +20,10 @@ from apps import checks, progress_display, rendering, resumed_sweep, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
-from apps.typed_command import train_command
+from apps.typed_command import typed_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
-from pipelines.errors import UsageError, count_of
+from pipelines.errors import DataError, UsageError, count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     command.options.objective(flags["objective"])
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
+    _require_no_doubts(splits, context, options_type)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
     from tuning.training.train import RunLabels
@@ -77,7 +78,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
             on_epoch=screen.on_epoch(epochs, objective.name),
             strategy=strategy,
         )
-    said = screen.said([*splits.notes, *decisions])
+    said = screen.said([*splits.notes, *splits.doubts, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
@@ -100,6 +101,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     _show_settings(screen, command)
     checks.require_workers(flags["workers"], flags["cluster"], trial_seconds)
     pipeline, splits = _load_data(command, screen)
+    _require_no_doubts(splits, context, options_type)
     with contextlib.closing(_make_executor(flags, trial_seconds)) as executor:
         from tuning.search.definition import Sweep, sweep_objectives
         from tuning.search.resume import SweepFinished
@@ -168,7 +170,7 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    said = screen.said(splits.notes)
+    said = screen.said([*splits.notes, *splits.doubts])
     screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
@@ -294,17 +296,33 @@ def check(options_type: type[Options], context: click.Context) -> None:
     command = resolve(context, options_type)
     command.options.objective(command.flags["objective"])
     screen = _screen(command)
+    fix = checks.require_fix(command.flags["fix"], command.options.limit)
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
     pipeline.objective_for(splits, command.flags["objective"])
     spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
-    next_command = train_command(context, options_type)
+    if fix:
+        _write_clean(pipeline, splits, fix, screen)
+    next_command = typed_command(context, options_type, "train", data=fix)
     notes = [*splits.notes, *decisions]
     plain = {**_data_as_json(splits), "notes": notes, **splits.describe()}
+    plain["findings"] = [finding.as_json() for finding in splits.findings]
     plain["next"] = next_command
     _say_decisions(screen, decisions)
     screen.result(rendering.data_report(splits, options_type.domain, next_command), plain)
+    _require_no_doubts(splits, context, options_type)
+
+
+def _write_clean(pipeline: "AnyPipeline", splits: "Splits", path: Path, screen: Screen) -> None:
+    """Write a copy of the data without the examples that findings would take out."""
+    left_out: dict[Part, set[int]] = {}
+    for finding in splits.findings:
+        if finding.rows:
+            left_out.setdefault(finding.parts[0], set()).update(finding.rows)
+    pipeline.write_clean(splits, left_out, path)
+    counts = [f"{count_of(len(rows), 'example')} of {part}" for part, rows in left_out.items()]
+    screen.say(f"fix        {path} written, without {' and '.join(counts) or 'any change'}")
 
 
 def datasets(options_type: type[Options], context: click.Context) -> None:
@@ -388,6 +406,17 @@ def _fit_defaults(
     with screen.progress():
         spec = pipeline.fit_defaults(command.spec, splits, given, decisions)
     return spec, decisions
+
+
+def _require_no_doubts(
+    splits: "Splits", context: click.Context, options_type: type[Options]
+) -> None:
+    """With `--strict`, refuse data in which the audit has found something."""
+    if context.params["strict"] and splits.findings:
+        raise DataError(
+            f"--strict refuses {splits.dataset}: {'; '.join(splits.doubts)}. The examples, and "
+            f"what helps: {typed_command(context, options_type, 'check')}"
+        )
 
 
 def _say_decisions(screen: Screen, decisions: Sequence[str]) -> None:

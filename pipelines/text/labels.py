@@ -140,7 +140,7 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     counts = splitting.count_classes(given["train"], classes)
     least = splitting.smallest_class(given)
     combined = _note_combined_labels(classes, source.where)
-    notes = (*source.notes, *combined, *_note_alike(classes))
+    notes = (*source.notes, *combined)
     try:
         splitting.require_classes(counts, source.where, least=least, notes=notes)
     except DataError as error:
@@ -149,17 +149,6 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
         raise
     rows = splitting.split_parts(given, seed)
     return _take(source, given, rows, classes, notes)
-
-
-def _note_alike(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Note classes that somebody may have meant to be one."""
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault("".join(name.lower().split()), []).append(name)
-    pairs = [" = ".join(names) for names in alike.values() if len(names) > 1]
-    if not pairs:
-        return ()
-    return (f"classes that differ in case or blanks alone: {shorten(pairs, SHOWN_CLASSES)}",)
 
 
 def _note_combined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ...]:

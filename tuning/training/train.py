@@ -21,6 +21,7 @@ from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
+from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import Record, Role, Run, Tracker
@@ -91,7 +92,7 @@ def train(
     labels = labels or RunLabels()
     run = _start_run(pipeline, spec, splits, tracker, labels)
     with finishing(run):
-        run.dataset(splits)
+        record_data(splits, run)
         run.text(write_config(pipeline.options, spec), "config.yaml")
         if baselines is None:
             baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=labels.tags)
@@ -139,7 +140,7 @@ def train(
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=[*splits.notes, *serving.notes, *notes],
+            notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
         )
         with _rescuing_model(serving, run), working("keeping the run"):
@@ -163,6 +164,13 @@ def _start_run(
         tags={"dataset": splits.dataset, "data_digest": splits.digest, **labels.tags},
         params=run_params(pipeline.options, spec),
     )
+
+
+def record_data(splits: Splits, run: Run) -> None:
+    """Write which data the run saw, and what makes scores on it doubtful."""
+    run.dataset(splits)
+    run.text(audit_page(splits), "audit.md")
+    run.metrics(audit_metrics(splits.findings))
 
 
 @contextmanager
