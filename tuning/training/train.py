@@ -26,6 +26,7 @@ from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import Record, Role, Run, Tracker
 from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
@@ -118,6 +119,8 @@ def train(
                 "(turn off: train.refit=false)"
             )
         WORTH_WAITING.clear()
+        test_uses = 1 + count_uses(tracker, splits.digest)
+        notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
@@ -142,6 +145,7 @@ def train(
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            test_uses=test_uses,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
@@ -448,6 +452,7 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
         metrics[f"network_alone/{headline}"] = result.alone_test[headline]
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
+    metrics["audit/test_uses"] = result.test_uses
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
     return {**metrics, **_prefixed("cost/", result.cost)}
