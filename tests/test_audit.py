@@ -15,7 +15,7 @@ from apps.cli import application
 from pipelines import load_data, options_class
 from pipelines.errors import DataError, UsageError
 from pipelines.evaluation.audit import KINDS
-from pipelines.splits import Finding, Part, Splits
+from pipelines.splits import PARTS, Finding, Part, Splits
 from pipelines.text.clean import write_clean as write_clean_texts
 from pipelines.text.data import TextSplits
 from pipelines.vision.clean import write_clean as write_clean_images
@@ -208,6 +208,69 @@ def test_classes_of_which_test_says_little_are_named(tmp_path: Path) -> None:
     assert alike.shown == ("Spam = spam",)
     assert untested.shown == ("Spam", "tofu")
     assert scarce.sentence == "1 of 4 class has two test examples or fewer: spam"
+
+
+def of_authors(**columns: Any) -> pd.DataFrame:
+    """Five texts each by 24 authors, who write on one side more than on the other."""
+    rows = []
+    for author in range(24):
+        for number in range(5):
+            label = "pos" if RNG.random() < (0.8 if author % 2 else 0.2) else "neg"
+            rows.append((f"words {number} by {RNG.integers(10**6)}", label, f"author {author}"))
+    return pd.DataFrame(rows, columns=["text", "label", "author"]).assign(**columns)
+
+
+def test_groups_stay_together_and_parts_keep_their_size(tmp_path: Path) -> None:
+    splits = read("text", written(of_authors(), tmp_path / "t.csv"), group_column="author")
+    assert isinstance(splits, TextSplits)
+    authors = {}
+    for part in PARTS:
+        groups = splits.of_part(part).groups
+        assert groups is not None
+        authors[part] = set(groups)
+    assert not authors["train"] & authors["test"]
+    assert not authors["train"] & authors["val"]
+    assert not authors["val"] & authors["test"]
+    assert not found(splits, "groups_split")
+    assert splits.sizes()["test"] == pytest.approx(120 / 5, abs=5)
+    assert splits.sizes()["val"] == pytest.approx(120 * 4 / 25, abs=5)
+
+
+def test_a_column_of_parts_that_tears_groups_apart_is_a_finding(tmp_path: Path) -> None:
+    parts = ["train", "train", "train", "val", "test"] * 24
+    path = written(of_authors(split=parts), tmp_path / "t.csv")
+    (of_test, of_val, between) = found(read("text", path, group_column="author"), "groups_split")
+    assert of_test.sentence == (
+        "24 of 24 test texts (100.0%) are of 24 groups that train holds too"
+    )
+    assert (of_val.parts, between.parts) == (("train", "val"), ("val", "test"))
+
+
+def test_images_of_a_table_keep_their_groups(album: Path) -> None:
+    rows = []
+    for file in sorted((album / "train").rglob("*.png")):
+        rows.append((file, file.parent.name, f"animal {int(file.stem) // 3}"))
+    table = written(pd.DataFrame(rows, columns=["path", "label", "animal"]), album / "list.csv")
+    splits = read("vision", table, group_column="animal")
+    assert isinstance(splits, VisionSplits)
+    assert splits.train.groups is not None
+    assert splits.test.groups is not None
+    assert not set(splits.train.groups) & set(splits.test.groups)
+    assert not found(splits, "groups_split")
+
+
+@pytest.mark.parametrize("domain", ["vision", "text"])
+def test_groups_are_asked_of_a_table_alone(domain: str, album: Path, tmp_path: Path) -> None:
+    data: Path | str = album
+    if domain == "text":
+        for label in ("a", "b"):
+            for number in range(5):
+                file = tmp_path / "texts" / label / f"{number}.txt"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(f"text {number} of {label}")
+        data = tmp_path / "texts"
+    with pytest.raises(DataError, match="--group-column who: no example has a group"):
+        read(domain, data, group_column="who")
 
 
 # ------------------------------------------------------------------------------ forecast

@@ -22,7 +22,6 @@ KINDS: Mapping[str, str] = {
     "classes_untested": "classes that test lacks",
     "classes_scarce": "classes with two or fewer test examples",
     "groups_split": "groups whose examples are in two parts",
-    "label_in_name": "labels that a file name or an identifier gives away",
     "repeated_windows": "windows of test that occur in train",
     "copied_series": "series that are copies of others",
     "leaked_future": "covariates that hold the future of the target",
@@ -228,8 +227,11 @@ def classes_alike(classes: Sequence[str]) -> list[str]:
     return [" = ".join(names) for names in alike.values() if len(names) > 1]
 
 
-def group_findings(groups: Mapping[Part, np.ndarray], words: Words) -> list[Finding]:
+def group_findings(given: Mapping[Part, np.ndarray | None], words: Words) -> list[Finding]:
     """Return findings on groups `(n,)` whose examples are in two parts; an empty name is none."""
+    groups: dict[Part, np.ndarray] = {}
+    for part, names in given.items():
+        groups[part] = np.asarray([] if names is None else names, dtype=object)
     findings = []
     for first, second in COMPARED:
         split = (set(groups[first]) & set(groups[second])) - {""}

@@ -12,6 +12,7 @@ from pipelines.evaluation.audit import (
     copies_finding,
     exact_copies,
     exact_findings,
+    group_findings,
 )
 from pipelines.splits import PARTS, Finding, Part
 from pipelines.text.data import TextSplits
@@ -33,6 +34,7 @@ def audit(splits: TextSplits) -> tuple[Finding, ...]:
         *_near_findings(keys, words),
         *conflict_findings(keys, words),
         *class_findings(splits.classes, counts),
+        *group_findings({part: splits.of_part(part).groups for part in PARTS}, words),
     )
 
 

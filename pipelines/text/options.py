@@ -58,6 +58,11 @@ class TextOptions(Options):
         "0 and 1, one for each class); repeatable, for such columns",
         repeatable=True,
     )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
+    )
     tokens: Literal["auto", "word", "char"] = option(
         "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"
     )

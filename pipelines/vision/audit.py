@@ -10,6 +10,7 @@ from pipelines.evaluation.audit import (
     copies_finding,
     exact_copies,
     exact_findings,
+    group_findings,
 )
 from pipelines.splits import PARTS, Finding, Part
 from pipelines.vision.data import VisionSplits
@@ -27,6 +28,7 @@ def audit(splits: VisionSplits) -> tuple[Finding, ...]:
         *_near_findings(splits, keys, words),
         *conflict_findings(keys, words),
         *class_findings(splits.classes, counts),
+        *group_findings({part: splits.images(part).groups for part in PARTS}, words),
     )
 
 

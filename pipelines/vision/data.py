@@ -103,6 +103,10 @@ def load(options: VisionOptions) -> VisionSplits:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     source = readers.read(options)
+    if options.group_column:
+        splitting.require_groups(
+            [images.groups for images in source.parts.values()], options.group_column, source.where
+        )
     if options.min_class:
         source = _without_small_classes(source, options.min_class)
     numbered, classes = _number_classes(source)
@@ -166,8 +170,9 @@ def _split(
     counts = splitting.count_classes(numbers["train"], classes)
     least = splitting.smallest_class(numbers)
     splitting.require_classes(counts, read.where, least=least, notes=read.notes)
+    groups = numbered["train"].groups
     parts = {}
-    for part, (source, rows) in splitting.split_parts(numbers, seed).items():
+    for part, (source, rows) in splitting.split_parts(numbers, seed, groups).items():
         parts[part] = numbered[source].take(rows)
     return parts
 

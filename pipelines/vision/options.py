@@ -63,6 +63,11 @@ class VisionOptions(Options):
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
+    )
     tta: bool = option(
         True,
         "test-time augmentation: answer with the mean over an image and its mirror image, where "
