@@ -207,7 +207,7 @@ def test_classes_of_which_test_says_little_are_named(tmp_path: Path) -> None:
     (scarce,) = found(splits, "classes_scarce")
     assert alike.shown == ("Spam = spam",)
     assert untested.shown == ("Spam", "tofu")
-    assert scarce.sentence == "1 of 4 class has two test examples or fewer: spam"
+    assert scarce.sentence == "1 of 4 classes has 2 test examples or fewer: spam"
 
 
 def of_authors(**columns: Any) -> pd.DataFrame:

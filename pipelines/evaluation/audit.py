@@ -195,14 +195,14 @@ def class_findings(classes: Sequence[str], counts: np.ndarray) -> list[Finding]:
         )
     untested = [name for name, count in zip(classes, counts, strict=True) if not count]
     scarce = [name for name, count in zip(classes, counts, strict=True) if 0 < count <= FEW]
-    few = f"{'one' if FEW == 1 else 'two'} test examples or fewer"
+    few = f"{FEW} test examples or fewer"
     for kind, names, what in (
         ("classes_untested", untested, "no test example"),
         ("classes_scarce", scarce, few),
     ):
         if not names:
             continue
-        have = "class has" if len(names) == 1 else "classes have"
+        have = "classes has" if len(names) == 1 else "classes have"
         findings.append(
             Finding(
                 kind=kind,

@@ -187,7 +187,7 @@ def _leaked_future(splits: ForecastSplits) -> list[Finding]:
     if not leaks:
         return []
     count, total = len(leaks), len(splits.columns)
-    hold = "covariate holds" if count == 1 else "covariates hold"
+    hold = "covariates holds" if count == 1 else "covariates hold"
     return [
         Finding(
             kind="leaked_future",

@@ -47,7 +47,7 @@ def _copied_users(splits: RecommendSplits) -> list[Finding]:
             f"({count_of(int(counts[person]), 'item')})"
         )
     count, total = int(copies.sum()), len(splits.people)
-    have = "user has" if count == 1 else "users have"
+    have = "users has" if count == 1 else "users have"
     return [
         Finding(
             kind="copied_users",

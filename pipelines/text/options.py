@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     Count,
     DemoSweep,
     Objective,
@@ -35,6 +36,7 @@ class TextPredictOptions(PredictOptions):
         "repeatable: several are joined",
         repeatable=True,
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     Count,
     DemoSweep,
     Objective,
@@ -36,6 +37,7 @@ class VisionPredictOptions(PredictOptions):
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)
