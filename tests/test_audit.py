@@ -1,5 +1,6 @@
 """What the audit of each domain finds in data that has it, and does not find in data without."""
 
+import dataclasses
 import json
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, ImageEnhance
 
 from apps.cli import application
 from pipelines import load_data, options_class
+from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
 from pipelines.evaluation.audit import KINDS
 from pipelines.splits import PARTS, Finding, Part, Splits
@@ -20,9 +22,14 @@ from pipelines.text.clean import write_clean as write_clean_texts
 from pipelines.text.data import TextSplits
 from pipelines.vision.clean import write_clean as write_clean_images
 from pipelines.vision.data import VisionSplits
+from tests.line_domain.options import LineOptions
+from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.spec import LineSpec
 from tests.samples import written
 from tests.texts import parted
 from tuning.reports.audit_page import audit_metrics, audit_page
+from tuning.tracking.mlflow_tracker import MlflowTracker
+from tuning.training.train import train
 
 RNG = np.random.default_rng(5)
 SIDE = 48
@@ -480,6 +487,27 @@ def test_a_fixed_table_of_texts_keeps_its_parts_and_texts(tmp_path: Path) -> Non
     assert not found(clean, "exact_duplicates")
     assert clean.texts("train").tolist() == ['with "quotes", commas', "two\nlines", "null"]
     assert clean.texts("test").tolist() == splits.texts("test").tolist()
+
+
+def test_a_run_keeps_the_page_the_columns_and_the_sentences(tracker: MlflowTracker) -> None:
+    pipeline = LinePipeline(LineOptions())
+    finding = Finding(
+        kind="exact_duplicates",
+        parts=("train", "test"),
+        count=3,
+        total=64,
+        sentence="3 of 64 test points are also in train",
+        advice="Take them out",
+    )
+    splits = dataclasses.replace(pipeline.load(), findings=(finding,))
+    spec = replace(LineSpec(), {"train.epochs": 1})
+    result = train(pipeline, spec, tracker, splits=splits)
+    (row,) = tracker.rows(run_id=result.run_id)
+    assert row.metrics["audit/findings"] == 1
+    assert row.metrics["audit/exact_duplicates"] == 3
+    assert finding.sentence in row.tags["mlflow.note.content"]
+    page = tracker.client.download_artifacts(result.run_id, "audit.md")
+    assert finding.sentence in Path(page).read_text()
 
 
 def test_the_page_names_each_finding_with_its_examples(leaky: Path) -> None:

@@ -27,7 +27,7 @@ def image_keys(x: np.ndarray) -> np.ndarray:
 
 
 def thumbnails(x: np.ndarray, scale: float) -> np.ndarray:
-    """Return each image as a grey thumbnail of mean 0 and norm 1: `(n, side, side)`.
+    """Return each image as a grey thumbnail of mean 0 and norm 1: `(n, side, side)` float16.
 
     Two of them multiply to their correlation. Images that show next to nothing are all zeros, and
     correlate with nothing. `scale` is the largest value that a pixel of `x` can have.
@@ -35,14 +35,18 @@ def thumbnails(x: np.ndarray, scale: float) -> np.ndarray:
     height, width = x.shape[1:3]
     side = min(SIDE, height, width)
     rows, columns = _averages(height, side), _averages(width, side)
-    small = np.empty((len(x), side, side), np.float32)
+    # Half the memory of float32, and a correlation is still right to four digits.
+    thumbnails = np.empty((len(x), side, side), np.float16)
     for begin in range(0, len(x), AT_ONCE):
         grey = np.asarray(x[begin : begin + AT_ONCE]).mean(axis=-1, dtype=np.float32)
-        small[begin : begin + AT_ONCE] = rows @ grey @ columns.T
-    small -= small.mean(axis=(1, 2), keepdims=True)
-    norm = np.linalg.norm(small, axis=(1, 2), keepdims=True)
-    shows_something = norm > FLATTEST * scale * side
-    return np.asarray(np.where(shows_something, small / np.maximum(norm, 1e-12), 0))
+        small = rows @ grey @ columns.T
+        small -= small.mean(axis=(1, 2), keepdims=True)
+        norm = np.linalg.norm(small, axis=(1, 2), keepdims=True)
+        shows_something = norm > FLATTEST * scale * side
+        thumbnails[begin : begin + AT_ONCE] = np.where(
+            shows_something, small / np.maximum(norm, 1e-12), 0
+        )
+    return thumbnails
 
 
 def _averages(extent: int, side: int) -> np.ndarray:
@@ -86,8 +90,7 @@ def _nearest(among: np.ndarray, images: np.ndarray) -> np.ndarray:
     for candidates in np.asarray(found).T:
         # Where there is none within reach, the tree answers with one behind the last.
         rows = np.flatnonzero(candidates < len(among))
-        pairs = (among[candidates[rows]], images[shown[rows]])
-        correlation = np.einsum("nij,nij->n", *pairs)
+        correlation = _correlations(among, candidates[rows], images, shown[rows])
         is_better = correlation >= best[rows]
         best[rows[is_better]] = correlation[is_better]
         partner[shown[rows[is_better]]] = candidates[rows[is_better]]
@@ -97,5 +100,22 @@ def _nearest(among: np.ndarray, images: np.ndarray) -> np.ndarray:
 def _low_frequencies(images: np.ndarray) -> np.ndarray:
     from scipy.fft import dctn
 
-    low = dctn(images, axes=(1, 2), norm="ortho")[:, :LOW_FREQUENCIES, :LOW_FREQUENCIES]
-    return np.asarray(low.reshape(len(images), -1))
+    low = []
+    for begin in range(0, len(images), AT_ONCE):
+        some = images[begin : begin + AT_ONCE].astype(np.float32)
+        waves = dctn(some, axes=(1, 2), norm="ortho")[:, :LOW_FREQUENCIES, :LOW_FREQUENCIES]
+        low.append(waves.reshape(len(some), -1))
+    return np.concatenate(low)
+
+
+def _correlations(
+    first: np.ndarray, first_rows: np.ndarray, second: np.ndarray, second_rows: np.ndarray
+) -> np.ndarray:
+    """Return the correlation of pairs of thumbnails at these positions: `(pairs,)`."""
+    correlations = np.empty(len(first_rows), np.float32)
+    for begin in range(0, len(first_rows), AT_ONCE):
+        chosen = slice(begin, begin + AT_ONCE)
+        left = first[first_rows[chosen]].astype(np.float32)
+        right = second[second_rows[chosen]].astype(np.float32)
+        correlations[chosen] = np.einsum("nij,nij->n", left, right)
+    return correlations
