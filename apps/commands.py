@@ -20,7 +20,7 @@ from apps import checks, progress_display, rendering, resumed_sweep, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
-from apps.typed_command import typed_command
+from apps.typed_command import check_command, train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
 from pipelines.errors import DataError, UsageError, count_of
@@ -56,7 +56,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     objective = pipeline.objective_for(splits, flags["objective"])
     spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
-    screen.say(rendering.data_lines(splits))
+    _say_data(screen, splits, context, options_type)
     _say_decisions(screen, decisions)
     if flags["dry_run"]:
         from tuning.training.dry_run import measure
@@ -125,7 +125,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),
         )
-        screen.say(rendering.data_lines(splits))
+        _say_data(screen, splits, context, options_type)
         _say_decisions(screen, decisions)
         _show_searched(screen, command)
         _warn_of_long_epochs(screen, pipeline, command.spec, splits)
@@ -304,7 +304,7 @@ def check(options_type: type[Options], context: click.Context) -> None:
     pipeline.check(spec, splits)
     if fix:
         _write_clean(pipeline, splits, fix, screen)
-    next_command = typed_command(context, options_type, "train", data=fix)
+    next_command = train_command(context, options_type, clean=fix)
     notes = [*splits.notes, *decisions]
     plain = {**_data_as_json(splits), "notes": notes, **splits.describe()}
     plain["findings"] = [finding.as_json() for finding in splits.findings]
@@ -408,6 +408,16 @@ def _fit_defaults(
     return spec, decisions
 
 
+def _say_data(
+    screen: Screen, splits: "Splits", context: click.Context, options_type: type[Options]
+) -> None:
+    """Say what data is learned from, what makes scores doubtful, and how to see more of that."""
+    screen.say(rendering.data_lines(splits))
+    if splits.findings:
+        see = check_command(context, options_type)
+        screen.say(f"audit      which ones, and what helps: {see}")
+
+
 def _require_no_doubts(
     splits: "Splits", context: click.Context, options_type: type[Options]
 ) -> None:
@@ -415,7 +425,7 @@ def _require_no_doubts(
     if context.params["strict"] and splits.findings:
         raise DataError(
             f"--strict refuses {splits.dataset}: {'; '.join(splits.doubts)}. The examples, and "
-            f"what helps: {typed_command(context, options_type, 'check')}"
+            f"what helps: {check_command(context, options_type)}"
         )
 
 

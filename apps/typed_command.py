@@ -13,21 +13,32 @@ from pipelines.config.options import Options
 LEFT_OUT = ("json", "quiet", "verbose", "dry_run", "help_set", "strict", "fix")
 
 
-def typed_command(
-    context: click.Context, options_type: type[Options], verb: str, data: Path | None = None
+def train_command(
+    context: click.Context, options_type: type[Options], clean: Path | None = None
 ) -> str:
-    """Return the command of this verb with the flags that this command was given.
+    """Return the command that trains with the flags that this command was given.
 
-    A clean copy `data` stands in for the data that it was given, in columns of other names.
+    A `clean` copy stands in for the data that it was given, in columns of other names.
     """
-    if data:
-        names = [param.name or "" for param in context.command.params]
-        of_reading = [name for name in names if name.endswith("_column")]
-        words = typed_flags(context, left_out=(*LEFT_OUT, "image_root", *of_reading))
-        words[words.index("--data") + 1] = str(data)
-    else:
-        words = typed_flags(context)
-    return shlex.join(["appline", options_type.domain, verb, *words])
+    left_out = set(LEFT_OUT)
+    if clean:
+        left_out |= {name for name in _names(context) if name.endswith("_column")}
+        left_out.add("image_root")
+    words = typed_flags(context, left_out)
+    if clean:
+        words[words.index("--data") + 1] = str(clean)
+    return shlex.join(["appline", options_type.domain, "train", *words])
+
+
+def check_command(context: click.Context, options_type: type[Options]) -> str:
+    """Return the command that checks the data of this command."""
+    left_out = set(_names(context)) - set(options_type.option_names())
+    words = typed_flags(context, left_out)
+    return shlex.join(["appline", options_type.domain, "check", *words])
+
+
+def _names(context: click.Context) -> list[str]:
+    return [param.name or "" for param in context.command.params]
 
 
 def typed_flags(context: click.Context, left_out: Collection[str] = LEFT_OUT) -> list[str]:

@@ -443,6 +443,15 @@ def test_strict_refuses_before_anything_is_trained(leaky: Path, tmp_path: Path) 
     assert not store.exists()
 
 
+def test_what_tune_says_to_check_is_a_command_of_check(leaky: Path) -> None:
+    flags = ["--data", str(leaky), "--trials", "2", "--search", "conv.kernel_size=2,3"]
+    flags += ["--image-size", "16", "--strict", "--no-tracking"]
+    done = CliRunner().invoke(application("vision"), ["tune", *flags])
+    assert isinstance(done.exception, DataError)
+    expected = f"appline vision check --data {leaky} --image-size 16"
+    assert str(done.exception).endswith(expected)
+
+
 def test_fix_writes_a_copy_in_which_nothing_is_found(leaky: Path, tmp_path: Path) -> None:
     copy = tmp_path / "clean"
     flags = ["check", "--data", str(leaky), "--fix", str(copy), "--json"]
