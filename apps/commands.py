@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from click.core import ParameterSource
 
-from apps import checks, progress_display, rendering, resumed_sweep, saved_runs
+from apps import checks, doubts, progress_display, rendering, resumed_sweep, saved_runs
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
-from apps.typed_command import check_command, train_command
+from apps.typed_command import train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
-from pipelines.errors import DataError, UsageError, count_of
+from pipelines.errors import UsageError, count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     command.options.objective(flags["objective"])
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
-    _require_no_doubts(splits, context, options_type)
+    doubts.require_none(splits, context, options_type)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
     from tuning.training.train import RunLabels
@@ -56,7 +56,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     objective = pipeline.objective_for(splits, flags["objective"])
     spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
-    _say_data(screen, splits, context, options_type)
+    doubts.say_data(screen, splits, context, options_type)
     _say_decisions(screen, decisions)
     if flags["dry_run"]:
         from tuning.training.dry_run import measure
@@ -101,7 +101,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     _show_settings(screen, command)
     checks.require_workers(flags["workers"], flags["cluster"], trial_seconds)
     pipeline, splits = _load_data(command, screen)
-    _require_no_doubts(splits, context, options_type)
+    doubts.require_none(splits, context, options_type)
     with contextlib.closing(_make_executor(flags, trial_seconds)) as executor:
         from tuning.search.definition import Sweep, sweep_objectives
         from tuning.search.resume import SweepFinished
@@ -125,7 +125,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),
         )
-        _say_data(screen, splits, context, options_type)
+        doubts.say_data(screen, splits, context, options_type)
         _say_decisions(screen, decisions)
         _show_searched(screen, command)
         _warn_of_long_epochs(screen, pipeline, command.spec, splits)
@@ -303,7 +303,7 @@ def check(options_type: type[Options], context: click.Context) -> None:
     spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
     if fix:
-        _write_clean(pipeline, splits, fix, screen)
+        doubts.write_clean(pipeline, splits, fix, screen)
     next_command = train_command(context, options_type, clean=fix)
     notes = [*splits.notes, *decisions]
     plain = {**_data_as_json(splits), "notes": notes, **splits.describe()}
@@ -311,18 +311,7 @@ def check(options_type: type[Options], context: click.Context) -> None:
     plain["next"] = next_command
     _say_decisions(screen, decisions)
     screen.result(rendering.data_report(splits, options_type.domain, next_command), plain)
-    _require_no_doubts(splits, context, options_type)
-
-
-def _write_clean(pipeline: "AnyPipeline", splits: "Splits", path: Path, screen: Screen) -> None:
-    """Write a copy of the data without the examples that findings would take out."""
-    left_out: dict[Part, set[int]] = {}
-    for finding in splits.findings:
-        if finding.rows:
-            left_out.setdefault(finding.parts[0], set()).update(finding.rows)
-    pipeline.write_clean(splits, left_out, path)
-    counts = [f"{count_of(len(rows), 'example')} of {part}" for part, rows in left_out.items()]
-    screen.say(f"fix        {path} written, without {' and '.join(counts) or 'any change'}")
+    doubts.require_none(splits, context, options_type)
 
 
 def datasets(options_type: type[Options], context: click.Context) -> None:
@@ -406,27 +395,6 @@ def _fit_defaults(
     with screen.progress():
         spec = pipeline.fit_defaults(command.spec, splits, given, decisions)
     return spec, decisions
-
-
-def _say_data(
-    screen: Screen, splits: "Splits", context: click.Context, options_type: type[Options]
-) -> None:
-    """Say what data is learned from, what makes scores doubtful, and how to see more of that."""
-    screen.say(rendering.data_lines(splits))
-    if splits.findings:
-        see = check_command(context, options_type)
-        screen.say(f"audit      which ones, and what helps: {see}")
-
-
-def _require_no_doubts(
-    splits: "Splits", context: click.Context, options_type: type[Options]
-) -> None:
-    """With `--strict`, refuse data in which the audit has found something."""
-    if context.params["strict"] and splits.findings:
-        raise DataError(
-            f"--strict refuses {splits.dataset}: {'; '.join(splits.doubts)}. The examples, and "
-            f"what helps: {check_command(context, options_type)}"
-        )
 
 
 def _say_decisions(screen: Screen, decisions: Sequence[str]) -> None:
