@@ -37,7 +37,7 @@ def sweep(pipeline: AnyPipeline, splits: Splits) -> SweepResult:
     return run_sweep(
         pipeline,
         options.space(replace(options.spec_type(), fixed), dimensions),
-        Sweep(objectives=(options.objective(),), trials=4, trial_epochs=2, tuner="tpe"),
+        Sweep(objectives=(options.objective(),), trials=3, trial_epochs=2, tuner="tpe"),
         NullTracker(),
         splits=splits,
     )

@@ -109,9 +109,10 @@ def copies_finding(
     verb = "is" if count == 1 else "are"
     shown = []
     # Those whose labels contradict each other are worth more to a reader.
-    pairs = list(zip(copies.partner.tolist(), copies.later.tolist(), strict=True))
-    differing = [pair for pair in pairs if _labels_differ(copies.parts, pair, words)]
-    agreeing = [pair for pair in pairs if pair not in set(differing)] if differing else pairs
+    differing, agreeing = [], []
+    for pair in zip(copies.partner.tolist(), copies.later.tolist(), strict=True):
+        is_differing = _labels_differ(copies.parts, pair, words)
+        (differing if is_differing else agreeing).append(pair)
     for pair in [*differing, *agreeing][:SHOWN]:
         shown.append(_describe(copies.parts, pair, words))
     conflict = f", {len(differing):,} of them under another label" if differing else ""

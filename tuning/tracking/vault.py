@@ -5,8 +5,9 @@ Dwork et al., "The reusable holdout: preserving validity in adaptive data analys
 
 from tuning.tracking.interface import Role, Tracker
 
-# Runs of a sweep that read train and val alone, and those that repeat what others have scored.
-WITHOUT_TEST: tuple[Role, ...] = ("sweep", "trial", "baseline")
+# Runs of a sweep that read train and val alone, and those that repeat another one: nobody chooses
+# among the seeds of a network.
+WITHOUT_TEST: tuple[Role, ...] = ("sweep", "trial", "baseline", "seed")
 OFTEN = 5  # models scored on one test part, from which on its best score is a chosen one
 MOST_USES = 1000
 
