@@ -199,6 +199,19 @@ def test_the_same_text_under_two_labels_is_named_with_its_lines(tmp_path: Path) 
     assert finding.shown == ("train line 2 as a and train line 3 as b",)
 
 
+def test_texts_that_hold_the_name_of_their_label_are_a_finding(tmp_path: Path) -> None:
+    rows = []
+    for number in range(40):
+        label = ("pos", "neg")[number % 2]
+        text = f"words {number} composed by {RNG.integers(10**6)}"
+        rows.append((f"{label}_{number:04}", text, label))
+    path = written(pd.DataFrame(rows, columns=["id", "text", "label"]), tmp_path / "t.csv")
+    (finding,) = found(read("text", path, text_column="id,text"), "label_in_input")
+    assert finding.sentence == "8 of 8 test texts (100.0%) hold the name of their label"
+    # A part of another word, as in composed, is no name.
+    assert not found(read("text", path), "label_in_input")
+
+
 def test_classes_of_which_test_says_little_are_named(tmp_path: Path) -> None:
     rows = [
         (f"text {n} of {label}", label, "train")

@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "exact_duplicates": "the same example in two parts",
     "near_duplicates": "nearly the same example in two parts",
     "conflicting_labels": "the same input under two labels",
+    "label_in_input": "inputs that hold the name of their label",
     "classes_alike": "classes that differ in case or blanks alone",
     "classes_untested": "classes that test lacks",
     "classes_scarce": "classes with two or fewer test examples",
@@ -109,7 +110,8 @@ def copies_finding(
     verb = "is" if count == 1 else "are"
     shown = []
     # Those whose labels contradict each other are worth more to a reader.
-    differing, agreeing = [], []
+    differing: list[tuple[int, int]] = []
+    agreeing: list[tuple[int, int]] = []
     for pair in zip(copies.partner.tolist(), copies.later.tolist(), strict=True):
         is_differing = _labels_differ(copies.parts, pair, words)
         (differing if is_differing else agreeing).append(pair)
