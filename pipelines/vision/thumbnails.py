@@ -7,11 +7,12 @@ import numpy as np
 from pipelines.evaluation.audit import Copies
 from pipelines.splits import Part
 
-SIDE = 32  # pixels of a thumbnail at most: with 16, one in fourteen clothes has a "copy"
+# Pixels of a thumbnail: half of a small image's, so that what compression changes is averaged away.
+LEAST_SIDE, SIDE = 8, 16
 # The correlation of two thumbnails from which they count as one image. Measured, distinct images
-# above it: none of 8x8 digits, .7 % of clothes (28x28), none of chest X-rays. Saved again as JPEG,
-# resized, brightened: above .99 in all but the smallest images.
-ALIKE = 0.99
+# above it: none of 8x8 digits, .5 % of clothes (28x28; .9 % above .995), none of chest X-rays.
+# Found of clothes that were saved again as JPEG: 99 % (97 % above .997).
+ALIKE = 0.996
 LOW_FREQUENCIES = 4  # of the cosine transform in each direction, among which neighbours are sought
 CANDIDATES = 8  # nearest neighbours of an image that are compared in full
 FLATTEST = 0.01  # standard deviation, as a share of the scale, of an image that shows anything
@@ -33,7 +34,8 @@ def thumbnails(x: np.ndarray, scale: float) -> np.ndarray:
     correlate with nothing. `scale` is the largest value that a pixel of `x` can have.
     """
     height, width = x.shape[1:3]
-    side = min(SIDE, height, width)
+    shorter = min(height, width)
+    side = min(shorter, max(LEAST_SIDE, min(SIDE, shorter // 2)))
     rows, columns = _averages(height, side), _averages(width, side)
     # Half the memory of float32, and a correlation is still right to four digits.
     thumbnails = np.empty((len(x), side, side), np.float16)
