@@ -11,7 +11,7 @@ from pipelines.splits import Part
 LEAST_SIDE, SIDE = 8, 16
 # The correlation of two thumbnails from which they count as one image. Measured, distinct images
 # above it: none of 8x8 digits, .5 % of clothes (28x28; .9 % above .995), none of chest X-rays.
-# Found of clothes that were saved again as JPEG: 99 % (97 % above .997).
+# Found of clothes that were saved again as JPEG: 97 to 99 %.
 ALIKE = 0.996
 LOW_FREQUENCIES = 4  # of the cosine transform in each direction, among which neighbours are sought
 CANDIDATES = 8  # nearest neighbours of an image that are compared in full
