@@ -90,7 +90,7 @@ def application(domain: str) -> click.Group:
             *flags.ANSWERS,
             flags.TRACKING_URI,
         ],
-        commands.check: training,
+        commands.check: [*training, flags.FIX],
         commands.datasets: [],
     }
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)

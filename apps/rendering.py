@@ -11,7 +11,7 @@ from pipelines.errors import count_of
 from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
-    from pipelines.splits import Splits
+    from pipelines.splits import Finding, Splits
     from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
     from tuning.training.dry_run import DryRun
@@ -68,11 +68,26 @@ def hyperparameter_table(options_type: type[Options]) -> str:
 
 
 def data_lines(splits: "Splits") -> str:
-    """Return what data a command works on, with its notes."""
+    """Return what data a command works on, with its notes and what makes scores doubtful."""
     sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
     lines = [f"data       {splits.dataset}: {sizes}  (digest {splits.digest})"]
     lines += _note_lines(splits.notes)
+    lines += [f"audit      {doubt}" for doubt in splits.doubts]
     return "\n".join(lines)
+
+
+def audit_lines(findings: Sequence["Finding"]) -> list[str]:
+    """Return what was found with a few examples and what helps, a paragraph for each finding."""
+    if not findings:
+        return ["audit no copies across parts, contradictions or other reasons to doubt scores"]
+    lines = []
+    for finding in findings:
+        lines.append(f"audit {finding.sentence}")
+        lines += [f"        {example}" for example in finding.shown]
+        if finding.count > len(finding.shown) > 0:
+            lines.append(f"        and {finding.count - len(finding.shown):,} more")
+        lines.append(f"      {finding.advice}")
+    return lines
 
 
 def data_report(splits: "Splits", domain: str, next_command: str) -> str:
@@ -81,6 +96,7 @@ def data_report(splits: "Splits", domain: str, next_command: str) -> str:
     rows += splits.describe().items()
     lines = [table([f"{domain} / {splits.dataset}", ""], rows)]
     lines += [f"note  {note}" for note in splits.notes]
+    lines += audit_lines(splits.findings)
     lines.append(f"The data can be used, and the network be built. Next: {next_command}")
     return "\n".join(lines)
 

@@ -43,6 +43,7 @@ MAY_CHANGE = frozenset(
         "workers",
         "cluster",
         "gate",
+        "strict",
         "dry_run",
         "tracking_uri",
         "json",

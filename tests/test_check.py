@@ -49,4 +49,4 @@ def test_check_takes_the_flags_of_train(domain: str) -> None:
         name: {param.name for param in group.commands[name].params}  # type: ignore[union-attr]
         for name in ("check", "train")
     }
-    assert flags["check"] == flags["train"]
+    assert flags["check"] == flags["train"] | {"fix"}

@@ -40,7 +40,13 @@ def load(options: TextOptions, serving: ServingModel) -> TextSplits:
         DataError: there is nothing there, or nothing of it has a class that the model knows.
     """
     facts: TextFacts = serving.facts
-    asked = replace(options, drop_missing=True, multi_label=not facts.exclusive, min_class=0)
+    asked = replace(
+        options,
+        drop_missing=True,
+        multi_label=not facts.exclusive,
+        min_class=0,
+        group_column="",
+    )
     source = _read(asked, facts)
     texts = join_texts(source.parts.values())
     if facts.exclusive:

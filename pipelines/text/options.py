@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     Count,
     DemoSweep,
     Objective,
@@ -36,6 +37,7 @@ class TextPredictOptions(PredictOptions):
         "repeatable: several are joined",
         repeatable=True,
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,11 @@ class TextOptions(Options):
         "column of the labels (default: one called label, class, category, ..., else columns of "
         "0 and 1, one for each class); repeatable, for such columns",
         repeatable=True,
+    )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
     )
     tokens: Literal["auto", "word", "char"] = option(
         "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"

@@ -167,7 +167,7 @@ def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
     if path.is_dir() and not array_files.is_idx_folder(path):
         return _of_folder(path, classes)
     if path.suffix.lower() in TABLE_SUFFIXES:
-        listed = path_tables.read(path, options)
+        listed = path_tables.read(path, dataclasses.replace(options, group_column=""))
         return _of_files(path.stem, str(path), listed.files, listed.notes)
     return _of_parts(options)
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     Count,
     DemoSweep,
     Objective,
@@ -38,6 +39,7 @@ class VisionPredictOptions(PredictOptions):
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,11 @@ class VisionOptions(Options):
     )
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
     )
     tta: bool = option(
         True,

@@ -1,7 +1,8 @@
 """Image classification: the methods of the contract, each in the module of its duty."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -15,9 +16,11 @@ from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 from pipelines.vision import (
+    audit,
     augmentation,
     baselines,
     batches,
+    clean,
     data,
     defaults,
     evaluate,
@@ -43,11 +46,17 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     facts_type: ClassVar[type[ServingFacts]] = serve.VisionFacts
 
     def load(self) -> VisionSplits:
-        return data.load(self.options)
+        splits = data.load(self.options)
+        return replace(splits, findings=audit.audit(splits))
 
     def load_hold_out(self, serving: ServingModel) -> VisionSplits:
         facts = serving.facts
         return hold_out.load_hold_out(self.options, facts, serve.picture_format(facts))
+
+    def write_clean(
+        self, splits: VisionSplits, left_out: Mapping[Part, Collection[int]], path: Path
+    ) -> None:
+        clean.write_clean(splits, left_out, path)
 
     def fit_defaults(
         self,

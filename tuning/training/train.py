@@ -21,10 +21,12 @@ from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
+from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import Record, Role, Run, Tracker
 from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
@@ -91,7 +93,7 @@ def train(
     labels = labels or RunLabels()
     run = _start_run(pipeline, spec, splits, tracker, labels)
     with finishing(run):
-        run.dataset(splits)
+        record_data(splits, run)
         run.text(write_config(pipeline.options, spec), "config.yaml")
         if baselines is None:
             baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=labels.tags)
@@ -117,6 +119,8 @@ def train(
                 "(turn off: train.refit=false)"
             )
         WORTH_WAITING.clear()
+        test_uses = 1 + count_uses(tracker, splits.digest)
+        notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
@@ -139,8 +143,9 @@ def train(
             baselines=baselines,
             lift=_lift(pipeline, splits, predictions, baselines),
             cost=training.cost(fitted, final),
-            notes=[*splits.notes, *serving.notes, *notes],
+            notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            test_uses=test_uses,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
@@ -163,6 +168,13 @@ def _start_run(
         tags={"dataset": splits.dataset, "data_digest": splits.digest, **labels.tags},
         params=run_params(pipeline.options, spec),
     )
+
+
+def record_data(splits: Splits, run: Run) -> None:
+    """Write which data the run saw, and what makes scores on it doubtful."""
+    run.dataset(splits)
+    run.text(audit_page(splits), "audit.md")
+    run.metrics(audit_metrics(splits.findings))
 
 
 @contextmanager
@@ -440,6 +452,7 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
         metrics[f"network_alone/{headline}"] = result.alone_test[headline]
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
+    metrics["audit/test_uses"] = result.test_uses
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
     return {**metrics, **_prefixed("cost/", result.cost)}
