@@ -37,6 +37,7 @@ __all__ = [
     "Model",
     "SweepResult",
     "TrainResult",
+    "compare",
     "load_model",
     "pipeline",
     "runs",
@@ -299,3 +300,18 @@ def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
         }
         table.append({**facts, **row.metrics, **row.params})
     return pd.DataFrame(table)
+
+
+def compare(*names: str, tracking_uri: str = "", best: int = 5) -> "pd.DataFrame":
+    """Return a leaderboard: one row a run, with its score, lift, paired test and cost.
+
+    `names` are ids of runs or sweeps, beginnings of ids, or names. Without any, they are the `best`
+    runs on each data set of each experiment. `p_value` is of the paired test against the best run
+    on the same data, corrected by Holm; `against_best` says what it comes to.
+
+    Raises:
+        UsageError: there is no such run, or it has no test score.
+    """
+    from apps.compare_runs import as_table, find_boards
+
+    return as_table(find_boards(names, tracking_uri, best))
