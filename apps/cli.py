@@ -200,6 +200,33 @@ def compare(
 
 
 @appline.command()
+@click.argument("first", metavar="RUN_A")
+@click.argument("second", metavar="RUN_B")
+@STORE
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="examples of each kind that are shown",
+)
+@click.option("--csv", default="", help="write all mended and broken examples to this CSV file")
+@click.option("--force", is_flag=True, help="overwrite it")
+@JSON
+def diff(
+    first: str, second: str, tracking_uri: str, examples: int, csv: str, force: bool, json: bool
+) -> None:
+    """Say what differs between two runs, and which examples RUN_B has mended and broken.
+
+    Settings, data, code, packages, scores with an interval, answers by class or series. A run is
+    named as for `appline compare`.
+    """
+    from apps.diff_runs import diff_runs
+
+    diff_runs(first, second, tracking_uri, examples, csv, force, Screen(json=json))
+
+
+@appline.command()
 @click.option("--clear", is_flag=True, help="remove them; pretrained weights stay")
 @JSON
 def cache(clear: bool, json: bool) -> None:

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from tuning.comparison.difference import Difference
+
 __all__ = [
     "Evaluation",
     "Model",
     "SweepResult",
     "TrainResult",
     "compare",
+    "diff",
     "load_model",
     "pipeline",
     "runs",
@@ -315,3 +318,17 @@ def compare(*names: str, tracking_uri: str = "", best: int = 5) -> "pd.DataFrame
     from apps.compare_runs import as_table, find_boards
 
     return as_table(find_boards(names, tracking_uri, best))
+
+
+def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
+    """Return what differs between two runs, and which test examples the second one has mended.
+
+    The result has `changes` (settings, data, code, packages), `scores`, `paired` (a test with an
+    interval) and `examples`, whose `examples` and `groups` are tables.
+
+    Raises:
+        UsageError: there is no such run, or both are the same.
+    """
+    from apps.diff_runs import difference
+
+    return difference(first, second, tracking_uri)

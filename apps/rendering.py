@@ -77,9 +77,9 @@ def listing(
     widths = [_longest(columns[index], [row[index] for row in rows]) for index in shown]
     if sum(widths) + GAP * (len(columns) - 1) > room:
         shown = [index for index in shown if columns[index] not in wide]
-    cut = [index for index in shown if columns[index] in shrinking]
-    while cut and sum(widths[index] for index in shown) + GAP * (len(shown) - 1) > room:
-        longest = max(cut, key=lambda index: widths[index])
+    flexible = [index for index in shown if columns[index] in shrinking]
+    while flexible and sum(widths[index] for index in shown) + GAP * (len(shown) - 1) > room:
+        longest = max(flexible, key=lambda index: widths[index])
         if widths[longest] <= SHORTEST_CUT:
             break
         widths[longest] -= 1
@@ -87,7 +87,7 @@ def listing(
     for row in [columns, ["-" * width for width in widths], *rows]:
         cells = []
         for index in shown:
-            text = _cut(str(row[index]), widths[index])
+            text = cut(str(row[index]), widths[index])
             is_number = columns[index] in numbers
             cells.append(text.rjust(widths[index]) if is_number else text.ljust(widths[index]))
         lines.append((" " * GAP).join(cells).rstrip())
@@ -105,7 +105,9 @@ def _longest(column: str, values: Iterable[object]) -> int:
     return max([len(column), *(len(str(value)) for value in values)])
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Return `text` in one line of at most `width` characters."""
+    text = " ".join(text.split())
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

@@ -12,6 +12,7 @@ from pipelines.config.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Splits
@@ -64,6 +65,30 @@ def test_losses(row: "Row", uri: str) -> "np.ndarray | None":
 
     table = read_table(row, TEST_LOSSES, uri)
     return None if table is None else table["loss"].to_numpy()
+
+
+def test_predictions(row: "Row", uri: str) -> "pd.DataFrame | None":
+    """Return the answers of a run on test beside the truth; None where it kept none."""
+    from tuning.tracking.interface import TEST_PREDICTIONS
+    from tuning.tracking.stored_runs import read_table
+
+    return read_table(row, TEST_PREDICTIONS, uri)
+
+
+def part_sizes(row: "Row", uri: str) -> dict[str, int]:
+    """Return how many examples each part of a run's data had."""
+    from tuning.tracking import stored_runs
+
+    return stored_runs.part_sizes(row, uri)
+
+
+def packages(row: "Row", uri: str) -> dict[str, str]:
+    """Return the versions of the packages that a run's model was made with, by name."""
+    from tuning.tracking.stored_runs import read_text
+
+    requirements = read_text(row, "model/requirements.txt", uri)
+    pinned = [line.partition("==") for line in requirements.splitlines() if "==" in line]
+    return {name: version for name, _, version in pinned}
 
 
 def winner_of(row: "Row", uri: str) -> "Row":

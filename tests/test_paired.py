@@ -18,6 +18,15 @@ def test_right_and_wrong_answers_are_tested_by_mcnemar_on_those_that_differ() ->
     assert paired.outcome(paired.p_value) == "better"
 
 
+@pytest.mark.parametrize("lost", range(16))
+def test_the_interval_of_right_and_wrong_answers_agrees_with_its_test(lost: int) -> None:
+    others = np.array([1.0] * 15 + [0.0] * 25)
+    losses = np.array([0.0] * 15 + [1.0] * lost + [0.0] * (25 - lost))
+    paired = compare_losses(losses, others)
+    assert (paired.low > 0) == (paired.p_value < 0.05)
+    assert paired.low <= paired.mean <= paired.high
+
+
 def test_other_losses_are_tested_by_a_t_test_of_their_differences() -> None:
     rng = np.random.default_rng(0)
     losses, noise = rng.uniform(size=30), rng.normal(0.1, 0.2, size=30)

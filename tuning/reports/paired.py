@@ -43,10 +43,11 @@ class Paired:
 def compare_losses(losses: np.ndarray, others: np.ndarray) -> Paired:
     """Compare the losses of one model with the `others` of a second one, unit by unit: `(n,)`.
 
-    Right or wrong answers (losses of 0 and 1) are tested by McNemar's exact test (1947). Other
-    losses are tested by a t-test of their differences. Where units are stretches of time, it is
-    the test of Diebold and Mariano (1995): stretches of a horizon or more need no correction for
-    autocorrelation. The interval is that of the t distribution.
+    Right or wrong answers (losses of 0 and 1) are tested by McNemar's exact test (1947); the
+    interval is that of Clopper and Pearson (1934) for the share of the units that differ, so both
+    agree. Other losses are tested by a t-test of their differences, with its interval. Where units
+    are stretches of time, it is the test of Diebold and Mariano (1995): stretches of a horizon or
+    more need no correction for autocorrelation.
 
     Raises:
         ValueError: the units are not the same in number.
@@ -58,15 +59,19 @@ def compare_losses(losses: np.ndarray, others: np.ndarray) -> Paired:
     differences = others - losses
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     mean = float(differences.mean())
+    is_right_or_wrong = bool(np.isin(losses, (0, 1)).all() and np.isin(others, (0, 1)).all())
     # Without any spread a t-test says nothing: 0 stays inside of the interval.
     low, high, p_value = min(mean, 0.0), max(mean, 0.0), 1.0
-    if len(differences) > 1 and np.ptp(differences) > 0:
-        result = stats.ttest_1samp(differences, 0.0)
-        interval = result.confidence_interval(CONFIDENCE)
-        low, high, p_value = float(interval.low), float(interval.high), float(result.pvalue)
-    is_right_or_wrong = bool(np.isin(losses, (0, 1)).all() and np.isin(others, (0, 1)).all())
     if is_right_or_wrong and won + lost:
-        p_value = float(stats.binomtest(won, won + lost).pvalue)
+        result = stats.binomtest(won, won + lost)
+        share = result.proportion_ci(CONFIDENCE, method="exact")
+        scale = (won + lost) / len(differences)
+        low, high = (2 * share.low - 1) * scale, (2 * share.high - 1) * scale
+        p_value = float(result.pvalue)
+    elif len(differences) > 1 and np.ptp(differences) > 0:
+        of_t = stats.ttest_1samp(differences, 0.0)
+        interval = of_t.confidence_interval(CONFIDENCE)
+        low, high, p_value = float(interval.low), float(interval.high), float(of_t.pvalue)
     return Paired(
         mean=mean,
         low=low,

@@ -64,16 +64,23 @@ def local_runs(database: Path, roles: Collection[Role], limit: int) -> list[Row]
 def local_artifact(database: Path, run_id: str, path: str) -> Path | None:
     """Return where an artifact of a run lies on this machine; None where it is not.
 
+    The first folder of `path` may be the name of a logged model.
+
     Raises:
         sqlite3.Error: this is no database of MLflow.
     """
+    first_folder, _, below = path.partition("/")
+    of_run = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
+    of_model = "SELECT artifact_location FROM logged_models WHERE source_run_id = ? AND name = ?"
     with closing(_connect(database)) as connection:
-        statement = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
-        (address,) = connection.execute(statement, (run_id,)).fetchone()
-    folder = artifact_folder(database, address)
-    if folder is None or not (folder / path).exists():
-        return None
-    return folder / path
+        places = [(address, path) for (address,) in connection.execute(of_run, (run_id,))]
+        models = connection.execute(of_model, (run_id, first_folder))
+        places += [(address, below) for (address,) in models]
+    for address, inside in places:
+        folder = artifact_folder(database, address)
+        if folder is not None and (folder / inside).exists():
+            return folder / inside
+    return None
 
 
 def local_counts(database: Path, run_id: str) -> dict[str, int]:

@@ -3,13 +3,14 @@
 Nothing is written: a store may be read-only.
 """
 
+import io
 import json
 import sqlite3
 import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pipelines.errors import ApplineError, UsageError
@@ -29,6 +30,8 @@ from tuning.tracking.queries import all_experiments, run_filter, search, search_
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_FINALS = 10_000  # among which the one of a sweep is looked for
 
 
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
@@ -55,11 +58,10 @@ def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     Raises:
         UsageError: there is none yet.
     """
-    client = open_to_read(find_store(uri, root))
-    condition = run_filter(role="final", sweep=sweep.id, status="FINISHED")
-    rows = search(client, all_experiments(client), condition, 1)
-    if rows:
-        return rows[0]
+    roles: tuple[Role, ...] = ("final",)
+    for row in _rows_of_roles(find_store(uri, root), roles, MOST_FINALS):
+        if row.tags.get("sweep") == sweep.id and row.status == "FINISHED":
+            return row
     raise UsageError(
         f"The sweep {sweep.id[:8]} has no final run yet ({sweep.status}). "
         f"Continue it: appline {sweep.domain} tune --resume {sweep.id[:8]}"
@@ -107,17 +109,22 @@ def read_table(
     """Return a CSV artifact of a run as a table; None where the run has none of this path."""
     import pandas as pd
 
+    text = read_text(run, path, uri, root)
+    return pd.read_csv(io.StringIO(text)) if text else None
+
+
+def read_text(run: Row, path: str, uri: str = "", root: Path = LOCAL_ROOT) -> str:
+    """Return a text artifact of a run, "" where the run has none of this path."""
     store = find_store(uri, root)
     if store.database:
         with suppress(sqlite3.Error):
             local = local_artifact(store.database, run.id, path)
-            return None if local is None else pd.read_csv(local)
-    client = open_to_read(store)
-    folder = str(PurePosixPath(path).parent)
-    if path not in [kept.path for kept in client.list_artifacts(run.id, folder)]:
-        return None
-    with tempfile.TemporaryDirectory() as temporary:
-        return pd.read_csv(download(run.id, path, Path(temporary), uri=uri, root=root))
+            return local.read_text(encoding="utf-8") if local else ""
+    # That it is missing is an answer here.
+    with tempfile.TemporaryDirectory() as folder, suppress(ApplineError):
+        file = download(run.id, path, Path(folder), uri=uri, root=root)
+        return file.read_text(encoding="utf-8")
+    return ""
 
 
 def part_sizes(run: Row, uri: str = "", root: Path = LOCAL_ROOT) -> dict[str, int]:
