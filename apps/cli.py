@@ -146,12 +146,19 @@ def _command(
 
 @appline.command()
 @STORE
-@click.option("--port", default=5000, show_default=True, help="port on 127.0.0.1")
-def ui(tracking_uri: str, port: int) -> None:
-    """Start MLflow on the right store and print the address of the comparison."""
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="port on 127.0.0.1",
+)
+@click.option("--no-browser", is_flag=True, help="print the links and open no browser")
+def ui(tracking_uri: str, port: int, no_browser: bool) -> None:
+    """Start MLflow on the right store and print a link to the comparison of each experiment."""
     from apps.ui import serve_ui
 
-    serve_ui(tracking_uri, port)
+    serve_ui(tracking_uri, port, browser=not no_browser)
 
 
 @appline.command()
