@@ -234,6 +234,20 @@ def diff(
 
 
 @appline.command()
+@STORE
+@click.option("--yes", is_flag=True, help="remove them, with their artifacts")
+@JSON
+def clean(tracking_uri: str, yes: bool, json: bool) -> None:
+    """Show runs that failed, were killed or superseded; with --yes, remove them.
+
+    A sweep with finished trials is kept: it can be resumed.
+    """
+    from apps.clean_runs import clean_runs
+
+    clean_runs(tracking_uri, yes, Screen(json=json))
+
+
+@appline.command()
 @click.option("--clear", is_flag=True, help="remove them; pretrained weights stay")
 @JSON
 def cache(clear: bool, json: bool) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Splits
     from tuning.tracking.interface import Role, Row, Tracker
+    from tuning.tracking.removal import Unneeded
 
 # All but the trials and the baselines.
 LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "seed", "evaluate")
@@ -89,6 +90,21 @@ def packages(row: "Row", uri: str) -> dict[str, str]:
     requirements = read_text(row, "model/requirements.txt", uri)
     pinned = [line.partition("==") for line in requirements.splitlines() if "==" in line]
     return {name: version for name, _, version in pinned}
+
+
+def find_unneeded(uri: str) -> "list[Unneeded]":
+    """Return the runs that can be removed: failed, killed, superseded."""
+    from tuning.tracking import removal
+
+    return removal.find_unneeded(uri)
+
+
+def remove(rows: "Collection[Row]", uri: str) -> int:
+    """Remove runs with their artifacts; return how many bytes that has freed."""
+    runtime.prepare_environment()
+    from tuning.tracking import removal
+
+    return removal.remove(rows, uri)
 
 
 def winner_of(row: "Row", uri: str) -> "Row":
