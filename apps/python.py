@@ -32,11 +32,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from tuning.comparison.difference import Difference
+
 __all__ = [
     "Evaluation",
     "Model",
     "SweepResult",
     "TrainResult",
+    "compare",
+    "diff",
     "load_model",
     "pipeline",
     "runs",
@@ -299,3 +303,32 @@ def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
         }
         table.append({**facts, **row.metrics, **row.params})
     return pd.DataFrame(table)
+
+
+def compare(*names: str, tracking_uri: str = "", best: int = 5) -> "pd.DataFrame":
+    """Return a leaderboard: one row a run, with its score, lift, paired test and cost.
+
+    `names` are ids of runs or sweeps, beginnings of ids, or names. Without any, they are the `best`
+    runs on each data set of each experiment. `p_value` is of the paired test against the best run
+    on the same data, corrected by Holm; `against_best` says what it comes to.
+
+    Raises:
+        UsageError: there is no such run, or it has no test score.
+    """
+    from apps.compare_runs import as_table, find_boards
+
+    return as_table(find_boards(names, tracking_uri, best))
+
+
+def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
+    """Return what differs between two runs, and which test examples the second one has mended.
+
+    The result has `changes` (settings, data, code, packages), `scores`, `paired` (a test with an
+    interval) and `examples`, whose `examples` and `groups` are tables.
+
+    Raises:
+        UsageError: there is no such run, or both are the same.
+    """
+    from apps.diff_runs import difference
+
+    return difference(first, second, tracking_uri)

@@ -1,6 +1,7 @@
 """What a person reads: results, tables and lines of progress as text."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ MOST_SHOWN = 6  # hyperparameters of a trial in one line
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
 NARROWEST = 100  # columns of a table, on a narrower terminal too
+GAP = 2  # blanks between the columns of a listing
+SHORTEST_CUT = 8  # characters that are left of a cell
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
@@ -53,6 +56,59 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def listing(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    numbers: Collection[str] = (),
+    wide: Collection[str] = (),
+    shrinking: Collection[str] = (),
+) -> str:
+    """Return rows as aligned text that fits the terminal, one line a row; a pipe is not cut.
+
+    The columns of `numbers` are aligned to the right, the others to the left. On a narrow terminal
+    the columns of `wide` are left out; if that is not enough, those of `shrinking` are cut.
+    """
+    room = _room()
+    shown = list(range(len(columns)))
+    widths = [_longest(columns[index], [row[index] for row in rows]) for index in shown]
+    if sum(widths) + GAP * (len(columns) - 1) > room:
+        shown = [index for index in shown if columns[index] not in wide]
+    flexible = [index for index in shown if columns[index] in shrinking]
+    while flexible and sum(widths[index] for index in shown) + GAP * (len(shown) - 1) > room:
+        longest = max(flexible, key=lambda index: widths[index])
+        if widths[longest] <= SHORTEST_CUT:
+            break
+        widths[longest] -= 1
+    lines = [title] if title else []
+    for row in [columns, ["-" * width for width in widths], *rows]:
+        cells = []
+        for index in shown:
+            text = cut(str(row[index]), widths[index])
+            is_number = columns[index] in numbers
+            cells.append(text.rjust(widths[index]) if is_number else text.ljust(widths[index]))
+        lines.append((" " * GAP).join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _room() -> int:
+    """Return how many columns a line may have; a pipe is not limited."""
+    if not sys.stdout.isatty():
+        return sys.maxsize
+    return shutil.get_terminal_size().columns
+
+
+def _longest(column: str, values: Iterable[object]) -> int:
+    return max([len(column), *(len(str(value)) for value in values)])
+
+
+def cut(text: str, width: int) -> str:
+    """Return `text` in one line of at most `width` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def hyperparameter_table(options_type: type[Options]) -> str:

@@ -68,6 +68,7 @@ FLOORS = {
         "tuning.results",
         "tuning.reports",
         "tuning.tracking",
+        "tuning.comparison",
         "tuning.training",
         "tuning.execution",
         "tuning.search",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+# Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
+# unit (see `Pipeline.losses`).
+TEST_PREDICTIONS = "predictions/test.csv"
+TEST_LOSSES = "predictions/test_losses.csv"
 
 
 class Run(Protocol):
@@ -104,6 +108,16 @@ class Row:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+
+    @property
+    def role(self) -> str:
+        """What kind of run it is, a `Role`; "" for a run that appline did not write."""
+        return self.tags.get("role", "")
+
+    @property
+    def domain(self) -> str:
+        """The domain; of a run without a tag for it, the beginning of its experiment's name."""
+        return self.tags.get("domain") or self.experiment.partition("/")[0]
 
 
 class Tracker(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
@@ -24,7 +25,14 @@ from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
-from tuning.tracking.interface import Record, Role, Run, Tracker
+from tuning.tracking.interface import (
+    TEST_LOSSES,
+    TEST_PREDICTIONS,
+    Record,
+    Role,
+    Run,
+    Tracker,
+)
 from tuning.tracking.saved_views import Leaderboard
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
@@ -122,6 +130,7 @@ def train(
         test_uses = 1 + count_uses(tracker, splits.digest)
         notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
+        losses = pipeline.losses(predictions, splits, "test")
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
         result = TrainResult(
@@ -141,7 +150,7 @@ def train(
             alone_val=alone_val,
             alone_test=alone_test,
             baselines=baselines,
-            lift=_lift(pipeline, splits, predictions, baselines),
+            lift=_lift(pipeline, splits, losses, baselines),
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
@@ -150,6 +159,8 @@ def train(
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
             _record(result, fitted, predictions, pipeline, splits, run)
+            # In the order of the data: runs on the same data are compared unit by unit.
+            run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
             _save_leaderboard(result, tracker)
             run.finish()
             tracker.confirm(run.id)
@@ -165,7 +176,12 @@ def _start_run(
         labels.name or f"{architecture} on {splits.dataset}",
         role=labels.role,
         parent=labels.parent,
-        tags={"dataset": splits.dataset, "data_digest": splits.digest, **labels.tags},
+        tags={
+            "domain": pipeline.domain,
+            "dataset": splits.dataset,
+            "data_digest": splits.digest,
+            **labels.tags,
+        },
         params=run_params(pipeline.options, spec),
     )
 
@@ -392,13 +408,12 @@ def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> lis
 def _lift(
     pipeline: AnyPipeline,
     splits: Splits,
-    predictions: np.ndarray,
+    losses: np.ndarray,
     baselines: Sequence[ScoredBaseline],
 ) -> Lift | None:
     strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
     if strongest is None:
         return None
-    losses = pipeline.losses(predictions, splits, "test")
     return significance.lift(losses, strongest, pipeline.options.seed)
 
 
@@ -426,7 +441,7 @@ def _record(
 ) -> None:
     """Write scores, predictions, figures and the card into the run."""
     run.metrics(summary_metrics(result))
-    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), "predictions/test.csv")
+    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
     figures = {
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
