@@ -248,6 +248,18 @@ def clean(tracking_uri: str, yes: bool, json: bool) -> None:
 
 
 @appline.command()
+@STORE
+@click.option("--figure", default="", help="draw it into this file: .png, .svg or .pdf")
+@click.option("--force", is_flag=True, help="overwrite the file")
+@JSON
+def atlas(tracking_uri: str, figure: str, force: bool, json: bool) -> None:
+    """Show what kernel size, stride and filters did in every sweep of the store."""
+    from apps.draw_atlas import show_atlas
+
+    show_atlas(tracking_uri, figure, force, Screen(json=json))
+
+
+@appline.command()
 @click.option("--clear", is_flag=True, help="remove them; pretrained weights stay")
 @JSON
 def cache(clear: bool, json: bool) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "Model",
     "SweepResult",
     "TrainResult",
+    "atlas",
     "compare",
     "diff",
     "load_model",
@@ -332,3 +333,14 @@ def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
     from apps.diff_runs import difference
 
     return difference(first, second, tracking_uri)
+
+
+def atlas(*, tracking_uri: str = "") -> "pd.DataFrame":
+    """Return what kernel size, stride and filters did in every sweep of a store.
+
+    One row is one value that a sweep has tried, with the mean score and the mean rank of its
+    trials. `tuning.comparison.atlas.draw` draws the table.
+    """
+    from apps.draw_atlas import find_atlas
+
+    return find_atlas(tracking_uri)

@@ -151,6 +151,18 @@ def test_runs_on_different_data_are_not_paired(
     assert "tested on different data, 01234567 (pets), fedcba98 (pets)" in text
 
 
+def test_runs_of_a_moved_store_are_still_paired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "before").mkdir()
+    tracker = open_store(tmp_path / "before")
+    trained(tracker, "good", FEW)
+    trained(tracker, "bad", MANY)
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir(tmp_path / "after")
+    assert "worse p <.001" in printed(capsys, "compare")
+
+
 def test_a_name_that_no_run_has_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Did you mean 'good'?" in refused(capsys, "compare", "goood")
 
