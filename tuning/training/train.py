@@ -89,10 +89,7 @@ def train(
     """
     if splits is None:
         splits = pipeline.load()
-    pipeline.check(spec, splits)
-    if pipeline.cost(spec, splits) is None:
-        # It must be built to know: the weights of a backbone may be out of reach.
-        pipeline.build(spec, splits)
+    _check(pipeline, spec, splits)
     merged = None
     if spec.train.refit:
         # Refused here where the domain cannot, before anything is recorded.
@@ -165,6 +162,14 @@ def train(
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
+
+
+def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
+    """Refuse what cannot be trained, before a run is begun."""
+    pipeline.check(spec, splits)
+    if pipeline.cost(spec, splits) is None:
+        # It must be built to know: the weights of a backbone may be out of reach.
+        pipeline.build(spec, splits)
 
 
 def _start_run(
