@@ -7,6 +7,7 @@ SMALLEST_PROBABILITY = 1e-12
 # Standard deviation of the prior of a blend weight, around 1: without it, a few texts that are all
 # predicted rightly make it infinite.
 PRIOR_SPREAD = 1.0
+FEWEST_COMPARED = 2  # examples, whose losses have a standard error
 
 
 def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
@@ -38,6 +39,18 @@ def example_losses(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) 
     if not exclusive:
         likelihood = likelihood + (1 - one_hot) * np.log(1 - clipped)
     return np.asarray(-likelihood.sum(axis=1))
+
+
+def is_clearly_lower(losses: np.ndarray, than: np.ndarray) -> bool:
+    """Whether `losses` `(n,)` of some examples are lower by more than a standard error.
+
+    `than` `(n,)` are other losses of the same examples.
+    """
+    gain = than - losses
+    if len(gain) < FEWEST_COMPARED:
+        return False
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    return bool(gain.mean() > error)
 
 
 def blend_logits(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.config.search_space import replace
 from pipelines.config.smaller_defaults import shrink_until_possible
-from pipelines.evaluation.likelihood import example_losses
+from pipelines.evaluation.likelihood import example_losses, is_clearly_lower
 from pipelines.io.progress import working
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
@@ -27,8 +27,6 @@ SHRINKING = ("conv.blocks", "conv.pool_size", "conv.stride", "conv.dilation", "c
 # Of a network over a backbone, where nobody has said otherwise: a head learns in few epochs.
 TUNED = {"train.epochs": 8, "train.batch_size": 32, "train.learning_rate": 1e-3}
 FROZEN = {"train.epochs": 30, "train.learning_rate": 1e-3}
-# How many standard errors the loss must fall by, on val, for a backbone to be chosen.
-CLEARLY = 1.0
 # Of the network of its own with which a backbone is compared: epochs, at most, and seconds after
 # which no further one begins.
 TRIAL_EPOCHS = 12
@@ -97,14 +95,12 @@ def _better_on_val(
     one_hot = splits.one_hot("val")
     of_own = example_losses(logits, one_hot, exclusive=True)
     of_backbone = example_losses(regression.logits["val"], one_hot, exclusive=True)
-    gain = of_own - of_backbone
-    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.inf
     told = (
         f"logistic regression on features of {spec.transfer.backbone} has a log loss of "
         f"{of_backbone.mean():.3f} on validation ({between - began:.0f} s), {usual} after {epochs} "
         f"epochs {of_own.mean():.3f} ({time.perf_counter() - between:.0f} s)"
     )
-    if gain.mean() > CLEARLY * error:
+    if is_clearly_lower(of_backbone, of_own):
         notes.append(f"architecture={TRANSFER}: {told}")
         return TRANSFER
     notes.append(f"architecture={usual}: {told}")
