@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from apps import checks, doubts, progress_display, rendering, resumed_sweep, saved_runs
+from apps.pretrained_weights import undecided_by_check
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
@@ -300,7 +301,10 @@ def check(options_type: type[Options], context: click.Context) -> None:
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
     pipeline.objective_for(splits, command.flags["objective"])
-    spec, decisions = _fit_defaults(screen, pipeline, command, splits)
+    undecided = undecided_by_check(command, options_type)
+    left_open = ("architecture",) if undecided else ()
+    spec, decisions = _fit_defaults(screen, pipeline, command, splits, left_open)
+    decisions += [undecided] if undecided else []
     pipeline.check(spec, splits)
     if fix:
         doubts.write_clean(pipeline, splits, fix, screen)
