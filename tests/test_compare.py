@@ -10,7 +10,8 @@ import pytest
 import apps.python as appline
 from apps.cli import main
 from tests.stored_runs_samples import open_store, swept, trained
-from tuning.tracking.interface import Record
+from tuning.comparison.leaderboard import Standing
+from tuning.tracking.interface import Record, Row
 
 FEW, MANY = (0, 1), tuple(range(14))
 
@@ -210,3 +211,23 @@ def test_two_thousand_runs_are_compared_within_three_seconds(
     assert time.monotonic() - began < 3
     names = [run["name"] for run in json.loads(text)["boards"][0]["runs"]]
     assert names == ["run 1999", "run 1998", "run 1997"]
+
+
+def test_a_network_without_convolutions_is_not_called_by_a_kernel_size() -> None:
+    params = {"conv.kernel_size": "3", "conv.stride": "1", "conv.filters": "32"}
+    names = []
+    for architecture in ("vgg", "transfer"):
+        row = Row(
+            id="1",
+            name="one",
+            status="FINISHED",
+            experiment="vision/pets",
+            start_time=0.0,
+            end_time=None,
+            tags={},
+            params={"architecture": architecture, **params},
+            metrics={},
+        )
+        standing = Standing(run=row, score=0.5, against_best=None, p_value=1.0, is_best=True)
+        names.append(standing.network)
+    assert names == ["vgg k3 s1 f32", "transfer"]

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pipelines import DOMAINS, options_class
 from pipelines.config.options import Objective
 from tuning.comparison.headline import headline_of, short_verdict
 from tuning.reports.paired import Paired, compare_losses, holm
@@ -36,11 +37,23 @@ class Standing:
 
     @property
     def network(self) -> str:
-        """The architecture with its kernel size, stride and filters, such as `vgg k3 s1 f32`."""
+        """The architecture with its kernel size, stride and filters, such as `vgg k3 s1 f32`.
+
+        A network without convolutions has its name alone.
+        """
         params = self.run.params
         words = [params.get("architecture", self.run.domain)]
-        words += [f"{letter}{params[key]}" for letter, key in CONVOLUTION.items() if key in params]
+        for letter, key in CONVOLUTION.items():
+            if key in params and self._reads(key):
+                words.append(f"{letter}{params[key]}")
         return " ".join(words)
+
+    def _reads(self, key: str) -> bool:
+        """Whether the run's architecture reads a hyperparameter."""
+        if self.run.domain not in DOMAINS:
+            return True
+        readers = options_class(self.run.domain).conditions.get(key, {}).get("architecture")
+        return readers is None or self.run.params.get("architecture") in readers
 
     @property
     def outcome(self) -> str:
