@@ -153,10 +153,10 @@ class TextOptions(Options):
     )
     pretrained_demo: ClassVar[DemoSweep] = DemoSweep(
         data="courses",
-        trials=3,
+        trials=2,
         trial_epochs=1,
         fixed={"architecture": "pretrained", "encoder.layers": 7},
-        searched={"encoder.learning_rate": Choice((5e-5, 1e-4, 2e-4))},
+        searched={"encoder.learning_rate": Choice((1e-4, 2e-4))},
     )
 
     @classmethod
