@@ -200,6 +200,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
             "--model also needs --data: the model file does not say what to score it on"
         )
     base = saved_runs.options_of_run(options_type, row) if row else None
+    if base and is_data_given:
+        base = dataclasses.replace(base, limit=0)  # what bounded the training bounds no other data
     command = resolve(context, options_type, base)
     checks.require_output(command.flags["output"], command.flags["force"])
     screen = _screen(command)

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from apps import progress_display, saved_runs
 from apps.quiet_plots import quiet_plots
@@ -203,9 +203,14 @@ class Evaluation:
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model: raw input in, a table of answers out."""
+    """A trained model: raw input in, a table of answers out.
+
+    `trained_on` is the data of its run, by the name or path that was given; "" for a model file,
+    which does not say.
+    """
 
     serving: ServingModel
+    trained_on: str = ""
 
     @property
     def domain(self) -> str:
@@ -245,19 +250,38 @@ class Model:
         return frame
 
     def evaluate(
-        self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
+        self,
+        pipeline: AnyPipeline,
+        part: Part | Literal["all"] | None = None,
+        *,
+        splits: Splits | None = None,
     ) -> Evaluation:
-        """Return the predictions of the model for a part of the pipeline's data.
+        """Return the predictions of the model for the pipeline's data.
+
+        Args:
+            pipeline: names the data, which may have other classes, users or series than the model.
+            part: what is scored: `all` for data that is not the model's own, as `Evaluation`'s part
+                `test`; else `test`. Nothing is fitted to data that is scored whole.
+            splits: the data, if it has been read already: what `pipeline.load()` or
+                `pipeline.load_hold_out(model.serving)` has returned.
 
         Raises:
             DataError: the data does not fit the model: other classes, another size.
         """
         if splits is None:
-            splits = _load(pipeline, Screen())
+            is_own = bool(self.trained_on) and Path(self.trained_on) == Path(pipeline.options.data)
+            part = part or ("test" if is_own else "all")
+            if part == "all":
+                with Screen().progress(f"reading {pipeline.options.data}"):
+                    splits = pipeline.load_hold_out(self.serving)
+            else:
+                splits = _load(pipeline, Screen())
+        # A hold-out is the test part of its splits.
+        scored: Part = "test" if part is None or part == "all" else part
         network = pipeline.restore_network(self.serving, splits)
         with Screen().progress("predicting"):
-            predictions = pipeline.predict(network, splits, part)
-        return Evaluation(pipeline, splits, part, predictions)
+            predictions = pipeline.predict(network, splits, scored)
+        return Evaluation(pipeline, splits, scored, predictions)
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, whose name ends in .keras."""
@@ -282,7 +306,7 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
     row = saved_runs.winner_of(saved_runs.find(str(run_or_path), tracking_uri), tracking_uri)
-    return Model(saved_runs.read_run_model(row, tracking_uri))
+    return Model(saved_runs.read_run_model(row, tracking_uri), row.params.get("data", ""))
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":

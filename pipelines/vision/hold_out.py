@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten
 from pipelines.evaluation import splitting
+from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import Folder, counted_endings, scan
 from pipelines.io.layouts import LabelledFile
@@ -105,12 +106,7 @@ def _known_rows(read: LabelledPictures, classes: Sequence[str]) -> tuple[list[in
             f"{_images(unknown.total())} of {len(unknown):,} {class_word} that the model does not "
             f"know left out: {listed}"
         )
-    absent = [name for name in classes if name not in set(read.labels)]
-    if absent:
-        notes.append(
-            f"{len(absent):,} of the model's {len(classes):,} classes are not in this data: "
-            f"{shorten(absent, SHOWN_CLASSES)}"
-        )
+    notes += absent_classes_note(set(read.labels), classes)
     return rows, notes
 
 
