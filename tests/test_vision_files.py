@@ -17,7 +17,7 @@ from PIL import Image
 from pipelines.errors import DataError
 from pipelines.vision import image_files, sizes
 from pipelines.vision.data import VisionSplits, load
-from pipelines.vision.options import VisionOptions
+from pipelines.vision.options import Resize, VisionOptions
 
 RNG = np.random.default_rng(0)
 
@@ -200,14 +200,55 @@ def test_photos_of_one_shape_keep_their_proportions(tmp_path: Path) -> None:
     assert "squeezed" not in noted(splits)
 
 
-def test_photos_of_several_shapes_are_squeezed_and_it_is_said(tmp_path: Path) -> None:
+def test_photos_of_several_shapes_are_stretched_and_it_is_said(tmp_path: Path) -> None:
     root = fill(tmp_path, lambda: RNG.integers(0, 256, (100, 100, 3), dtype="uint8"), ".png", 3)
     for number in range(2):
         save(root / "cat" / f"w{number}.png", RNG.integers(0, 256, (50, 100), dtype="uint8"))
     splits = read(root)
     assert splits.shape == (100, 100, 3)
     assert "2 of 8 images have other proportions than 100x100" in noted(splits)
-    assert "(width / height from 2.00 to 2.00) and are squeezed" in noted(splits)
+    assert "(width / height from 2.00 to 2.00) and are stretched to it" in noted(splits)
+    assert "otherwise: --resize crop or --resize pad" in noted(splits)
+
+
+def stripes(height: int, width: int) -> np.ndarray:
+    """Return a grey image whose columns have the values 1, 2, 3 ..."""
+    return np.tile(np.arange(1, width + 1, dtype="uint8")[None, :, None], (height, 1, 1))
+
+
+@pytest.mark.parametrize("is_upright", [False, True])
+def test_crop_keeps_the_middle_and_pad_the_whole_on_black(is_upright: bool) -> None:
+    def seen(how: Resize) -> list[int]:
+        x = stripes(20, 40)
+        if is_upright:
+            x = x.transpose(1, 0, 2)
+        resized = sizes.resize(x, (20, 20), how)[..., 0]
+        if is_upright:
+            resized = resized.T
+        assert (resized == resized[10]).all() or how == "pad"
+        return [int(value) for value in resized[10]]
+
+    assert seen("crop") == list(range(11, 31))
+    # Means of two columns and a quarter of those beside them; halves go to the even number.
+    assert seen("pad")[1:4] == [4, 6, 8]
+    assert seen("stretch") == seen("pad")
+    padded = sizes.resize(stripes(20, 40), (20, 20), "pad")[..., 0]
+    assert (padded[:5] == 0).all()
+    assert (padded[5:15] > 0).all()
+    assert (padded[15:] == 0).all()
+
+
+@pytest.mark.parametrize("how", ["crop", "pad"])
+def test_a_line_of_pixels_is_cropped_and_padded_too(how: Resize) -> None:
+    assert sizes.resize(stripes(1, 200), (8, 8), how).max() > 0
+
+
+def test_photos_are_cropped_or_padded_on_demand_and_it_is_said(tmp_path: Path) -> None:
+    root = fill(tmp_path, lambda: stripes(20, 40)[..., 0], ".png")
+    assert read(root, image_size=20, resize="crop").train.x[0, 10].min() == 11
+    padded = read(root, image_size=20, resize="pad")
+    assert padded.train.x[0, 0].max() == 0
+    assert "and are padded to it; otherwise: --resize stretch or --resize crop" in noted(padded)
 
 
 def test_a_turned_photo_has_the_size_in_which_it_is_seen(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pipelines.errors import DataError
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
 from pipelines.vision.cells import from_text
-from pipelines.vision.options import VisionOptions
+from pipelines.vision.options import Resize, VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
 from pipelines.vision.sizes import resize
 from pipelines.vision.spec import VisionSpec
@@ -165,15 +165,50 @@ def test_a_request_without_a_picture_is_refused_with_the_reason_alone(
     assert "Failed to predict" not in reply.body
 
 
-def test_the_resizing_in_the_model_is_that_of_pillow() -> None:
+@pytest.mark.parametrize("how", ["stretch", "crop", "pad"])
+def test_the_resizing_in_the_model_is_that_of_pillow(how: Resize) -> None:
     rng = np.random.default_rng(1)
     for _ in range(12):
-        height, width, new_height, new_width = map(int, rng.integers(1, 90, 4))
+        height, width, *size = map(int, rng.integers(1, 90, 4))
         x = rng.integers(0, 256, (height, width, 3)).astype("uint8")
         image = keras.Input((None, None, 3))
-        model = keras.Model(image, resized_as_pillow(image, new_height, new_width))
-        resized = np.rint(np.asarray(model(x[None].astype("float32")))[0])
-        assert np.array_equal(resized, resize(x, (new_height, new_width)))
+        model = keras.Model(image, resized_as_pillow(image, (size[0], size[1]), how))
+        resized = np.asarray(model(x[None].astype("float32")))[0]
+        # Sums of another order may differ where Pillow rounds halves: once in a million pixels.
+        expected = resize(x, (size[0], size[1]), how)
+        differs = np.rint(resized) != expected
+        assert np.allclose(resized[differs] % 1, 0.5, atol=1e-4)
+        assert differs.mean() < 1e-3
+
+
+@pytest.mark.parametrize("how", ["crop", "pad"])
+def test_a_model_crops_or_pads_what_it_answers_as_in_training(
+    photos: Photos, tmp_path: Path, how: Resize
+) -> None:
+    options = VisionOptions(data=str(photos.folder), image_size=SIDE, resize=how)
+    pipeline = VisionPipeline(options)
+    splits = pipeline.load()
+    # Random weights tell any difference between images.
+    network = pipeline.build(replace(VisionSpec(), {"conv.blocks": 2}), splits)
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    serving = read_model(tmp_path / "model.keras")
+    in_training = pipeline.predict(network, splits, "test")
+    assert splits.test.names is not None
+    alone = keras.saving.load_model(tmp_path / "model.keras")
+    for name, expected in zip(splits.test.names, in_training, strict=True):
+        pixels = pixels_of(name)
+        for picture in (name, pixels, pixels / 255):
+            answer = pipeline.predict_raw(serving, picture)
+            given = answer[["p(dark)", "p(light)"]].to_numpy(dtype=float)
+            assert np.allclose(given, expected, atol=TOLERANCE)
+        served = np.asarray(alone(pixels[None].astype("float32"))["probabilities"])
+        assert np.allclose(served, expected, atol=TOLERANCE)
+
+    # Other data is brought to the model's size as the model says, not as the command does.
+    others = VisionPipeline(VisionOptions(data=str(photos.folder))).load_hold_out(serving).test
+    assert others.names is not None
+    rows = [list(others.names).index(name) for name in splits.test.names]
+    assert np.array_equal(others.x[rows], splits.test.x)
 
 
 def test_grey_and_transparent_arrays_are_answered_as_files_of_the_same_pixels(
@@ -243,7 +278,7 @@ def test_values_come_into_the_models_units_in_memory_and_in_the_model(
     x = np.asarray(values, "float32").reshape(1, 2, 1)
     assert factor_of(x, unit) == pytest.approx(factor)
     image = keras.Input((None, None, 1))
-    served = np.asarray(keras.Model(image, served_input(image, 1, 2, unit))(x[None]))
+    served = np.asarray(keras.Model(image, served_input(image, (1, 2), unit))(x[None]))
     expected = x.astype("float64") * factor
     assert np.allclose(served[0], expected, atol=0.5 if unit >= 255 else 1e-5)
 

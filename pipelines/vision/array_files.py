@@ -14,7 +14,7 @@ from pipelines.io.paths import require_regular_file
 from pipelines.io.progress import counted
 from pipelines.splits import Part
 from pipelines.vision.images import Images, ImageSource, name_classes
-from pipelines.vision.options import VisionOptions
+from pipelines.vision.options import Resize, VisionOptions
 from pipelines.vision.sizes import resize
 
 IDX_STEMS: Mapping[Part, str] = {"train": "train", "test": "t10k"}
@@ -35,7 +35,7 @@ def read_npz(path: Path, options: VisionOptions) -> ImageSource:
     shape = shapes.pop()
     side = options.image_size
     if side and shape != (side, side, shape[-1]):
-        parts = {part: _resize(images, side) for part, images in parts.items()}
+        parts = {part: _resize(images, side, options.resize) for part, images in parts.items()}
     names: tuple[str, ...] = ()
     if "class_names" in arrays:
         names = tuple(map(str, arrays["class_names"]))
@@ -127,9 +127,10 @@ def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
     return y.astype("int64")
 
 
-def _resize(images: Images, side: int) -> Images:
-    resized = [resize(image, (side, side)) for image in counted(images.x, "images", len(images.x))]
-    return replace(images, x=np.stack(resized))
+def _resize(images: Images, side: int, how: Resize) -> Images:
+    size = (side, side)
+    shown = counted(images.x, "images", len(images.x))
+    return replace(images, x=np.stack([resize(image, size, how) for image in shown]))
 
 
 def _require_names(parts: Mapping[Part, Images], names: Sequence[str], path: Path) -> None:

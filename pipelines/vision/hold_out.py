@@ -57,7 +57,7 @@ def load_hold_out(
     Raises:
         DataError: the data cannot be read, or the model knows none of its classes.
     """
-    read = _read(options, facts.classes)
+    read = _read(dataclasses.replace(options, resize=wanted.resize), facts.classes)
     known, notes = _known_rows(read, facts.classes)
     if 0 < options.limit < len(known):
         numbers = splitting.class_numbers([read.labels[row] for row in known], facts.classes)

@@ -24,6 +24,7 @@ from pipelines.vision.open_image import (
     read_pixels,
     without_warnings,
 )
+from pipelines.vision.options import Resize
 from pipelines.vision.sizes import resize, target_size
 
 SUFFIXES = (
@@ -52,14 +53,15 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
+def decode_all(paths: Sequence[Path], image_size: int, how: Resize = "stretch") -> Decoded:
     """Decode files in two passes: headers for sizes, channels and depth, then pixels.
 
-    `image_size` is the height and width that all images get; 0 finds a fitting one. Images of 16
-    bits and floats keep their values; bytes among them are brought to their scale.
+    `image_size` is the height and width that all images get; 0 finds a fitting one. `how` is what
+    happens to images of other proportions. Images of 16 bits and floats keep their values; bytes
+    among them are brought to their scale.
     """
     with without_warnings():
-        return _decode_all(paths, image_size)
+        return _decode_all(paths, image_size, how)
 
 
 def decode(
@@ -136,7 +138,7 @@ def _rounded(x: np.ndarray, scale: float) -> np.ndarray:
 # ------------------------------------------------------------------------------ many files
 
 
-def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
+def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
     problems: dict[int, str] = {}
 
     def header_of(row: int) -> Header | None:
@@ -149,7 +151,7 @@ def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
     # Threads: Pillow decodes outside Python's lock.
     found = _in_threads(header_of, range(len(paths)), "headers of images")
     headers = [header for header in found if header is not None]
-    size, notes = target_size([header.size for header in headers], image_size)
+    size, notes = target_size([header.size for header in headers], image_size, how)
     channels = 1
     if any(header.coloured for header in headers):
         channels = 3
@@ -165,7 +167,7 @@ def _decode_all(paths: Sequence[Path], image_size: int) -> Decoded:
         except UnreadableImage as reason:
             problems[row] = str(reason)
             return
-        pixels[row] = resize(image.x, size)
+        pixels[row] = resize(image.x, size, how)
         depths[row] = image.depth
         if image.depth != "bytes":
             bounds[row] = image.x.min(), image.x.max()

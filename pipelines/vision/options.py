@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
@@ -25,6 +25,8 @@ from pipelines.config.search_space import (
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+
+Resize: TypeAlias = Literal["stretch", "crop", "pad"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,11 @@ class VisionOptions(Options):
         0,
         "height and width that images are resized to (0: their own if all agree and are small, "
         "else up to 128)",
+    )
+    resize: Resize = option(
+        "stretch",
+        "what happens to images of other proportions: stretch changes these, crop takes the middle "
+        "alone, pad puts black beside the whole image; the model does the same to what it answers",
     )
     path_column: str = option(
         "",

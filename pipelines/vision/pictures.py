@@ -10,7 +10,8 @@ import numpy as np
 from pipelines.errors import DataError
 from pipelines.vision.image_files import BYTE_SCALE, DEEPEST, in_units_of
 from pipelines.vision.open_image import Pixels, Size, UnreadableImage, read_pixels, without_warnings
-from pipelines.vision.sizes import BYTE_STEP, SQUEEZED, resize
+from pipelines.vision.options import Resize
+from pipelines.vision.sizes import BYTE_STEP, CHANGED, DONE, resize
 from pipelines.vision.units import factor_of, unit_of
 
 # A file, its content, or pixels.
@@ -24,13 +25,15 @@ LUMINANCE = (0.299, 0.587, 0.114)  # as Pillow weighs red, green and blue
 class PictureFormat:
     """What a model takes: its size, its channels, and the range of its training images.
 
-    `path_column` held the paths in the table that it was trained on; empty where it was guessed.
+    `resize` is what happens to pictures of other proportions. `path_column` held the paths in the
+    table that it was trained on; empty where it was guessed.
     """
 
     size: Size
     channels: int
     lowest: float
     scale: float  # the largest value
+    resize: Resize = "stretch"
     path_column: str = ""
 
     @property
@@ -81,19 +84,19 @@ def _from_file(data: Path | bytes, wanted: PictureFormat) -> Fitted:
             f"it holds bytes, and the model was trained on values from {wanted.lowest:,.6g} to "
             f"{wanted.scale:,.6g}. Expected an array that was standardised as the training images"
         )
-    resized = Pixels(x=resize(pixels.x, wanted.size), depth=pixels.depth)
+    resized = Pixels(x=resize(pixels.x, wanted.size, wanted.resize), depth=pixels.depth)
     return Fitted(
         x=in_units_of(resized, wanted.unit).astype("float32"),
-        remarks=_squeezed(pixels.x, wanted),
+        remarks=_of_other_proportions(pixels.x, wanted),
     )
 
 
-def _squeezed(x: np.ndarray, wanted: PictureFormat) -> tuple[str, ...]:
+def _of_other_proportions(x: np.ndarray, wanted: PictureFormat) -> tuple[str, ...]:
     height, width = wanted.size
     proportions = x.shape[1] / x.shape[0]
-    if abs(proportions / (width / height) - 1) <= SQUEEZED:
+    if abs(proportions / (width / height) - 1) <= CHANGED:
         return ()
-    return (f"of other proportions than {height}x{width}, squeezed into it",)
+    return (f"of other proportions than {height}x{width}, {DONE[wanted.resize]}",)
 
 
 def _from_array(x: np.ndarray, wanted: PictureFormat) -> Fitted:
@@ -108,13 +111,13 @@ def _from_array(x: np.ndarray, wanted: PictureFormat) -> Fitted:
     if x.dtype == bool:
         x = x.astype("uint8") * np.uint8(BYTE_SCALE)
     x = _with_channels(x, wanted.channels)
-    remarks = _squeezed(x, wanted)
+    remarks = _of_other_proportions(x, wanted)
     if wanted.lowest < 0:
         _require_standardised(x, wanted)
-        return Fitted(x=resize(x, wanted.size).astype("float32"), remarks=remarks)
+        return Fitted(x=resize(x, wanted.size, wanted.resize).astype("float32"), remarks=remarks)
     unit, factor = wanted.unit, factor_of(x, wanted.unit)
     largest = float(x.max())
-    resized = resize(x, wanted.size).astype("float32") * np.float32(factor)
+    resized = resize(x, wanted.size, wanted.resize).astype("float32") * np.float32(factor)
     if factor != 1:
         remarks = (*remarks, f"brought from 0 to {unit / factor:,.6g} to the model's {unit:,.6g}")
         if unit >= BYTE_SCALE and largest > 1:

@@ -132,7 +132,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return evaluate.plots(predictions, splits, part)
 
     def serve(self, model: keras.Model, splits: VisionSplits) -> ServingModel:
-        return serve.serving_model(model, splits, self.options.path_column)
+        return serve.serving_model(model, splits, self.options.path_column, self.options.resize)
 
     def restore_network(self, serving: ServingModel, splits: VisionSplits) -> keras.Model:
         return serve.restore_network(serving, splits)

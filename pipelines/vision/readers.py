@@ -132,10 +132,10 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
     sizes = []
     for part in labelled:
         sizes += [picture.shape[:2] for picture in pictures[part]]
-    size, size_notes = target_size(sizes, options.image_size)
+    size, size_notes = target_size(sizes, options.image_size, options.resize)
     parts: dict[Part, Images] = {}
     for part in labelled:
-        resized = [resize(picture, size) for picture in pictures[part]]
+        resized = [resize(picture, size, options.resize) for picture in pictures[part]]
         parts[part] = Images(x=np.stack(resized), y=np.asarray(labels[part]))
     names = tuple(features["label"].names)
     return ImageSource(
@@ -169,7 +169,7 @@ def _from_files(
 
     Unreadable files are refused, or left out with `--skip-unreadable`.
     """
-    decoded = decode_all([file.path for file in files], options.image_size)
+    decoded = decode_all([file.path for file in files], options.image_size, options.resize)
     notes = [*notes, *decoded.notes]
     if decoded.problems:
         listed = _unreadable(files, decoded.problems)

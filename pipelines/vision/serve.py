@@ -20,7 +20,7 @@ from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.vision import drift, predict
 from pipelines.vision.inputs import read_request
-from pipelines.vision.options import VisionPredictOptions
+from pipelines.vision.options import Resize, VisionPredictOptions
 from pipelines.vision.pictures import Fitted, PictureFormat, fit_picture
 from pipelines.vision.request import Asked, Request
 from pipelines.vision.units import resized_as_pillow, served_input, unit_of
@@ -46,7 +46,8 @@ class VisionFacts(ServingFacts):
     scale: Annotated[float, Gt(0)]  # the largest value that a pixel can have
     lowest: float  # the smallest one
     path_column: str
-    # Models that were saved before this was kept have none.
+    # Models that were saved before these were kept stretched all images, and have seen none.
+    resize: Resize = "stretch"
     seen: dict[str, Seen] = field(default_factory=dict)
 
 
@@ -57,12 +58,16 @@ def picture_format(facts: VisionFacts) -> PictureFormat:
         channels=facts.channels,
         lowest=facts.lowest,
         scale=facts.scale,
+        resize=facts.resize,
         path_column=facts.path_column,
     )
 
 
 def serving_model(
-    network: keras.Model, splits: "VisionSplits", path_column: str = ""
+    network: keras.Model,
+    splits: "VisionSplits",
+    path_column: str = "",
+    resize: Resize = "stretch",
 ) -> ServingModel:
     """Return the network behind resizing, and in front of class names.
 
@@ -74,9 +79,9 @@ def serving_model(
     image = keras.Input((None, None, channels), name="image")
     lowest = float(min(0, splits.train.x.min()))
     if lowest < 0:
-        x = resized_as_pillow(image, height, width)
+        x = resized_as_pillow(image, (height, width), resize)
     else:
-        x = served_input(image, height, width, unit_of(splits.scale))
+        x = served_input(image, (height, width), unit_of(splits.scale), resize)
     # Says in the file what the largest pixel value is; a network that takes this one as a backbone
     # reads it there.
     x = keras.layers.Rescaling(1 / splits.scale, name="unit")(x)
@@ -93,6 +98,7 @@ def serving_model(
             scale=splits.scale,
             lowest=lowest,
             path_column=path_column,
+            resize=resize,
             seen=drift.seen(splits),
         ),
     )

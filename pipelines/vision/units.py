@@ -4,16 +4,22 @@ A file says how deep its values are. An array does not, and nor does JSON: the s
 for arrays in memory and, as operations of Keras, inside the model that is served.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import keras
 import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.networks.plan import KerasTensor
 from pipelines.vision.image_files import BYTE_SCALE, DEEPEST, LEVELS
+from pipelines.vision.open_image import Size
+from pipelines.vision.options import Resize
 from pipelines.vision.sizes import BYTE_STEP
 
 # By which a value may lie above the largest one of training before it is one of other units.
 MARGIN = 1.1
+TINY = 1e-12  # which no sum of weights is below that is not 0
 DARK = 127.0  # a largest value of training up to this is no level of its own
 
 
@@ -68,7 +74,9 @@ def _level(largest: float, unit: float) -> float:
 # ------------------------------------------------------------------------- as operations of Keras
 
 
-def served_input(images: KerasTensor, height: int, width: int, unit: float) -> KerasTensor:
+def served_input(
+    images: KerasTensor, size: Size, unit: float, how: Resize = "stretch"
+) -> KerasTensor:
     """Return pictures `(batch, height, width, channels)` in a model's size and units.
 
     They come in any size, and in the units that `factor_of` knows. All operations are Keras' own,
@@ -81,7 +89,7 @@ def served_input(images: KerasTensor, height: int, width: int, unit: float) -> K
     in_bytes = ops.where(is_small, images * BYTE_SCALE, images)
     is_whole = ops.logical_not(_has_fractions(in_bytes, BYTE_STEP))
     exact = ops.where(is_whole, ops.round(in_bytes), in_bytes)
-    resized = resized_as_pillow(exact, height, width)
+    resized = resized_as_pillow(exact, size, how)
     resized = ops.where(is_whole, ops.round(resized), resized)
     of_fractions = ops.where(is_fraction, unit / BYTE_SCALE, 1 / BYTE_SCALE)
     factor = ops.where(is_small, of_fractions, _served_factor(largest, unit))
@@ -92,33 +100,76 @@ def served_input(images: KerasTensor, height: int, width: int, unit: float) -> K
     return ops.where(is_rounded, ops.round(scaled), scaled)
 
 
-def resized_as_pillow(images: KerasTensor, height: int, width: int) -> KerasTensor:
-    """Return `(batch, height, width, channels)` as Pillow's bilinear filter resizes it.
+def resized_as_pillow(images: KerasTensor, size: Size, how: Resize = "stretch") -> KerasTensor:
+    """Return images `(batch, *size, channels)` as Pillow's bilinear filter resizes them.
 
     That is `sizes.resize` before it rounds. Keras' own antialiasing computes in 32 bits, which
     after rounding is another value once in some thousand pixels.
     """
     ops = keras.ops
-    columns = _pillow_weights(ops.max(images, axis=(0, 1, 3)), width)
+    # Any numbers of which there are as many as rows, and as columns: the graph knows neither count.
+    along = (ops.max(images, axis=(0, 2, 3)), ops.max(images, axis=(0, 1, 3)))
+    spans = _spans((_count(along[0]), _count(along[1])), size, how)
+    rows = _pillow_weights(along[0], size[0], spans[0])
+    columns = _pillow_weights(along[1], size[1], spans[1])
     x = ops.einsum("bhwc,ow->bhoc", ops.cast(images, "float64"), columns)
     x = ops.cast(ops.cast(x, "float32"), "float64")  # what Pillow keeps between its two passes
-    rows = _pillow_weights(ops.max(images, axis=(0, 2, 3)), height)
     return ops.cast(ops.einsum("bhwc,oh->bowc", x, rows), "float32")
 
 
-def _pillow_weights(along: KerasTensor, extent: int) -> KerasTensor:
+@dataclass(frozen=True, kw_only=True)
+class _Span:
+    """Of rows or columns: the pixels that are taken of an image, and those that they come to fill.
+
+    Each is the first one and how many there are.
+    """
+
+    taken: tuple[Any, Any]
+    filled: tuple[Any, Any]
+
+
+def _spans(old: tuple[Any, Any], new: Size, how: Resize) -> tuple[_Span, _Span]:
+    """Return the span of rows and that of columns, as `sizes.resize` has them."""
+    spans = []
+    for axis, other in ((0, 1), (1, 0)):
+        taken, filled = (0, old[axis]), (0, new[axis])
+        if how == "crop":
+            taken = _middle(old[axis], old[other] * new[axis] / new[other])
+        elif how == "pad":
+            filled = _middle(new[axis], new[other] * old[axis] / old[other])
+        spans.append(_Span(taken=taken, filled=filled))
+    return spans[0], spans[1]
+
+
+def _middle(extent: Any, wanted: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    ops = keras.ops
+    count = ops.minimum(ops.maximum(ops.round(wanted), 1.0), extent)
+    return ops.floor((extent - count) / 2), count
+
+
+def _count(along: KerasTensor) -> KerasTensor:
+    return keras.ops.sum(keras.ops.cast(keras.ops.ones_like(along), "float64"))
+
+
+def _pillow_weights(along: KerasTensor, extent: int, span: _Span) -> KerasTensor:
     """Return the weight `(extent, pixels)` of each pixel of a row or column in each new one.
 
     `along` is `(pixels,)` numbers, of which there may be any number.
     """
     ops = keras.ops
+    (first, count), (first_filled, filled) = span.taken, span.filled
     ones = ops.cast(ops.ones_like(along), "float64")
-    pixels = ops.expand_dims(ops.cumsum(ones) - 0.5, 0)  # their centres
-    step = ops.sum(ones) / extent  # old pixels for a new one
-    centres = np.expand_dims(np.arange(extent, dtype="float64") + 0.5, 1)
-    distances = ops.absolute(pixels - ops.multiply(step, centres)) / ops.maximum(step, 1.0)
-    weights = ops.maximum(1.0 - distances, 0.0)
-    return weights / ops.sum(weights, axis=1, keepdims=True)
+    # Their centres, counted from the first one that is taken.
+    pixels = ops.expand_dims(ops.cumsum(ones) - 0.5 - first, 0)
+    step = count / filled  # old pixels for a new one
+    new_pixels = np.expand_dims(np.arange(extent, dtype="float64") + 0.5, 1)
+    new_pixels = ops.subtract(new_pixels, first_filled)
+    distances = ops.absolute(pixels - ops.multiply(step, new_pixels)) / ops.maximum(step, 1.0)
+    is_taken = ops.logical_and(pixels > 0, pixels < count)
+    weights = ops.where(is_taken, ops.maximum(1.0 - distances, 0.0), 0.0)
+    weights = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), TINY)
+    is_filled = ops.logical_and(new_pixels > 0, new_pixels < filled)
+    return ops.where(is_filled, weights, 0.0)
 
 
 def _has_fractions(images: KerasTensor, tolerance: float) -> KerasTensor:
