@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.evaluation.class_balance import ACCURACY, BALANCED_ACCURACY, class_weights
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -14,16 +16,16 @@ DIGITS = 5  # of the probabilities in tables
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return accuracy, macro F1, Matthews correlation, log loss, and area under the ROC curve.
+    """Return accuracy, plain and balanced, macro F1, Matthews correlation, log loss, and area.
 
     Args:
         labels: `(n,)` class numbers, or `(n, classes)` zeros and ones where an example may have
             several classes.
         probabilities: `(n, classes)`; where an example has one class, each row sums to 1.
 
-    The area under the curve is one class against the rest, averaged over classes (for two classes
-    the usual one); it is left out when `labels` lack a class, and the correlation when they have
-    one class alone.
+    The area is that under the ROC curve: one class against the rest, averaged over classes (for two
+    classes the usual one); it is left out when `labels` lack a class, and the correlation when they
+    have one class alone.
     """
     if labels.ndim == 2:
         result = _multi_label_scores(labels, probabilities)
@@ -43,6 +45,7 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
     clipped /= clipped.sum(axis=1, keepdims=True)
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
+        "balanced_accuracy": 1 - losses(labels, probabilities, BALANCED_ACCURACY).mean(),
         # All classes by name: one that is missing in this part still counts in the mean.
         "f1_macro": metrics.f1_score(
             labels, predicted, labels=classes, average="macro", zero_division=0
@@ -86,12 +89,16 @@ def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(probabilities.argmax(axis=1) == labels)
 
 
-def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 for each wrong answer and 0 for each right one.
+def losses(labels: np.ndarray, probabilities: np.ndarray, metric: str = ACCURACY) -> np.ndarray:
+    """Return 0 for each right answer and 1 for each wrong one; their mean is 1 minus `metric`.
 
-    Their mean is 1 minus the accuracy.
+    For balanced accuracy a wrong answer counts more the rarer its class is in `labels` `(n,)`.
     """
-    return np.asarray(~is_correct(labels, probabilities), dtype=float)
+    wrong = np.asarray(~is_correct(labels, probabilities), dtype=float)
+    if metric != BALANCED_ACCURACY:
+        return wrong
+    weights = class_weights(np.bincount(labels, minlength=probabilities.shape[1]))
+    return np.asarray(wrong * weights[labels])
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":

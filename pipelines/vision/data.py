@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from pipelines.errors import count_of, shorten
-from pipelines.evaluation import splitting
+from pipelines.evaluation import class_balance, splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 from pipelines.vision import readers
@@ -54,6 +54,10 @@ class VisionSplits(Splits):
             "pixels": f"0 to {self.scale:g} ({self.train.x.dtype})",
             "classes": f"{len(self.classes)}: {shorten(named, SHOWN_CLASSES)}",
         }
+
+    def class_counts(self) -> np.ndarray:
+        """Return the training images of each class `(classes,)`."""
+        return np.bincount(self.train.y, minlength=len(self.classes))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -130,7 +134,8 @@ def load(options: VisionOptions) -> VisionSplits:
         scale=source.scale or _largest_value(parts["train"].x),
         seed=options.seed,
     )
-    notes = (*source.notes, *_copies(splits), *_contradictions(splits))
+    uneven = class_balance.remarks(splits.class_counts(), classes, options.metric)
+    notes = (*source.notes, *_copies(splits), *_contradictions(splits), *uneven)
     return replace(splits, notes=notes)
 
 
