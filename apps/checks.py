@@ -110,6 +110,24 @@ def require_output(output: str, force: bool) -> None:
         )
 
 
+def require_fix(path: str, limit: int) -> Path | None:
+    """Return where a clean copy of the data is written; None where none is asked for.
+
+    Raises:
+        UsageError: something is there already, or only a part of the data would be written.
+    """
+    if not path:
+        return None
+    if Path(path).exists():
+        raise UsageError(
+            f"--fix {path}: exists already and is not overwritten. Choose another name"
+        )
+    require_new_file("--fix", Path(path), force=False)
+    if limit:
+        raise UsageError(f"--fix {path}: a copy holds all of the data. Leave out --limit {limit}")
+    return Path(path)
+
+
 def require_picture(picture: str, inputs: Sequence[str], force: bool) -> None:
     """Refuse a picture that cannot be written, or that several inputs would share.
 

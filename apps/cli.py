@@ -31,6 +31,12 @@ from pipelines.interrupts import NOTICED
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+STORE = click.option(
+    "--tracking-uri",
+    default="",
+    help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
+)
+JSON = click.option("--json", is_flag=True, help="print one JSON object")
 Command = Callable[[type[Options], click.Context], None]
 
 
@@ -90,7 +96,7 @@ def application(domain: str) -> click.Group:
             *flags.ANSWERS,
             flags.TRACKING_URI,
         ],
-        commands.check: training,
+        commands.check: [*training, flags.FIX],
         commands.datasets: [],
     }
     group = Application(domain, help=options_type.__doc__, context_settings=CONTEXT)
@@ -139,33 +145,123 @@ def _command(
 
 
 @appline.command()
+@STORE
 @click.option(
-    "--tracking-uri",
-    default="",
-    help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="port on 127.0.0.1",
 )
-@click.option("--port", default=5000, show_default=True, help="port on 127.0.0.1")
-def ui(tracking_uri: str, port: int) -> None:
-    """Start MLflow on the right store and print the address of the comparison."""
+@click.option("--no-browser", is_flag=True, help="print the links and open no browser")
+def ui(tracking_uri: str, port: int, no_browser: bool) -> None:
+    """Start MLflow on the right store and print a link to the comparison of each experiment."""
     from apps.ui import serve_ui
 
-    serve_ui(tracking_uri, port)
+    serve_ui(tracking_uri, port, browser=not no_browser)
 
 
 @appline.command()
-@click.option("--tracking-uri", default="", help="MLflow's server or store")
-@click.option("--limit", default=20, show_default=True, help="rows")
-@click.option("--json", is_flag=True, help="print one JSON object")
+@STORE
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="rows")
+@JSON
 def runs(tracking_uri: str, limit: int, json: bool) -> None:
-    """List the latest trainings and sweeps."""
+    """List the latest trainings and sweeps, a sweep with its winner in one line."""
     from apps.list_runs import list_runs
 
     list_runs(tracking_uri, limit, Screen(json=json))
 
 
 @appline.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@STORE
+@click.option(
+    "--best",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="rows for each data set, where no runs are named",
+)
+@click.option("--csv", default="", help="write a row for each run to this CSV file")
+@click.option("--html", default="", help="write a page that can be mailed to this file")
+@click.option("--force", is_flag=True, help="overwrite the files")
+@JSON
+def compare(
+    names: tuple[str, ...],
+    tracking_uri: str,
+    best: int,
+    csv: str,
+    html: str,
+    force: bool,
+    json: bool,
+) -> None:
+    """Compare runs: score, lift over the baseline, paired test against the best, cost.
+
+    RUN is the id of a run or of a sweep, the beginning of one, or a name. Without any, the best
+    runs of each experiment are compared.
+    """
+    from apps.compare_runs import Output, compare_runs
+
+    output = Output(csv=csv, html=html, force=force)
+    compare_runs(names, tracking_uri, best, output, Screen(json=json))
+
+
+@appline.command()
+@click.argument("first", metavar="RUN_A")
+@click.argument("second", metavar="RUN_B")
+@STORE
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="examples of each kind that are shown",
+)
+@click.option("--csv", default="", help="write all mended and broken examples to this CSV file")
+@click.option("--force", is_flag=True, help="overwrite it")
+@JSON
+def diff(
+    first: str, second: str, tracking_uri: str, examples: int, csv: str, force: bool, json: bool
+) -> None:
+    """Say what differs between two runs, and which examples RUN_B has mended and broken.
+
+    Settings, data, code, packages, scores with an interval, answers by class or series. A run is
+    named as for `appline compare`.
+    """
+    from apps.diff_runs import diff_runs
+
+    diff_runs(first, second, tracking_uri, examples, csv, force, Screen(json=json))
+
+
+@appline.command()
+@STORE
+@click.option("--yes", is_flag=True, help="remove them, with their artifacts")
+@JSON
+def clean(tracking_uri: str, yes: bool, json: bool) -> None:
+    """Show runs that failed, were killed or superseded; with --yes, remove them.
+
+    A sweep with finished trials is kept: it can be resumed.
+    """
+    from apps.clean_runs import clean_runs
+
+    clean_runs(tracking_uri, yes, Screen(json=json))
+
+
+@appline.command()
+@STORE
+@click.option("--figure", default="", help="draw it into this file: .png, .svg or .pdf")
+@click.option("--force", is_flag=True, help="overwrite the file")
+@JSON
+def atlas(tracking_uri: str, figure: str, force: bool, json: bool) -> None:
+    """Show what kernel size, stride and filters did in every sweep of the store."""
+    from apps.draw_atlas import show_atlas
+
+    show_atlas(tracking_uri, figure, force, Screen(json=json))
+
+
+@appline.command()
 @click.option("--clear", is_flag=True, help="remove them; pretrained weights stay")
-@click.option("--json", is_flag=True, help="print one JSON object")
+@JSON
 def cache(clear: bool, json: bool) -> None:
     """Show the features of pretrained networks that are kept for later runs."""
     from apps.pretrained_weights import show_cache

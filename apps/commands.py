@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from click.core import ParameterSource
 
-from apps import checks, progress_display, rendering, resumed_sweep, saved_runs
+from apps import checks, doubts, progress_display, rendering, resumed_sweep, saved_runs
+from apps.pretrained_weights import undecided_by_check
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
@@ -46,6 +47,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     command.options.objective(flags["objective"])
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
+    doubts.require_none(splits, context, options_type)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
     from tuning.training.train import RunLabels
@@ -55,7 +57,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     objective = pipeline.objective_for(splits, flags["objective"])
     spec, decisions = _fit_defaults(screen, pipeline, command, splits)
     pipeline.check(spec, splits)
-    screen.say(rendering.data_lines(splits))
+    doubts.say_data(screen, splits, context, options_type)
     _say_decisions(screen, decisions)
     if flags["dry_run"]:
         from tuning.training.dry_run import measure
@@ -77,7 +79,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
             on_epoch=screen.on_epoch(epochs, objective.name),
             strategy=strategy,
         )
-    said = screen.said([*splits.notes, *decisions])
+    said = screen.said([*splits.notes, *splits.doubts, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result)
 
@@ -100,6 +102,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     _show_settings(screen, command)
     checks.require_workers(flags["workers"], flags["cluster"], trial_seconds)
     pipeline, splits = _load_data(command, screen)
+    doubts.require_none(splits, context, options_type)
     with contextlib.closing(_make_executor(flags, trial_seconds)) as executor:
         from tuning.search.definition import Sweep, sweep_objectives
         from tuning.search.resume import SweepFinished
@@ -123,7 +126,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),
         )
-        screen.say(rendering.data_lines(splits))
+        doubts.say_data(screen, splits, context, options_type)
         _say_decisions(screen, decisions)
         _show_searched(screen, command)
         _warn_of_long_epochs(screen, pipeline, command.spec, splits)
@@ -168,7 +171,7 @@ def _run_sweep(
             executor=executor,
             progress=display,
         )
-    said = screen.said(splits.notes)
+    said = screen.said([*splits.notes, *splits.doubts])
     screen.result(rendering.sweep_result(result, flags["tracking_uri"], said), result.as_json())
     _apply_gate(context, result.final)
 
@@ -197,6 +200,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
             "--model also needs --data: the model file does not say what to score it on"
         )
     base = saved_runs.options_of_run(options_type, row) if row else None
+    if base and is_data_given:
+        base = dataclasses.replace(base, limit=0)  # what bounded the training bounds no other data
     command = resolve(context, options_type, base)
     checks.require_output(command.flags["output"], command.flags["force"])
     screen = _screen(command)
@@ -294,17 +299,25 @@ def check(options_type: type[Options], context: click.Context) -> None:
     command = resolve(context, options_type)
     command.options.objective(command.flags["objective"])
     screen = _screen(command)
+    fix = checks.require_fix(command.flags["fix"], command.options.limit)
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
     pipeline.objective_for(splits, command.flags["objective"])
-    spec, decisions = _fit_defaults(screen, pipeline, command, splits)
+    undecided = undecided_by_check(command, options_type)
+    left_open = ("architecture",) if undecided else ()
+    spec, decisions = _fit_defaults(screen, pipeline, command, splits, left_open)
+    decisions += [undecided] if undecided else []
     pipeline.check(spec, splits)
-    next_command = train_command(context, options_type)
+    if fix:
+        doubts.write_clean(pipeline, splits, fix, screen)
+    next_command = train_command(context, options_type, clean=fix)
     notes = [*splits.notes, *decisions]
     plain = {**_data_as_json(splits), "notes": notes, **splits.describe()}
+    plain["findings"] = [finding.as_json() for finding in splits.findings]
     plain["next"] = next_command
     _say_decisions(screen, decisions)
     screen.result(rendering.data_report(splits, options_type.domain, next_command), plain)
+    doubts.require_none(splits, context, options_type)
 
 
 def datasets(options_type: type[Options], context: click.Context) -> None:

@@ -28,6 +28,12 @@ TRAINING: list[click.Parameter] = [
         "use TensorFlow's deterministic operations too: bit-identical results every time",
     ),
     make_flag(
+        "strict",
+        bool,
+        False,
+        "exit with 3, before anything is trained, when the audit finds a reason to doubt scores",
+    ),
+    make_flag(
         "gate",
         bool,
         False,
@@ -36,6 +42,13 @@ TRAINING: list[click.Parameter] = [
 ]
 DRY_RUN = make_flag(
     "dry_run", bool, False, "read the data and check the network, but train nothing"
+)
+FIX = make_flag(
+    "fix",
+    str,
+    "",
+    "write a copy of the data without what the audit can take out: a new folder or .npz file of "
+    "images, a new .csv or .parquet file of texts",
 )
 SEARCH: list[click.Parameter] = [
     make_flag(
@@ -146,6 +159,13 @@ _LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, TABLE, ANSWERS)
 # The names of all of these: a config file may hold those of several commands.
 FLAGS_OF_COMMANDS = frozenset(
     param.name
-    for param in [OBJECTIVE, DISTRIBUTE, DRY_RUN, PART, *(one for some in _LISTS for one in some)]
+    for param in [
+        OBJECTIVE,
+        DISTRIBUTE,
+        DRY_RUN,
+        FIX,
+        PART,
+        *(one for some in _LISTS for one in some),
+    ]
     if param.name
 )

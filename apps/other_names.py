@@ -57,7 +57,15 @@ DOMAINS = {
     "recommendations": "recommend",
     "ranking": "recommend",
 }
-GLOBAL_VERBS = {"history": "runs", "ls": "runs", "list": "runs", "dashboard": "ui", "show": "ui"}
+GLOBAL_VERBS = {
+    "history": "runs",
+    "ls": "runs",
+    "list": "runs",
+    "dashboard": "ui",
+    "show": "ui",
+    "leaderboard": "compare",
+    "rank": "compare",
+}
 # By the name without dashes; the first of these flags that a command has is meant.
 FLAGS = {
     "lr": ("--learning-rate",),

@@ -8,8 +8,11 @@ from datetime import datetime
 import click
 
 from apps import rendering
+from apps.resolve import ResolvedCommand
 from apps.screen import Screen
+from pipelines.config.options import Options
 from pipelines.errors import UsageError, suggest
+from pipelines.networks.registry import AUTO
 from pipelines.pretrained import feature_cache, weights
 from pipelines.pretrained.catalogue import CATALOGUE, Kind, KnownWeights, names
 
@@ -57,6 +60,24 @@ def fetch_weights(name: str, kind: Kind, screen: Screen) -> None:
     folder = weights.folder_of(known)
     done = "is on this machine already" if was_here else "is on this machine now"
     screen.result(f"{name} {done}: {folder}", _as_json(known, True))
+
+
+def undecided_by_check(command: ResolvedCommand, options_type: type[Options]) -> str:
+    """Return what `check` says of an architecture that `train` decides by minutes of work.
+
+    It is empty where nothing is to be decided: no pretrained weights are on this machine, or a
+    person has set the architecture or what only some of them read.
+    """
+    kind = options_type.pretrained
+    here = [name for name in names(kind) if weights.is_here(name)] if kind else []
+    conditions = options_type.conditions
+    is_set = any("architecture" in conditions.get(key, {}) for key in command.given)
+    if not here or is_set or command.spec.architecture != AUTO:
+        return ""
+    return (
+        f"architecture=auto: train tries on validation whether {here[0]} helps, which may take "
+        "minutes"
+    )
 
 
 def show_cache(clear: bool, screen: Screen) -> None:

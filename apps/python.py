@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from apps import progress_display, saved_runs
 from apps.quiet_plots import quiet_plots
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from tuning.comparison.difference import Difference
+
 __all__ = [
     "Evaluation",
     "Model",
     "SweepResult",
     "TrainResult",
+    "atlas",
+    "compare",
+    "diff",
     "load_model",
     "pipeline",
     "runs",
@@ -198,9 +203,14 @@ class Evaluation:
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model: raw input in, a table of answers out."""
+    """A trained model: raw input in, a table of answers out.
+
+    `trained_on` is the data of its run, by the name or path that was given; "" for a model file,
+    which does not say.
+    """
 
     serving: ServingModel
+    trained_on: str = ""
 
     @property
     def domain(self) -> str:
@@ -240,19 +250,38 @@ class Model:
         return frame
 
     def evaluate(
-        self, pipeline: AnyPipeline, part: Part = "test", *, splits: Splits | None = None
+        self,
+        pipeline: AnyPipeline,
+        part: Part | Literal["all"] | None = None,
+        *,
+        splits: Splits | None = None,
     ) -> Evaluation:
-        """Return the predictions of the model for a part of the pipeline's data.
+        """Return the predictions of the model for the pipeline's data.
+
+        Args:
+            pipeline: names the data, which may have other classes, users or series than the model.
+            part: what is scored: `all` for data that is not the model's own, as `Evaluation`'s part
+                `test`; else `test`. Nothing is fitted to data that is scored whole.
+            splits: the data, if it has been read already: what `pipeline.load()` or
+                `pipeline.load_hold_out(model.serving)` has returned.
 
         Raises:
             DataError: the data does not fit the model: other classes, another size.
         """
         if splits is None:
-            splits = _load(pipeline, Screen())
+            is_own = bool(self.trained_on) and Path(self.trained_on) == Path(pipeline.options.data)
+            part = part or ("test" if is_own else "all")
+            if part == "all":
+                with Screen().progress(f"reading {pipeline.options.data}"):
+                    splits = pipeline.load_hold_out(self.serving)
+            else:
+                splits = _load(pipeline, Screen())
+        # A hold-out is the test part of its splits.
+        scored: Part = "test" if part is None or part == "all" else part
         network = pipeline.restore_network(self.serving, splits)
         with Screen().progress("predicting"):
-            predictions = pipeline.predict(network, splits, part)
-        return Evaluation(pipeline, splits, part, predictions)
+            predictions = pipeline.predict(network, splits, scored)
+        return Evaluation(pipeline, splits, scored, predictions)
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, whose name ends in .keras."""
@@ -277,7 +306,7 @@ def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
     if str(run_or_path).endswith(".keras"):
         return Model(read_model(Path(run_or_path)))
     row = saved_runs.winner_of(saved_runs.find(str(run_or_path), tracking_uri), tracking_uri)
-    return Model(saved_runs.read_run_model(row, tracking_uri))
+    return Model(saved_runs.read_run_model(row, tracking_uri), row.params.get("data", ""))
 
 
 def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
@@ -299,3 +328,43 @@ def runs(*, tracking_uri: str = "", limit: int = 100) -> "pd.DataFrame":
         }
         table.append({**facts, **row.metrics, **row.params})
     return pd.DataFrame(table)
+
+
+def compare(*names: str, tracking_uri: str = "", best: int = 5) -> "pd.DataFrame":
+    """Return a leaderboard: one row a run, with its score, lift, paired test and cost.
+
+    `names` are ids of runs or sweeps, beginnings of ids, or names. Without any, they are the `best`
+    runs on each data set of each experiment. `p_value` is of the paired test against the best run
+    on the same data, corrected by Holm; `against_best` says what it comes to.
+
+    Raises:
+        UsageError: there is no such run, or it has no test score.
+    """
+    from apps.compare_runs import as_table, find_boards
+
+    return as_table(find_boards(names, tracking_uri, best))
+
+
+def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
+    """Return what differs between two runs, and which test examples the second one has mended.
+
+    The result has `changes` (settings, data, code, packages), `scores`, `paired` (a test with an
+    interval) and `examples`, whose `examples` and `groups` are tables.
+
+    Raises:
+        UsageError: there is no such run, or both are the same.
+    """
+    from apps.diff_runs import difference
+
+    return difference(first, second, tracking_uri)
+
+
+def atlas(*, tracking_uri: str = "") -> "pd.DataFrame":
+    """Return what kernel size, stride and filters did in every sweep of a store.
+
+    One row is one value that a sweep has tried, with the mean score and the mean rank of its
+    trials. `tuning.comparison.atlas.draw` draws the table.
+    """
+    from apps.draw_atlas import find_atlas
+
+    return find_atlas(tracking_uri)

@@ -1,6 +1,7 @@
 """What a person reads: results, tables and lines of progress as text."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from pipelines.errors import count_of
 from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
-    from pipelines.splits import Splits
+    from pipelines.splits import Finding, Splits
     from tuning.results import SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
     from tuning.training.dry_run import DryRun
@@ -24,6 +25,8 @@ MOST_SHOWN = 6  # hyperparameters of a trial in one line
 MOST_METRICS = 4  # in a table of scores
 PIPE_WIDTH = 110  # columns, where there is no terminal
 NARROWEST = 100  # columns of a table, on a narrower terminal too
+GAP = 2  # blanks between the columns of a listing
+SHORTEST_CUT = 8  # characters that are left of a cell
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
@@ -55,6 +58,59 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
+def listing(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    numbers: Collection[str] = (),
+    wide: Collection[str] = (),
+    shrinking: Collection[str] = (),
+) -> str:
+    """Return rows as aligned text that fits the terminal, one line a row; a pipe is not cut.
+
+    The columns of `numbers` are aligned to the right, the others to the left. On a narrow terminal
+    the columns of `wide` are left out; if that is not enough, those of `shrinking` are cut.
+    """
+    room = _room()
+    shown = list(range(len(columns)))
+    widths = [_longest(columns[index], [row[index] for row in rows]) for index in shown]
+    if sum(widths) + GAP * (len(columns) - 1) > room:
+        shown = [index for index in shown if columns[index] not in wide]
+    flexible = [index for index in shown if columns[index] in shrinking]
+    while flexible and sum(widths[index] for index in shown) + GAP * (len(shown) - 1) > room:
+        longest = max(flexible, key=lambda index: widths[index])
+        if widths[longest] <= SHORTEST_CUT:
+            break
+        widths[longest] -= 1
+    lines = [title] if title else []
+    for row in [columns, ["-" * width for width in widths], *rows]:
+        cells = []
+        for index in shown:
+            text = cut(str(row[index]), widths[index])
+            is_number = columns[index] in numbers
+            cells.append(text.rjust(widths[index]) if is_number else text.ljust(widths[index]))
+        lines.append((" " * GAP).join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _room() -> int:
+    """Return how many columns a line may have; a pipe is not limited."""
+    if not sys.stdout.isatty():
+        return sys.maxsize
+    return shutil.get_terminal_size().columns
+
+
+def _longest(column: str, values: Iterable[object]) -> int:
+    return max([len(column), *(len(str(value)) for value in values)])
+
+
+def cut(text: str, width: int) -> str:
+    """Return `text` in one line of at most `width` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def hyperparameter_table(options_type: type[Options]) -> str:
     """Return every hyperparameter with its default, what `tune` searches, and what it is."""
     rows = []
@@ -68,11 +124,26 @@ def hyperparameter_table(options_type: type[Options]) -> str:
 
 
 def data_lines(splits: "Splits") -> str:
-    """Return what data a command works on, with its notes."""
+    """Return what data a command works on, with its notes and what makes scores doubtful."""
     sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
     lines = [f"data       {splits.dataset}: {sizes}  (digest {splits.digest})"]
     lines += _note_lines(splits.notes)
+    lines += [f"audit      {doubt}" for doubt in splits.doubts]
     return "\n".join(lines)
+
+
+def audit_lines(findings: Sequence["Finding"]) -> list[str]:
+    """Return what was found with a few examples and what helps, a paragraph for each finding."""
+    if not findings:
+        return ["audit no copies across parts, contradictions or other reasons to doubt scores"]
+    lines = []
+    for finding in findings:
+        lines.append(f"audit {finding.sentence}")
+        lines += [f"        {example}" for example in finding.shown]
+        if finding.count > len(finding.shown) > 0:
+            lines.append(f"        and {finding.count - len(finding.shown):,} more")
+        lines.append(f"      {finding.advice}")
+    return lines
 
 
 def data_report(splits: "Splits", domain: str, next_command: str) -> str:
@@ -81,6 +152,7 @@ def data_report(splits: "Splits", domain: str, next_command: str) -> str:
     rows += splits.describe().items()
     lines = [table([f"{domain} / {splits.dataset}", ""], rows)]
     lines += [f"note  {note}" for note in splits.notes]
+    lines += audit_lines(splits.findings)
     lines.append(f"The data can be used, and the network be built. Next: {next_command}")
     return "\n".join(lines)
 

@@ -43,6 +43,7 @@ MAY_CHANGE = frozenset(
         "workers",
         "cluster",
         "gate",
+        "strict",
         "dry_run",
         "tracking_uri",
         "json",
@@ -99,8 +100,8 @@ def find_recorded(options_type: type[Options], given: str, uri: str) -> Recorded
         row = saved_runs.find(given, uri)
     except UsageError as error:
         raise UsageError(f"--resume {given}: {error}") from None
-    domain = _domain_of(row)
-    if row.tags.get("role") != "sweep" or DEFINITION not in row.tags:
+    domain = row.domain
+    if row.role != "sweep" or DEFINITION not in row.tags:
         raise UsageError(_no_sweep(given, row, uri))
     if domain != options_type.domain:
         command = _command(domain, row, uri)
@@ -129,16 +130,11 @@ def find_recorded(options_type: type[Options], given: str, uri: str) -> Recorded
     )
 
 
-def _domain_of(row: "Row") -> str:
-    before, _, _ = row.experiment.partition("/")
-    return row.tags.get("domain", before)
-
-
 def _no_sweep(given: str, row: "Row", uri: str) -> str:
     """Return the message for a run that is no sweep: often one of its trials, or its winner."""
-    role = row.tags.get("role", "")
+    role = row.role
     sweep = row.tags.get("sweep", "")
-    domain = _domain_of(row)
+    domain = row.domain
     if sweep and domain in DOMAINS:
         command = shlex.join(["appline", domain, "tune", "--resume", sweep[:8], *_store(uri)])
         return f"--resume {given}: this is a run of a sweep ({role}). Continue the sweep: {command}"

@@ -3,6 +3,7 @@
 import dataclasses
 import tempfile
 import typing
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,16 @@ from pipelines import runtime
 from pipelines.config.options import Options
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Splits
-    from tuning.tracking.interface import Row, Tracker
+    from tuning.tracking.interface import Role, Row, Tracker
+    from tuning.tracking.removal import Unneeded
+
+# All but the trials and the baselines.
+LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "seed", "evaluate")
 
 
 def open_tracker(
@@ -43,12 +51,60 @@ def find(run_id: str, uri: str) -> "Row":
     return find_run(run_id, uri=uri)
 
 
-def latest(uri: str, limit: int) -> "list[Row]":
-    """Return the latest trainings, sweeps and final runs of all experiments, the newest first."""
+def latest(uri: str, limit: int, roles: "Collection[Role]" = LISTED_ROLES) -> "list[Row]":
+    """Return the latest runs of all experiments with one of `roles`, the newest first."""
     runtime.prepare_environment()
-    from tuning.tracking.stored_runs import latest_runs
+    from tuning.tracking.stored_runs import stored_runs
 
-    return latest_runs(limit, uri)
+    return stored_runs(roles, limit, uri)
+
+
+def test_losses(row: "Row", uri: str) -> "np.ndarray | None":
+    """Return the loss of each independent unit of test `(n,)`; None where a run kept none."""
+    from tuning.tracking.interface import TEST_LOSSES
+    from tuning.tracking.stored_runs import read_table
+
+    table = read_table(row, TEST_LOSSES, uri)
+    return None if table is None else table["loss"].to_numpy()
+
+
+def test_predictions(row: "Row", uri: str) -> "pd.DataFrame | None":
+    """Return the answers of a run on test beside the truth; None where it kept none."""
+    from tuning.tracking.interface import TEST_PREDICTIONS
+    from tuning.tracking.stored_runs import read_table
+
+    return read_table(row, TEST_PREDICTIONS, uri)
+
+
+def part_sizes(row: "Row", uri: str) -> dict[str, int]:
+    """Return how many examples each part of a run's data had."""
+    from tuning.tracking import stored_runs
+
+    return stored_runs.part_sizes(row, uri)
+
+
+def packages(row: "Row", uri: str) -> dict[str, str]:
+    """Return the versions of the packages that a run's model was made with, by name."""
+    from tuning.tracking.stored_runs import read_text
+
+    requirements = read_text(row, "model/requirements.txt", uri)
+    pinned = [line.partition("==") for line in requirements.splitlines() if "==" in line]
+    return {name: version for name, _, version in pinned}
+
+
+def find_unneeded(uri: str) -> "list[Unneeded]":
+    """Return the runs that can be removed: failed, killed, superseded."""
+    from tuning.tracking import removal
+
+    return removal.find_unneeded(uri)
+
+
+def remove(rows: "Collection[Row]", uri: str) -> int:
+    """Remove runs with their artifacts; return how many bytes that has freed."""
+    runtime.prepare_environment()
+    from tuning.tracking import removal
+
+    return removal.remove(rows, uri)
 
 
 def winner_of(row: "Row", uri: str) -> "Row":
@@ -57,7 +113,7 @@ def winner_of(row: "Row", uri: str) -> "Row":
     Raises:
         UsageError: the sweep has not come to its final run.
     """
-    if row.tags.get("role") != "sweep":
+    if row.role != "sweep":
         return row
     from tuning.tracking.stored_runs import final_run
 

@@ -6,6 +6,7 @@ GB) and leaves some behind. Here it is two processes (.5 GB) that end with this 
 """
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -23,9 +25,10 @@ import psutil
 
 from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
+from pipelines.interrupts import NOTICED
 from tuning.tracking.local_store import Store, check_server, find_store, require_recorded
 from tuning.tracking.secrets import basic_authorization, without_credentials
-from tuning.tracking.ui_links import newest_view_page
+from tuning.tracking.ui_links import experiments_page, view_pages
 
 HOST = "127.0.0.1"  # MLflow has no login
 # Seconds.
@@ -36,13 +39,17 @@ LONGEST_PROBE = 2.0  # of a server on this machine
 POLL_INTERVAL = 0.2
 OFFERED_PORTS = 100  # how far from a taken port a free one is looked for
 SHOWN_LOG_LINES = 15
+SHOWN_LINKS = 10  # of other experiments
 
 
-def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None:
+def serve_ui(
+    uri_or_root: str = "", port: int = 5000, open_at: str = "", browser: bool = False
+) -> None:
     """Show the store in a browser until Ctrl-C.
 
-    `open_at` is the path of the page to open; without it, the view that was saved last is opened.
-    For a store that an MLflow server keeps, only the link is printed.
+    The link goes to stdout: to the path `open_at`, else to the view that was saved last. The other
+    experiments' links go to stderr. With `browser` the first link is opened too, where there is a
+    screen. For a store that an MLflow server keeps, only the links are printed.
 
     Raises:
         ApplineError: nothing is recorded yet, the port is taken, or the server does not start.
@@ -50,7 +57,7 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
     store = find_store(uri_or_root)
     if store.is_server:
         check_server(store.uri)
-        print(without_credentials(store.uri) + (open_at or _newest_page(store.uri)))
+        _show_links(store.uri, open_at)
         return
     require_recorded(store)
     _require_free(port)
@@ -63,13 +70,38 @@ def serve_ui(uri_or_root: str = "", port: int = 5000, open_at: str = "") -> None
     ):
         try:
             _wait_for_answer(server, base, log)
-            print(base + (open_at or _newest_page(base)), flush=True)
+            link = _show_links(base, open_at)
             print("Press Ctrl-C to stop.", file=sys.stderr)
+            if browser and _has_screen():
+                webbrowser.open(link)
             server.wait()
         except KeyboardInterrupt:
+            # The server is given its time to end.
+            NOTICED.set()
             print("Stopped.", file=sys.stderr)
         else:
             raise ApplineError(f"MLflow's server stopped unexpectedly:\n{_last_lines(log)}")
+
+
+def _show_links(base: str, open_at: str) -> str:
+    """Print the link of the page to look at, then those of the other experiments; return it."""
+    shown = without_credentials(base)
+    pages = _pages(base)
+    first = open_at or next(iter(pages.values()), experiments_page())
+    print(f"{shown}{first}", flush=True)
+    others = {name: path for name, path in pages.items() if path != first}
+    for name, path in itertools.islice(others.items(), SHOWN_LINKS):
+        print(f"{name}: {shown}{path}", file=sys.stderr)
+    if len(others) > SHOWN_LINKS:
+        print(f"All experiments: {shown}{experiments_page()}", file=sys.stderr)
+    return f"{shown}{first}"
+
+
+def _has_screen() -> bool:
+    """Return whether a browser can open a window; one of text would take the terminal."""
+    if sys.platform != "linux":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 @contextlib.contextmanager
@@ -170,8 +202,8 @@ def _wait_for_answer(server: "subprocess.Popen[bytes]", base: str, log: IO[bytes
     )
 
 
-def _newest_page(base: str) -> str:
-    """Return the path of the view that was saved last in the store behind the server `base`."""
+def _pages(base: str) -> dict[str, str]:
+    """Return the paths of each experiment's newest view by name, from the server `base`."""
     headers = {"Content-Type": "application/json"}
     authorization = basic_authorization(base)
     if authorization:
@@ -184,9 +216,9 @@ def _newest_page(base: str) -> str:
     try:
         with urllib.request.urlopen(request, timeout=LONGEST_ANSWER) as answer:
             content: dict[str, Any] = json.load(answer)
-    except (OSError, ValueError):  # a server that wants a login: the link still leads there
-        return newest_view_page([])
-    return newest_view_page(content.get("experiments", []))
+    except (OSError, ValueError):  # a server that wants a login: a link still leads there
+        return {}
+    return view_pages(content.get("experiments", []))
 
 
 def _last_lines(log: IO[bytes]) -> str:

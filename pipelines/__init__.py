@@ -5,6 +5,7 @@ from pipelines import create_pipeline
 pipeline = create_pipeline("vision", data="pets/", image_size=64)
 """
 
+import dataclasses
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -46,14 +47,16 @@ def pipeline_class(domain: str) -> "type[AnyPipeline]":
 
 
 def load_data(options: "Options") -> "Splits":
-    """Read and split the data of `options`, as `Pipeline.load` does.
+    """Read, split and audit the data of `options`, as `Pipeline.load` does.
 
     What is refused is refused before TensorFlow is imported.
 
     Raises:
         DataError: the data cannot be used.
     """
-    return cast("Splits", _module(options.domain, "data").load(options))
+    splits: Splits = _module(options.domain, "data").load(options)
+    findings = _module(options.domain, "audit").audit(splits)
+    return dataclasses.replace(splits, findings=findings)
 
 
 def pipeline_for(options: "Options") -> "AnyPipeline":

@@ -105,7 +105,7 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @abstractmethod
     def load(self) -> SplitsT:
-        """Read the data and split it.
+        """Read the data, split it, and audit the division: `findings` are what it has found.
 
         Raises:
             DataError: the data cannot be used.
@@ -122,6 +122,21 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
             DataError: the data cannot be used, or nothing of it is within what the model knows.
         """
         raise UsageError(f"a {self.domain} model is scored on the data of its run alone")
+
+    def write_clean(
+        self, splits: SplitsT, left_out: Mapping[Part, Collection[int]], path: Path
+    ) -> None:
+        """Write a copy of the data, without the examples at the positions `left_out`, to `path`.
+
+        The copy says which part each example is in. Nothing is at `path` yet.
+
+        Raises:
+            UsageError: this data is not written, or not in this form; the message says what helps.
+        """
+        raise UsageError(
+            f"--fix: copies of {self.domain} data are not written. What helps is said with each "
+            "finding: check"
+        )
 
     def fit_defaults(
         self, spec: SpecT, splits: SplitsT, given: Collection[str], notes: list[str] | None = None
@@ -168,6 +183,10 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         The latency is the time of this call.
         """
         return model(inputs, training=False)
+
+    def training_batches(self, splits: SplitsT, part: Part, spec: SpecT) -> "tf.data.Dataset":
+        """Return what `training_model` is fitted to (train) and watched on (val): `batches`."""
+        return self.batches(splits, part, spec, training=part == "train")
 
     def training_model(self, model: "keras.Model", spec: SpecT, splits: SplitsT) -> "keras.Model":
         """Return the model to fit: `model` inside what only training sees, such as augmentation."""

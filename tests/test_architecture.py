@@ -26,6 +26,7 @@ DOMAIN_FILES = {
     "layers",
     "model",
     "data",
+    "audit",
     "batches",
     "baselines",
     "predict",
@@ -36,6 +37,7 @@ DOMAIN_FILES = {
 # And these files hold these functions.
 DOMAIN_FUNCTIONS = {
     "data": {"load"},
+    "audit": {"audit"},
     "batches": {"batches"},
     "model": {"build", "compile_arguments"},
     "baselines": {"baselines"},
@@ -66,6 +68,7 @@ FLOORS = {
         "tuning.results",
         "tuning.reports",
         "tuning.tracking",
+        "tuning.comparison",
         "tuning.training",
         "tuning.execution",
         "tuning.search",

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from apps.cli import appline as command_line
+from pipelines.pretrained import weights
 from tests.command_line import appline
+from tests.encoders import tiny_encoder
+from tests.samples import small_texts
 
 
 def next_command(output: str) -> list[str]:
@@ -49,4 +52,17 @@ def test_check_takes_the_flags_of_train(domain: str) -> None:
         name: {param.name for param in group.commands[name].params}  # type: ignore[union-attr]
         for name in ("check", "train")
     }
-    assert flags["check"] == flags["train"]
+    assert flags["check"] == flags["train"] | {"fix"}
+
+
+def test_what_train_decides_by_minutes_of_work_is_said_and_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / "cache"))
+    tiny_encoder(tmp_path / "cache" / "weights" / "minilm")
+    data = small_texts(tmp_path / "opinions.csv")
+    done = appline("text", "check", "--data", str(data), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "choice     architecture=auto: train tries on validation whether minilm" in done.stderr
+    done = appline("text", "check", "--data", str(data), "--set", "conv.filters=8", folder=tmp_path)
+    assert "choice" not in done.stderr

@@ -79,6 +79,16 @@ def test_a_run_predicts_and_is_evaluated_by_the_beginning_of_its_id(trained: Tra
     assert json.loads(scores.stdout)["accuracy"] == pytest.approx(accuracy)
 
 
+def test_what_bounded_the_training_does_not_bound_the_data_that_a_model_is_scored_on(
+    trained: Training,
+) -> None:
+    command = ("vision", "evaluate", "--run", trained.run_id, "--data", "digits", "--json")
+    done = appline(*command, folder=trained.folder)
+    assert json.loads(done.stdout)["examples"] == 1797
+    bounded = appline(*command, "--limit", "50", folder=trained.folder)
+    assert json.loads(bounded.stdout)["examples"] == 50
+
+
 def test_answers_are_not_written_over_a_file_that_exists(trained: Training) -> None:
     (trained.folder / "kept.csv").write_text("precious")
     arguments = ("vision", "predict", "x.npz", "--run", trained.run_id, "-o", "kept.csv")

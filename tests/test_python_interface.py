@@ -66,6 +66,23 @@ def test_a_result_says_in_a_line_what_it_is(folder: Path) -> None:
     assert scores.loc["network alone", "accuracy"] == result.alone_test["accuracy"]
 
 
+def test_other_data_is_scored_whole_and_the_models_own_data_by_its_test_part(folder: Path) -> None:
+    opinions = appline.pipeline("text", data="opinions.csv")
+    spec = {"architecture": "fasttext", "embedding.width": 8, "train.epochs": 1}
+    result = appline.train(opinions, spec, progress=False)
+    model = appline.load_model(result.run_id)
+    own = model.evaluate(opinions)
+    assert len(own.table()) == opinions.load().sizes()["test"]
+    assert own.scores()["accuracy"] == pytest.approx(result.test["accuracy"])
+
+    rows = (folder / "opinions.csv").read_text().splitlines()
+    (folder / "later.csv").write_text("\n".join(rows[:8]))
+    later = appline.pipeline("text", data="later.csv")
+    assert len(model.evaluate(later).table()) == 7
+    whole = appline.pipeline("text", data="./opinions.csv")
+    assert len(model.evaluate(whole, "all").table()) == len(rows) - 1
+
+
 def test_unknown_options_and_hyperparameters_are_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="Did you mean 'image_size'"):
         appline.pipeline("vision", image_sise=32)

@@ -74,7 +74,8 @@ socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["train", "tune"])
 def test_weights_that_cannot_be_downloaded_leave_no_run_behind(tmp_path: Path, verb: str) -> None:
-    arguments = ("vision", verb, "--architecture", "transfer", "--limit", "60")
+    backbone = "--set=transfer.backbone=EfficientNetV2B0"
+    arguments = ("vision", verb, "--architecture", "transfer", backbone, "--limit", "60")
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE + PROGRAM, *arguments],
         capture_output=True,

@@ -10,10 +10,10 @@ import pytest
 
 from pipelines.config.search_space import Choice, replace
 from pipelines.errors import DataError, ImpossibleSpec
+from pipelines.evaluation.likelihood import probabilities
 from pipelines.model_file import read_model, write_model
 from pipelines.text.data import TextSplits
 from pipelines.text.layers import ResidualLogits
-from pipelines.text.likelihood import probabilities
 from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.predict import residual_layer

@@ -345,26 +345,10 @@ def test_a_measurement_and_an_id_are_no_labels(tmp_path: Path) -> None:
     assert "--label-column NAME" in message
 
 
-def test_labels_that_differ_in_case_alone_are_noted(tmp_path: Path) -> None:
-    splits = load(small().assign(label=["Spam", "spam", "ham", "ham"] * 5), tmp_path)
-    assert splits.classes == ("Spam", "ham", "spam")
-    assert noted(splits, "classes that differ in case or blanks alone: Spam = spam")
-
-
 def test_labels_of_few_words_in_many_combinations_are_named(tmp_path: Path) -> None:
     table = several(*[f"{a}|{b}" for a in "pqrs" for b in "pqrs" if a < b], each=1)
     message = refused(write(table, tmp_path))
     assert "look like several labels in one cell. If they are, add --multi-label" in message
-
-
-def test_a_text_under_two_labels_is_named_with_its_lines(tmp_path: Path) -> None:
-    table = small()
-    table.loc[[10, 13], "text"] = "the same words"
-    splits = load(table, tmp_path)
-    assert any(
-        note.startswith("1 text stands under two labels: line ") and "as pos" in note
-        for note in splits.notes
-    )
 
 
 @pytest.mark.parametrize("joined", ["a|b", "a;b", "b, a"])

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from pipelines.evaluation.likelihood import log_loss
 from pipelines.splits import PARTS
 from pipelines.text import references, tfidf, tokens
 from pipelines.text.data import TextSplits
 from pipelines.text.layers import TokenIds
-from pipelines.text.likelihood import log_loss
 from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.references import TfidfReference

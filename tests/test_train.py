@@ -15,8 +15,9 @@ from pipelines.errors import ResultLost, TrainingInterrupted, UsageError
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
-from tuning.tracking.interface import NullTracker
+from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
+from tuning.tracking.stored_runs import find_run, read_table
 from tuning.training.train import train
 
 
@@ -51,6 +52,16 @@ def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_
     (saved,) = Path.cwd().glob("model-*.keras")
     assert saved.name in str(failed.value)
     assert "model.weights.h5" in zipfile.ZipFile(saved).namelist()
+
+
+def test_a_training_keeps_its_test_losses_whose_mean_is_its_score(tmp_path: Path) -> None:
+    root = tmp_path / "mlruns"
+    pipeline = LinePipeline(LineOptions())
+    result = train(pipeline, LineSpec(), open_tracker("line/line", root=root))
+    kept = read_table(find_run(result.run_id, root=root), TEST_LOSSES, root=root)
+    assert kept is not None
+    # Less is better for its headline, so the losses are of that metric itself.
+    assert kept["loss"].mean() == pytest.approx(result.test[result.headline.name], rel=1e-5)
 
 
 class MergingLines(LinePipeline):

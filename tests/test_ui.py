@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from apps.cli import main
 from apps.ui import serve_ui
 from pipelines.errors import ApplineError
 from tuning.tracking.interface import Record
@@ -50,7 +51,13 @@ class FakeMlflow(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
         view = {"name": "Sweep", "createdAt": 1, "mode": "CHART", "state": ""}
         tags = [{"key": "mlflow.sharedViewState.v1", "value": json.dumps(view)}]
-        self._answer(json.dumps({"experiments": [{"experiment_id": "3", "tags": tags}]}).encode())
+        older = [{"key": "mlflow.sharedViewState.v0", "value": json.dumps({"createdAt": 0})}]
+        experiments = [
+            {"experiment_id": "2", "name": "text/reviews", "tags": older},
+            {"experiment_id": "3", "name": "vision/digits", "tags": tags},
+            {"experiment_id": "4", "name": "without views", "tags": []},
+        ]
+        self._answer(json.dumps({"experiments": experiments}).encode())
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -73,12 +80,22 @@ def fake_mlflow() -> Iterator[int]:
         thread.join()
 
 
-def test_for_a_server_only_the_link_of_the_newest_view_is_printed(
+def test_for_a_server_the_newest_link_is_printed_and_those_of_other_experiments_beside_it(
     fake_mlflow: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = f"http://127.0.0.1:{fake_mlflow}"
     serve_ui(base)
-    assert capsys.readouterr().out == f"{base}{view_page('3', 'v1', 'CHART')}\n"
+    captured = capsys.readouterr()
+    assert captured.out == f"{base}{view_page('3', 'v1', 'CHART')}\n"
+    assert captured.err == f"text/reviews: {base}{view_page('2', 'v0', 'CHART')}\n"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1"])
+def test_a_port_out_of_range_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["ui", "--port", port])
+    assert ended.value.code == 2
+    assert "is not in the range 1<=x<=65535" in capsys.readouterr().err
 
 
 def test_a_page_that_is_asked_for_is_the_one_whose_link_is_printed(
@@ -225,7 +242,7 @@ def test_artifacts_of_the_local_store_are_shown_by_the_server(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_with_all_its_children(stop: signal.Signals, local: MlflowTracker) -> None:
     with serve(local).process as process:
         children = psutil.Process(process.pid).children(recursive=True)

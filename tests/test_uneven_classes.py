@@ -17,7 +17,9 @@ from pipelines.vision.options import VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
 from pipelines.vision.spec import VisionSpec
 from tests.texts import several, small, text_pipeline, write
+from tuning.comparison.difference import why_unpaired
 from tuning.reports import significance
+from tuning.tracking.interface import Row
 
 
 def uneven(each: int, rare_of: int) -> pd.DataFrame:
@@ -181,3 +183,25 @@ def test_a_mixed_up_image_has_the_mean_of_two_weights() -> None:
     of_class = class_balance.class_weights(splits.class_counts())
     assert of_class.argmax() == 2
     assert np.allclose(weights, targets @ of_class, rtol=1e-4)
+
+
+def compared_in(metric: str) -> Row:
+    """A run on some texts whose headline is `metric`."""
+    return Row(
+        id=metric,
+        name=metric,
+        status="FINISHED",
+        experiment="text/uneven",
+        start_time=0.0,
+        end_time=1.0,
+        tags={"domain": "text", "data_digest": "44067f7eb902f877"},
+        params={},
+        metrics={"test/accuracy": 0.9, "test/balanced_accuracy": 0.5, f"lift/{metric}": 0.1},
+    )
+
+
+def test_losses_in_different_metrics_are_not_paired() -> None:
+    balanced, plain = compared_in("balanced_accuracy"), compared_in("accuracy")
+    reason = "they were compared in different metrics, balanced_accuracy and accuracy"
+    assert why_unpaired(balanced, plain) == reason
+    assert why_unpaired(balanced, balanced) == ""

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import ApplineError
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
-from tuning.tracking.ui_links import newest_view_page, run_page, view_page
+from tuning.tracking.ui_links import run_page, view_page, view_pages
 from tuning.tracking.view_format import LONGEST_VALUE, View
 
 SEARCHED = ["conv.pooling", "conv.kernel_size", "conv.filters", "train.learning_rate"]
@@ -137,14 +137,14 @@ def test_links_lead_to_the_side_for_model_training() -> None:
     assert run_page("7", "r1") == "/#/experiments/7/runs/r1?workflowType=machine_learning"
 
 
-def test_the_newest_view_of_all_experiments_is_found() -> None:
+def test_each_experiment_has_its_newest_view_and_the_newest_of_all_comes_first() -> None:
     def experiment(number: str, view: str, created: int, mode: str) -> dict[str, Any]:
         value = json.dumps({"name": "n", "createdAt": created, "mode": mode, "state": "deflate;"})
         tags = [
             {"key": "other", "value": "no JSON"},
             {"key": f"mlflow.sharedViewState.{view}", "value": value},
         ]
-        return {"experiment_id": number, "tags": tags}
+        return {"experiment_id": number, "name": f"experiment {number}", "tags": tags}
 
     experiments = [
         {"experiment_id": "0"},
@@ -152,5 +152,9 @@ def test_the_newest_view_of_all_experiments_is_found() -> None:
         experiment("2", "new", 30, "TABLE"),
         experiment("3", "mid", 20, "CHART"),
     ]
-    assert newest_view_page(experiments) == view_page("2", "new", "TABLE")
-    assert newest_view_page([]) == "/#/experiments?workflowType=machine_learning"
+    assert list(view_pages(experiments).items()) == [
+        ("experiment 2", view_page("2", "new", "TABLE")),
+        ("experiment 3", view_page("3", "mid", "CHART")),
+        ("experiment 1", view_page("1", "old", "CHART")),
+    ]
+    assert view_pages([]) == {}

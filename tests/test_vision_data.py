@@ -136,7 +136,6 @@ def test_an_npz_with_named_parts_and_classes_is_read(tmp_path: Path) -> None:
     splits = load(tmp_path / "a.npz")
     assert splits.classes == ("a", "b", "c")
     assert splits.sizes()["test"] == 9
-    assert "of 9 test images are duplicates of training images" in " ".join(splits.notes)
 
 
 def test_a_folder_of_idx_files_is_read(tmp_path: Path) -> None:

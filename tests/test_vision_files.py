@@ -324,15 +324,6 @@ def test_a_pipe_named_by_hand_is_unreadable_at_once(tmp_path: Path) -> None:
 # --- labels
 
 
-def test_the_same_image_in_two_classes_is_named(tmp_path: Path) -> None:
-    root = fill(tmp_path, lambda: RNG.integers(0, 256, (8, 8), dtype="uint8"), ".png")
-    (root / "dog" / "copy.png").write_bytes((root / "cat" / "0.png").read_bytes())
-    note = noted(read(root))
-    assert "1 image occurs in two classes, so that a label is wrong" in note
-    assert f"{root}/cat/0.png" in note
-    assert f"{root}/dog/copy.png" in note
-
-
 def test_small_classes_are_left_out_on_request(tmp_path: Path) -> None:
     root = fill(tmp_path, lambda: RNG.integers(0, 256, (8, 8), dtype="uint8"), ".png")
     save(root / "fox" / "0.png", RNG.integers(0, 256, (8, 8), dtype="uint8"))

@@ -42,7 +42,8 @@ class TrainResult:
     `best_epoch_score` is the objective in the epoch whose weights were kept, while the network was
     fitted: before the weights of a blend were. `model_file` is where the model lies, empty where
     that is no path of this machine.
-    `changed` are the hyperparameters that differ from their defaults.
+    `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
+    models of the store were scored on this test part, this one among them.
     """
 
     domain: str
@@ -66,6 +67,7 @@ class TrainResult:
     alone_test: Mapping[str, float]
     model_file: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
+    test_uses: int = 1
 
     @property
     def verdict(self) -> str:
@@ -135,6 +137,7 @@ class TrainResult:
             "cost": dict(self.cost),
             "notes": list(self.notes),
             "changed": dict(self.changed),
+            "test_uses": self.test_uses,
         }
 
 

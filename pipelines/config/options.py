@@ -65,6 +65,9 @@ class DemoSweep:
     searched: Mapping[str, Dimension]
 
 
+DRIFT_HELP = "say in a column `drift` how an input leaves what training has seen"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """What a person may set for `predict`; each is a flag. A domain's subclass adds its own."""

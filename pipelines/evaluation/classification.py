@@ -1,10 +1,11 @@
 """Scores, losses and tables of class probabilities, for any kind of input."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.errors import shorten
 from pipelines.evaluation.class_balance import ACCURACY, BALANCED_ACCURACY, class_weights
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 # A baseline may be wrong with certainty, which would cost an infinite loss.
 SMALLEST_PROBABILITY = 1e-7
 DIGITS = 5  # of the probabilities in tables
+SHOWN_CLASSES = 10
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -23,9 +25,10 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
             several classes.
         probabilities: `(n, classes)`; where an example has one class, each row sums to 1.
 
-    The area is that under the ROC curve: one class against the rest, averaged over classes (for two
-    classes the usual one); it is left out when `labels` lack a class, and the correlation when they
-    have one class alone.
+    Macro F1 is the mean over the classes of the labels and of the answers, as in scikit-learn: a
+    class that is in neither says nothing about the model. The area under the curve is one class
+    against the rest, averaged over classes (for two classes the usual one); it is left out when
+    `labels` lack a class, and the correlation when they have one class alone.
     """
     if labels.ndim == 2:
         result = _multi_label_scores(labels, probabilities)
@@ -46,10 +49,7 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
         "balanced_accuracy": 1 - losses(labels, probabilities, BALANCED_ACCURACY).mean(),
-        # All classes by name: one that is missing in this part still counts in the mean.
-        "f1_macro": metrics.f1_score(
-            labels, predicted, labels=classes, average="macro", zero_division=0
-        ),
+        "f1_macro": metrics.f1_score(labels, predicted, average="macro", zero_division=0),
         "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
     if len(np.unique(labels)) > 1:  # examples of one class correlate with nothing
@@ -70,16 +70,32 @@ def _multi_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[s
     from sklearn import metrics
 
     predicted = probabilities > 0.5
+    # As for single labels: a class that no example has and no answer names is not in the mean.
+    is_present = (labels > 0).any(axis=0) | predicted.any(axis=0)
+    present = np.flatnonzero(is_present) if is_present.any() else None
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
         "f1_micro": metrics.f1_score(labels, predicted, average="micro", zero_division=0),
-        "f1_macro": metrics.f1_score(labels, predicted, average="macro", zero_division=0),
+        "f1_macro": metrics.f1_score(
+            labels, predicted, labels=present, average="macro", zero_division=0
+        ),
         "hamming_loss": metrics.hamming_loss(labels, predicted),
     }
     every_class_has_both = (labels.min(axis=0) < labels.max(axis=0)).all()
     if every_class_has_both:
         result["auc"] = metrics.roc_auc_score(labels, probabilities, average="macro")
     return result
+
+
+def absent_classes_note(present: Collection[str], classes: Sequence[str]) -> list[str]:
+    """Return a sentence on the classes of a model that a hold-out lacks; none where it has all."""
+    absent = [name for name in classes if name not in present]
+    if not absent:
+        return []
+    return [
+        f"{len(absent):,} of the model's {len(classes):,} classes are not in this data: "
+        f"{shorten(absent, SHOWN_CLASSES)}. Macro F1 leaves out those that are not answered either"
+    ]
 
 
 def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

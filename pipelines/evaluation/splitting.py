@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,6 +13,7 @@ from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
 LARGEST_VAL = 5_000  # an accuracy of 90 % has a standard error of .4 points then
+FEWEST_GROUPS = 2  # one to stay and one to go
 SHOWN_CLASSES = 20
 SHOWN_SMALL_CLASSES = 10
 
@@ -39,7 +41,7 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
 
 
 def split_parts(
-    labels: Mapping[Part, np.ndarray], seed: int
+    labels: Mapping[Part, np.ndarray], seed: int, groups: np.ndarray | None = None
 ) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
 
@@ -51,6 +53,12 @@ def split_parts(
             needs one example for each part that is missing and one for train (see
             `require_classes`).
         seed: decides which example goes where.
+        groups: names `(n,)` of what must stay together in one part, of the examples of `train`;
+            sizes and classes of the parts are then as near as whole groups allow. An example with
+            an empty name stands for itself.
+
+    Raises:
+        DataError: there are fewer groups than parts.
     """
     from sklearn.model_selection import train_test_split
 
@@ -63,6 +71,13 @@ def split_parts(
         if part in labels:
             continue
         left = rows["train"][1]
+        if groups is not None:
+            kept, taken = _split_groups(
+                labels["train"][left], groups[left], seed, test_is_given="test" in labels
+            )
+            rows["train"] = ("train", left[kept])
+            rows[part] = ("train", left[taken])
+            continue
         # Stratified, a part takes one example of each class at least.
         size = max(_part_size(len(left), test_is_given="test" in labels), num_classes)
         kept, taken = train_test_split(
@@ -71,6 +86,42 @@ def split_parts(
         rows["train"] = ("train", np.sort(kept))
         rows[part] = ("train", np.sort(taken))
     return {part: rows[part] for part in PARTS}
+
+
+def _split_groups(
+    labels: np.ndarray, groups: np.ndarray, seed: int, *, test_is_given: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of examples that stay, and of those of a part that is split off."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    names = np.asarray([name or f"\0{row}" for row, name in enumerate(groups)], dtype=object)
+    distinct, numbers = np.unique(names, return_inverse=True)
+    if len(distinct) < FEWEST_GROUPS:
+        raise DataError(
+            f"--group-column: there are {count_of(len(distinct), 'group')} to divide, and each "
+            f"part needs one of its own. Expected {FEWEST_GROUPS} or more"
+        )
+    size = _part_size(len(labels), test_is_given=test_is_given)
+    folds = max(2, min(round(len(labels) / size), len(distinct)))
+    divide = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class of fewer examples than there are folds cannot be in each of them.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        kept, taken = next(divide.split(labels, labels, numbers))
+    return np.asarray(kept), np.asarray(taken)
+
+
+def require_groups(groups: Sequence[np.ndarray | None], column: str, where: str) -> None:
+    """Refuse groups that were asked for and are not there; `groups` are those of the given parts.
+
+    Raises:
+        DataError: this data is no table.
+    """
+    if all(names is None for names in groups):
+        raise DataError(
+            f"{where}: --group-column {column}: no example has a group. Expected a table with such "
+            "a column"
+        )
 
 
 def _part_size(num_train: int, *, test_is_given: bool) -> int:

@@ -1,5 +1,6 @@
 """Forecasts as a table that can be joined with the history they continue."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,24 @@ DIGITS = 7  # of a forecast: networks compute with no more
 SMALLEST = 1e-30  # nearer to 0 no digit is asked for
 
 
-def table(history: "History", forecasts: np.ndarray, *, with_errors: bool) -> pd.DataFrame:
-    """Return one row a series and step: series, time, `mean` and the quantiles.
+def table(
+    history: "History",
+    forecasts: np.ndarray,
+    beside: Mapping[str, np.ndarray],
+    *,
+    with_errors: bool,
+) -> pd.DataFrame:
+    """Return one row a series and step: series, time, `mean`, the quantiles, and what is `beside`.
 
+    That are columns `(series,)` of which each step has the value of its series.
     With errors, each series that is too short has a row with the reason in the column `error`.
     """
     ahead = history.steps_ahead
     series = np.repeat(_cells(history, history.panel.names), history.facts.horizon)
     times = history.panel.frequency.times(ahead.ravel())
     values = pd.DataFrame(_by_level(history.facts.levels, forecasts))
+    for name, cells in beside.items():
+        values[name] = np.repeat(cells, history.facts.horizon)
     if with_errors:
         values[ERROR] = pd.Series("", index=values.index, dtype=object)
     answers = beside_history(history.columns, series, times, values)

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.drift import Seen, seen_in
 from pipelines.forecast.columns import Fill
 from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.quantiles import LEVELS
@@ -70,6 +71,8 @@ class ForecastFacts(ServingFacts):
     scales: SeriesScales
     learned_until: int
     log1p: bool
+    # Of the values of each series until then; models that were saved before it was kept have none.
+    seen: list[Seen] = field(default_factory=list)
 
     def unknown(self, names: Sequence[str]) -> list[str]:
         """Return those of `names` that are no series of the training."""
@@ -112,7 +115,16 @@ def facts_of(splits: "ForecastSplits") -> ForecastFacts:
         scales=_scales(splits),
         learned_until=int(splits.frequency.times(np.array([splits.borders[2] - 1])).astype(int)[0]),
         log1p=splits.log1p,
+        seen=_seen(splits),
     )
+
+
+def _seen(splits: "ForecastSplits") -> list[Seen]:
+    known = splits.number < splits.borders[2]
+    return [
+        seen_in(splits.raw[known & (splits.series == position)])
+        for position in range(len(splits.names))
+    ]
 
 
 def _scales(splits: "ForecastSplits") -> SeriesScales:

@@ -1,7 +1,7 @@
 """Forecasting: the contract kept."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -14,6 +14,7 @@ from pipelines.config.options import PredictOptions
 from pipelines.config.search_space import Dimension
 from pipelines.forecast import (
     architectures,
+    audit,
     baselines,
     batches,
     data,
@@ -51,7 +52,8 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     facts_type: ClassVar[type[ServingFacts]] = facts.ForecastFacts
 
     def load(self) -> ForecastSplits:
-        return data.load(self.options)
+        splits = data.load(self.options)
+        return replace(splits, findings=audit.audit(splits))
 
     def load_hold_out(self, serving: ServingModel) -> ForecastSplits:
         return hold_out.load(self.options, serving.facts)

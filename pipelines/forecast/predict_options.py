@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pipelines.config.options import PredictOptions, option
+from pipelines.config.options import DRIFT_HELP, PredictOptions, option
 from pipelines.errors import UsageError
 from pipelines.forecast.columns import FILL_LIMIT
 from pipelines.io.numbers import Decimal
@@ -39,6 +39,7 @@ class ForecastPredictOptions(PredictOptions):
     fill_limit: float = option(
         FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
+    drift: bool = option(False, DRIFT_HELP)
     plot: str = option(
         "", "draw history, forecasts and intervals into this file: .png, .svg or .pdf"
     )

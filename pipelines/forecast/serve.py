@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import DataError
+from pipelines.evaluation.drift import DRIFT
 from pipelines.forecast import answers, pictures, predict
+from pipelines.forecast.drift import drift
 from pipelines.forecast.facts import ForecastFacts, facts_of
 from pipelines.forecast.histories import History
 from pipelines.forecast.intervals import interval_factors, latest_factors, scale_intervals
@@ -123,9 +125,11 @@ def predict_raw(
     """
     history = read_history(source, serving.facts, options, notes)
     forecasts = _forecasts(serving, history)
+    drifted = drift(history, notes)
     if options.plot:
         pictures.draw(history, forecasts, Path(options.plot), notes)
-    return answers.table(history, forecasts, with_errors=options.skip_unreadable)
+    columns = {DRIFT: drifted} if options.drift else {}
+    return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
 
 
 def _forecasts(serving: ServingModel, history: History) -> np.ndarray:

@@ -17,11 +17,12 @@ UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file, the part it belongs to, and its label."""
+    """A file, the part it belongs to, its label, and what it belongs to in a table that says so."""
 
     part: Part
     path: Path
     label: str
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

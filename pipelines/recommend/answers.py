@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipelines.errors import shorten
 from pipelines.io.answers import join_answers
 from pipelines.io.progress import counted
 from pipelines.pipeline import ServingModel
@@ -17,6 +18,7 @@ from pipelines.recommend.predict_options import RecommendPredictOptions
 from pipelines.recommend.requests import Requests
 
 BATCH_SIZE = 256  # users
+SHOWN_USERS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,23 @@ class _Case:
 def network_inputs(facts: RecommendFacts, requests: Requests) -> dict[str, np.ndarray]:
     """Return what a served model takes for all requests: `user` (rows,), `history` (rows, any)."""
     return _inputs(_cases(facts, requests))
+
+
+def unknown_users(facts: RecommendFacts, requests: Requests) -> list[str]:
+    """Return a sentence on users whom the model does not know, none where it knows all.
+
+    Those who come with a history need not be known.
+    """
+    if requests.users is None or requests.histories is not None:
+        return []
+    unknown = [user for user in requests.users if user not in facts.user_numbers]
+    if not unknown:
+        return []
+    verb = "is" if len(unknown) == 1 else "are"
+    return [
+        f"{len(unknown):,} of {len(requests.users):,} users {verb} unknown to the model and "
+        f"answered as an average one; the column note says which: {shorten(unknown, SHOWN_USERS)}"
+    ]
 
 
 # --------------------------------------------------------------------------------------- recommend

@@ -27,6 +27,7 @@ from pipelines.recommend.interactions import (
     subsample,
 )
 from pipelines.recommend.options import RecommendOptions, SplitMethod, Task
+from pipelines.recommend.raw_findings import pair_findings, random_split_finding
 from pipelines.recommend.readers import RawInteractions
 from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
 
@@ -347,12 +348,16 @@ def load(options: RecommendOptions) -> RecommendSplits:
         interactions = replace(interactions, time=order)
     order = np.lexsort((interactions.time, interactions.part, interactions.person))
     interactions = interactions.take(order)
+    findings = []
     if not options.keep_repeats:
+        findings += pair_findings(interactions, task, timed=timed)
         interactions = keep_one_per_pair(interactions, task, notes)
     part = splitting.assign_parts(interactions, task, method, options, raw.where, notes)
     interactions = replace(interactions, part=part)
     interactions = interactions.take(np.lexsort((part, interactions.person)))
     interactions = drop_rare(interactions, options.min_count, raw.where, notes)
+    if method == "random" and raw.time is not None:
+        findings.append(random_split_finding(int((part == PARTS.index("test")).sum())))
     if not timed:
         interactions = replace(interactions, time=np.zeros(len(interactions.item), np.int64))
     rolling = task == "rank" and not (method == "column" and not timed)
@@ -360,7 +365,9 @@ def load(options: RecommendOptions) -> RecommendSplits:
     splits = replace(splits, repeats=options.keep_repeats)
     _require_cases(splits, raw.where)
     return replace(
-        splits, notes=(*notes, *splits.notes, *_cold_notes(splits), *_repeat_notes(splits))
+        splits,
+        notes=(*notes, *splits.notes, *_cold_notes(splits), *_repeat_notes(splits)),
+        findings=tuple(findings),
     )
 
 

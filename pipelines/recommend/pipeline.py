@@ -1,7 +1,7 @@
 """Recommendation: the contract kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -15,6 +15,7 @@ from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.recommend import (
+    audit,
     baselines,
     batches,
     data,
@@ -60,7 +61,8 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         )
 
     def load(self) -> RecommendSplits:
-        return data.load(self.options)
+        splits = data.load(self.options)
+        return replace(splits, findings=audit.audit(splits))
 
     def load_hold_out(self, serving: ServingModel) -> RecommendSplits:
         return hold_out.load_hold_out(self.options, serving)

@@ -175,6 +175,7 @@ def predict_raw(
         return pd.DataFrame({"source": [str(source)], ERROR: [str(error)]})
     if chosen.query_vectors:
         item_vectors.write_query_vectors(serving, requests, Path(chosen.query_vectors), said)
+    said += answers.unknown_users(facts, requests)
     if facts.task == "rate":
         return answers.rate(serving, requests)
     return answers.recommend(serving, requests, chosen, excluded)

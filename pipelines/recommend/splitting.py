@@ -93,7 +93,9 @@ def choose_method(
                 "than the future will be: --split random"
             )
     if method == "random":
-        notes.append(OPTIMISTIC)
+        # With times it is a finding of the audit.
+        if raw.time is None:
+            notes.append(OPTIMISTIC)
     elif raw.time is None:
         _require_order_of_rows(method, raw.where, notes)
     elif (raw.time == raw.time[0]).all():

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.likelihood import probabilities
 from pipelines.pipeline import Baseline
 from pipelines.splits import SCORED_PARTS, Part
 from pipelines.text.encoded import default_settings, is_affordable
-from pipelines.text.likelihood import probabilities
 from pipelines.text.references import References
 from pipelines.text.thresholds import choose_thresholds, with_thresholds
 

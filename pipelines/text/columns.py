@@ -52,11 +52,12 @@ NO_TEXT = re.compile(r"(https?://|www\.|[a-z]:\\|/)\S*|[0-9a-f-]{16,}|[-+]?[\d.,
 
 @dataclass(frozen=True, kw_only=True)
 class TextColumns:
-    """The columns of texts, of labels (several hold 0 and 1, a class each), and of the parts."""
+    """The columns of texts, of labels (several hold 0 and 1, a class each), parts and groups."""
 
     text: tuple[str, ...]
     labels: tuple[str, ...]
     split: str | None
+    group: str | None
     notes: tuple[str, ...]
 
 
@@ -71,15 +72,17 @@ def choose_columns(
         DataError: a column is not there, or the cells leave it open which is meant.
     """
     split = find_split(table)
+    group = table.find_column(options.group_column, (), role="groups", flag="--group-column")
+    others = (split or "", group or "")
     labels = given_columns(table, options.label_column, role="label")
     if not labels:
-        labels = _named(table, LABEL_COLUMNS, without=(split or "",))
+        labels = _named(table, LABEL_COLUMNS, without=others)
     text = given_columns(table, options.text_column, role="text")
     if not text and text_columns and set(text_columns) <= set(table.columns):
         text = tuple(text_columns)
     if not text:
-        usual = _named(table, TEXT_COLUMNS, without=(split or "",))
-        text = _named(table, TEXT_COLUMNS, without=(*labels, split or "")) or usual
+        usual = _named(table, TEXT_COLUMNS, without=others)
+        text = _named(table, TEXT_COLUMNS, without=(*labels, *others)) or usual
     both = [column for column in text if column in labels]
     if both:
         raise DataError(
@@ -88,9 +91,9 @@ def choose_columns(
         )
     if not text or not labels:
         text, labels = _by_cells(table, text, labels, split)
-    used = {"text": text, "label": labels, "split": split}
+    used = {"text": text, "label": labels, "split": split, "group": group}
     notes = [table.describe_columns(used), *_other_texts(table, text, labels, split)]
-    return TextColumns(text=text, labels=labels, split=split, notes=tuple(notes))
+    return TextColumns(text=text, labels=labels, split=split, group=group, notes=tuple(notes))
 
 
 def find_split(table: Table) -> str | None:

@@ -11,12 +11,12 @@ import numpy as np
 
 from pipelines.config.search_space import replace
 from pipelines.errors import count_of
+from pipelines.evaluation.likelihood import blend_logits, example_losses, is_clearly_lower
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
 from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
-from pipelines.text.likelihood import blend_logits, example_losses
 from pipelines.text.references import References
 from pipelines.text.spec import AFFORDABLE, ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 AFFORDABLE_SECONDS = 600.0  # of tuning
 TUNED_EPOCHS = 4
-# How many standard errors the loss must fall by, on val, for an encoder to be chosen.
-CLEARLY = 1.0
 # What only networks of other architectures read: somebody who sets it has decided.
 OF_OTHERS = ("embedding.", "conv.", "recurrent.", "attention.")
 OF_ENCODERS = "encoder."
@@ -118,13 +116,11 @@ def _better_on_val(
     blend_weights = blend_logits(logits, one_hot, exclusive=splits.exclusive)
     alone = example_losses(of_tfidf, one_hot, exclusive=splits.exclusive)
     blended = example_losses(logits @ blend_weights, one_hot, exclusive=splits.exclusive)
-    gain = alone - blended
-    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.inf
     told = (
         f"beside {settings.name} TF-IDF has a log loss of {blended.mean():.3f} on validation, "
         f"alone {alone.mean():.3f} ({seconds:.0f} s)"
     )
-    if gain.mean() > CLEARLY * error:
+    if is_clearly_lower(blended, alone):
         notes.append(f"architecture=pretrained: {told}")
         return PRETRAINED
     notes.append(f"architecture={ARCHITECTURES.usual}: {told}, no clear gain")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
+from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import scan
 from pipelines.io.layouts import label_by_folders
@@ -40,7 +41,13 @@ def load(options: TextOptions, serving: ServingModel) -> TextSplits:
         DataError: there is nothing there, or nothing of it has a class that the model knows.
     """
     facts: TextFacts = serving.facts
-    asked = replace(options, drop_missing=True, multi_label=not facts.exclusive, min_class=0)
+    asked = replace(
+        options,
+        drop_missing=True,
+        multi_label=not facts.exclusive,
+        min_class=0,
+        group_column="",
+    )
     source = _read(asked, facts)
     texts = join_texts(source.parts.values())
     if facts.exclusive:
@@ -114,6 +121,7 @@ def _of_one_class(
             f"{count_of(int((~known).sum()), 'text')} of classes that the model does not know left "
             f"out: {listed}"
         )
+    notes += absent_classes_note(set(kept.labels), classes)
     return kept, splitting.class_numbers(list(kept.labels), classes), notes
 
 
@@ -136,6 +144,7 @@ def _of_several(
             [f"{name} ({count:,})" for name, count in unknown.most_common()], SHOWN_CLASSES
         )
         notes.append(f"labels that the model does not know left out, their texts stay: {listed}")
+    notes += absent_classes_note({name for names in kept for name in names}, classes)
     return replace(texts, labels=objects(kept)), many_hot(kept, classes), notes
 
 

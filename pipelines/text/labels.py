@@ -54,6 +54,10 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
             f"{source.where}: its split column assigns no row to train. Expected train beside the "
             "others; `evaluate` scores a model on all of such a file"
         )
+    if options.group_column:
+        splitting.require_groups(
+            [texts.groups for texts in source.parts.values()], options.group_column, source.where
+        )
     if options.multi_label and not source.several:
         parts: dict[Part, Texts] = {}
         for part, texts in source.parts.items():
@@ -140,26 +144,15 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     counts = splitting.count_classes(given["train"], classes)
     least = splitting.smallest_class(given)
     combined = _note_combined_labels(classes, source.where)
-    notes = (*source.notes, *combined, *_note_alike(classes))
+    notes = (*source.notes, *combined)
     try:
         splitting.require_classes(counts, source.where, least=least, notes=notes)
     except DataError as error:
         if combined and combined[0] not in str(error):
             raise DataError(f"{error}. {combined[0]}") from None
         raise
-    rows = splitting.split_parts(given, seed)
+    rows = splitting.split_parts(given, seed, source.parts["train"].groups)
     return _take(source, given, rows, classes, notes)
-
-
-def _note_alike(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Note classes that somebody may have meant to be one."""
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault("".join(name.lower().split()), []).append(name)
-    pairs = [" = ".join(names) for names in alike.values() if len(names) > 1]
-    if not pairs:
-        return ()
-    return (f"classes that differ in case or blanks alone: {shorten(pairs, SHOWN_CLASSES)}",)
 
 
 def _note_combined_labels(classes: tuple[str, ...], where: str) -> tuple[str, ...]:
@@ -199,7 +192,8 @@ def _split_by_rarest_class(source: TextSource, options: TextOptions) -> Labelled
     least = splitting.smallest_class(given)
     splitting.require_classes(counts, where, least=least, notes=source.notes)
     groups = {part: _rarest_class(labels, train) for part, labels in given.items()}
-    rows = _keep_classes_in_train(splitting.split_parts(groups, options.seed), train)
+    together = source.parts["train"].groups
+    rows = _keep_classes_in_train(splitting.split_parts(groups, options.seed, together), train)
     split = _take(source, given, rows, classes, source.notes)
     _require_usable(split, where, has_limit=bool(options.limit))
     return split

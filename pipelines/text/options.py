@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     ClassifierOptions,
     Count,
     DemoSweep,
@@ -35,6 +36,7 @@ class TextPredictOptions(PredictOptions):
         "repeatable: several are joined",
         repeatable=True,
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,11 @@ class TextOptions(ClassifierOptions):
         "column of the labels (default: one called label, class, category, ..., else columns of "
         "0 and 1, one for each class); repeatable, for such columns",
         repeatable=True,
+    )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
     )
     tokens: Literal["auto", "word", "char"] = option(
         "auto", "what a token is; auto: characters where texts lack spaces (DNA, Chinese)"
@@ -140,10 +147,10 @@ class TextOptions(ClassifierOptions):
     )
     pretrained_demo: ClassVar[DemoSweep] = DemoSweep(
         data="courses",
-        trials=3,
+        trials=2,
         trial_epochs=1,
         fixed={"architecture": "pretrained", "encoder.layers": 7},
-        searched={"encoder.learning_rate": Choice((5e-5, 1e-4, 2e-4))},
+        searched={"encoder.learning_rate": Choice((1e-4, 2e-4))},
     )
 
     @classmethod

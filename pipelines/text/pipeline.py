@@ -1,7 +1,8 @@
 """Text classification: the contract kept."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -17,8 +18,10 @@ from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 from pipelines.text import (
+    audit,
     baselines,
     batches,
+    clean,
     data,
     defaults,
     evaluate,
@@ -59,10 +62,16 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return objective
 
     def load(self) -> TextSplits:
-        return data.load(self.options)
+        splits = data.load(self.options)
+        return replace(splits, findings=audit.audit(splits))
 
     def load_hold_out(self, serving: ServingModel) -> TextSplits:
         return hold_out.load(self.options, serving)
+
+    def write_clean(
+        self, splits: TextSplits, left_out: Mapping[Part, Collection[int]], path: Path
+    ) -> None:
+        clean.write_clean(splits, left_out, path)
 
     def fit_defaults(
         self,

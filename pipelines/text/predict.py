@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.blend import ALONE, NETWORK, Blend
+from pipelines.evaluation.likelihood import blend_logits, probabilities
 from pipelines.io.progress import counted
 from pipelines.networks.models import predict_in_batches
 from pipelines.pretrained.sentences import TokenRows, batches_by_length
@@ -21,7 +22,6 @@ from pipelines.text.batches import Inputs, network_inputs
 from pipelines.text.encoded import EncoderSettings
 from pipelines.text.input_names import PIECES, START_LOGITS, THRESHOLDS
 from pipelines.text.layers import EncodedBy, ResidualLogits
-from pipelines.text.likelihood import blend_logits, probabilities
 from pipelines.text.references import References
 from pipelines.text.thresholds import choose_thresholds, with_thresholds
 from pipelines.text.tokens import map_batches

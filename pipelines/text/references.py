@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.feature_regression import FeatureRegression, fit_regression
 from pipelines.io.progress import working
 from pipelines.splits import PARTS, Part
 from pipelines.text.encoded import EncodedTexts, EncoderSettings
-from pipelines.text.encoder_regression import EncoderRegression, fit_regression
 from pipelines.text.tfidf import TfidfModel, fit_tfidf
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class EncoderReference:
 
     def __init__(self, encoded: EncodedTexts) -> None:
         self._encoded = encoded
-        self._models: dict[tuple[str, int, EncoderSettings], EncoderRegression] = {}
+        self._models: dict[tuple[str, int, EncoderSettings], FeatureRegression] = {}
 
-    def model(self, splits: "TextSplits", settings: EncoderSettings) -> EncoderRegression:
+    def model(self, splits: "TextSplits", settings: EncoderSettings) -> FeatureRegression:
         """Return the model of these splits; it has seen nothing but the original train and val."""
         key = (splits.digest, splits.seed, settings)
         if key not in self._models:

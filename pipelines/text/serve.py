@@ -1,6 +1,6 @@
 """A trained network for its user: texts in, labels with probabilities out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import keras
@@ -9,12 +9,13 @@ import pandas as pd
 
 from pipelines.errors import DataError, shorten
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
+from pipelines.evaluation.drift import DRIFT, Seen, drift_of
 from pipelines.io.answers import join_answers
 from pipelines.networks.models import class_answers
 from pipelines.networks.plan import KerasTensor
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
 from pipelines.pretrained.sentences import pool
-from pipelines.text import predict
+from pipelines.text import drift, predict
 from pipelines.text.input_names import ENCODER, PIECES, START_LOGITS, THRESHOLDS, TOKENS, VECTORS
 from pipelines.text.inputs import Reader, add_errors
 from pipelines.text.layers import AboveThresholds, TokenIds
@@ -37,6 +38,9 @@ class TextFacts(ServingFacts):
     text_columns: list[str]  # that the training texts were read from; none if from no table
     # From which probability on a text has a class; empty where it has exactly one.
     thresholds: list[float]
+    # Models that were saved before these were kept have none.
+    seen: dict[str, Seen] = field(default_factory=dict)
+    unknown_share: float = 0.0  # of the tokens of validation, the mean over its texts
 
 
 def serving_model(
@@ -72,6 +76,8 @@ def serving_model(
             exclusive=splits.exclusive,
             text_columns=list(splits.text_columns),
             thresholds=thresholds,
+            seen=drift.seen(splits),
+            unknown_share=drift.mean_share(drift.unknown_shares(splits.ids["val"])),
         ),
         notes=predict.describe_blend(network),
     )
@@ -130,8 +136,23 @@ def predict_raw(
         raise DataError("There is no text to answer. Expected at least one")
     probabilities = predict.predict_texts(serving.model, asked.texts)
     answers = _answers(facts, probabilities.astype(np.float64))
+    drifted = _drift(serving, asked.texts, notes)
+    if options.drift:
+        answers[DRIFT] = drifted
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
+
+
+def _drift(serving: ServingModel, texts: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Return how each text leaves what training has seen, "" where it does not: `(n,)`."""
+    facts: TextFacts = serving.facts
+    if not facts.seen:
+        return np.full(len(texts), "", dtype=object)
+    to_ids = next((layer for layer in serving.model.layers if layer.name == IDS), None)
+    values = drift.measured(texts, to_ids)
+    drifted = drift_of(values, facts.seen, drift.MEASURES)
+    notes += drift.notes(drifted, values[drift.UNKNOWN_SHARE], facts.unknown_share)
+    return drifted
 
 
 def _answers(facts: TextFacts, probabilities: np.ndarray) -> pd.DataFrame:

@@ -42,11 +42,17 @@ def read(path: Path, options: TextOptions, text_columns: Sequence[str] = ()) -> 
     labels = read_labels(table, columns.labels, options)
     kept, dropped = _with_labels(table, columns, labels, drop=options.drop_missing)
     part_of_row = objects(table.parts(columns.split))
+    groups = None
+    if columns.group is not None:
+        groups = table.identifiers(columns.group)
     parts: dict[Part, Texts] = {}
     for part in dict.fromkeys(part_of_row[kept]):
         rows = np.flatnonzero(kept & (part_of_row == part))
         parts[part] = Texts(
-            x=texts[rows], labels=labels.values[rows], origin=objects(table.lines[rows])
+            x=texts[rows],
+            labels=labels.values[rows],
+            origin=objects(table.lines[rows]),
+            groups=None if groups is None else groups[rows],
         )
     notes = [*table.notes, *columns.notes, *labels.notes, *dropped]
     return TextSource(

@@ -14,17 +14,25 @@ class Texts:
     """Texts `(n,)`, their labels `(n,)`, and where each comes from `(n,)`.
 
     A label is a string, or a tuple of strings where a text may have several. `origin` is the line
-    of a table on which a text begins, or the name of its file.
+    of a table on which a text begins, or the name of its file. `groups` `(n,)` are what must stay
+    together; None where nothing says so.
     """
 
     x: np.ndarray
     labels: np.ndarray
     origin: np.ndarray
+    groups: np.ndarray | None = None
 
     def take(self, positions: np.ndarray) -> "Texts":
         """Return the texts at these positions."""
+        groups = None
+        if self.groups is not None:
+            groups = self.groups[positions]
         return Texts(
-            x=self.x[positions], labels=self.labels[positions], origin=self.origin[positions]
+            x=self.x[positions],
+            labels=self.labels[positions],
+            origin=self.origin[positions],
+            groups=groups,
         )
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.evaluation.likelihood import log_loss
 from pipelines.splits import Part
 from pipelines.text.layers import TfidfLogits
-from pipelines.text.likelihood import log_loss
 from pipelines.text.tfidf_features import TfidfFeatures, fit_features
 from pipelines.text.tokens import Tokenization
 

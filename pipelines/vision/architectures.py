@@ -23,7 +23,7 @@ from pipelines.networks.layers import (
 from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
-from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+from pipelines.vision.spec import ARCHITECTURES, BACKBONE_KEY, TRANSFER, VisionSpec
 
 if TYPE_CHECKING:
     import keras
@@ -258,11 +258,13 @@ def alexnet(spec: VisionSpec, shape: Shape) -> Stages:
 
 ARCHITECTURES.add(
     BackboneArchitecture(
-        name="transfer",
+        name=TRANSFER,
+        weights_key=BACKBONE_KEY,
         reads=frozenset(
             {
-                "transfer.backbone",
+                BACKBONE_KEY,
                 "transfer.weights",
+                "transfer.side",
                 "transfer.layers",
                 "transfer.frozen",
                 "transfer.slower",

@@ -1,4 +1,7 @@
-"""Baselines of an image network: logistic regression and nearest neighbours on the pixels."""
+"""Baselines of an image network: logistic regression and nearest neighbours on the pixels.
+
+Where a pretrained backbone is on this machine, logistic regression on its features too.
+"""
 
 import time
 import warnings
@@ -11,9 +14,13 @@ import numpy as np
 
 from pipelines.config.search_space import Scalar
 from pipelines.evaluation import classification
+from pipelines.evaluation.feature_regression import FeatureRegression, fit_regression
+from pipelines.evaluation.likelihood import probabilities
 from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
+from pipelines.pretrained import weights
 from pipelines.splits import PARTS, SCORED_PARTS, Part
+from pipelines.vision.spec import TransferSpec
 
 if TYPE_CHECKING:
     from pipelines.vision.data import VisionSplits
@@ -29,6 +36,11 @@ STEPS = 1_000  # at most, of its solver
 # From so many training values on it is fitted once, with the first strength, and stopped early.
 MANY_VALUES = 1_000_000
 FEW_STEPS = 60
+# A pretrained backbone knows nothing of icons of a few pixels, and of many images a network of its
+# own learns enough: these take minutes to go through one.
+SMALLEST_PHOTO = 24  # pixels a side
+MOST_PHOTOS = 20_000
+SMALLEST_LENGTH = 1e-12
 
 # Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
 Predictor: TypeAlias = Callable[[Part], np.ndarray]
@@ -70,6 +82,44 @@ def baselines(splits: "VisionSplits", seed: int, metric: str) -> Iterator[Baseli
         with working(name):
             best = _best_on_val(name, began, pixels, fit(pixels), metric)
         yield best
+    spec = TransferSpec()
+    if weights.is_here(spec.backbone) and is_affordable(splits):
+        yield _on_features(splits, spec)
+
+
+def is_affordable(splits: "VisionSplits") -> bool:
+    """Whether a pretrained backbone is tried on these images without being asked for."""
+    is_large = min(splits.shape[:2]) >= SMALLEST_PHOTO
+    return is_large and sum(splits.sizes().values()) <= MOST_PHOTOS
+
+
+def regression_on_features(splits: "VisionSplits", spec: TransferSpec) -> FeatureRegression:
+    """Return a logistic regression on the features of a frozen backbone; see `frozen`."""
+    from pipelines.vision.frozen import features
+
+    vectors: dict[Part, np.ndarray] = {}
+    one_hot: dict[Part, np.ndarray] = {}
+    for part in PARTS:
+        x = features(splits, part, spec)
+        # Of the length root of their number, as the regression expects it.
+        length = np.sqrt((x**2).sum(axis=1, keepdims=True) / x.shape[1])
+        vectors[part] = x / np.maximum(length, SMALLEST_LENGTH)
+        one_hot[part] = splits.one_hot(part)
+    with working(f"logistic regression on features of {spec.backbone}"):
+        return fit_regression(vectors, one_hot, exclusive=True)
+
+
+def _on_features(splits: "VisionSplits", spec: TransferSpec) -> Baseline:
+    regression = regression_on_features(splits, spec)
+    predictions = {}
+    for part in SCORED_PARTS:
+        predictions[part] = probabilities(regression.logits[part], exclusive=True)
+    return Baseline(
+        name=f"{spec.backbone} and logistic regression",
+        predictions=predictions,
+        seconds=regression.seconds,
+        params={"setting": f"C={regression.c:g}", "features": len(regression.kernel)},
+    )
 
 
 def _pixels(splits: "VisionSplits", seed: int) -> _Pixels:
@@ -107,6 +157,7 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     strengths, steps = STRENGTHS, STEPS
     if pixels.train_x.size >= MANY_VALUES:
@@ -114,7 +165,8 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     candidates: dict[str, Predictor] = {}
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
-        with warnings.catch_warnings():
+        # One thread: see `feature_regression`.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
             # It may stop early; it is scored as it is.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = make_pipeline(StandardScaler(), regression).fit(pixels.train_x, pixels.train_y)

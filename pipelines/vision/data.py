@@ -6,22 +6,20 @@ from functools import cached_property
 
 import numpy as np
 
-from pipelines.errors import count_of, shorten
+from pipelines.errors import shorten
 from pipelines.evaluation import class_balance, splitting
 from pipelines.io.digest import data_digest
-from pipelines.splits import PARTS, SCORED_PARTS, Part, Splits
+from pipelines.splits import PARTS, Part, Splits
 from pipelines.vision import readers
 from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.options import VisionOptions
 
 SHOWN_CLASSES = 20
-SHOWN_PAIRS = 3
 MOMENTS_FROM = 10_000  # training images, at most: a mean over so many is sure to a hundredth
 MIRRORED_FROM = 4_000  # training images, at most: the time of the vote grows with their square
 # A nearest-neighbour vote names mirrored digits right .37 times as often as plain ones, clothes
 # .75, chest X-rays .98.
 MIRRORED_SHARE = 0.6
-LARGEST_COMPARED = 2**30  # bytes of training images among which copies are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +39,11 @@ class VisionSplits(Splits):
     def images(self, part: Part) -> Images:
         """Return the images of a part."""
         return {"train": self.train, "val": self.val, "test": self.test}[part]
+
+    def one_hot(self, part: Part) -> np.ndarray:
+        """Return `(n, classes)`, 1 where an image has the class."""
+        one_hot: np.ndarray = np.eye(len(self.classes), dtype=np.float32)[self.images(part).y]
+        return one_hot
 
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.images(part).y) for part in PARTS}
@@ -109,6 +112,10 @@ def load(options: VisionOptions) -> VisionSplits:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     source = readers.read(options)
+    if options.group_column:
+        splitting.require_groups(
+            [images.groups for images in source.parts.values()], options.group_column, source.where
+        )
     if options.min_class:
         source = _without_small_classes(source, options.min_class)
     numbered, classes = _number_classes(source)
@@ -123,10 +130,11 @@ def load(options: VisionOptions) -> VisionSplits:
         labels[part] = parts[part].y
         arrays += [parts[part].x, parts[part].y]
     splitting.require_known(labels, classes, source.where)
-    splits = VisionSplits(
+    counts = np.bincount(labels["train"], minlength=len(classes))
+    return VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
-        notes=source.notes,
+        notes=(*source.notes, *class_balance.remarks(counts, classes, options.metric)),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
@@ -134,9 +142,6 @@ def load(options: VisionOptions) -> VisionSplits:
         scale=source.scale or _largest_value(parts["train"].x),
         seed=options.seed,
     )
-    uneven = class_balance.remarks(splits.class_counts(), classes, options.metric)
-    notes = (*source.notes, *_copies(splits), *_contradictions(splits), *uneven)
-    return replace(splits, notes=notes)
 
 
 def _without_small_classes(source: ImageSource, least: int) -> ImageSource:
@@ -175,8 +180,9 @@ def _split(
     counts = splitting.count_classes(numbers["train"], classes)
     least = splitting.smallest_class(numbers)
     splitting.require_classes(counts, read.where, least=least, notes=read.notes)
+    groups = numbered["train"].groups
     parts = {}
-    for part, (source, rows) in splitting.split_parts(numbers, seed).items():
+    for part, (source, rows) in splitting.split_parts(numbers, seed, groups).items():
         parts[part] = numbered[source].take(rows)
     return parts
 
@@ -192,39 +198,3 @@ def _largest_value(x: np.ndarray) -> float:
     if largest > 0:
         return largest
     return 1.0  # all images are black: what they are divided by
-
-
-def _copies(splits: VisionSplits) -> tuple[str, ...]:
-    """Return notes on images of val and test that are also in train: they flatter the scores."""
-    if splits.train.x.nbytes >= LARGEST_COMPARED:
-        return ()
-    in_train = {image.tobytes() for image in splits.train.x}
-    notes = []
-    for part in SCORED_PARTS:
-        images = splits.images(part).x
-        copies = sum(image.tobytes() in in_train for image in images)
-        if copies:
-            notes.append(
-                f"{copies} of {len(images)} {part} images are duplicates of training images"
-            )
-    return tuple(notes)
-
-
-def _contradictions(splits: VisionSplits) -> tuple[str, ...]:
-    """Return a note on images that occur in two classes: one of their labels is wrong."""
-    if splits.train.x.nbytes >= LARGEST_COMPARED:
-        return ()
-    first: dict[bytes, tuple[str, int]] = {}  # the name and class of each image's first occurrence
-    pairs = []
-    for part in PARTS:
-        images = splits.images(part)
-        for row, image in enumerate(images.x):
-            here = (f"{part} {images.name(row)}", int(images.y[row]))
-            there = first.setdefault(image.tobytes(), here)
-            if there[1] != here[1]:
-                labels = f"{splits.classes[there[1]]}, {splits.classes[here[1]]}"
-                pairs.append(f"{there[0]} = {here[0]} ({labels})")
-    if not pairs:
-        return ()
-    occurring = count_of(len(pairs), "image occurs", "images occur")
-    return (f"{occurring} in two classes, so that a label is wrong: {shorten(pairs, SHOWN_PAIRS)}",)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten
 from pipelines.evaluation import splitting
+from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import Folder, counted_endings, scan
 from pipelines.io.layouts import LabelledFile
@@ -105,12 +106,7 @@ def _known_rows(read: LabelledPictures, classes: Sequence[str]) -> tuple[list[in
             f"{_images(unknown.total())} of {len(unknown):,} {class_word} that the model does not "
             f"know left out: {listed}"
         )
-    absent = [name for name in classes if name not in set(read.labels)]
-    if absent:
-        notes.append(
-            f"{len(absent):,} of the model's {len(classes):,} classes are not in this data: "
-            f"{shorten(absent, SHOWN_CLASSES)}"
-        )
+    notes += absent_classes_note(set(read.labels), classes)
     return rows, notes
 
 
@@ -167,7 +163,7 @@ def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
     if path.is_dir() and not array_files.is_idx_folder(path):
         return _of_folder(path, classes)
     if path.suffix.lower() in TABLE_SUFFIXES:
-        listed = path_tables.read(path, options)
+        listed = path_tables.read(path, dataclasses.replace(options, group_column=""))
         return _of_files(path.stem, str(path), listed.files, listed.notes)
     return _of_parts(options)
 

@@ -14,19 +14,23 @@ IN_MEMORY = 2**30  # bytes; larger sets of image files are decoded into a file t
 class Images:
     """Images `(n, height, width, channels)` and their labels `(n,)`.
 
-    `names` `(n,)` are their files as messages call them; None where they came as arrays.
+    `names` `(n,)` are their files as messages call them; None where they came as arrays. `groups`
+    `(n,)` are what must stay together; None where nothing says so.
     """
 
     x: np.ndarray
     y: np.ndarray
     names: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Images":
         """Return the images at these positions."""
-        names = None
+        names = groups = None
         if self.names is not None:
             names = self.names[rows]
-        return Images(x=self.x[rows], y=self.y[rows], names=names)
+        if self.groups is not None:
+            groups = self.groups[rows]
+        return Images(x=self.x[rows], y=self.y[rows], names=names, groups=groups)
 
     def name(self, row: int) -> str:
         """Return what messages call the image at this position: its file, or its number."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
+    DRIFT_HELP,
     ClassifierOptions,
     Count,
     DemoSweep,
@@ -20,6 +21,8 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
+from pipelines.pretrained import weights
+from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
 
 
@@ -35,6 +38,7 @@ class VisionPredictOptions(PredictOptions):
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
+    drift: bool = option(False, DRIFT_HELP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,11 @@ class VisionOptions(ClassifierOptions):
     )
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
+    )
+    group_column: str = option(
+        "",
+        "column of a table that says what belongs together, such as a patient or an author: it is "
+        "split as a whole",
     )
     tta: bool = option(
         True,
@@ -100,6 +109,7 @@ class VisionOptions(ClassifierOptions):
         {"architecture": "resnet"},
         {"architecture": "inception"},
     )
+    pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "backbone"
     conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
         {
             **CONDITIONS,
@@ -126,3 +136,10 @@ class VisionOptions(ClassifierOptions):
             "architecture": Choice(("vgg", "resnet")),
         },
     )
+
+    @classmethod
+    def require_weights(cls, spec: VisionSpec) -> None:
+        key = ARCHITECTURES[spec.architecture].weights_key
+        # Other backbones are of keras.applications, or files: see `pipelines.vision.transfer`.
+        if key and spec.transfer.backbone in names("backbone"):
+            weights.find(spec.transfer.backbone, key, "backbone")

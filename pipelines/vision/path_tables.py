@@ -50,7 +50,8 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
         notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
     path_column = _path_column(table, options.path_column)
     split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
-    given = {path_column, split_column}
+    group_column = table.find_column(options.group_column, (), role="groups", flag="--group-column")
+    given = {path_column, split_column, group_column}
     label_column = _label_column(table, options.label_column, given)
     if label_column is not None:
         columns = [label_column]
@@ -59,7 +60,12 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
         columns = _one_hot_columns(table, given)
         labels = _one_hot_labels(table, columns)
         notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
-    roles = {"path": path_column, "label": columns, "split": split_column}
+    roles = {
+        "path": path_column,
+        "label": columns,
+        "split": split_column,
+        "group": group_column,
+    }
     notes.append(table.describe_columns(roles))
     labelled = np.asarray([bool(label) for label in labels])
     if not labelled.all():
@@ -68,9 +74,12 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
     frame = table.frame.iloc[kept]
     paths = existing_paths(frame[path_column], table.lines[kept], path, options.image_root)
     parts = table.parts(split_column)
+    groups = np.full(len(labels), "", dtype=object)
+    if group_column is not None:
+        groups = table.identifiers(group_column)
     files = []
     for row, image in zip(kept, paths, strict=True):
-        files.append(LabelledFile(parts[row], image, labels[row]))
+        files.append(LabelledFile(parts[row], image, labels[row], str(groups[row])))
     return ListedFiles(files=files, notes=tuple(notes))
 
 

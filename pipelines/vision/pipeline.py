@@ -1,7 +1,8 @@
 """Image classification: the methods of the contract, each in the module of its duty."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -17,12 +18,15 @@ from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 from pipelines.vision import (
+    audit,
     augmentation,
     baselines,
     batches,
+    clean,
     data,
     defaults,
     evaluate,
+    frozen,
     hold_out,
     model,
     predict,
@@ -50,11 +54,17 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return self.options.objective(name or f"val_{self.headline_metric(splits).name}")
 
     def load(self) -> VisionSplits:
-        return data.load(self.options)
+        splits = data.load(self.options)
+        return replace(splits, findings=audit.audit(splits))
 
     def load_hold_out(self, serving: ServingModel) -> VisionSplits:
         facts = serving.facts
         return hold_out.load_hold_out(self.options, facts, serve.picture_format(facts))
+
+    def write_clean(
+        self, splits: VisionSplits, left_out: Mapping[Part, Collection[int]], path: Path
+    ) -> None:
+        clean.write_clean(splits, left_out, path)
 
     def fit_defaults(
         self,
@@ -63,7 +73,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         given: Collection[str],
         notes: list[str] | None = None,
     ) -> VisionSpec:
-        return defaults.fit_defaults(spec, splits, given)
+        return defaults.fit_defaults(spec, splits, given, [] if notes is None else notes)
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
@@ -74,6 +84,8 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def training_model(
         self, model: keras.Model, spec: VisionSpec, splits: VisionSplits
     ) -> keras.Model:
+        if frozen.is_frozen(spec):
+            return frozen.head_of(model)
         return augmentation.add_augmentation(model, spec.augment, splits, self.options.seed)
 
     def phases(self, spec: VisionSpec, train: TrainSpec) -> Sequence[Phase]:
@@ -98,6 +110,14 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
             weights = class_balance.class_weights(splits.class_counts())
             return weigh_examples(shuffled, weights)
         return shuffled
+
+    def training_batches(
+        self, splits: VisionSplits, part: Part, spec: VisionSpec
+    ) -> tf.data.Dataset:
+        if frozen.is_frozen(spec):
+            seed = self.options.seed if part == "train" else None
+            return frozen.batches(splits, part, spec, shuffle_seed=seed)
+        return super().training_batches(splits, part, spec)
 
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
         return predict.probabilities(model, inputs)

@@ -7,6 +7,10 @@ from pipelines.io.progress import counted
 from pipelines.networks.plan import KerasTensor
 from pipelines.vision.model import MIRRORED
 
+BATCH_SIZE = 256
+BACKBONE_BATCH_SIZE = 64  # it enlarges images: with 256, memory costs two thirds more of the time
+BACKBONE = "backbone"  # the layer that a network with a pretrained one has
+
 
 def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
     """Return the class probabilities `(batch, classes)` of images in their own units.
@@ -20,11 +24,13 @@ def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
     return (plain + keras.ops.softmax(network(mirror_images, training=False))) / 2
 
 
-def predict(network: keras.Model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+def predict(network: keras.Model, x: np.ndarray) -> np.ndarray:
     """Return the class probabilities `(n, classes)` of images `(n, height, width, channels)`.
 
     The images may be of any type, and more than fit into one batch.
     """
+    has_backbone = any(layer.name == BACKBONE for layer in network.layers)
+    batch_size = BACKBONE_BATCH_SIZE if has_backbone else BATCH_SIZE
     outputs = []
     starts = range(0, len(x), batch_size)
     for start in counted(starts, "batches of images", len(starts)):

@@ -203,4 +203,10 @@ def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]
         x = pixels[np.asarray(rows, dtype=int)]
     labels = [files[row].label for row in rows]
     names = [str(files[row].path) for row in rows]
-    return Images(x=x, y=np.asarray(labels, dtype=object), names=np.asarray(names, dtype=object))
+    groups = np.asarray([files[row].group for row in rows], dtype=object)
+    return Images(
+        x=x,
+        y=np.asarray(labels, dtype=object),
+        names=np.asarray(names, dtype=object),
+        groups=groups if any(groups) else None,
+    )

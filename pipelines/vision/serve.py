@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
@@ -13,11 +13,12 @@ from annotated_types import Ge, Gt, Le
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
+from pipelines.evaluation.drift import DRIFT, Seen, drift_note, drift_of
 from pipelines.io.answers import ERROR, join_answers
 from pipelines.io.progress import counted
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, ServingFacts, ServingModel
-from pipelines.vision import predict
+from pipelines.vision import drift, predict
 from pipelines.vision.inputs import read_request
 from pipelines.vision.options import VisionPredictOptions
 from pipelines.vision.pictures import Fitted, PictureFormat, fit_picture
@@ -45,6 +46,8 @@ class VisionFacts(ServingFacts):
     scale: Annotated[float, Gt(0)]  # the largest value that a pixel can have
     lowest: float  # the smallest one
     path_column: str
+    # Models that were saved before this was kept have none.
+    seen: dict[str, Seen] = field(default_factory=dict)
 
 
 def picture_format(facts: VisionFacts) -> PictureFormat:
@@ -90,6 +93,7 @@ def serving_model(
             scale=splits.scale,
             lowest=lowest,
             path_column=path_column,
+            seen=drift.seen(splits),
         ),
     )
 
@@ -141,6 +145,8 @@ def predict_raw(
         {"label": names[best], "probability": probabilities.max(axis=1).round(DIGITS)}
     )
     answers = answers.join(probability_columns(probabilities, serving.facts.classes))
+    if options.drift:
+        answers[DRIFT] = answered.drift
     if options.skip_unreadable:
         answers[ERROR] = answered.errors
     return join_answers(request.frame, answers)
@@ -148,9 +154,13 @@ def predict_raw(
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """Probabilities `(n, classes)` of pictures, NaN where there is no answer, and reasons why."""
+    """Probabilities `(n, classes)` of pictures, NaN where there is no answer, and reasons why.
+
+    `drift` `(n,)` says how a picture leaves what training has seen, "" where it does not.
+    """
 
     probabilities: np.ndarray
+    drift: np.ndarray
     errors: list[str | None]
     notes: list[str]
 
@@ -172,6 +182,7 @@ def answer_pictures(serving: ServingModel, request: Request, *, skip: bool) -> A
     count = len(request.pictures)
     probabilities = np.full((count, len(facts.classes)), np.nan, dtype="float32")
     errors: list[str | None] = [None] * count
+    values = {measure.name: np.full(count, np.nan) for measure in drift.MEASURES}
     remarks: Counter[str] = Counter()
     rows = iter(counted(range(count), "images", count))
     while batch := list(itertools.islice(rows, _batch_size(wanted))):
@@ -188,10 +199,13 @@ def answer_pictures(serving: ServingModel, request: Request, *, skip: bool) -> A
             kept.append(row)
             remarks.update(fitted.remarks)
         if kept:
-            probabilities[kept] = predict.predict(network, np.stack(pixels))
-    return Answered(
-        probabilities=probabilities, errors=errors, notes=_sentences(remarks, errors, count)
-    )
+            x = np.stack(pixels)
+            probabilities[kept] = predict.predict(network, x)
+            for name, numbers in drift.measured(x, facts.scale).items():
+                values[name][kept] = numbers
+    drifted = drift_of(values, facts.seen, drift.MEASURES)
+    notes = [*_sentences(remarks, errors, count), *drift_note(drifted, "images")]
+    return Answered(probabilities=probabilities, drift=drifted, errors=errors, notes=notes)
 
 
 def _fit(picture: Asked, wanted: PictureFormat) -> Fitted:

@@ -13,10 +13,12 @@ from pipelines.config.hyperparameters import (
     Rate,
 )
 from pipelines.config.search_space import OneOf, hyper
-from pipelines.networks.registry import ArchitectureRegistry
+from pipelines.networks.registry import AUTO, ArchitectureRegistry, WithAuto
 
 # Filled by `pipelines.vision.architectures`.
-ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry()
+ARCHITECTURES: ArchitectureRegistry[Any] = ArchitectureRegistry(usual="vgg")
+BACKBONE_KEY = "transfer.backbone"
+TRANSFER = "transfer"  # the architecture that begins with a pretrained backbone
 
 Share: TypeAlias = Annotated[float, Ge(0), Lt(0.5)]
 
@@ -49,15 +51,22 @@ class TransferSpec:
     """A pretrained backbone: at first only a new head learns, then the top layers learn as well."""
 
     backbone: str = hyper(
-        "EfficientNetV2B0",
-        "a class of keras.applications, or the path of a model.keras that appline saved",
+        "efficientnet-lite0",
+        "a name (appline vision backbones), a class of keras.applications, or the path of a "
+        "model.keras that appline saved",
     )
     weights: str = hyper(
         "imagenet",
-        "imagenet (from the internet, kept in ~/.keras/models), or the path of a weights file",
+        "of a class of keras.applications: imagenet (from the internet, kept in ~/.keras/models), "
+        "or the path of a weights file",
+    )
+    side: CountOrAuto = hyper(
+        0,
+        "height and width in which a backbone sees images, but for one that appline saved (0: 128, "
+        "or 224 where the images are as large; keras.applications: as small as it takes)",
     )
     layers: CountOrAuto = hyper(
-        20, "top layers of the backbone that are fine-tuned; 0: features only"
+        60, "top layers of the backbone that are fine-tuned; 0: features only, computed once"
     )
     frozen: Rate = hyper(0.5, "share of the epochs in which only the head learns")
     slower: Annotated[float, Ge(0), Le(1)] = hyper(
@@ -69,7 +78,11 @@ class TransferSpec:
 class VisionSpec:
     """Everything about an image network that a search may change."""
 
-    architecture: Annotated[str, OneOf(ARCHITECTURES)] = hyper("vgg", "family of the network")
+    architecture: Annotated[str, OneOf(WithAuto(ARCHITECTURES))] = hyper(
+        AUTO,
+        "family of the network (auto: transfer where its backbone is on this machine and helps on "
+        "validation, else vgg)",
+    )
     conv: ConvSpec = ConvSpec()
     head: HeadSpec = HeadSpec()
     augment: AugmentSpec = AugmentSpec()

@@ -1,4 +1,4 @@
-"""Pretrained backbones: any class of keras.applications, or a model that appline saved."""
+"""Pretrained backbones: of the catalogue, of keras.applications, or a model that appline saved."""
 
 import inspect
 import warnings
@@ -8,11 +8,17 @@ from typing import Any
 
 import keras
 
-from pipelines.errors import DataError, UsageError, suggest
+from pipelines.errors import DataError, ImpossibleSpec, UsageError, suggest
 from pipelines.networks.plan import KerasTensor
-from pipelines.vision.spec import TransferSpec
+from pipelines.pretrained import efficientnet_lite, weights
+from pipelines.pretrained.catalogue import names
+from pipelines.pretrained.feature_cache import weights_digest
+from pipelines.vision.spec import BACKBONE_KEY, TransferSpec
 
 IMAGENET = "imagenet"
+OWN_SUFFIX = ".keras"  # of a model that appline saved
+USUAL_SIDE, LARGE_SIDE = 128, 224  # pixels in which a backbone of the catalogue sees images
+SMALLEST_KNOWN_SIDE = 32  # it halves them five times
 # The smallest image, in pixels each way, that a backbone of keras.applications takes; 32 where none
 # is named.
 SMALLEST_SIDE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -28,9 +34,12 @@ def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTens
         UsageError: there is no such backbone.
         DataError: its weights are not on this machine and cannot be downloaded.
     """
-    if spec.backbone.endswith(".keras"):
+    if spec.backbone.endswith(OWN_SUFFIX):
         return _appline_backbone(Path(spec.backbone), inputs, scale)
-    backbone, preprocess = _application(spec)
+    if spec.backbone in names("backbone"):
+        backbone, preprocess = _known(spec, max(inputs.shape[1:3])), _as_it_is
+    else:
+        backbone, preprocess = _application(spec)
     size = backbone.input_shape[1:3]
     x = keras.layers.Rescaling(255.0 / scale, name="to_bytes")(inputs)
     x = _with_channels(x, 3)
@@ -39,6 +48,54 @@ def features(spec: TransferSpec, inputs: KerasTensor, scale: float) -> KerasTens
     backbone.trainable = False
     # Batch statistics of a few images would spoil those of the millions that the backbone has seen.
     return backbone(preprocess(x), training=False)
+
+
+def weights_name(spec: TransferSpec) -> str:
+    """Return what stands for the weights of a backbone: the digest of their file, or their name.
+
+    Raises:
+        DataError: the file is not on this machine.
+    """
+    if spec.backbone.endswith(OWN_SUFFIX):
+        return weights_digest(Path(spec.backbone))
+    if spec.backbone in names("backbone"):
+        return weights_digest(_folder(spec) / efficientnet_lite.WEIGHTS)
+    if spec.weights == IMAGENET:
+        return f"keras {keras.__version__} {IMAGENET}"
+    return weights_digest(Path(spec.weights))
+
+
+def side_of(spec: TransferSpec, extent: int) -> int:
+    """Return the height and width in which a backbone of the catalogue sees images.
+
+    `extent` is the larger of those that the images have. Of 4,500 pictures of 32 pixels, logistic
+    regression on the features named .741, .767 and .788 rightly at 96, 128 and 224, and the
+    features cost 14, 25 and 67 seconds.
+    """
+    if spec.side:
+        return spec.side
+    return LARGE_SIDE if extent >= LARGE_SIDE else USUAL_SIDE
+
+
+def _known(spec: TransferSpec, extent: int) -> keras.Model:
+    """Return a backbone of the catalogue with its weights; it takes bytes."""
+    side = side_of(spec, extent)
+    if side < SMALLEST_KNOWN_SIDE:
+        raise ImpossibleSpec(
+            f"transfer.side={side}: {spec.backbone} takes images of {SMALLEST_KNOWN_SIDE} pixels "
+            "a side and more"
+        )
+    backbone = efficientnet_lite.build(side)
+    efficientnet_lite.load_weights(backbone, _folder(spec))
+    return backbone
+
+
+def _folder(spec: TransferSpec) -> Path:
+    return weights.find(spec.backbone, BACKBONE_KEY, "backbone")
+
+
+def _as_it_is(x: KerasTensor) -> KerasTensor:
+    return x
 
 
 def unfreeze(model: keras.Model, count: int) -> None:
@@ -56,9 +113,10 @@ def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
     """Return the backbone of keras.applications that `spec` names, and its preprocessing."""
     constructors = _constructors()
     if spec.backbone not in constructors:
+        known = [*names("backbone"), *sorted(constructors)]
         raise UsageError(
-            f"transfer.backbone: keras.applications has no {spec.backbone!r}."
-            f"{suggest(spec.backbone, constructors)} Known: {', '.join(sorted(constructors))}; "
+            f"{BACKBONE_KEY}: there is no backbone {spec.backbone!r}."
+            f"{suggest(spec.backbone, known)} Known: {', '.join(known)}; "
             "or the path of a model.keras that appline saved"
         )
     is_imagenet = spec.weights == IMAGENET
@@ -70,6 +128,7 @@ def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
     side = SMALLEST_SIDE.get(spec.backbone, 32)
     if is_imagenet:
         side = max(SMALLEST_PRETRAINED_SIDE, side)
+    side = spec.side or side
     try:
         with warnings.catch_warnings():
             # MobileNet says that its weights were made at another size.

@@ -25,6 +25,8 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         "",
         f"**Cost** {cost['params']:,.0f} weights, {cost['train_s']:.0f} s to train, "
         f"{cost['latency_ms_p50']:.2f} ms an example",
+        "",
+        f"**Test part** used {count_of(result.test_uses, 'time')}, this one included",
     ]
     if result.changed:
         lines += ["", f"**Differs from the defaults** {_settings(result.changed)}"]

@@ -16,7 +16,7 @@ from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import SweepCharts
 from tuning.training.costs import COST_METRICS
-from tuning.training.train import lift_metrics
+from tuning.training.train import lift_metrics, record_data
 
 PARETO = "pareto"  # tag of a trial's run: whether it is on the Pareto front
 
@@ -46,7 +46,7 @@ def start_run(
         },
     )
     run.tags({"sweep": run.id})
-    run.dataset(definition.splits)
+    record_data(definition.splits, run)
     run.text(write_config(options, base, dimensions), "config.yaml")
     return run
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+# Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
+# unit (see `Pipeline.losses`).
+TEST_PREDICTIONS = "predictions/test.csv"
+TEST_LOSSES = "predictions/test_losses.csv"
 
 
 class Run(Protocol):
@@ -105,6 +109,16 @@ class Row:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
 
+    @property
+    def role(self) -> str:
+        """What kind of run it is, a `Role`; "" for a run that appline did not write."""
+        return self.tags.get("role", "")
+
+    @property
+    def domain(self) -> str:
+        """The domain; of a run without a tag for it, the beginning of its experiment's name."""
+        return self.tags.get("domain") or self.experiment.partition("/")[0]
+
 
 class Tracker(Protocol):
     """Where runs are kept: one experiment of one store."""
@@ -153,6 +167,7 @@ class Tracker(Protocol):
         role: Role | None = None,
         without_roles: Sequence[Role] = (),
         sweep: str = "",
+        data_digest: str = "",
         status: str = "",
         limit: int = 1000,
         everywhere: bool = False,
@@ -232,6 +247,7 @@ class NullTracker:
         role: Role | None = None,
         without_roles: Sequence[Role] = (),
         sweep: str = "",
+        data_digest: str = "",
         status: str = "",
         limit: int = 1000,
         everywhere: bool = False,

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pipelines.errors import ApplineError, UsageError
+from pipelines.errors import ApplineError, UsageError, suggest
 from tuning.tracking.secrets import basic_authorization, hide_secrets, without_credentials
 
 LOCAL_ROOT = Path("mlruns")
 DATABASE = "mlflow.db"
+ADDRESS = "MLFLOW_TRACKING_URI"  # the environment's variable for the store
 SERVER_TIMEOUT = 4  # seconds
 DATABASE_TIMEOUT = 30  # seconds to wait for another writer
 # Every column of MLflow's schema that holds an absolute artifact path.
@@ -80,7 +81,7 @@ def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
     Raises:
         UsageError: the folder holds a file store, which MLflow 3.17 refuses to work with.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = uri or os.environ.get(ADDRESS, "")
     if uri.startswith("sqlite:///"):
         path = uri.removeprefix("sqlite:///").partition("?")[0]
         return _local_store(Path(unquote(path)))
@@ -90,6 +91,11 @@ def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
         return Store(uri=uri.rstrip("/"))
     folder = Path(uri).expanduser() if uri else root
     return _local_store(folder / DATABASE)
+
+
+def is_named(uri: str) -> bool:
+    """Return whether somebody has said which store is meant, by `uri` or in the environment."""
+    return bool(uri or os.environ.get(ADDRESS))
 
 
 def _local_store(database: Path) -> Store:
@@ -152,6 +158,21 @@ def require_recorded(store: Store) -> None:
             f"{store.database}: nothing is recorded here yet. "
             "First train something: appline vision train --data digits"
         )
+
+
+def require_store(store: Store) -> None:
+    """Refuse a local store that somebody has named and that does not exist.
+
+    Raises:
+        UsageError: the message gives the nearest store beside it.
+    """
+    if not store.database or store.database.exists():
+        return
+    folder = store.database.parent
+    beside = [path.parent.name for path in folder.parent.glob(f"*/{DATABASE}")]
+    raise UsageError(
+        f"{folder}: no such store: it holds no {DATABASE}.{suggest(folder.name, beside)}"
+    )
 
 
 def readable(store: Store) -> Store:
@@ -225,6 +246,24 @@ def _is_ready(database: Path) -> bool:
 def read_only_address(database: Path) -> str:
     """Return the address by which sqlite3 opens `database`, and never creates or changes it."""
     return f"file:{quote(str(database))}?mode=ro"
+
+
+def artifact_folder(database: Path, address: str) -> Path | None:
+    """Return the folder of an artifact address in `database`; None where it is on no disk.
+
+    It is right for a store that was moved, whose addresses have not been repaired yet.
+    """
+    split = urlsplit(address)
+    if split.scheme not in ("", "file"):
+        return None
+    folder = Path(unquote(split.path))
+    location = _location_file(database)
+    if not location.exists():
+        return folder
+    before = Path(location.read_text().strip())
+    if folder.is_relative_to(before):
+        return database.parent / folder.relative_to(before)
+    return folder
 
 
 def _location_file(database: Path) -> Path:

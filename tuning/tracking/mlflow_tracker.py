@@ -155,6 +155,7 @@ class MlflowTracker:
         role: Role | None = None,
         without_roles: Sequence[Role] = (),
         sweep: str = "",
+        data_digest: str = "",
         status: str = "",
         limit: int = 1000,
         everywhere: bool = False,
@@ -168,6 +169,7 @@ class MlflowTracker:
             role=role,
             without_roles=without_roles,
             sweep=sweep,
+            data_digest=data_digest,
             status=status,
         )
         return search(self.client, experiments, condition, limit)

@@ -30,6 +30,7 @@ def run_filter(
     role: Role | None = None,
     without_roles: Sequence[Role] = (),
     sweep: str = "",
+    data_digest: str = "",
     status: str = "",
 ) -> str:
     """Return MLflow's filter for what `Tracker.rows` takes; it knows no OR."""
@@ -43,6 +44,8 @@ def run_filter(
     conditions += [f"tags.role != '{other}'" for other in without_roles]
     if sweep:
         conditions.append(f"tags.sweep LIKE '{sweep}%'")
+    if data_digest:
+        conditions.append(f"tags.data_digest = '{data_digest}'")
     if status:
         conditions.append(f"attributes.status = '{status}'")
     return " and ".join(conditions)

@@ -3,19 +3,35 @@
 Nothing is written: a store may be read-only.
 """
 
+import io
+import json
 import sqlite3
+import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pipelines.errors import ApplineError, UsageError
-from tuning.tracking.interface import Row
-from tuning.tracking.local_rows import find_local_run
-from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store, readable
+from tuning.tracking.interface import Role, Row
+from tuning.tracking.local_rows import find_local_run, local_artifact, local_counts, local_runs
+from tuning.tracking.local_store import (
+    LOCAL_ROOT,
+    Store,
+    find_store,
+    is_named,
+    readable,
+    require_store,
+)
 from tuning.tracking.mlflow_client import Client, open_to_read
 from tuning.tracking.provenance import ended
 from tuning.tracking.queries import all_experiments, run_filter, search, search_one
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_FINALS = 10_000  # among which the one of a sweep is looked for
 
 
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
@@ -42,33 +58,87 @@ def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     Raises:
         UsageError: there is none yet.
     """
-    client = open_to_read(find_store(uri, root))
-    condition = run_filter(role="final", sweep=sweep.id, status="FINISHED")
-    rows = search(client, all_experiments(client), condition, 1)
-    if rows:
-        return rows[0]
-    domain = sweep.params.get("domain") or sweep.experiment.partition("/")[0]
+    roles: tuple[Role, ...] = ("final",)
+    for row in _rows_of_roles(find_store(uri, root), roles, MOST_FINALS):
+        if row.tags.get("sweep") == sweep.id and row.status == "FINISHED":
+            return row
     raise UsageError(
         f"The sweep {sweep.id[:8]} has no final run yet ({sweep.status}). "
-        f"Continue it: appline {domain} tune --resume {sweep.id[:8]}"
+        f"Continue it: appline {sweep.domain} tune --resume {sweep.id[:8]}"
     )
 
 
-def latest_runs(limit: int, uri: str = "", root: Path = LOCAL_ROOT) -> list[Row]:
-    """Return the latest trainings, sweeps and final runs of all experiments, the newest first.
+def stored_runs(
+    roles: Collection[Role], limit: int, uri: str = "", root: Path = LOCAL_ROOT
+) -> list[Row]:
+    """Return the latest runs of all experiments that have one of `roles`, the newest first.
 
-    A run whose process has died is KILLED here, before `open_tracker` writes so.
+    A run whose process has died is KILLED here, before `open_tracker` writes so. Where no store was
+    named and there is none yet, there are no runs.
+
+    Raises:
+        UsageError: the store that was named does not exist.
     """
     store = find_store(uri, root)
     if store.is_new:
+        if is_named(uri):
+            require_store(store)
         return []
-    client = open_to_read(store)
-    condition = run_filter(without_roles=("trial", "baseline"))
     rows = []
-    for row in search(client, all_experiments(client), condition, limit):
+    for row in _rows_of_roles(store, roles, limit):
         is_orphan = row.status == "RUNNING" and ended(row.tags)
         rows.append(replace(row, status="KILLED") if is_orphan else row)
     return rows
+
+
+def _rows_of_roles(store: Store, roles: Collection[Role], limit: int) -> list[Row]:
+    if store.database:
+        database = readable(store).database
+        assert database
+        # Where this is no database that we can read by ourselves, MLflow says what is wrong.
+        with suppress(sqlite3.Error):
+            return local_runs(database, roles, limit)
+    client = open_to_read(store)
+    others = [role for role in get_args(Role) if role not in roles]
+    return search(client, all_experiments(client), run_filter(without_roles=others), limit)
+
+
+def read_table(
+    run: Row, path: str, uri: str = "", root: Path = LOCAL_ROOT
+) -> "pd.DataFrame | None":
+    """Return a CSV artifact of a run as a table; None where the run has none of this path."""
+    import pandas as pd
+
+    text = read_text(run, path, uri, root)
+    return pd.read_csv(io.StringIO(text)) if text else None
+
+
+def read_text(run: Row, path: str, uri: str = "", root: Path = LOCAL_ROOT) -> str:
+    """Return a text artifact of a run, "" where the run has none of this path."""
+    store = find_store(uri, root)
+    if store.database:
+        with suppress(sqlite3.Error):
+            local = local_artifact(store.database, run.id, path)
+            return local.read_text(encoding="utf-8") if local else ""
+    # That it is missing is an answer here.
+    with tempfile.TemporaryDirectory() as folder, suppress(ApplineError):
+        file = download(run.id, path, Path(folder), uri=uri, root=root)
+        return file.read_text(encoding="utf-8")
+    return ""
+
+
+def part_sizes(run: Row, uri: str = "", root: Path = LOCAL_ROOT) -> dict[str, int]:
+    """Return how many examples each part of a run's data had; empty where it is not recorded."""
+    store = find_store(uri, root)
+    if store.database:
+        with suppress(sqlite3.Error):
+            return local_counts(store.database, run.id)
+    sizes = {}
+    for given in open_to_read(store).get_run(run.id).inputs.dataset_inputs:
+        for tag in given.tags:
+            if tag.key == "mlflow.data.context":
+                sizes[tag.value] = json.loads(given.dataset.profile)["num_rows"]
+    return sizes
 
 
 def download(

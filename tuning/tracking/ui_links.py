@@ -22,12 +22,18 @@ def run_page(experiment_id: str, run_id: str) -> str:
     return f"/#/experiments/{experiment_id}/runs/{run_id}?{urlencode(WORKFLOW)}"
 
 
-def newest_view_page(experiments: Sequence[Mapping[str, Any]]) -> str:
-    """Return the path of the view that was saved last, or of the list of experiments.
+def experiments_page() -> str:
+    """Return the path of the list of experiments."""
+    return f"/#/experiments?{urlencode(WORKFLOW)}"
 
+
+def view_pages(experiments: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the path of the view that was saved last in each experiment, by its name.
+
+    The experiment whose view is the newest comes first; one without views is left out.
     `experiments` is what MLflow's REST API returns.
     """
-    newest = (0, f"/#/experiments?{urlencode(WORKFLOW)}")
+    newest: dict[str, tuple[int, str]] = {}
     for experiment in experiments:
         for tag in experiment.get("tags", ()):
             if not tag["key"].startswith(VIEW_TAG):
@@ -35,5 +41,7 @@ def newest_view_page(experiments: Sequence[Mapping[str, Any]]) -> str:
             saved = json.loads(tag["value"])
             view_id = tag["key"].removeprefix(VIEW_TAG)
             path = view_page(experiment["experiment_id"], view_id, saved.get("mode", "CHART"))
-            newest = max(newest, (saved["createdAt"], path))
-    return newest[1]
+            name = experiment["name"]
+            newest[name] = max(newest.get(name, (0, "")), (saved["createdAt"], path))
+    ordered = sorted(newest.items(), key=lambda entry: entry[1], reverse=True)
+    return {name: path for name, (_, path) in ordered}

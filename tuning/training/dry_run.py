@@ -60,7 +60,7 @@ def measure(pipeline: AnyPipeline, spec: Any, splits: Splits) -> DryRun:
     model = pipeline.training_model(network, spec, splits)
     cost = pipeline.cost(spec, splits)
     macs = cost.macs if cost else None
-    batches = pipeline.batches(splits, "train", spec, training=True)
+    batches = pipeline.training_batches(splits, "train", spec)
     steps = max(1, int(batches.cardinality()))
     model.compile(
         optimizer=optimizer(spec.train, steps, spec.train.learning_rate),

@@ -142,11 +142,10 @@ def _read_batches(
 def _batches(
     pipeline: AnyPipeline, splits: Splits, part: Part, spec: Any, strategy: Any
 ) -> tf.data.Dataset:
-    is_training = part == "train"
-    batches = pipeline.batches(splits, part, spec, training=is_training)
+    batches = pipeline.training_batches(splits, part, spec)
     if not strategy:
         return batches
-    again = pipeline.batches(splits, part, spec, training=is_training)
+    again = pipeline.training_batches(splits, part, spec)
     return distribute.drop_uneven_batch(batches, again, strategy)
 
 

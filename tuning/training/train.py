@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
@@ -21,10 +22,19 @@ from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
+from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
-from tuning.tracking.interface import Record, Role, Run, Tracker
+from tuning.tracking.interface import (
+    TEST_LOSSES,
+    TEST_PREDICTIONS,
+    Record,
+    Role,
+    Run,
+    Tracker,
+)
 from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
@@ -79,10 +89,7 @@ def train(
     """
     if splits is None:
         splits = pipeline.load()
-    pipeline.check(spec, splits)
-    if pipeline.cost(spec, splits) is None:
-        # It must be built to know: the weights of a backbone may be out of reach.
-        pipeline.build(spec, splits)
+    _check(pipeline, spec, splits)
     merged = None
     if spec.train.refit:
         # Refused here where the domain cannot, before anything is recorded.
@@ -91,7 +98,7 @@ def train(
     labels = labels or RunLabels()
     run = _start_run(pipeline, spec, splits, tracker, labels)
     with finishing(run):
-        run.dataset(splits)
+        record_data(splits, run)
         run.text(write_config(pipeline.options, spec), "config.yaml")
         if baselines is None:
             baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=labels.tags)
@@ -117,7 +124,10 @@ def train(
                 "(turn off: train.refit=false)"
             )
         WORTH_WAITING.clear()
+        test_uses = 1 + count_uses(tracker, splits.digest)
+        notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
+        losses = pipeline.losses(predictions, splits, "test")
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
         result = TrainResult(
@@ -137,18 +147,29 @@ def train(
             alone_val=alone_val,
             alone_test=alone_test,
             baselines=baselines,
-            lift=_lift(pipeline, splits, predictions, baselines),
+            lift=_lift(pipeline, splits, losses, baselines),
             cost=training.cost(fitted, final),
-            notes=[*splits.notes, *serving.notes, *notes],
+            notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            test_uses=test_uses,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
             _record(result, fitted, predictions, pipeline, splits, run)
+            # In the order of the data: runs on the same data are compared unit by unit.
+            run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
             _save_leaderboard(result, tracker)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
+
+
+def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
+    """Refuse what cannot be trained, before a run is begun."""
+    pipeline.check(spec, splits)
+    if pipeline.cost(spec, splits) is None:
+        # It must be built to know: the weights of a backbone may be out of reach.
+        pipeline.build(spec, splits)
 
 
 def _start_run(
@@ -160,9 +181,21 @@ def _start_run(
         labels.name or f"{architecture} on {splits.dataset}",
         role=labels.role,
         parent=labels.parent,
-        tags={"dataset": splits.dataset, "data_digest": splits.digest, **labels.tags},
+        tags={
+            "domain": pipeline.domain,
+            "dataset": splits.dataset,
+            "data_digest": splits.digest,
+            **labels.tags,
+        },
         params=run_params(pipeline.options, spec),
     )
+
+
+def record_data(splits: Splits, run: Run) -> None:
+    """Write which data the run saw, and what makes scores on it doubtful."""
+    run.dataset(splits)
+    run.text(audit_page(splits), "audit.md")
+    run.metrics(audit_metrics(splits.findings))
 
 
 @contextmanager
@@ -380,13 +413,12 @@ def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> lis
 def _lift(
     pipeline: AnyPipeline,
     splits: Splits,
-    predictions: np.ndarray,
+    losses: np.ndarray,
     baselines: Sequence[ScoredBaseline],
 ) -> Lift | None:
     strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
     if strongest is None:
         return None
-    losses = pipeline.losses(predictions, splits, "test")
     return significance.lift(losses, strongest, pipeline.options.seed)
 
 
@@ -414,7 +446,7 @@ def _record(
 ) -> None:
     """Write scores, predictions, figures and the card into the run."""
     run.metrics(summary_metrics(result))
-    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), "predictions/test.csv")
+    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
     figures = {
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
@@ -440,6 +472,7 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
         metrics[f"network_alone/{headline}"] = result.alone_test[headline]
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
+    metrics["audit/test_uses"] = result.test_uses
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
     return {**metrics, **_prefixed("cost/", result.cost)}

@@ -7,6 +7,7 @@ SMALLEST_PROBABILITY = 1e-12
 # Standard deviation of the prior of a blend weight, around 1: without it, a few texts that are all
 # predicted rightly make it infinite.
 PRIOR_SPREAD = 1.0
+FEWEST_COMPARED = 2  # examples, whose losses have a standard error
 
 
 def probabilities(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
@@ -25,12 +26,12 @@ def log_loss(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> flo
 
 
 def example_losses(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> np.ndarray:
-    """Return the negative logarithm of the probability of each text's classes, `(n,)`.
+    """Return the negative logarithm of the probability of the classes of each example, `(n,)`.
 
     Args:
         logits: `(n, classes)`.
-        one_hot: `(n, classes)`, 1 where a text has the class.
-        exclusive: each text has one class; else the loss of a text is the sum over all classes.
+        one_hot: `(n, classes)`, 1 where an example has the class.
+        exclusive: each example has one class; else its loss is the sum over all classes.
     """
     smallest, largest = SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
     clipped = np.clip(probabilities(logits, exclusive=exclusive), smallest, largest)
@@ -40,13 +41,25 @@ def example_losses(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) 
     return np.asarray(-likelihood.sum(axis=1))
 
 
+def is_clearly_lower(losses: np.ndarray, than: np.ndarray) -> bool:
+    """Whether `losses` `(n,)` of some examples are lower by more than a standard error.
+
+    `than` `(n,)` are other losses of the same examples.
+    """
+    gain = than - losses
+    if len(gain) < FEWEST_COMPARED:
+        return False
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    return bool(gain.mean() > error)
+
+
 def blend_logits(logits: np.ndarray, one_hot: np.ndarray, *, exclusive: bool) -> np.ndarray:
     """Return the weights `(models,)`, none below 0, with which blended logits are likeliest.
 
     Args:
         logits: `(n, classes, models)` of each model.
-        one_hot: `(n, classes)`, 1 where a text has the class.
-        exclusive: each text has one class; else any number.
+        one_hot: `(n, classes)`, 1 where an example has the class.
+        exclusive: each example has one class; else any number.
     """
     from scipy.optimize import minimize
 

@@ -1,4 +1,4 @@
-"""Logistic regression over the vectors of a frozen encoder: a baseline, fitted in seconds."""
+"""Logistic regression over the features of a frozen network: a baseline, fitted in seconds."""
 
 import time
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.evaluation.likelihood import log_loss, probabilities
 from pipelines.splits import Part
-from pipelines.text.likelihood import log_loss, probabilities
 
 C_VALUES = (1.0, 4.0, 16.0, 64.0)  # the inverse of the L2 penalty, for vectors of length 1
 MOST_ITERATIONS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderRegression:
+class FeatureRegression:
     """A fitted model.
 
-    `logits` `(n, classes)` of val come from a model of all training texts, those of test from one
-    of train and val together. `kernel` `(width, classes)` and `bias` `(classes,)` are those of the
-    training texts alone; `seconds` is what the fits took.
+    `logits` `(n, classes)` of val come from a model of train, those of test from one of
+    train and val together. `kernel` `(width, classes)` and `bias` `(classes,)` are of train
+    alone; `seconds` is what the fits took.
     """
 
     logits: Mapping[Part, np.ndarray]
@@ -31,13 +31,13 @@ class EncoderRegression:
 
 def fit_regression(
     vectors: Mapping[Part, np.ndarray], one_hot: Mapping[Part, np.ndarray], *, exclusive: bool
-) -> EncoderRegression:
+) -> FeatureRegression:
     """Fit to train, choose the penalty on val.
 
     Args:
         vectors: `(n, width)` for each part, of the length root of `width`.
-        one_hot: `(n, classes)`, 1 where a text has the class.
-        exclusive: each text has one class; else any number.
+        one_hot: `(n, classes)`, 1 where an example has the class.
+        exclusive: each example has one class; else any number.
     """
     began = time.perf_counter()
     best: tuple[float, float, np.ndarray] | None = None
@@ -53,7 +53,7 @@ def fit_regression(
     both = np.concatenate([vectors["train"], vectors["val"]])
     labels = np.concatenate([one_hot["train"], one_hot["val"]])
     final = _fit(both, labels, c, weights, exclusive=exclusive)
-    return EncoderRegression(
+    return FeatureRegression(
         logits={
             "val": _logits(vectors["val"], weights),
             "test": _logits(vectors["test"], final),
@@ -78,6 +78,7 @@ def _fit(
     other in all other cases: here both are the same few lines.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     inputs = vectors.astype(np.float64)
     width = inputs.shape[1]
@@ -93,11 +94,13 @@ def _fit(
         loss += penalty * float((weights[:-1] ** 2).sum()) / 2
         return loss, gradient.ravel()
 
-    fitted = minimize(
-        loss_and_gradient,
-        start.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MOST_ITERATIONS},
-    )
+    # Beside other work, threads of small products wait for each other: ten times as long.
+    with threadpool_limits(1, user_api="blas"):
+        fitted = minimize(
+            loss_and_gradient,
+            start.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": MOST_ITERATIONS},
+        )
     return np.asarray(fitted.x).reshape(start.shape)
