@@ -106,17 +106,16 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         shuffled = batches.batches(splits, part, size, shuffle_seed=seed)
         if spec.augment.mixup:
             shuffled = augmentation.mix_up(shuffled, spec.augment.mixup, seed)
-        if spec.train.class_weight == "auto":
-            weights = class_balance.class_weights(splits.class_counts())
-            return weigh_examples(shuffled, weights)
-        return shuffled
+        return _weighted(shuffled, splits, spec)
 
     def training_batches(
         self, splits: VisionSplits, part: Part, spec: VisionSpec
     ) -> tf.data.Dataset:
         if frozen.is_frozen(spec):
-            seed = self.options.seed if part == "train" else None
-            return frozen.batches(splits, part, spec, shuffle_seed=seed)
+            if part != "train":
+                return frozen.batches(splits, part, spec, shuffle_seed=None)
+            shuffled = frozen.batches(splits, part, spec, shuffle_seed=self.options.seed)
+            return _weighted(shuffled, splits, spec)
         return super().training_batches(splits, part, spec)
 
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
@@ -160,6 +159,13 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return serve.predict_raw(
             serving, source, _own_options(options), notes if notes is not None else []
         )
+
+
+def _weighted(batches: tf.data.Dataset, splits: VisionSplits, spec: VisionSpec) -> tf.data.Dataset:
+    """Return training batches with the weight of each image, where classes are weighted."""
+    if spec.train.class_weight != "auto":
+        return batches
+    return weigh_examples(batches, class_balance.class_weights(splits.class_counts()))
 
 
 def _own_options(options: PredictOptions | None) -> VisionPredictOptions:
