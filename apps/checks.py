@@ -2,15 +2,18 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pipelines.config.options import Options, Question
+from pipelines.config.options import Options, PredictOptions, Question
 from pipelines.errors import DataError, UsageError
-from pipelines.io.paths import require_new_file
+from pipelines.io.paths import require_new_file, require_path
+from pipelines.io.tfds import PREFIX
 
 ANSWER_SUFFIXES = (".csv", ".parquet")
 STANDARD_INPUT = "-"
+# Roles whose column may be in another table, or may be missing.
+COLUMNS_ELSEWHERE = ("title", "weight")
 
 
 def require_search_names(
@@ -64,6 +67,16 @@ def require_workers(workers: str, cluster: str, trial_seconds: float) -> None:
         )
 
 
+def require_data(options: Options) -> None:
+    """Refuse `--data` that names neither a data set nor a path.
+
+    Raises:
+        DataError: the message gives the nearest name of a data set.
+    """
+    if options.data not in options.datasets and not options.data.startswith(PREFIX):
+        require_path(options.data, options.datasets, options.domain)
+
+
 def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
 
@@ -79,6 +92,37 @@ def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
     for name in inputs:
         if name != STANDARD_INPUT and not Path(name).exists():
             raise DataError(f"{name}: no such file or folder")
+
+
+def require_columns(source: str, options: Options | PredictOptions, given: Collection[str]) -> None:
+    """Refuse a column that a person has named and that a table in a file does not have.
+
+    Only what the header of the table shows is refused here, by the same words as by who reads its
+    rows: they need the model, which takes seconds to load.
+
+    Args:
+        source: the file; anything else is passed over.
+        options: the options that name columns, those that end with `_column`.
+        given: the names of the options that a person has set.
+
+    Raises:
+        DataError: the message gives the nearest column.
+    """
+    roles = {}
+    for name in given:
+        role = name.removesuffix("_column")
+        if role != name and role not in COLUMNS_ELSEWHERE and getattr(options, name):
+            roles[role] = str(getattr(options, name))
+    if not roles or not Path(source).is_file():
+        return
+    from pipelines.io.tables import read_header, require_column
+
+    header = read_header(Path(source))
+    if not header:
+        return
+    for role, columns in roles.items():
+        for column in [columns] if columns in header else columns.split(","):
+            require_column(header, column.strip(), role=role, where=source)
 
 
 def require_words(question: Question, words: Sequence[str], *, needed: bool) -> None:

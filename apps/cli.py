@@ -28,6 +28,7 @@ from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
 from pipelines.interrupts import NOTICED
+from pipelines.io.temporary import clear_abandoned
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -285,6 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
     typed = arguments
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
     quiet_plots()
+    clear_abandoned()
     sys.exit(_run(arguments))
 
 

@@ -193,20 +193,22 @@ def _estimate_sweep(
 
 def evaluate(options_type: type[Options], context: click.Context) -> None:
     """Score a saved model on data: that of its run, or other data that --data names."""
-    row = _find_row(context)
     is_data_given = context.get_parameter_source("data") not in (ParameterSource.DEFAULT, None)
-    if row is None and not is_data_given:
+    if context.params["model"] and not context.params["run"] and not is_data_given:
         raise UsageError(
             "--model also needs --data: the model file does not say what to score it on"
         )
+    row = _find_row(context, options_type)
     base = saved_runs.options_of_run(options_type, row) if row else None
     if base and is_data_given:
         base = dataclasses.replace(base, limit=0)  # what bounded the training bounds no other data
     command = resolve(context, options_type, base)
     checks.require_output(command.flags["output"], command.flags["force"])
+    checks.require_data(command.options)
+    checks.require_columns(command.options.data, command.options, command.origins)
     screen = _screen(command)
     runtime.import_tensorflow()
-    serving = _load_model(context, row, options_type)
+    serving = _load_model(context, row)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
@@ -251,13 +253,16 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
     checks.require_picture(options.picture, params["inputs"], params["force"])
-    row = _find_row(context)
+    row = _find_row(context, options_type)
+    if not options.skip_unreadable:
+        for source in params["inputs"]:
+            checks.require_columns(source, options, names)
     runtime.import_tensorflow()
     import pandas as pd
 
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
-    serving = _load_model(context, row, options_type)
+    serving = _load_model(context, row)
     answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
     notes: list[str] = []
@@ -452,35 +457,35 @@ def _open_tracker(command: ResolvedCommand, pipeline: "AnyPipeline", splits: "Sp
     )
 
 
-def _find_row(context: click.Context) -> "Row | None":
-    """Return the run that `--run` names; None when `--model` names a file."""
+def _find_row(context: click.Context, options_type: type[Options]) -> "Row | None":
+    """Return the run that `--run` names; None when `--model` names a file.
+
+    Raises:
+        UsageError: there is no such run, or the model is one of another application.
+    """
     run, model = context.params["run"], context.params["model"]
     if bool(run) == bool(model):
         received = "both" if run else "neither"
         raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")
-    if not run:
-        return None
+    from pipelines.model_file import domain_of
+
     uri = context.params["tracking_uri"]
-    return saved_runs.winner_of(saved_runs.find(run, uri), uri)
+    row = saved_runs.winner_of(saved_runs.find(run, uri), uri) if run else None
+    domain = row.domain if row else domain_of(Path(model))
+    if domain != options_type.domain:
+        flag = ("--run", run) if run else ("--model", model)
+        verb = str(context.command.name)
+        words = shlex.join(["appline", domain, verb, *context.params.get("inputs", ()), *flag])
+        raise UsageError(f"This is a {domain} model. Use: {words}")
+    return row
 
 
-def _load_model(
-    context: click.Context, row: "Row | None", options_type: type[Options]
-) -> "ServingModel":
+def _load_model(context: click.Context, row: "Row | None") -> "ServingModel":
     from pipelines.model_file import read_model
 
-    params = context.params
     if row is None:
-        serving = read_model(Path(params["model"]))
-    else:
-        serving = saved_runs.read_run_model(row, params["tracking_uri"])
-    domain = serving.facts.domain
-    if domain != options_type.domain:
-        flag = ("--run", params["run"]) if params["run"] else ("--model", params["model"])
-        verb = str(context.command.name)
-        words = shlex.join(["appline", domain, verb, *params.get("inputs", ()), *flag])
-        raise UsageError(f"This is a {domain} model. Use: {words}")
-    return serving
+        return read_model(Path(context.params["model"]))
+    return saved_runs.read_run_model(row, context.params["tracking_uri"])
 
 
 def _apply_gate(context: click.Context, result: "TrainResult") -> None:

@@ -2,15 +2,17 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
 import click
 
-from apps import other_names
+from apps import other_names, saved_runs
 from pipelines import DOMAINS
-from pipelines.errors import suggest
+from pipelines.errors import ApplineError, suggest
 
 
 class Application(click.Group):
@@ -46,8 +48,8 @@ class Applications(Application):
         verb = other_names.VERBS.get(name, name)
         domains = ", ".join(DOMAINS)
         if verb in other_names.VERBS.values() and name not in self.verbs:
-            first = next(iter(DOMAINS))
-            domain = next((word for word in args[1:] if word in DOMAINS), first)
+            named = next((word for word in args[1:] if word in DOMAINS), "")
+            domain = named or _domain_of_model(args[1:]) or next(iter(DOMAINS))
             rest = [word for word in args[1:] if word not in DOMAINS]
             if verb != "predict" and rest and not rest[0].startswith("-"):
                 rest.insert(0, "--data")
@@ -57,6 +59,23 @@ class Applications(Application):
             command = _typed(context, next(iter(DOMAINS)), "train", "--data", *args)
             return f" Name an application ({domains}) and a command: {command}"
         return super().hint(context, args)
+
+
+def _domain_of_model(words: Sequence[str]) -> str:
+    """Return the application of the model that words name by its run or file, "" where unknown."""
+    from pipelines.model_file import domain_of
+
+    given = {}
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        given[flag] = value if equals else following
+    run = given.get("--run") or given.get("--resume")
+    with suppress(ApplineError):
+        if run:
+            return saved_runs.find(run, given.get("--tracking-uri", "")).domain
+        if "--model" in given:
+            return domain_of(Path(given["--model"]))
+    return ""
 
 
 def _typed(context: click.Context, *words: str) -> str:
@@ -74,10 +93,7 @@ class HelpfulCommand(click.Command):
             return rest
         except click.NoSuchOption as error:
             name = _whole_word(error.option_name, given)
-            flag = self._flag_meant(name)
-            if not flag:
-                raise
-            message = f"No such option {name!r}. Did you mean {flag!r}?"
+            message = f"No such option {name!r}.{self._flag_hint(name)}"
             raise click.UsageError(message, context) from None
         except click.UsageError as error:
             extra = self._extra_words(context, given)
@@ -98,12 +114,18 @@ class HelpfulCommand(click.Command):
     def _flags(self) -> set[str]:
         return {flag for param in self.params for flag in param.opts}
 
-    def _flag_meant(self, name: str) -> str:
-        """Return the flag of this command that another tool calls `name`; empty where unknown."""
+    def _flag_hint(self, name: str) -> str:
+        """Return the flag of this command that was meant by `name`, as a sentence, "" for none.
+
+        It is what another tool calls so, or the nearest one.
+        """
         plain = name.lstrip("-").lower().replace("_", "-")
-        flags = self._flags()
-        meant = [f"--{plain}", *other_names.FLAGS.get(plain, ())]
-        return next((flag for flag in meant if flag in flags), "")
+        flags = sorted(self._flags())
+        begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
+        known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
+        for flag in (*known, *begun):
+            return f" Did you mean {flag!r}?"
+        return suggest(f"--{plain}", flags)
 
     def _extra_words(self, context: click.Context, given: list[str]) -> list[str]:
         """Return the words that are neither a flag nor a flag's value nor an argument's."""

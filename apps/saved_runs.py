@@ -1,14 +1,13 @@
 """Runs in MLflow, for the command line and for Python: kept, found, listed, loaded."""
 
 import dataclasses
-import tempfile
 import typing
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import runtime
 from pipelines.config.options import Options
+from pipelines.io.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,8 +124,8 @@ def read_run_model(row: "Row", uri: str) -> "ServingModel":
     from pipelines.model_file import read_model
     from tuning.tracking.stored_runs import download
 
-    with tempfile.TemporaryDirectory() as folder:
-        return read_model(download(row.id, "model/model.keras", Path(folder), uri=uri))
+    with temporary_folder() as folder:
+        return read_model(download(row.id, "model/model.keras", folder, uri=uri))
 
 
 def options_of_run(options_type: type[Options], row: "Row") -> Options:

@@ -1,14 +1,13 @@
 """Standard input as a file, so that everything that reads files can read what is piped in."""
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from apps.checks import STANDARD_INPUT
 from pipelines.errors import UsageError
-from pipelines.io.standard_input import FOLDER_PREFIX, STEM
+from pipelines.io.standard_input import STEM
+from pipelines.io.temporary import temporary_folder
 
 IMAGE_SUFFIX = ".png"  # of bytes that are no text; Pillow goes by what is in a file
 # How a JSON file begins, and the suffix of one.
@@ -32,8 +31,8 @@ def standard_input_as_file(inputs: Sequence[str], suffix: str) -> Iterator[list[
     content = sys.stdin.buffer.read()
     if not content.strip():
         raise UsageError("Standard input (-) is empty. Expected e.g.: cat FILE | appline ... -")
-    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
-        path = Path(folder) / f"{STEM}{_suffix(content, suffix)}"
+    with temporary_folder() as folder:
+        path = folder / f"{STEM}{_suffix(content, suffix)}"
         path.write_bytes(content)
         yield [str(path) if name == STANDARD_INPUT else name for name in inputs]
 

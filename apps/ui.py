@@ -26,6 +26,7 @@ import psutil
 from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
 from pipelines.interrupts import NOTICED
+from pipelines.io.temporary import temporary_folder
 from tuning.tracking.local_store import Store, check_server, find_store, require_recorded
 from tuning.tracking.secrets import basic_authorization, without_credentials
 from tuning.tracking.ui_links import experiments_page, view_pages
@@ -122,7 +123,7 @@ def _server(store: Store, port: int, log: IO[bytes]) -> Iterator["subprocess.Pop
     # A session of its own: Ctrl-C reaches this process alone, which then ends the group in order.
     # Started in a folder without `mlruns/`, `pipelines/` or a module called `mlflow` that Python
     # would take for the real one.
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         server = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, cwd=folder, start_new_session=True
         )

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
+# The share of letters that two names must have in common, in order: of four, one may be wrong.
+NEAR = 0.7
+
 
 class ApplineError(ValueError):
     """Something failed while running.
@@ -67,7 +70,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest of `names`, or "" when none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=NEAR)
     if not near:
         return ""
     return f" Did you mean {near[0]!r}?"

@@ -5,14 +5,16 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines import DOMAINS, pipeline_class
 from pipelines.errors import DataError
 from pipelines.pipeline import ServingFacts, ServingModel
+
+if TYPE_CHECKING:
+    import keras
 
 # Keras passes over a member of its file that it does not know.
 FACTS_MEMBER = "appline.json"
@@ -36,26 +38,48 @@ def read_model(path: Path) -> ServingModel:
     Raises:
         DataError: there is no such file, or appline did not write it.
     """
+    facts = read_facts(_read_content(path), str(path))
+    return ServingModel(model=read_network(path), facts=facts)
+
+
+def domain_of(path: Path) -> str:
+    """Return the domain of a file that `write_model` wrote; neither Keras nor weights are loaded.
+
+    Raises:
+        DataError: there is no such file, or appline did not write it.
+    """
+    return _domain_in(_read_content(path), str(path))
+
+
+def _read_content(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such model file. Expected a model.keras that appline saved")
     try:
         with zipfile.ZipFile(path) as archive:
             _require_sane_sizes(archive, path)
-            content = json.loads(archive.read(FACTS_MEMBER))
+            return json.loads(archive.read(FACTS_MEMBER))
     except (zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: is not a model.keras that appline saved ({error})") from error
-    facts = read_facts(content, str(path))
-    return ServingModel(model=read_network(path), facts=facts)
 
 
-def read_network(path: Path) -> keras.Model:
+def _domain_in(content: Any, where: str) -> str:
+    domain = content.get("domain") if isinstance(content, Mapping) else None
+    if not isinstance(domain, str) or domain not in DOMAINS:
+        known = ", ".join(DOMAINS)
+        raise DataError(f"{where}: is a model of the domain {domain!r}. Known: {known}")
+    return domain
+
+
+def read_network(path: Path) -> "keras.Model":
     """Return the Keras model in a file whose layers are registered (see `read_facts`).
 
     Raises:
         DataError: it holds a class that this version does not know, a Lambda, or broken weights.
     """
+    import keras
+
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError and more
@@ -90,13 +114,7 @@ def read_facts(content: Any, where: str) -> ServingFacts:
     Raises:
         DataError: these are not facts of a domain that this version knows; `where` names the file.
     """
-    domain = None
-    if isinstance(content, Mapping):
-        domain = content.get("domain")
-    if not isinstance(domain, str) or domain not in DOMAINS:
-        known = ", ".join(DOMAINS)
-        raise DataError(f"{where}: is a model of the domain {domain!r}. Known: {known}")
-    facts_type = pipeline_class(domain).facts_type
+    facts_type = pipeline_class(_domain_in(content, where)).facts_type
     try:
         facts: ServingFacts = TypeAdapter(facts_type).validate_python(content)
     except ValidationError as error:

@@ -88,10 +88,14 @@ LAUGHS = "\n".join(
         (b"x: " + b"{a: " * 5_000 + b"}" * 5_000, r"nested more than 10 levels"),
         (b"seed: 1\nname: \xff\xfe\n", r"line 2: is not UTF-8"),
         (b"seed: 1\0\n", r"is not a YAML file"),
+        (b"seed: 1\n---\nseed: 2\n", r"line 2: a second document begins .* --config FILE"),
         (b"".join(b"k%d: 1\n" % n for n in range(70_000)), r"Expected at most 65,536"),
         (b"seed: " + b"9" * 5_000, r"a number that is too long"),
     ],
-    ids=["laughs", "merge", "self", "lists", "mappings", "bytes", "nul", "keys", "digits"],
+    ids=[
+        *("laughs", "merge", "self", "lists", "mappings"),
+        *("bytes", "nul", "documents", "keys", "digits"),
+    ],
 )
 def test_a_config_file_that_is_made_to_hang_is_refused(
     content: bytes, message: str, tmp_path: Path
@@ -99,6 +103,11 @@ def test_a_config_file_that_is_made_to_hang_is_refused(
     path = config(tmp_path, content)
     with pytest.raises(UsageError, match=message):
         within_time(lambda: read_config(path, VisionOptions, {"seed"}))
+
+
+def test_a_config_may_begin_with_the_mark_of_a_document(tmp_path: Path) -> None:
+    path = config(tmp_path, b"# ours\n---\nseed: 7\n")
+    assert read_config(path, VisionOptions, {"seed"}).options["seed"].value == 7
 
 
 def test_a_config_that_is_a_pipe_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ FLAGS = [
     ("vision evaluate --checkpoint m.keras", "--model"),
     ("forecast train --prediction-length 3", "--horizon"),
     ("text predict a.csv --out b.csv", "--output"),
+    ("vision train --gpu", "--distribute"),
+    ("vision train --learn 0.1", "--learning-rate"),
+    ("vision train --eppochs 3", "--epochs"),
 ]
 
 
@@ -85,6 +88,11 @@ def test_the_answer_to_another_name_is_a_command_that_can_be_typed(
 @pytest.mark.parametrize(("typed", "flag"), FLAGS, ids=[typed for typed, _ in FLAGS])
 def test_the_flag_of_another_tool_leads_to_the_flag_here(typed: str, flag: str) -> None:
     assert refused(typed).endswith(f"Did you mean '{flag}'?")
+
+
+@pytest.mark.parametrize("flag", ["--nonsense", "--xyz", "--use-gpu", "-z"])
+def test_a_flag_that_is_like_none_is_not_taken_for_another(flag: str) -> None:
+    assert refused(f"vision train {flag}") == f"No such option {flag!r}."
 
 
 def test_a_word_too_many_is_not_taken_for_the_data() -> None:

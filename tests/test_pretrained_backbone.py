@@ -328,3 +328,12 @@ def test_real_weights_tell_a_bee_on_a_flower_from_a_temple(monkeypatch: pytest.M
         best.append(logits[0].argsort()[-4:])
     assert 442 in best[0]
     assert 309 in best[1]
+
+
+def test_features_of_a_rare_class_count_more_where_classes_are_weighted(
+    photos: VisionPipeline, cache: Path
+) -> None:
+    splits = photos.load()
+    spec = replace(spec_of(0), {"train.class_weight": "auto"})
+    assert len(next(iter(photos.training_batches(splits, "train", spec)))) == 3
+    assert len(next(iter(photos.training_batches(splits, "val", spec)))) == 2

@@ -110,6 +110,60 @@ def test_a_wrong_flag_is_refused_before_tensorflow_is_imported(arguments: tuple[
     assert outcome == "2", said
 
 
+MODELS = [
+    ("vision", "--path-column"),
+    ("text", "--text-column"),
+    ("forecast", "--time-column"),
+    ("recommend", "--user-column"),
+]
+
+
+def kept_run(domain: str, tmp_path: Path) -> str:
+    """Return the id of a run of `domain` in the store of the working directory."""
+    from tuning.tracking.mlflow_tracker import open_tracker
+
+    run = open_tracker(f"{domain}/some", root=tmp_path / "mlruns").start("one", role="train")
+    run.finish()
+    return str(run.id)
+
+
+@pytest.mark.parametrize(("domain", "flag"), MODELS)
+def test_a_wrong_column_of_new_data_is_refused_before_the_model_is_loaded(
+    domain: str, flag: str, table: str, tmp_path: Path
+) -> None:
+    run = kept_run(domain, tmp_path)
+    for words in (("evaluate", "--data", table), ("predict", table)):
+        outcome, said = refused(domain, *words, "--run", run, flag, "B.")
+        assert "has no column" not in said
+        outcome, said = refused(domain, *words, "--run", run, flag, "nowhere")
+        assert (outcome, "has no column 'nowhere'" in said) == ("3", True), said
+        assert f"Its columns: a, b. Choose one: {flag} NAME" in said
+
+
+def test_missing_data_and_models_of_others_are_refused_before_tensorflow_is_imported(
+    table: str, tmp_path: Path
+) -> None:
+    run = kept_run("text", tmp_path)
+    outcome, said = refused("text", "evaluate", "--run", run, "--data", "gone.csv")
+    assert (outcome, "--data gone.csv: there is no such file" in said) == ("3", True), said
+    outcome, said = refused("vision", "predict", table, "--run", run)
+    assert (outcome, f"Use: appline text predict {table} --run {run}" in said) == ("2", True)
+    outcome, said = refused("vision", "predict", table, "--model", table)
+    assert (outcome, "is not a model.keras that appline saved" in said) == ("3", True)
+
+
+def test_a_command_without_its_application_is_told_that_of_the_run(tmp_path: Path) -> None:
+    run = kept_run("forecast", tmp_path)
+    for words in (
+        f"predict a.csv --run {run}",
+        f"evaluate --run={run[:8]}",
+        f"tune --resume {run}",
+    ):
+        outcome, said = refused(*words.split())
+        assert outcome == "2"
+        assert said.strip().endswith(f": appline forecast {words}"), said
+
+
 def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Path) -> None:
     from tuning.tracking.mlflow_tracker import open_tracker
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import UsageError
+from pipelines.io.temporary import clear_abandoned
 from tests.killed_sweep import assert_the_same, killed_and_undisturbed
 from tests.line_trials import WORK, TaskList, line_task
 from tuning.execution.in_process import InProcess
@@ -147,7 +148,7 @@ def test_the_data_of_a_killed_parent_goes_with_its_workers(tmp_path: Path) -> No
     assert not folder.exists()
 
 
-def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(
+def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -156,9 +157,8 @@ def test_the_data_of_a_sweep_killed_with_its_workers_is_removed_by_the_next_one(
     assert killed.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 1
     living = LocalWorkers(0)
+    clear_abandoned()
     assert list(tmp_path.iterdir()) == [living._folder.path]
-    LocalWorkers(0).close()
-    assert living._folder.path.is_dir()
     living.close()
     assert not list(tmp_path.iterdir())
 

@@ -137,7 +137,10 @@ def _read(path: Path) -> str:
 
 
 def _require_plain(text: str, path: Path) -> None:
-    """Refuse deep nesting, and anchors and aliases: they can unfold to more than fits in memory."""
+    """Refuse deep nesting, a second document, and anchors and aliases.
+
+    The last can unfold to more than fits in memory.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml import tokens as yaml_tokens
 
@@ -152,7 +155,9 @@ def _require_plain(text: str, path: Path) -> None:
         yaml_tokens.FlowMappingEndToken,
         yaml_tokens.FlowSequenceEndToken,
     )
+    before = (yaml_tokens.StreamStartToken, yaml_tokens.DirectiveToken)
     depth = 0
+    has_begun = False
     # Scanned before it is loaded: loading would unfold the aliases.
     for token in YAML(typ="rt").scan(text):
         line = token.start_mark.line + 1
@@ -161,6 +166,12 @@ def _require_plain(text: str, path: Path) -> None:
                 f"{path}: line {line}: anchors (&) and aliases (*) are not read. "
                 "Write the value where it belongs"
             )
+        if isinstance(token, yaml_tokens.DocumentStartToken) and has_begun:
+            raise UsageError(
+                f"{path}: line {line}: a second document begins (---). A config file holds one. "
+                "Save each as a file of its own: --config FILE --config FILE"
+            )
+        has_begun = has_begun or not isinstance(token, before)
         depth += isinstance(token, opening) - isinstance(token, closing)
         if depth > DEEPEST:
             raise UsageError(f"{path}: line {line}: is nested more than {DEEPEST} levels deep")

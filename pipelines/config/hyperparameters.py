@@ -123,6 +123,17 @@ class TrainSpec:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTrainSpec(TrainSpec):
+    """How a network whose answers are classes is fitted."""
+
+    class_weight: Literal["none", "auto"] = hyper(
+        "none",
+        "what an example counts in the loss (none: all the same; auto: more the rarer its class, "
+        "so that all classes count the same)",
+    )
+
+
 # When fields of these specs matter, whatever the domain: see `Space.conditions`.
 CONDITIONS: Conditions = {
     "conv.pool_size": {"conv.pooling": Except(("none",))},

@@ -19,6 +19,7 @@ Direction: TypeAlias = Literal["max", "min"]
 # NumPy's legacy generator and scikit-learn take no larger seed.
 Seed: TypeAlias = Annotated[int, Ge(0), Le(2**32 - 1)]
 Count: TypeAlias = Annotated[int, Ge(0)]
+ClassMetric: TypeAlias = Literal["auto", "accuracy", "balanced_accuracy"]
 
 
 def option(default: Any, help: str, *, repeatable: bool = False) -> Any:
@@ -186,3 +187,21 @@ class Options:
     def as_params(self) -> dict[str, Scalar]:
         """Return the options by name: parameters of every run."""
         return {name: getattr(self, name) for name in self.option_names()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions(Options):
+    """The options of a domain whose answers are classes."""
+
+    metric: ClassMetric = option(
+        "auto",
+        "what models are compared in and epochs are chosen by (auto: accuracy, or balanced "
+        "accuracy where classes are uneven in train)",
+    )
+
+    headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
+    objectives: ClassVar[tuple[Objective, ...]] = (
+        Objective(name="val_accuracy", direction="max"),
+        Objective(name="val_balanced_accuracy", direction="max"),
+        Objective(name="val_loss", direction="min"),
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.errors import shorten
+from pipelines.evaluation.class_balance import ACCURACY, BALANCED_ACCURACY, class_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ SHOWN_CLASSES = 10
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return accuracy, macro F1, Matthews correlation, log loss, and area under the ROC curve.
+    """Return accuracy, plain and balanced, macro F1, Matthews correlation, log loss, and area.
 
     Args:
         labels: `(n,)` class numbers, or `(n, classes)` zeros and ones where an example may have
@@ -47,6 +48,7 @@ def _single_label_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[
     clipped /= clipped.sum(axis=1, keepdims=True)
     result = {
         "accuracy": metrics.accuracy_score(labels, predicted),
+        "balanced_accuracy": 1 - losses(labels, probabilities, BALANCED_ACCURACY).mean(),
         "f1_macro": metrics.f1_score(labels, predicted, average="macro", zero_division=0),
         "log_loss": metrics.log_loss(labels, clipped, labels=classes),
     }
@@ -103,12 +105,16 @@ def is_correct(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(probabilities.argmax(axis=1) == labels)
 
 
-def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return 1 for each wrong answer and 0 for each right one.
+def losses(labels: np.ndarray, probabilities: np.ndarray, metric: str = ACCURACY) -> np.ndarray:
+    """Return 0 for each right answer and 1 for each wrong one; their mean is 1 minus `metric`.
 
-    Their mean is 1 minus the accuracy.
+    For balanced accuracy a wrong answer counts more the rarer its class is in `labels` `(n,)`.
     """
-    return np.asarray(~is_correct(labels, probabilities), dtype=float)
+    wrong = np.asarray(~is_correct(labels, probabilities), dtype=float)
+    if metric != BALANCED_ACCURACY:
+        return wrong
+    weights = class_weights(np.bincount(labels, minlength=probabilities.shape[1]))
+    return np.asarray(wrong * weights[labels])
 
 
 def table(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":

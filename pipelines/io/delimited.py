@@ -91,6 +91,17 @@ def read_delimited(path: Path) -> Delimited:
     )
 
 
+def read_header(path: Path) -> list[str]:
+    """Return the names of the columns of a delimited file, none where it has no header.
+
+    Its rows are not read.
+    """
+    source = _find_form(path, read_text(path))
+    if not source.has_header:
+        return []
+    return _first_rows(source.text, source.delimiter)[0]
+
+
 def lines_with_text(path: Path) -> np.ndarray:
     """Return the numbers of the lines that are not blank, counted from 1."""
     lines = split_lines(read_text(path))

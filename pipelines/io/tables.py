@@ -218,6 +218,28 @@ def read_table(path: Path) -> Table:
     return table
 
 
+def read_header(path: Path) -> list[str]:
+    """Return the names of the columns of a table in a file, without its rows.
+
+    There are none where a header alone does not tell them: JSON, Excel, files without a header.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    require_regular_file(path)
+    suffix = plain_suffix(path)
+    if suffix == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            return list(pyarrow.parquet.read_schema(path).names)
+        except ValueError:  # it is none, which the reader of the whole says
+            return []
+    if suffix in DELIMITED_SUFFIXES:
+        return delimited.read_header(path)
+    return []
+
+
 def _read_delimited(path: Path) -> Table:
     read = delimited.read_delimited(path)
     frame = read.frame
@@ -266,22 +288,39 @@ def find_column(
     Raises:
         DataError: the user named a column that is not there.
     """
-    # Of several that differ in case alone the first is taken.
-    columns = {normal_name(str(column)): str(column) for column in reversed(frame.columns)}
-    if not given:
-        for name in names:
-            if normal_name(name) in columns:
-                return columns[normal_name(name)]
-        return None
-    if given in map(str, frame.columns):
+    columns = list(map(str, frame.columns))
+    if given:
+        return require_column(columns, given, role=role, flag=flag, where=where)
+    by_name = _by_normal_name(columns)
+    for name in names:
+        if normal_name(name) in by_name:
+            return by_name[normal_name(name)]
+    return None
+
+
+def require_column(
+    columns: Sequence[str], given: str, *, role: str, flag: str = "", where: str
+) -> str:
+    """Return the one of `columns` that a person named by `flag`, `--<role>-column` unless said.
+
+    Raises:
+        DataError: there is none; the message gives the nearest one.
+    """
+    by_name = _by_normal_name(columns)
+    if given in columns:
         return given
-    if normal_name(given) in columns:
-        return columns[normal_name(given)]
-    listed = shorten(list(map(str, frame.columns)), SHOWN_COLUMNS)
+    if normal_name(given) in by_name:
+        return by_name[normal_name(given)]
     raise DataError(
-        f"{where}: has no column {given!r} for the {role}.{suggest(given, columns.values())} "
-        f"Its columns: {listed}. Choose one: {flag} NAME"
+        f"{where}: has no column {given!r} for the {role}.{suggest(given, columns)} "
+        f"Its columns: {shorten(columns, SHOWN_COLUMNS)}. "
+        f"Choose one: {flag or f'--{role}-column'} NAME"
     )
+
+
+def _by_normal_name(columns: Sequence[str]) -> dict[str, str]:
+    # Of several that differ in case alone the first is taken.
+    return {normal_name(column): column for column in reversed(columns)}
 
 
 def raise_for_lines(

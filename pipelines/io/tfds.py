@@ -1,6 +1,8 @@
 """TensorFlow Datasets: `--data tfds:NAME`."""
 
+import contextlib
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,8 +32,10 @@ def tfds_builder(data: str) -> Any:
     _give_up_early()
     name = data.removeprefix(PREFIX)
     try:
-        builder = tfds.builder(name)
-        builder.download_and_prepare()
+        # What is told of a download on standard output would stand among results.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder = tfds.builder(name)
+            builder.download_and_prepare()
     except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError):
         hint = suggest(name, tfds.list_builders())
         raise DataError(f"TensorFlow Datasets has no set {name!r}.{hint}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import shorten
+from pipelines.evaluation import class_balance
 from pipelines.io.digest import data_digest
 from pipelines.runtime import import_tensorflow
 from pipelines.splits import PARTS, Part, Splits
@@ -74,6 +75,10 @@ class TextSplits(Splits):
             return np.asarray(np.eye(len(self.classes), dtype=np.float32)[y])
         return y.astype(np.float32)
 
+    def class_counts(self) -> np.ndarray:
+        """Return the training texts of each class `(classes,)`."""
+        return np.asarray(self.one_hot("train").sum(axis=0))
+
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.y[part]) for part in PARTS}
 
@@ -106,7 +111,7 @@ def load(options: TextOptions) -> TextSplits:
 
     numbered = number_texts(labelled.parts, options)
     parts = labelled.parts
-    return TextSplits(
+    splits = TextSplits(
         dataset=source.name,
         digest=_digest(labelled, numbered),
         notes=(*labelled.notes, *remarks(parts)),
@@ -122,6 +127,10 @@ def load(options: TextOptions) -> TextSplits:
         seed=options.seed,
         text_columns=source.text_columns,
     )
+    if not splits.exclusive:
+        return splits
+    uneven = class_balance.remarks(splits.class_counts(), splits.classes, options.metric)
+    return replace(splits, notes=(*splits.notes, *uneven))
 
 
 def merge_train_val(splits: TextSplits) -> TextSplits:

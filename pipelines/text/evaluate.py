@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipelines.evaluation import classification
+from pipelines.config.options import ClassMetric, Objective
+from pipelines.errors import UsageError
+from pipelines.evaluation import class_balance, classification
 from pipelines.evaluation.plots import classification_plots
 from pipelines.splits import Part
 from pipelines.text.thresholds import probabilities_of, rescaled
@@ -28,9 +30,25 @@ def score(predictions: np.ndarray, splits: "TextSplits", part: Part) -> dict[str
     return classification.scores(splits.labels(part), rescaled(predictions))
 
 
-def losses(predictions: np.ndarray, splits: "TextSplits", part: Part) -> np.ndarray:
-    """Return 1 for each text that was answered wrongly, else 0."""
-    return classification.losses(splits.labels(part), rescaled(predictions))
+def losses(predictions: np.ndarray, splits: "TextSplits", part: Part, metric: str) -> np.ndarray:
+    """Return a loss for each text, whose mean is 1 minus `metric`; see `classification.losses`."""
+    return classification.losses(splits.labels(part), rescaled(predictions), metric)
+
+
+def headline(splits: "TextSplits", asked: ClassMetric) -> Objective:
+    """Return the metric to compare models in; see `class_balance.headline`.
+
+    Raises:
+        UsageError: balanced accuracy was asked for, and a text may have several classes.
+    """
+    if splits.exclusive:
+        return class_balance.headline(splits.class_counts(), asked)
+    if asked == class_balance.BALANCED_ACCURACY:
+        raise UsageError(
+            "--metric balanced_accuracy: a text has several labels here, so that it belongs to no "
+            "one class. Expected: --metric accuracy (all labels of a text are right)"
+        )
+    return Objective(name=class_balance.ACCURACY, direction="max")
 
 
 def table(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataFrame:

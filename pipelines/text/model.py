@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from pipelines.errors import ImpossibleSpec
 from pipelines.networks.plan import Cost, KerasTensor, apply, measure
+from pipelines.networks.uneven_classes import BalancedAccuracy
 from pipelines.text.architectures import architecture_of, head
 from pipelines.text.input_names import START_LOGITS, THRESHOLDS
 from pipelines.text.layers import ClassThresholds, ResidualLogits
@@ -24,9 +26,15 @@ def cost(spec: TextSpec, splits: "TextSplits") -> Cost:
     """Return what the whole network costs for one text.
 
     Raises:
-        ImpossibleSpec: texts of this length cannot go through this network.
+        ImpossibleSpec: texts of this length cannot go through this network, or texts with several
+            labels are to be weighted by class.
         DataError: the file of word vectors cannot be read.
     """
+    if spec.train.class_weight == "auto" and not splits.exclusive:
+        raise ImpossibleSpec(
+            "train.class_weight=auto: a text has several labels here, so that it belongs to no one "
+            "class. Expected: train.class_weight=none"
+        )
     features = architecture_of(spec).cost(spec, splits)
     whole = features.then(measure(head(spec, len(splits.classes)), features.shape))
     params = whole.params
@@ -69,22 +77,24 @@ def starts_from_baseline(spec: TextSpec) -> bool:
     return spec.start_from == "baseline"
 
 
-def compile_arguments(spec: TextSpec, *, multi_label: bool) -> dict[str, Any]:
+def compile_arguments(spec: TextSpec, num_classes: int, *, multi_label: bool) -> dict[str, Any]:
     """Return loss and metrics: one class of several, or with `multi_label` each class by itself.
 
     `accuracy` counts the texts all of whose classes are right.
     """
+    metrics: list[keras.metrics.Metric] = []
     if multi_label:
         loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(
             from_logits=True, label_smoothing=spec.label_smoothing
         )
-        accuracy = keras.metrics.MeanMetricWrapper(_all_classes_right, name="accuracy")
+        metrics.append(keras.metrics.MeanMetricWrapper(_all_classes_right, name="accuracy"))
     else:
         loss = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=spec.label_smoothing
         )
-        accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    return {"loss": loss, "metrics": [accuracy]}
+        metrics.append(keras.metrics.CategoricalAccuracy(name="accuracy"))
+        metrics.append(BalancedAccuracy(num_classes))
+    return {"loss": loss, "metrics": metrics}
 
 
 @keras.saving.register_keras_serializable("appline")  # type: ignore[untyped-decorator]

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Literal
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
 from pipelines.config.options import (
     DRIFT_HELP,
+    ClassifierOptions,
     Count,
     DemoSweep,
-    Objective,
-    Options,
     PredictOptions,
     option,
 )
@@ -41,7 +40,7 @@ class TextPredictOptions(PredictOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextOptions(Options):
+class TextOptions(ClassifierOptions):
     """Texts with labels in tables, folders or TFDS."""
 
     data: str = option(
@@ -90,11 +89,6 @@ class TextOptions(Options):
 
     domain: ClassVar[str] = "text"
     spec_type: ClassVar[type[Any]] = TextSpec
-    headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
-    objectives: ClassVar[tuple[Objective, ...]] = (
-        Objective(name="val_accuracy", direction="max"),
-        Objective(name="val_loss", direction="min"),
-    )
     search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("textcnn", "fasttext", "cnn_rnn", "gru", "transformer")),
         "start_from": Choice(("baseline", "none")),

@@ -11,8 +11,10 @@ import pandas as pd
 import tensorflow as tf
 
 from pipelines.blend import Blend
-from pipelines.config.options import PredictOptions
+from pipelines.config.options import Objective, PredictOptions
+from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
+from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 from pipelines.text import (
@@ -49,6 +51,16 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     facts_type: ClassVar[type[ServingFacts]] = serve.TextFacts
 
+    def headline_metric(self, splits: TextSplits) -> Objective:
+        return evaluate.headline(splits, self.options.metric)
+
+    def objective_for(self, splits: TextSplits, name: str = "") -> Objective:
+        objective = self.options.objective(name or f"val_{self.headline_metric(splits).name}")
+        if objective.name == "val_balanced_accuracy":
+            # Refuses it where texts have several classes.
+            evaluate.headline(splits, "balanced_accuracy")
+        return objective
+
     def load(self) -> TextSplits:
         splits = data.load(self.options)
         return replace(splits, findings=audit.audit(splits))
@@ -78,7 +90,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return model.build(spec, splits)
 
     def compile_arguments(self, spec: TextSpec, splits: TextSplits) -> dict[str, Any]:
-        return model.compile_arguments(spec, multi_label=not splits.exclusive)
+        return model.compile_arguments(spec, len(splits.classes), multi_label=not splits.exclusive)
 
     def learning_rates(self, network: keras.Model, spec: TextSpec) -> Mapping[str, float]:
         return rates.learning_rates(network, spec)
@@ -87,7 +99,10 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         self, splits: TextSplits, part: Part, spec: TextSpec, *, training: bool
     ) -> tf.data.Dataset:
         shuffle_seed = self.options.seed if training else None
-        return batches.batches(splits, part, spec, self.references, shuffle_seed)
+        made = batches.batches(splits, part, spec, self.references, shuffle_seed)
+        if training and spec.train.class_weight == "auto":
+            return weigh_examples(made, class_balance.class_weights(splits.class_counts()))
+        return made
 
     def calibrate(
         self, model: keras.Model, splits: TextSplits, like: keras.Model | None = None
@@ -110,7 +125,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         return evaluate.score(predictions, splits, part)
 
     def losses(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> np.ndarray:
-        return evaluate.losses(predictions, splits, part)
+        return evaluate.losses(predictions, splits, part, self.headline_metric(splits).name)
 
     def baselines(self, splits: TextSplits) -> Iterator[Baseline]:
         return baselines.baselines(splits, self.references)

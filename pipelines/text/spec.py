@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, Le
 
 from pipelines.config.hyperparameters import (
     AttentionSpec,
+    ClassifierTrainSpec,
     ConvSpec,
     Count,
     CountOrAuto,
@@ -14,7 +15,6 @@ from pipelines.config.hyperparameters import (
     HeadSpec,
     Rate,
     RecurrentSpec,
-    TrainSpec,
 )
 from pipelines.config.search_space import OneOf, hyper
 from pipelines.networks.registry import AUTO, ArchitectureRegistry, WithAuto
@@ -72,7 +72,7 @@ class EncoderSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextTrainSpec(TrainSpec):
+class TextTrainSpec(ClassifierTrainSpec):
     """How a text network is fitted: in more epochs the fewer texts there are.
 
     With few texts and few epochs it does not learn to predict by itself.

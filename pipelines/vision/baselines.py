@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pipelines.config.search_space import Scalar
+from pipelines.evaluation import classification
 from pipelines.evaluation.feature_regression import FeatureRegression, fit_regression
 from pipelines.evaluation.likelihood import probabilities
 from pipelines.io.progress import working
@@ -59,13 +60,13 @@ class _Pixels:
         return {"train_images": len(self.train_x), "pixels": self.train_x.shape[1]}
 
 
-def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
+def baselines(splits: "VisionSplits", seed: int, metric: str) -> Iterator[Baseline]:
     """Yield the class frequencies of train, logistic regression and k-nearest neighbours.
 
-    The settings of the latter two are chosen on val. Images are averaged down and, for large sets,
-    sampled: the params say to which size and number.
+    The settings of the latter two are chosen on val, in `metric`. Images are averaged down and, for
+    large sets, sampled: the params say to which size and number.
     """
-    shares = np.bincount(splits.train.y, minlength=len(splits.classes)) / len(splits.train.y)
+    shares = splits.class_counts() / len(splits.train.y)
     yield Baseline(
         name="most frequent",
         predictions={part: np.tile(shares, (splits.sizes()[part], 1)) for part in SCORED_PARTS},
@@ -79,7 +80,7 @@ def baselines(splits: "VisionSplits", seed: int) -> Iterator[Baseline]:
     for name, fit in fits.items():
         began = time.perf_counter()
         with working(name):
-            best = _best_on_val(name, began, pixels, fit(pixels))
+            best = _best_on_val(name, began, pixels, fit(pixels), metric)
         yield best
     spec = TransferSpec()
     if weights.is_here(spec.backbone) and is_affordable(splits):
@@ -136,13 +137,12 @@ def _pixels(splits: "VisionSplits", seed: int) -> _Pixels:
 
 
 def _best_on_val(
-    name: str, began: float, pixels: _Pixels, candidates: Mapping[str, Predictor]
+    name: str, began: float, pixels: _Pixels, candidates: Mapping[str, Predictor], metric: str
 ) -> Baseline:
-    accuracy = {}
+    losses = {}
     for setting, predictor in candidates.items():
-        predicted = predictor("val").argmax(axis=1)
-        accuracy[setting] = np.mean(predicted == pixels.val_y)
-    best = max(accuracy, key=lambda setting: accuracy[setting])
+        losses[setting] = classification.losses(pixels.val_y, predictor("val"), metric).mean()
+    best = min(losses, key=lambda setting: losses[setting])
     predictions = {part: candidates[best](part) for part in SCORED_PARTS}
     return Baseline(
         name=name,

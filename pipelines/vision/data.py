@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from pipelines.errors import shorten
-from pipelines.evaluation import splitting
+from pipelines.evaluation import class_balance, splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, Part, Splits
 from pipelines.vision import readers
@@ -57,6 +57,10 @@ class VisionSplits(Splits):
             "pixels": f"0 to {self.scale:g} ({self.train.x.dtype})",
             "classes": f"{len(self.classes)}: {shorten(named, SHOWN_CLASSES)}",
         }
+
+    def class_counts(self) -> np.ndarray:
+        """Return the training images of each class `(classes,)`."""
+        return np.bincount(self.train.y, minlength=len(self.classes))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -126,10 +130,11 @@ def load(options: VisionOptions) -> VisionSplits:
         labels[part] = parts[part].y
         arrays += [parts[part].x, parts[part].y]
     splitting.require_known(labels, classes, source.where)
+    counts = np.bincount(labels["train"], minlength=len(classes))
     return VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
-        notes=source.notes,
+        notes=(*source.notes, *class_balance.remarks(counts, classes, options.metric)),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],

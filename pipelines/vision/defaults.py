@@ -121,7 +121,7 @@ def _trial_fit(spec: VisionSpec, splits: VisionSplits) -> tuple[np.ndarray, int]
     network = model.build(spec, splits, tta=False)
     trained = augmentation.add_augmentation(network, spec.augment, splits, splits.seed)
     train = batches(splits, "train", spec.train.batch_size, shuffle_seed=splits.seed)
-    trained.compile(optimizer="adamw", **model.compile_arguments(spec))
+    trained.compile(optimizer="adamw", **model.compile_arguments(spec, len(splits.classes)))
     epochs = TRIAL_EPOCHS
     epoch = 0
     while epoch < epochs:

@@ -26,9 +26,9 @@ def score(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> dict[s
     return classification.scores(splits.images(part).y, predictions)
 
 
-def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> np.ndarray:
-    """Return 1 for each image that was classified wrongly, else 0."""
-    return classification.losses(splits.images(part).y, predictions)
+def losses(predictions: np.ndarray, splits: "VisionSplits", part: Part, metric: str) -> np.ndarray:
+    """Return a loss for each image, whose mean is 1 minus `metric`; see `classification.losses`."""
+    return classification.losses(splits.images(part).y, predictions, metric)
 
 
 def table(predictions: np.ndarray, splits: "VisionSplits", part: Part) -> pd.DataFrame:

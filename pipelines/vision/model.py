@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from pipelines.networks.plan import apply
+from pipelines.networks.uneven_classes import BalancedAccuracy
 from pipelines.vision import augmentation
 from pipelines.vision.architectures import architecture_of, head
 from pipelines.vision.spec import VisionSpec
@@ -39,9 +40,10 @@ def build(spec: VisionSpec, splits: "VisionSplits", *, tta: bool) -> keras.Model
     return keras.Model(inputs, x, name="network")
 
 
-def compile_arguments(spec: VisionSpec) -> dict[str, Any]:
+def compile_arguments(spec: VisionSpec, num_classes: int) -> dict[str, Any]:
     """Return loss and metrics for one class of several."""
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=spec.label_smoothing
     )
-    return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    return {"loss": loss, "metrics": [accuracy, BalancedAccuracy(num_classes)]}

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from pipelines.config.hyperparameters import CONDITIONS
 from pipelines.config.options import (
     DRIFT_HELP,
+    ClassifierOptions,
     Count,
     DemoSweep,
-    Objective,
-    Options,
     PredictOptions,
     option,
 )
@@ -45,7 +44,7 @@ class VisionPredictOptions(PredictOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VisionOptions(Options):
+class VisionOptions(ClassifierOptions):
     """Images in folders, tables of paths, arrays or TFDS; one label each."""
 
     data: str = option(
@@ -95,11 +94,6 @@ class VisionOptions(Options):
     domain: ClassVar[str] = "vision"
     predict_type: ClassVar[type[PredictOptions]] = VisionPredictOptions
     spec_type: ClassVar[type[Any]] = VisionSpec
-    headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
-    objectives: ClassVar[tuple[Objective, ...]] = (
-        Objective(name="val_accuracy", direction="max"),
-        Objective(name="val_loss", direction="min"),
-    )
     search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("vgg", "resnet", "inception", "lenet", "alexnet")),
         "conv.kernel_size": Choice((3, 5, 7)),

@@ -11,8 +11,10 @@ import pandas as pd
 import tensorflow as tf
 
 from pipelines.config.hyperparameters import TrainSpec
-from pipelines.config.options import PredictOptions
+from pipelines.config.options import Objective, PredictOptions
+from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
+from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 from pipelines.vision import (
@@ -44,6 +46,12 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     """Images to one class each."""
 
     facts_type: ClassVar[type[ServingFacts]] = serve.VisionFacts
+
+    def headline_metric(self, splits: VisionSplits) -> Objective:
+        return class_balance.headline(splits.class_counts(), self.options.metric)
+
+    def objective_for(self, splits: VisionSplits, name: str = "") -> Objective:
+        return self.options.objective(name or f"val_{self.headline_metric(splits).name}")
 
     def load(self) -> VisionSplits:
         splits = data.load(self.options)
@@ -87,7 +95,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         architecture_of(spec).on_phase_start(phase, model, spec)
 
     def compile_arguments(self, spec: VisionSpec, splits: VisionSplits) -> dict[str, Any]:
-        return model.compile_arguments(spec)
+        return model.compile_arguments(spec, len(splits.classes))
 
     def batches(
         self, splits: VisionSplits, part: Part, spec: VisionSpec, *, training: bool
@@ -97,15 +105,17 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
             return batches.batches(splits, part, size, shuffle_seed=None)
         shuffled = batches.batches(splits, part, size, shuffle_seed=seed)
         if spec.augment.mixup:
-            return augmentation.mix_up(shuffled, spec.augment.mixup, seed)
-        return shuffled
+            shuffled = augmentation.mix_up(shuffled, spec.augment.mixup, seed)
+        return _weighted(shuffled, splits, spec)
 
     def training_batches(
         self, splits: VisionSplits, part: Part, spec: VisionSpec
     ) -> tf.data.Dataset:
         if frozen.is_frozen(spec):
-            seed = self.options.seed if part == "train" else None
-            return frozen.batches(splits, part, spec, shuffle_seed=seed)
+            if part != "train":
+                return frozen.batches(splits, part, spec, shuffle_seed=None)
+            shuffled = frozen.batches(splits, part, spec, shuffle_seed=self.options.seed)
+            return _weighted(shuffled, splits, spec)
         return super().training_batches(splits, part, spec)
 
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
@@ -118,10 +128,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return evaluate.score(predictions, splits, part)
 
     def losses(self, predictions: np.ndarray, splits: VisionSplits, part: Part) -> np.ndarray:
-        return evaluate.losses(predictions, splits, part)
+        return evaluate.losses(predictions, splits, part, self.headline_metric(splits).name)
 
     def baselines(self, splits: VisionSplits) -> Iterator[Baseline]:
-        return baselines.baselines(splits, self.options.seed)
+        metric = self.headline_metric(splits).name
+        return baselines.baselines(splits, self.options.seed, metric)
 
     def table(self, predictions: np.ndarray, splits: VisionSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
@@ -148,6 +159,13 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         return serve.predict_raw(
             serving, source, _own_options(options), notes if notes is not None else []
         )
+
+
+def _weighted(batches: tf.data.Dataset, splits: VisionSplits, spec: VisionSpec) -> tf.data.Dataset:
+    """Return training batches with the weight of each image, where classes are weighted."""
+    if spec.train.class_weight != "auto":
+        return batches
+    return weigh_examples(batches, class_balance.class_weights(splits.class_counts()))
 
 
 def _own_options(options: PredictOptions | None) -> VisionPredictOptions:

@@ -5,7 +5,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Le, Lt
 
-from pipelines.config.hyperparameters import ConvSpec, CountOrAuto, HeadSpec, Rate, TrainSpec
+from pipelines.config.hyperparameters import (
+    ClassifierTrainSpec,
+    ConvSpec,
+    CountOrAuto,
+    HeadSpec,
+    Rate,
+)
 from pipelines.config.search_space import OneOf, hyper
 from pipelines.networks.registry import AUTO, ArchitectureRegistry, WithAuto
 
@@ -82,4 +88,4 @@ class VisionSpec:
     augment: AugmentSpec = AugmentSpec()
     transfer: TransferSpec = TransferSpec()
     label_smoothing: Rate = hyper(0.1, "share of each target spread over all classes")
-    train: TrainSpec = TrainSpec()
+    train: ClassifierTrainSpec = ClassifierTrainSpec()

@@ -1,6 +1,8 @@
 """Pretrained backbones: of the catalogue, of keras.applications, or a model that appline saved."""
 
+import contextlib
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -130,7 +132,8 @@ def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
         side = max(SMALLEST_PRETRAINED_SIDE, side)
     side = spec.side or side
     try:
-        with warnings.catch_warnings():
+        # Keras tells of a download on standard output, where results stand.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
             # MobileNet says that its weights were made at another size.
             warnings.simplefilter("ignore", UserWarning)
             backbone = constructors[spec.backbone](

@@ -143,4 +143,7 @@ def why_unpaired(a: Row, b: Row) -> str:
         return "it is not recorded which data they were tested on"
     if digests[0] != digests[1]:
         return f"they were tested on different data, {digests[0][:8]} and {digests[1][:8]}"
+    metrics = [headline.name for headline in map(headline_of, (a, b)) if headline]
+    if len(set(metrics)) > 1:  # a loss is that of its metric
+        return f"they were compared in different metrics, {metrics[0]} and {metrics[1]}"
     return ""

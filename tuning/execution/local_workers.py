@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from pipelines.errors import UsageError
-from tuning.execution.data_folder import DataFolder
+from pipelines.io.temporary import TemporaryFolder
 from tuning.execution.interface import TRIALS_PER_PROCESS, HangDetector, TrialScheduler
 from tuning.execution.trial import Outcome, Task, Work
 from tuning.execution.worker_process import MessageKind, WorkerSettings, serve
@@ -136,7 +136,7 @@ class LocalWorkers:
 
     def __post_init__(self) -> None:
         self._hang_detector = HangDetector(self.trial_seconds)
-        self._folder = DataFolder()
+        self._folder = TemporaryFolder()
         self._work_path = Path()
         self._num_runs = 0
         # At once: TensorFlow loads while the parent computes baselines.

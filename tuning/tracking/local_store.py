@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sqlite3
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pipelines.errors import ApplineError, UsageError, suggest
+from pipelines.io.temporary import TemporaryFolder
 from tuning.tracking.secrets import basic_authorization, hide_secrets, without_credentials
 
 LOCAL_ROOT = Path("mlruns")
@@ -207,8 +207,9 @@ def _database_files(database: Path) -> list[Path]:
 @functools.cache
 def _copy_to_read(database: Path, state: tuple[tuple[int, int], ...]) -> Store:
     """Return a copy of `database`, made once for each `state` of its files."""
-    folder = Path(tempfile.mkdtemp(prefix="appline-store-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kept = TemporaryFolder()
+    atexit.register(kept.remove)
+    folder = kept.path
     for path in _database_files(database):
         shutil.copyfile(path, folder / path.name)
     copy = folder / database.name

@@ -7,12 +7,12 @@ and its facts.
 import importlib.metadata
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.io.temporary import temporary_folder
 from tuning.tracking.mlflow_client import Client
 
 MODEL_CODE = Path(__file__).parent / "logged_model.py"
@@ -53,10 +53,10 @@ def log_model(
     )
     model_id: str = logged.model_id
     try:
-        with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
+        with temporary_folder() as temporary, warnings.catch_warnings():
             # mlflow.pyfunc warns of its own type hints when it is imported.
             warnings.simplefilter("ignore", UserWarning)
-            folder = Path(temporary) / "model"
+            folder = temporary / "model"
             _write_folder(folder, network, facts, logged)
             client.log_model_artifacts(model_id, str(folder))
     except BaseException:

@@ -1,13 +1,13 @@
 """One run in MLflow while it is being written: values, files, its model, its end."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.io.temporary import temporary_folder
 from pipelines.splits import Splits
 from tuning.tracking.interface import Status
 from tuning.tracking.log_model import log_model
@@ -116,8 +116,8 @@ class MlflowRun:
     def _artifact(self, path: str) -> Iterator[Path]:
         """Yield a file to write; then keep it as the artifact `path`."""
         folder, _, name = path.rpartition("/")
-        with tempfile.TemporaryDirectory() as temporary:
-            local = Path(temporary) / name
+        with temporary_folder() as temporary:
+            local = temporary / name
             yield local
             self.file(local, folder)
 

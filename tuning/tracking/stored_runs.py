@@ -6,7 +6,6 @@ Nothing is written: a store may be read-only.
 import io
 import json
 import sqlite3
-import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pipelines.errors import ApplineError, UsageError
+from pipelines.io.temporary import temporary_folder
 from tuning.tracking.interface import Role, Row
 from tuning.tracking.local_rows import find_local_run, local_artifact, local_counts, local_runs
 from tuning.tracking.local_store import (
@@ -121,8 +121,8 @@ def read_text(run: Row, path: str, uri: str = "", root: Path = LOCAL_ROOT) -> st
             local = local_artifact(store.database, run.id, path)
             return local.read_text(encoding="utf-8") if local else ""
     # That it is missing is an answer here.
-    with tempfile.TemporaryDirectory() as folder, suppress(ApplineError):
-        file = download(run.id, path, Path(folder), uri=uri, root=root)
+    with temporary_folder() as folder, suppress(ApplineError):
+        file = download(run.id, path, folder, uri=uri, root=root)
         return file.read_text(encoding="utf-8")
     return ""
 

@@ -61,5 +61,5 @@ def drop_uneven_batch(
 
 
 def _first_batch_size(batches: tf.data.Dataset) -> int:
-    _, targets = next(iter(batches))
+    _, targets, *_ = next(iter(batches))  # weights may follow
     return int(tf.nest.flatten(targets)[0].shape[0])

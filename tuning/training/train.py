@@ -1,7 +1,6 @@
 """One run from data to a tested, tracked, saved model: load, fit, evaluate, record, save."""
 
 import math
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from pipelines.config.search_space import flatten
 from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted, count_of
 from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
+from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
@@ -430,8 +430,8 @@ def changed_hyperparameters(spec: Any) -> dict[str, Any]:
 
 def save_model(serving: ServingModel, run: Run) -> None:
     """Save the model that takes raw input, with its facts, in the run."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with temporary_folder() as folder:
+        path = folder / "model.keras"
         write_model(serving, path)
         run.model(path, facts_as_json(serving))
 
