@@ -298,6 +298,18 @@ def test_digits_of_a_few_pixels_are_not_asked_about_a_backbone() -> None:
     assert notes == []
 
 
+def test_few_images_do_not_tune_a_backbone_unless_they_are_told_to(
+    photos: VisionPipeline, cache: Path
+) -> None:
+    splits = photos.load()
+    spec = replace(VisionSpec(), {"architecture": "transfer"})
+    notes: list[str] = []
+    assert photos.fit_defaults(spec, splits, {"architecture"}, notes).transfer.layers == 0
+    assert "38 images are few to tune it by" in notes[0]
+    given = {"architecture", "transfer.layers"}
+    assert photos.fit_defaults(spec, splits, given, []).transfer.layers == 60
+
+
 @pytest.mark.parametrize(
     ("given", "expected"), [("conv.filters", "vgg"), ("transfer.layers", "transfer")]
 )
