@@ -41,6 +41,7 @@ ROOT = 0.5
 
 SPECIAL_IDS = 2  # of each text that an encoder reads: [CLS] and [SEP]
 
+EMBEDDING_KEYS = ("embedding.width", "embedding.dropout", "embedding.vectors")
 STRIDED_KEYS = (*CONV_KEYS, "conv.stride")
 RECURRENT_KEYS = (
     "recurrent.units",
@@ -263,7 +264,9 @@ def planned(*reads: str) -> Callable[[PlanFunction], PlanFunction]:
 
     def enter(plan: PlanFunction) -> PlanFunction:
         ARCHITECTURES.add(
-            PlannedArchitecture(name=plan.__name__, reads=frozenset(reads), plan=plan)
+            PlannedArchitecture(
+                name=plan.__name__, reads=frozenset((*EMBEDDING_KEYS, *reads)), plan=plan
+            )
         )
         return plan
 
@@ -273,7 +276,9 @@ def planned(*reads: str) -> Callable[[PlanFunction], PlanFunction]:
 # ------------------------------------------------------------------------------------ the networks
 
 
-ARCHITECTURES.add(FastTextArchitecture(name="fasttext", reads=frozenset({"embedding.ngrams"})))
+ARCHITECTURES.add(
+    FastTextArchitecture(name="fasttext", reads=frozenset({*EMBEDDING_KEYS, "embedding.ngrams"}))
+)
 
 
 @planned(*STRIDED_KEYS)
@@ -323,6 +328,7 @@ ARCHITECTURES.add(
         name="transformer",
         reads=frozenset(
             {
+                *EMBEDDING_KEYS,
                 "attention.layers",
                 "attention.heads",
                 "attention.activation",
