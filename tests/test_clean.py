@@ -20,7 +20,6 @@ def record(tracker: MlflowTracker, name: str, **changes: object) -> str:
 def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowTracker:
     """Return the tracker of a store with runs of all kinds, in the working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     tracker = open_store(tmp_path)
     trained(tracker, "good", (0,))
     failed = tracker.start("failed", role="train")

@@ -16,7 +16,7 @@ from pipelines.errors import DataError, ImpossibleSpec, UsageError
 from pipelines.model_file import read_model, write_model
 from pipelines.pretrained import efficientnet_lite, fetch, torch_file, weights
 from pipelines.pretrained.catalogue import EFFICIENTNET_LITE0
-from pipelines.vision import frozen
+from pipelines.vision import frozen, references
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
 from pipelines.vision.spec import VisionSpec
@@ -349,3 +349,16 @@ def test_features_of_a_rare_class_count_more_where_classes_are_weighted(
     spec = replace(spec_of(0), {"train.class_weight": "auto"})
     assert len(next(iter(photos.training_batches(splits, "train", spec)))) == 3
     assert len(next(iter(photos.training_batches(splits, "val", spec)))) == 2
+
+
+def test_the_regression_on_features_is_fitted_once_for_the_choice_and_the_baseline(
+    photos: VisionPipeline, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits, spec = photos.load(), spec_of(0).transfer
+    first = photos.regressions.model(splits, spec)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("fitted although it is kept")
+
+    monkeypatch.setattr(references, "fit_regression", never)
+    assert photos.regressions.model(photos.load(), spec) is first

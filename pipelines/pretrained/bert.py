@@ -22,7 +22,6 @@ WEIGHTS = "model.safetensors"
 VOCABULARY = "vocab.txt"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 EMBEDDINGS = "embeddings"  # the layer's name
-SPECIAL_IDS = 2  # [CLS] and [SEP] of each text
 PREFIX = "bert."  # of all names in the files of some models
 # Activations between the two dense layers, by the name in config.json: whether the approximation of
 # GELU by tanh is meant. Keras' own "gelu" is the exact one.

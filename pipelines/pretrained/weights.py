@@ -70,6 +70,15 @@ def find(name: str, key: str, kind: Kind) -> Path:
     )
 
 
+def worth_fetching(name: str, examples: str) -> str:
+    """Return the sentences that say what known weights may do for few `examples`, such as texts."""
+    known = CATALOGUE[name]
+    return (
+        f"no pretrained {known.kind} is on this machine. One may help much with few {examples}: "
+        f"{COMMANDS[known.kind]} --fetch {name} ({known.megabytes} MB)"
+    )
+
+
 def how_to_get(known: KnownWeights) -> str:
     """Return the sentences that say how weights come to this machine, with and without internet."""
     return (

@@ -13,7 +13,6 @@ from pipelines.config.search_space import replace
 from pipelines.errors import count_of
 from pipelines.evaluation.likelihood import blend_logits, example_losses, is_clearly_lower
 from pipelines.pretrained import weights
-from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
 from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
@@ -83,11 +82,7 @@ def _choose_architecture(
         return usual
     name = spec.encoder.name
     if not weights.is_here(name):
-        known = CATALOGUE[name]
-        notes.append(
-            f"architecture={usual}: no pretrained encoder is on this machine. One may help much "
-            f"with few texts: {weights.COMMANDS['encoder']} --fetch {name} ({known.megabytes} MB)"
-        )
+        notes.append(f"architecture={usual}: {weights.worth_fetching(name, 'texts')}")
         return usual
     if not is_affordable(splits):
         notes.append(

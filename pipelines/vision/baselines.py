@@ -14,12 +14,12 @@ import numpy as np
 
 from pipelines.config.search_space import Scalar
 from pipelines.evaluation import classification
-from pipelines.evaluation.feature_regression import FeatureRegression, fit_regression
 from pipelines.evaluation.likelihood import probabilities
 from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.pretrained import weights
 from pipelines.splits import PARTS, SCORED_PARTS, Part
+from pipelines.vision.references import BackboneReference
 from pipelines.vision.spec import TransferSpec
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ FEW_STEPS = 60
 # own learns enough: these take minutes to go through one.
 SMALLEST_PHOTO = 24  # pixels a side
 MOST_PHOTOS = 20_000
-SMALLEST_LENGTH = 1e-12
 
 # Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
 Predictor: TypeAlias = Callable[[Part], np.ndarray]
@@ -60,7 +59,9 @@ class _Pixels:
         return {"train_images": len(self.train_x), "pixels": self.train_x.shape[1]}
 
 
-def baselines(splits: "VisionSplits", seed: int, metric: str) -> Iterator[Baseline]:
+def baselines(
+    splits: "VisionSplits", seed: int, metric: str, regressions: BackboneReference
+) -> Iterator[Baseline]:
     """Yield the class frequencies of train, logistic regression and k-nearest neighbours.
 
     The settings of the latter two are chosen on val, in `metric`. Images are averaged down and, for
@@ -84,7 +85,7 @@ def baselines(splits: "VisionSplits", seed: int, metric: str) -> Iterator[Baseli
         yield best
     spec = TransferSpec()
     if weights.is_here(spec.backbone) and is_affordable(splits):
-        yield _on_features(splits, spec)
+        yield _on_features(splits, spec, regressions)
 
 
 def is_affordable(splits: "VisionSplits") -> bool:
@@ -93,24 +94,10 @@ def is_affordable(splits: "VisionSplits") -> bool:
     return is_large and sum(splits.sizes().values()) <= MOST_PHOTOS
 
 
-def regression_on_features(splits: "VisionSplits", spec: TransferSpec) -> FeatureRegression:
-    """Return a logistic regression on the features of a frozen backbone; see `frozen`."""
-    from pipelines.vision.frozen import features
-
-    vectors: dict[Part, np.ndarray] = {}
-    one_hot: dict[Part, np.ndarray] = {}
-    for part in PARTS:
-        x = features(splits, part, spec)
-        # Of the length root of their number, as the regression expects it.
-        length = np.sqrt((x**2).sum(axis=1, keepdims=True) / x.shape[1])
-        vectors[part] = x / np.maximum(length, SMALLEST_LENGTH)
-        one_hot[part] = splits.one_hot(part)
-    with working(f"logistic regression on features of {spec.backbone}"):
-        return fit_regression(vectors, one_hot, exclusive=True)
-
-
-def _on_features(splits: "VisionSplits", spec: TransferSpec) -> Baseline:
-    regression = regression_on_features(splits, spec)
+def _on_features(
+    splits: "VisionSplits", spec: TransferSpec, regressions: BackboneReference
+) -> Baseline:
+    regression = regressions.model(splits, spec)
     predictions = {}
     for part in SCORED_PARTS:
         predictions[part] = probabilities(regression.logits[part], exclusive=True)

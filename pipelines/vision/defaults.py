@@ -16,12 +16,12 @@ from pipelines.errors import count_of
 from pipelines.evaluation.likelihood import is_clearly_lower
 from pipelines.io.progress import working
 from pipelines.pretrained import weights
-from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.vision import augmentation, model
 from pipelines.vision.architectures import architecture_of
-from pipelines.vision.baselines import is_affordable, regression_on_features
+from pipelines.vision.baselines import is_affordable
 from pipelines.vision.batches import batches
 from pipelines.vision.data import VisionSplits
+from pipelines.vision.references import BackboneReference
 from pipelines.vision.spec import ARCHITECTURES, TRANSFER, VisionSpec
 
 # What takes away from an image's extent, in the order in which it is made smaller.
@@ -42,7 +42,11 @@ OF_OTHERS = ("conv.", "head.units", "head.pooling", "head.activation")
 
 
 def fit_defaults(
-    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+    spec: VisionSpec,
+    splits: VisionSplits,
+    given: Collection[str],
+    regressions: BackboneReference,
+    notes: list[str],
 ) -> VisionSpec:
     """Return `spec` with a named architecture, and with the settings that suit it.
 
@@ -50,7 +54,8 @@ def fit_defaults(
     """
     # A search through architectures has decided already.
     if not ARCHITECTURES.is_decided(spec.architecture) and "architecture" not in given:
-        spec = replace(spec, {"architecture": _choose_architecture(spec, splits, given, notes)})
+        chosen = _choose_architecture(spec, splits, given, regressions, notes)
+        spec = replace(spec, {"architecture": chosen})
     if architecture_of(spec).weights_key:
         count = splits.sizes()["train"]
         if count < FEWEST_TUNED and LAYERS_KEY not in given:
@@ -72,7 +77,11 @@ def _small_enough(spec: VisionSpec, splits: VisionSplits, given: Collection[str]
 
 
 def _choose_architecture(
-    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+    spec: VisionSpec,
+    splits: VisionSplits,
+    given: Collection[str],
+    regressions: BackboneReference,
+    notes: list[str],
 ) -> str:
     usual = ARCHITECTURES.usual
     if any(key.startswith(OF_BACKBONES) for key in given):
@@ -81,17 +90,17 @@ def _choose_architecture(
         return usual
     name = spec.transfer.backbone
     if weights.is_here(name):
-        return _better_on_val(spec, splits, given, notes)
-    known = CATALOGUE[name]
-    notes.append(
-        f"architecture={usual}: no pretrained backbone is on this machine. One may help much with "
-        f"few photos: {weights.COMMANDS['backbone']} --fetch {name} ({known.megabytes} MB)"
-    )
+        return _better_on_val(spec, splits, given, regressions, notes)
+    notes.append(f"architecture={usual}: {weights.worth_fetching(name, 'photos')}")
     return usual
 
 
 def _better_on_val(
-    spec: VisionSpec, splits: VisionSplits, given: Collection[str], notes: list[str]
+    spec: VisionSpec,
+    splits: VisionSplits,
+    given: Collection[str],
+    regressions: BackboneReference,
+    notes: list[str],
 ) -> str:
     """Return what is better on val: a regression on a backbone's features, or the usual network.
 
@@ -100,7 +109,7 @@ def _better_on_val(
     """
     usual = ARCHITECTURES.usual
     began = time.perf_counter()
-    of_backbone = _errors(regression_on_features(splits, spec.transfer).logits["val"], splits)
+    of_backbone = _errors(regressions.model(splits, spec.transfer).logits["val"], splits)
     between = time.perf_counter()
     own = _small_enough(replace(spec, {"architecture": usual}), splits, given)
     with working(f"{usual}, fitted to compare it"):

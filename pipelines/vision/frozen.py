@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.io.digest import data_digest
 from pipelines.io.progress import counted, working
 from pipelines.pretrained.feature_cache import FeatureKey, cached_features
 from pipelines.splits import Part
@@ -42,10 +41,10 @@ def features(splits: "VisionSplits", part: Part, spec: TransferSpec) -> np.ndarr
     Raises:
         UsageError, DataError: there is no such backbone, or its weights are not on this machine.
     """
-    images = splits.images(part)
     extent = max(splits.shape[:2])
+    # The digest of the splits is there; one of the images would be computed in every trial.
     key = FeatureKey(
-        data=data_digest(images.x),
+        data=f"{splits.digest} {part}",
         network=spec.backbone.rsplit("/", maxsplit=1)[-1],
         weights=transfer.weights_name(spec),
         settings={"side": transfer.side_of(spec, extent), "scale": splits.scale},
@@ -53,7 +52,7 @@ def features(splits: "VisionSplits", part: Part, spec: TransferSpec) -> np.ndarr
 
     def compute() -> np.ndarray:
         with working(f"features of {part} by {spec.backbone}"):
-            return _compute(images.x, spec, splits)
+            return _compute(splits.images(part).x, spec, splits)
 
     return cached_features(key, compute)
 

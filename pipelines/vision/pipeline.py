@@ -1,7 +1,7 @@
 """Image classification: the methods of the contract, each in the module of its duty."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +35,7 @@ from pipelines.vision import (
 from pipelines.vision.architectures import architecture_of
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.options import VisionOptions, VisionPredictOptions
+from pipelines.vision.references import BackboneReference
 from pipelines.vision.spec import VisionSpec
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     """Images to one class each."""
+
+    # Fitted once, and sent to worker processes with the pipeline.
+    regressions: BackboneReference = field(
+        default_factory=BackboneReference, init=False, repr=False, compare=False
+    )
 
     facts_type: ClassVar[type[ServingFacts]] = serve.VisionFacts
 
@@ -73,7 +79,8 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         given: Collection[str],
         notes: list[str] | None = None,
     ) -> VisionSpec:
-        return defaults.fit_defaults(spec, splits, given, [] if notes is None else notes)
+        told = [] if notes is None else notes
+        return defaults.fit_defaults(spec, splits, given, self.regressions, told)
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
@@ -132,7 +139,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def baselines(self, splits: VisionSplits) -> Iterator[Baseline]:
         metric = self.headline_metric(splits).name
-        return baselines.baselines(splits, self.options.seed, metric)
+        return baselines.baselines(splits, self.options.seed, metric, self.regressions)
 
     def table(self, predictions: np.ndarray, splits: VisionSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
