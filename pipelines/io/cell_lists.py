@@ -85,6 +85,8 @@ def _texts_of(entry: ast.expr, source: str) -> list[str]:
         return [""]
     if not isinstance(entry.value, str):
         return [source]
+    if source[0] == source[-1] and source.count(source[0]) == 2:  # as of nearly all
+        return [entry.value]
     quoted = _between_quotes(source)
     return quoted if len(quoted) > 1 else [entry.value]
 
