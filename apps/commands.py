@@ -419,13 +419,16 @@ def _warn_of_long_epochs(
     """Say so where an epoch takes long, before it has begun."""
     from tuning.training.dry_run import long_epoch
 
-    seconds = long_epoch(pipeline, spec, splits)
-    if seconds:
-        screen.say(
-            f"warning    an epoch of this network may take {rendering.clock(seconds)} here. "
-            "Measure it first: train --dry-run. Smaller kernels, fewer filters or smaller inputs "
-            "cost less"
-        )
+    epoch = long_epoch(pipeline, spec, splits)
+    if epoch is None:
+        return
+    cheaper = "Smaller kernels, fewer filters or smaller inputs cost less"
+    if epoch.flag:
+        cheaper = f"With {epoch.flag} it takes {rendering.clock(epoch.shorter)} at most"
+    screen.say(
+        f"warning    an epoch of this network may take {rendering.clock(epoch.seconds)} here. "
+        f"{cheaper}. Measure it first: train --dry-run"
+    )
 
 
 def _require_searched(command: ResolvedCommand) -> None:

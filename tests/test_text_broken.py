@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.splits import PARTS
 from tests.texts import every, load, noted, refused, small, total, write
 
 
@@ -89,6 +90,27 @@ def test_a_comma_without_quotes_is_refused(tmp_path: Path) -> None:
     assert "texts.csv: line 3: has 3 values, the header has 2" in refused(
         write("text,label\ngood,pos\n" + "good, warm,pos\n" * 9, tmp_path)
     )
+
+
+def test_rows_of_too_many_values_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    """And messages still name the lines of the file."""
+    lines = [f"film {n},{'ab'[n % 2]}" for n in range(20)]
+    lines[3] = "film 3, a long one,b"
+    lines[8] = '"film 8, in quotes",a'
+    lines[9] = "film 9, too, long,b"
+    text = "text,label\n" + "\n".join(lines)
+    splits = load(text, tmp_path, drop_missing=True)
+    assert noted(splits, "2 rows with more values than the header left out (lines 5, 11)")
+    assert total(splits) == 18
+    assert every(splits)["film 8, in quotes"] == "a"
+    for part in PARTS:
+        texts = splits.of_part(part)
+        for line, found in zip(texts.origin, texts.x, strict=True):
+            assert found in text.splitlines()[line - 1]
+    splits = load(text.replace("film 12,a", "film 12,"), tmp_path, drop_missing=True)
+    assert noted(splits, "1 row without a label left out (line 14)")
+    most = write("text,label\na,b\n" + "good, warm,pos\n" * 9, tmp_path)
+    assert "has 3 values, the header has 2" in refused(most, drop_missing=True)
 
 
 def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:

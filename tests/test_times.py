@@ -86,6 +86,36 @@ def test_dates_that_both_readings_fit_are_asked_for() -> None:
     assert read.values.iloc[0] == pd.Timestamp("2008-01-02")
 
 
+@pytest.mark.parametrize(
+    ("cells", "last"),
+    [
+        ([f"{day:%b-%y}" for day in pd.date_range("2001-01", periods=30, freq="MS")], "2003-06-01"),
+        ([f"{day:%b-%y}" for day in pd.date_range("2001-03", periods=8, freq="QS")], "2003-01-01"),
+        (["Jan-98", "Jan-99", "Jan-00"], "2000-01-01"),
+        (["Jan-08"], "2008-01-01"),
+    ],
+)
+def test_months_with_years_of_two_digits_are_no_days(cells: list[str], last: str) -> None:
+    assert stamps(*cells)[-1] == f"{last} 00:00:00"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{day:%b-%d}" for day in pd.date_range("2024-01-01", periods=60)],
+        [f"{day:%b-%d}" for day in pd.date_range("2024-01-04", periods=40, freq="7D")],
+        [f"Jan-{year:02}" for year in range(1, 21)],
+    ],
+    ids=["days", "weeks", "januaries"],
+)
+def test_days_without_a_year_are_not_taken_for_months(cells: list[str]) -> None:
+    problem = parse_times(pd.Series(cells)).problem
+    assert "months of years and as days without a year" in problem
+    assert "Months: --time-format %b-%y. Days need their year" in problem
+    as_months = parse_times(pd.Series(cells), TimeFormat(format="%b-%y"))
+    assert as_months.values.iloc[0] == pd.Timestamp(f"20{cells[0][-2:]}-01-01")
+
+
 def test_the_doubled_hour_of_autumn_and_the_missing_one_of_spring_are_regular_in_utc() -> None:
     local = pd.date_range("2021-03-27", "2021-11-01", freq="h", tz="Europe/Berlin")
     parsed = parse_times(pd.Series([stamp.isoformat() for stamp in local]))

@@ -14,7 +14,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from pipelines.errors import DataError
-from pipelines.vision import image_files, images
+from pipelines.splits import PARTS
+from pipelines.vision import image_files, images, readers
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
@@ -161,6 +162,31 @@ def test_a_limit_keeps_every_class() -> None:
     splits = load(limit=20)
     assert splits.sizes() == {"train": 13, "val": 3, "test": 4}
     assert len(set(splits.train.y.tolist())) == 10
+
+
+@pytest.mark.parametrize("options", [{}, {"min_class": 8}])
+def test_a_limit_opens_no_other_files_and_keeps_images_in_their_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, int]
+) -> None:
+    root = folder(tmp_path / "pets", 20, ("ant", "bee", "cat"))
+    folder(root, 6, ("rare",))
+    whole = load(root, **options)
+    opened: list[Path] = []
+
+    def decode_all(paths: list[Path], *how: Any) -> image_files.Decoded:
+        opened.extend(paths)
+        return image_files.decode_all(paths, *how)
+
+    monkeypatch.setattr(readers, "decode_all", decode_all)
+    limited = load(root, limit=16, **options)
+    assert len(opened) == sum(limited.sizes().values()) == 16
+    assert limited.classes == whole.classes
+    assert set(limited.train.y.tolist()) == set(range(len(whole.classes)))
+    for part in PARTS:
+        names, names_of_whole = limited.images(part).names, whole.images(part).names
+        assert names is not None
+        assert names_of_whole is not None
+        assert set(names) <= set(names_of_whole)
 
 
 def test_mirrored_digits_are_not_recognised_by_their_neighbours() -> None:

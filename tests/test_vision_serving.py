@@ -264,7 +264,7 @@ def test_the_unit_of_pixels_follows_from_the_largest_one(scale: float, unit: flo
         ([0, 255], 255, 1),
         ([0.0, 0.5], 255, 255),
         ([0, 1], 255, 1),
-        ([0, 4000], 255, 255 / 65535),
+        ([0, 16000], 255, 255 / 65535),
         ([0, 200], 1, 1 / 255),
         ([0, 1], 1, 1),
         ([0.0, 1.05], 1, 1),
@@ -281,6 +281,26 @@ def test_values_come_into_the_models_units_in_memory_and_in_the_model(
     served = np.asarray(keras.Model(image, served_input(image, (1, 2), unit))(x[None]))
     expected = x.astype("float64") * factor
     assert np.allclose(served[0], expected, atol=0.5 if unit >= 255 else 1e-5)
+
+
+@pytest.mark.parametrize("largest", [300, 1000, 4095])
+@pytest.mark.parametrize("unit", [255, 16])
+def test_values_of_12_bits_or_nearly_black_ones_of_16_are_asked_about(
+    largest: int, unit: float
+) -> None:
+    x = np.asarray([0, largest], "uint16").reshape(1, 2, 1)
+    with pytest.raises(DataError, match=rf"multiply its values by {unit} / (1023|4095), or by "):
+        factor_of(x, unit)
+
+
+def test_a_file_of_12_bits_is_refused_by_a_model_of_bytes_as_an_array_is(
+    photos: Photos, tmp_path: Path
+) -> None:
+    x = np.full((50, 60), 4000, "uint16")
+    Image.fromarray(x).save(tmp_path / "deep.png")
+    for source in (tmp_path / "deep.png", x):
+        with pytest.raises(DataError, match=r"go up to 4,000, and the training images' to 255"):
+            VisionPipeline.predict_raw(photos.serving, source)
 
 
 def test_digits_in_bytes_and_in_fractions_are_brought_to_the_range_of_training(

@@ -50,6 +50,7 @@ class Delimited:
     has_header: bool
     has_quotes: bool
     escape: str | None  # what stands before a quote inside a text, where it is not another quote
+    left_out: tuple[int, ...] = ()  # lines of rows that have more values than the header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,11 @@ def normal_name(name: str) -> str:
     return re.sub(r"[\s_\-.]+", "", name.strip().lower())
 
 
-def read_delimited(path: Path) -> Delimited:
+def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
     """Return the rows of a delimited file as texts; see the top of this file.
 
-    Without a header, columns are called `column 1`, `column 2` and so on.
+    Without a header, columns are called `column 1`, `column 2` and so on. With `drop_long` rows of
+    more values than the header are left out, unless they are the most: then the header is wrong.
 
     Raises:
         DataError: the file is empty, holds too many columns, or a row has more values than the
@@ -82,8 +84,17 @@ def read_delimited(path: Path) -> Delimited:
     if not text.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
     source = _find_form(path, text)
+    left_out: tuple[int, ...] = ()
+    try:
+        frame = _parse(source)
+    except DataError:
+        found = _without_long_rows(source) if drop_long else None
+        if found is None:
+            raise
+        frame, left_out = found
     return Delimited(
-        frame=_parse(source),
+        frame=frame,
+        left_out=left_out,
         delimiter=source.delimiter,
         has_header=source.has_header,
         has_quotes=source.has_quotes,
@@ -319,6 +330,27 @@ def _without_empty_last_column(frame: "pd.DataFrame", source: _Source) -> "pd.Da
         shifted.columns = [*names, "empty"]
         return shifted.drop(columns="empty")
     raise _explained(source, ValueError("rows are longer than the header"))
+
+
+def _without_long_rows(source: _Source) -> "tuple[pd.DataFrame, tuple[int, ...]] | None":
+    """Return the rows that have no more values than the header, and the lines of the others.
+
+    None where these are none, or the most.
+    """
+    import pandas as pd
+
+    records = _records(source.text, source.delimiter, source.escape, has_quotes=source.has_quotes)
+    _, header = next(records)
+    rows, left_out = [], []
+    for line, cells in records:
+        if len(cells) > len(header):
+            left_out.append(line)
+        else:
+            rows.append([*cells, *[""] * (len(header) - len(cells))])
+    if not source.has_header or not left_out or len(left_out) >= len(rows):
+        return None
+    frame = pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
+    return frame.mask(frame == ""), tuple(left_out)
 
 
 def _explained(source: _Source, error: ValueError) -> DataError:

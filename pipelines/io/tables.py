@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pipelines.errors import DataError, shorten, suggest
+from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io import delimited, json_tables, workbooks
 from pipelines.io.delimited import normal_name
 from pipelines.io.parts import PART_NAMES
@@ -44,6 +44,7 @@ class Table:
     escape: str | None = None  # what stands before quotes inside a text, if not another quote
     notes: tuple[str, ...] = ()  # on what was guessed
     lines_of_json: np.ndarray | None = None  # where each row of a JSON file has a line of its own
+    left_out: tuple[int, ...] = ()  # lines of a delimited file that are no rows of the table
 
     @property
     def where(self) -> str:
@@ -73,13 +74,14 @@ class Table:
             return np.arange(1, 1 + rows)
         if len(self.delimiter) > 1:  # as MovieLens has it: without quotes, so a row is a line
             return delimited.lines_with_text(self.path)[:rows]
-        return delimited.lines_of_rows(
+        lines = delimited.lines_of_rows(
             self.path,
             self.delimiter,
             has_header=self.has_header,
             escape=self.escape,
             has_quotes=self.has_quotes,
-        )[:rows]
+        )
+        return lines[~np.isin(lines, self.left_out)][:rows]
 
     @cached_property
     def num_swallowed_lines(self) -> int:
@@ -89,7 +91,7 @@ class Table:
         """
         if not self.has_quotes:
             return 0
-        own_lines = len(self.lines) + int(self.has_header)
+        own_lines = len(self.lines) + len(self.left_out) + int(self.has_header)
         return len(delimited.lines_with_text(self.path)) - own_lines
 
     def find_column(self, given: str, names: Iterable[str], *, role: str, flag: str) -> str | None:
@@ -185,13 +187,14 @@ def _is_whole_float(name: str) -> bool:
     return name.endswith(".0") and name[:-2].isdecimal()
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, *, drop_long: bool = False) -> Table:
     """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file, or in a .gz of text.
 
     The delimiter is sniffed, the encoding guessed where it is not UTF-8, and whether there is a
     header is told from the rows. Columns have the names of the header, and empty cells are missing.
     Nothing in a delimited file is a number: "007" stays "007" and a column of years stays a column
-    of texts. JSON and Parquet keep their types.
+    of texts. JSON and Parquet keep their types. With `drop_long` the rows of a delimited file that
+    have more values than its header are left out and counted in the notes.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
@@ -209,7 +212,7 @@ def read_table(path: Path) -> Table:
             frame, notes = workbooks.read_workbook(path)
             table = Table(frame, path, notes=notes)
         else:
-            table = _read_delimited(path)
+            table = _read_delimited(path, drop_long=drop_long)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     table.frame.columns = table.frame.columns.map(str)
@@ -240,14 +243,20 @@ def read_header(path: Path) -> list[str]:
     return []
 
 
-def _read_delimited(path: Path) -> Table:
-    read = delimited.read_delimited(path)
+def _read_delimited(path: Path, *, drop_long: bool) -> Table:
+    read = delimited.read_delimited(path, drop_long=drop_long)
     frame = read.frame
     notes: tuple[str, ...] = ()
     if not read.has_header:
         notes = (
             f"{path.name}: no header (its first line holds data); its columns are called "
             f"{shorten(list(frame.columns), 3)}",
+        )
+    if read.left_out:
+        word = "line" if len(read.left_out) == 1 else "lines"
+        notes = (
+            f"{count_of(len(read.left_out), 'row')} with more values than the header left out "
+            f"({word} {shorten(read.left_out, SHOWN_LINES)})",
         )
     return Table(
         frame,
@@ -257,6 +266,7 @@ def _read_delimited(path: Path) -> Table:
         has_quotes=read.has_quotes,
         escape=read.escape,
         notes=notes,
+        left_out=read.left_out,
     )
 
 

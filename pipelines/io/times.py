@@ -6,6 +6,8 @@ under which times follow each other regularly; where neither is more regular, `d
 """
 
 import datetime
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -50,6 +52,7 @@ MONTHS = {
 MOSTLY_TEXTS = 0.5  # where more of a column than this is no number, it is read as texts
 # How much more regular one reading of dates must be than the other: a share of the steps.
 CLEARLY = 0.2
+LEAP_YEAR = 2000  # has all days that are written without their year
 CLOCK = (
     r"(?:[ T,]+(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
@@ -263,6 +266,7 @@ def _readings(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> "list[
         return readings
     for parse, note in FORMS.items():
         readings.append(_parsed(parse(texts), note))
+    readings.append(_months_by_name(texts, codes))
     readings.append(_days_and_months(texts, told, codes))
     readings.append(_numbered_months(texts))
     return readings
@@ -377,7 +381,6 @@ FORMS: "Mapping[Parse, str]" = {
     _name_day_year: "",
     _quarters: "times are read as quarters",
     _weeks: "times are read as weeks of ISO 8601",
-    _named_months: "times are read as months",
     _numeric_months: "times are read as months",
 }
 
@@ -414,6 +417,36 @@ def _days_and_months(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) ->
             return _parsed(day_first, days_note)
         return _parsed(month_first, months_note)
     return _more_regular(day_first, month_first, codes, texts)
+
+
+def _months_by_name(texts: "pd.Series", codes: np.ndarray) -> ParsedTimes:
+    """Read months by their names, unless Jan-01, Jan-02 are days of January.
+
+    A number that changes from row to row while the month stays is rather a day: unless these days
+    follow each other clearly less regularly than the months do, a person is asked.
+    """
+    read = _parsed(_named_months(texts), "times are read as months")
+    if read.wrong.any():
+        return read
+    fields = _fields(texts, r"(?P<month>[A-Za-z]{3,9})\.?[ \-/']*(?P<day>\d{2})")
+    month, day = _month_number(fields["month"]), fields["day"].astype("float64")
+    days = _stamps(day * 0 + LEAP_YEAR, month, day)
+    if days.isna().any():
+        return read
+    month_changes = float((month.reindex(codes).diff().iloc[1:] != 0).mean())
+    day_changes = float((day.reindex(codes).diff().iloc[1:] != 0).mean())
+    is_clear = _regularity(read.values, codes) > _regularity(days, codes) + CLEARLY
+    # Of a single row nothing changes.
+    if is_clear or not day_changes > month_changes:
+        return read
+    example = texts.iloc[0]
+    form = re.sub(r"[A-Za-z]+", "%b" if len(fields["month"].iloc[0]) == 3 else "%B", example)
+    form = re.sub(r"\d+", "%y", form)
+    problem = (
+        f"its times can be read as months of years and as days without a year, such as {example!r}."
+        f" Months: --time-format {shlex.quote(form)}. Days need their year: write 2024-01-31"
+    )
+    return _parsed(read.values, problem=problem)
 
 
 def _more_regular(

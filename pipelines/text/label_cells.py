@@ -1,13 +1,12 @@
 """The cells of a table as labels: one in a cell, several in a cell, or a column for each class."""
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.cell_lists import is_list, read_list
 from pipelines.io.tables import Table, cell_text
 from pipelines.text.columns import ZEROS_AND_ONES, Cells
 from pipelines.text.options import TextOptions
@@ -21,9 +20,6 @@ MANY_ROWS = 20
 DIFFERENT = 0.9
 SHOWN_CHARACTERS = 60  # of a cell
 SHOWN_CLASSES = 5
-# Lists that were written as text: by Python or NumPy, as JSON, by Postgres.
-LIST = re.compile(r"\s*(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
-QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +57,8 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
         return _lists(table, [_list_values(cell) for cell in cells], options)
     texts = objects(text.strip() for text in table.identifiers(column))
     present = [text for text in texts if text]
-    if present and all(LIST.fullmatch(text) for text in present):
-        return _lists(table, [_written_list(text) for text in texts], options)
+    if present and all(is_list(text) for text in present):
+        return _lists(table, [read_list(text) or [] for text in texts], options)
     if options.multi_label:
         return _separated(table, texts, options.label_separator)
     _require_classes(table, column, texts)
@@ -160,30 +156,6 @@ def _list_values(cell: object) -> list[str]:
         return [cell_text(value) for value in np.ravel(objects(cell))]
     text = cell_text(cell)
     return [text] if text else []
-
-
-def _written_list(text: str) -> list[str]:
-    """Return the values in a list that was written as text: ['a', 'b'], ["a"], ['a' 'b'], [1 2]."""
-    inner = text.strip()[1:-1]
-    try:
-        read = json.loads(text, parse_float=str, parse_int=str)  # 1.10 is not 1.1
-        if isinstance(read, list):
-            return [cell_text(value) for value in read]
-    except (ValueError, RecursionError):
-        pass
-    quoted = [single or double for single, double in QUOTED.findall(inner)]
-    if quoted:
-        return [re.sub(r"\\(.)", r"\1", name) for name in quoted]
-    values = inner.split(",") if "," in inner else _by_blanks(inner)
-    return [value.strip() for value in values if value.strip()]
-
-
-def _by_blanks(inner: str) -> list[str]:
-    """Return the numbers of an array as NumPy writes it, or the whole as one label."""
-    pieces = inner.split()
-    if all(re.fullmatch(r"[-+]?[\d.]+", piece) for piece in pieces):
-        return pieces
-    return [inner]
 
 
 def _empty(texts: np.ndarray) -> np.ndarray:

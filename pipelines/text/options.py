@@ -82,7 +82,9 @@ class TextOptions(ClassifierOptions):
     label_separator: str = option(
         "", "what separates several labels (default: the first of | ; , that occurs)"
     )
-    drop_missing: bool = option(False, "leave rows of a table without a label out")
+    drop_missing: bool = option(
+        False, "leave out rows of a table that lack a label, or have more values than the header"
+    )
     min_class: Count = option(
         0, "leave out classes with fewer training examples than this (0: refuse small classes)"
     )

@@ -31,7 +31,7 @@ def read(path: Path, options: TextOptions, text_columns: Sequence[str] = ()) -> 
     Raises:
         DataError: a column is missing, or a cell cannot be used; the message names its line.
     """
-    table = read_table(path)
+    table = read_table(path, drop_long=options.drop_missing)
     columns = choose_columns(table, options, text_columns)
     texts = text_cells(table.frame, columns.text, table)
     if not any(text.strip() for text in texts):

@@ -1,7 +1,6 @@
 """Images from anywhere to `VisionSplits`: read, checked, and split before anything is fitted."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +10,8 @@ from pipelines.evaluation import class_balance, splitting
 from pipelines.io.digest import data_digest
 from pipelines.splits import PARTS, Part, Splits
 from pipelines.vision import readers
-from pipelines.vision.images import Images, ImageSource
+from pipelines.vision.division import divide
+from pipelines.vision.images import Images
 from pipelines.vision.options import VisionOptions
 
 SHOWN_CLASSES = 20
@@ -116,14 +116,8 @@ def load(options: VisionOptions) -> VisionSplits:
         splitting.require_groups(
             [images.groups for images in source.parts.values()], options.group_column, source.where
         )
-    if options.min_class:
-        source = _without_small_classes(source, options.min_class)
-    numbered, classes = _number_classes(source)
-    parts = _split(numbered, classes, source, options.seed)
-    if options.limit:
-        numbers = {part: images.y for part, images in parts.items()}
-        for part, kept in splitting.limit_parts(numbers, options.limit, options.seed).items():
-            parts[part] = parts[part].take(kept)
+    divided = divide(source, options)
+    parts, classes = divided.parts, divided.classes
     labels: dict[Part, np.ndarray] = {}
     arrays = []
     for part in PARTS:
@@ -134,7 +128,7 @@ def load(options: VisionOptions) -> VisionSplits:
     return VisionSplits(
         dataset=source.name,
         digest=data_digest(*arrays),
-        notes=(*source.notes, *class_balance.remarks(counts, classes, options.metric)),
+        notes=(*divided.notes, *class_balance.remarks(counts, classes, options.metric)),
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
@@ -142,49 +136,6 @@ def load(options: VisionOptions) -> VisionSplits:
         scale=source.scale or _largest_value(parts["train"].x),
         seed=options.seed,
     )
-
-
-def _without_small_classes(source: ImageSource, least: int) -> ImageSource:
-    labels = {part: list(map(str, images.y)) for part, images in source.parts.items()}
-    rows, note = splitting.without_small_classes(labels, least)
-    if not note:
-        return source
-    parts = {part: images.take(rows[part]) for part, images in source.parts.items()}
-    left = set(map(str, parts["train"].y))
-    classes = tuple(name for name in source.classes if name in left)
-    return replace(source, parts=parts, classes=classes, notes=(*source.notes, note))
-
-
-def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str, ...]]:
-    """Return the parts with class numbers for labels, and the names of the classes.
-
-    The names are the reader's, else those that the labels have.
-    """
-    labels: dict[Part, list[str]] = {}
-    present: set[str] = set()
-    for part, images in source.parts.items():
-        labels[part] = list(map(str, images.y))
-        present.update(labels[part])
-    classes = source.classes or splitting.class_names(present)
-    numbered = {}
-    for part, images in source.parts.items():
-        numbers = splitting.class_numbers(labels[part], classes)
-        numbered[part] = replace(images, y=numbers)
-    return numbered, classes
-
-
-def _split(
-    numbered: Mapping[Part, Images], classes: tuple[str, ...], read: ImageSource, seed: int
-) -> dict[Part, Images]:
-    numbers = {part: images.y for part, images in numbered.items()}
-    counts = splitting.count_classes(numbers["train"], classes)
-    least = splitting.smallest_class(numbers)
-    splitting.require_classes(counts, read.where, least=least, notes=read.notes)
-    groups = numbered["train"].groups
-    parts = {}
-    for part, (source, rows) in splitting.split_parts(numbers, seed, groups).items():
-        parts[part] = numbered[source].take(rows)
-    return parts
 
 
 def _largest_value(x: np.ndarray) -> float:

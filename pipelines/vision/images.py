@@ -49,7 +49,8 @@ class ImageSource:
     """What a reader found: at least the part `train`.
 
     `classes` are names in order, where the source gives them. `scale` is the largest value that a
-    pixel can have, 0 where the pixels must tell.
+    pixel can have, 0 where the pixels must tell. `is_divided` is true where the parts were chosen
+    among more images, which the counts of classes go by.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ImageSource:
     classes: tuple[str, ...] = ()
     scale: float = 0.0
     notes: tuple[str, ...] = ()
+    is_divided: bool = False
 
 
 def name_classes(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Part, Images]:

@@ -12,7 +12,7 @@ from pipelines.vision.image_files import BYTE_SCALE, DEEPEST, in_units_of
 from pipelines.vision.open_image import Pixels, Size, UnreadableImage, read_pixels, without_warnings
 from pipelines.vision.options import Resize
 from pipelines.vision.sizes import BYTE_STEP, CHANGED, DONE, resize
-from pipelines.vision.units import factor_of, unit_of
+from pipelines.vision.units import factor_of, require_one_meaning, unit_of
 
 # A file, its content, or pixels.
 Picture: TypeAlias = Path | bytes | np.ndarray
@@ -84,6 +84,8 @@ def _from_file(data: Path | bytes, wanted: PictureFormat) -> Fitted:
             f"it holds bytes, and the model was trained on values from {wanted.lowest:,.6g} to "
             f"{wanted.scale:,.6g}. Expected an array that was standardised as the training images"
         )
+    if pixels.depth != "float":
+        require_one_meaning(float(pixels.x.max(initial=0)), wanted.unit)
     resized = Pixels(x=resize(pixels.x, wanted.size, wanted.resize), depth=pixels.depth)
     return Fitted(
         x=in_units_of(resized, wanted.unit).astype("float32"),

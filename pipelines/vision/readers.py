@@ -15,6 +15,7 @@ from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.vision import array_files, path_tables
+from pipelines.vision.division import choose_files
 from pipelines.vision.image_files import SUFFIXES, decode_all
 from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.open_image import CONVERT_HEIC
@@ -165,10 +166,15 @@ def _from_files(
     notes: Sequence[str],
     options: VisionOptions,
 ) -> ImageSource:
-    """Decode image files to one size.
+    """Decode image files to one size, with a limit those alone that it keeps.
 
     Unreadable files are refused, or left out with `--skip-unreadable`.
     """
+    classes: tuple[str, ...] = ()
+    is_limited = 0 < options.limit < len(files)
+    if is_limited:
+        chosen = choose_files(where, files, notes, options)
+        files, classes, notes = chosen.files, chosen.classes, chosen.notes
     decoded = decode_all([file.path for file in files], options.image_size, options.resize)
     notes = [*notes, *decoded.notes]
     if decoded.problems:
@@ -186,9 +192,17 @@ def _from_files(
         if row not in decoded.problems:
             rows.setdefault(file.part, []).append(row)
     parts: dict[Part, Images] = {}
-    for part, chosen in rows.items():
-        parts[part] = _take(decoded.pixels, files, chosen)
-    return ImageSource(name=name, where=where, parts=parts, scale=decoded.scale, notes=tuple(notes))
+    for part, kept in rows.items():
+        parts[part] = _take(decoded.pixels, files, kept)
+    return ImageSource(
+        name=name,
+        where=where,
+        parts=parts,
+        classes=classes,
+        scale=decoded.scale,
+        notes=tuple(notes),
+        is_divided=is_limited,
+    )
 
 
 def _unreadable(files: Sequence[LabelledFile], problems: Mapping[int, str]) -> str:

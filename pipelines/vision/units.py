@@ -19,6 +19,7 @@ from pipelines.vision.sizes import BYTE_STEP
 
 # By which a value may lie above the largest one of training before it is one of other units.
 MARGIN = 1.1
+TWELVE_BITS = 4095.0
 TINY = 1e-12  # which no sum of weights is below that is not 0
 DARK = 127.0  # a largest value of training up to this is no level of its own
 
@@ -46,7 +47,7 @@ def factor_of(x: np.ndarray, unit: float) -> float:
     are bytes, or of a detector of more bits.
 
     Raises:
-        DataError: no images have such values.
+        DataError: no images have such values, or they may mean two things.
     """
     lowest, largest = float(x.min(initial=0)), float(x.max(initial=0))
     if lowest < 0 or largest > DEEPEST:
@@ -61,7 +62,25 @@ def factor_of(x: np.ndarray, unit: float) -> float:
         return unit / BYTE_SCALE
     if largest <= unit * MARGIN:
         return 1.0
+    require_one_meaning(largest, unit)
     return unit / _level(largest, unit)
+
+
+def require_one_meaning(largest: float, unit: float) -> None:
+    """Refuse a picture for a model of bytes that has 10 or 12 bits, or 16 and is nearly black.
+
+    Raises:
+        DataError: its largest value is in the range of both.
+    """
+    if unit > BYTE_SCALE or not max(BYTE_SCALE, unit * MARGIN) < largest <= TWELVE_BITS:
+        return
+    level = next(level for level in LEVELS if largest <= level)
+    raise DataError(
+        f"its values go up to {largest:,.6g}, and the training images' to {unit:,.6g}: it is of "
+        f"{level:,.0f} at most, as of a detector, or nearly black among 0 to {DEEPEST:,}. Bring it "
+        f"to the training's: multiply its values by {unit:g} / {level:.0f}, or by {unit:g} / "
+        f"{DEEPEST}"
+    )
 
 
 def _level(largest: float, unit: float) -> float:

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pipelines.config.search_space import flatten, replace
+from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.training.costs import BYTES_PER_WEIGHT
@@ -23,6 +25,7 @@ MEASURED_SECONDS = 2.0
 FEWEST_MACS_PER_CORE_SECOND = 1.6e9
 PASSES = 3
 LONG_EPOCH = 1800.0  # seconds, of which a person is warned
+WITH_GREAT_COST = ("conv.kernel_size", "conv.filters")  # what is made smaller
 # Numbers kept for each weight: itself, its gradient, and two of the optimizer.
 NUMBERS_PER_WEIGHT = 4
 
@@ -35,6 +38,15 @@ class LayerSize:
     kind: str
     shape: str
     params: int
+
+
+@dataclass(frozen=True)
+class LongEpoch:
+    """An epoch that takes long: how many seconds, and a flag with which it takes `shorter` ones."""
+
+    seconds: float
+    flag: str = ""  # none where no single value is to blame
+    shorter: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,18 +116,35 @@ def _timed(model: keras.Model, batch: Any, count: int) -> float:
     return time.monotonic() - began
 
 
-def long_epoch(pipeline: AnyPipeline, spec: Any, splits: Splits) -> float:
-    """Return how many seconds an epoch takes at worst where they are many, else 0.
+def long_epoch(pipeline: AnyPipeline, spec: Any, splits: Splits) -> LongEpoch | None:
+    """Return how long an epoch takes at worst where that is long, and what makes it shorter.
 
-    By arithmetic, for a processor: it is 0 where there is a GPU, or arithmetic cannot tell.
+    By arithmetic, for a processor: it is None where there is a GPU, or arithmetic cannot tell.
     """
-    cost = pipeline.cost(spec, splits)
-    if cost is None or tf.config.list_physical_devices("GPU"):
-        return 0.0
-    cores = os.cpu_count() or 1
-    macs = PASSES * cost.macs * splits.sizes()["train"]
-    seconds = macs / (FEWEST_MACS_PER_CORE_SECOND * cores)
-    return seconds if seconds > LONG_EPOCH else 0.0
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    seconds = _most_epoch_seconds(pipeline, spec, splits)
+    if seconds <= LONG_EPOCH:
+        return None
+    values, defaults = flatten(spec), flatten(type(spec)())
+    for key in WITH_GREAT_COST:
+        value, default = values.get(key), defaults.get(key)
+        while isinstance(value, int) and isinstance(default, int) and value > default:
+            value = max(default, value // 2)
+            shorter = _most_epoch_seconds(pipeline, replace(spec, {key: value}), splits)
+            if 0 < shorter <= LONG_EPOCH:
+                return LongEpoch(seconds, f"--set {key}={value}", shorter)
+    return LongEpoch(seconds)
+
+
+def _most_epoch_seconds(pipeline: AnyPipeline, spec: Any, splits: Splits) -> float:
+    """Return the seconds of an epoch at worst, 0 where arithmetic cannot tell them."""
+    try:
+        cost = pipeline.cost(spec, splits)
+    except ImpossibleSpec:
+        cost = None
+    macs = PASSES * cost.macs * splits.sizes()["train"] if cost else 0
+    return macs / (FEWEST_MACS_PER_CORE_SECOND * (os.cpu_count() or 1))
 
 
 def _size(layer: keras.layers.Layer) -> LayerSize:
