@@ -102,6 +102,75 @@ def test_times_in_several_columns_are_put_together(tmp_path: Path) -> None:
     assert load(parts, tmp_path).frequency.label == "h"
 
 
+def test_a_year_with_a_quarter_or_a_week_and_a_date_with_an_hour_are_times(tmp_path: Path) -> None:
+    times = pd.date_range("2001-01-01", periods=96, freq="QS")
+    quarters = pd.DataFrame({"year": times.year, "quarter": times.quarter, "y": season(96)})
+    assert load(quarters, tmp_path).frequency.label == "QS"
+    calendar = pd.date_range("2001-01-01", periods=96, freq="7D").isocalendar()
+    weeks = pd.DataFrame({"Year": calendar.year, "Week": calendar.week, "y": season(96)})
+    assert load(weeks, tmp_path).frequency.label == "7D"
+    hours = pd.date_range("2001-01-01", periods=96, freq="h")
+    ending = pd.DataFrame({"date": hours.strftime("%m/%d/%Y"), "Hour": hours.hour + 1})
+    splits = load(ending.assign(y=season(96)), tmp_path)
+    assert splits.frequency.label == "h"
+    assert first_time(splits) == "2001-01-01 01:00"
+    dotted = {"Date": hours.strftime("%d/%m/%Y"), "Time": hours.strftime("%H.%M.%S")}
+    assert load(pd.DataFrame(dotted).assign(y=season(96)), tmp_path).frequency.label == "h"
+
+
+def shops(*names: str) -> pd.DataFrame:
+    days = pd.date_range("2020-01-01", periods=60, freq="D").strftime("%d.%m.%Y")
+    parts = [pd.DataFrame({"Datum": days, "Shop": name, "Units": season(60)}) for name in names]
+    return pd.concat(parts)
+
+
+def test_the_one_column_that_tells_series_apart_is_taken_and_said(tmp_path: Path) -> None:
+    splits = load(shops("00123", "123"), tmp_path)
+    assert splits.names == ("00123", "123")
+    assert any("series=Shop, target=Units" in note for note in splits.notes)
+    described = shops("00123", "123").assign(Area=lambda table: table["Shop"].str.len())
+    assert load(described, tmp_path, target="Units", id_column="shop").names == ("00123", "123")
+
+
+def test_two_columns_that_may_tell_series_apart_are_left_to_a_person(tmp_path: Path) -> None:
+    table = shops("1", "2").assign(Region=lambda rows: rows["Shop"].map({"1": "7", "2": "8"}))
+    assert "--id-column NAME" in refused(table, tmp_path, target="Units")
+
+
+def test_a_column_called_as_times_that_cannot_be_read_is_never_left_aside(tmp_path: Path) -> None:
+    table = pd.DataFrame({"period": [f"FY{1950 + n}" for n in range(60)], "y": season(60)})
+    message = refused(table, tmp_path)
+    assert "column 'period' holds no times that I can read, such as 'FY1950'" in message
+    assert "--time-format" in message
+
+
+def test_rows_that_cannot_be_read_are_left_out_on_demand(tmp_path: Path) -> None:
+    text = monthly("%Y-%m").to_csv(index=False) + "Total,960\nSource: office,\n"
+    assert "lines 98, 99" in refused(text, tmp_path)
+    splits = load(text, tmp_path, drop_missing=True)
+    assert len(splits.raw) == 96
+    assert any("2 rows without a series or a time" in note for note in splits.notes)
+    lines = monthly("%Y-%m").to_csv(index=False).splitlines()
+    lines[50] = lines[50].split(",")[0] + ",12x"
+    assert "12x" in refused("\n".join(lines), tmp_path)
+    filled = load("\n".join(lines), tmp_path, drop_missing=True, fill="interpolate")
+    assert any("1 cell that cannot be read as numbers" in note for note in filled.notes)
+
+
+def test_a_doubled_hour_of_autumn_without_an_offset_is_named_as_that(tmp_path: Path) -> None:
+    times = pd.date_range("2023-10-27", periods=96, freq="h", tz="Europe/Berlin")
+    table = pd.DataFrame({"ds": times.strftime("%Y-%m-%d %H:%M"), "y": season(96)})
+    assert "Were clocks put back then?" in refused(table, tmp_path)
+
+
+def test_a_season_that_nobody_set_fits_a_short_series(tmp_path: Path) -> None:
+    times = pd.date_range("2024-02-25", periods=120, freq="15min")
+    table = pd.DataFrame({"ds": times, "y": season(120)})
+    splits = load(table, tmp_path)
+    assert splits.season == 1
+    assert any("--season 1 in its place" in note for note in splits.notes)
+
+
 def test_a_row_for_each_year_holds_twelve_months(tmp_path: Path) -> None:
     table = pd.DataFrame(season(96).reshape(8, 12), columns=MONTHS)
     table.insert(0, "Year", range(2001, 2009))

@@ -5,6 +5,7 @@ import datetime
 import pandas as pd
 import pytest
 
+from pipelines.io.time_forms import written_form
 from pipelines.io.times import TimeFormat, holds_times, is_clock, parse_times
 
 
@@ -48,6 +49,21 @@ def stamps(*cells: object) -> list[str]:
         (["1577836800", "1577840400"], "2020-01-01 00:00:00"),
         ([datetime.date(2020, 1, 31), datetime.date(2020, 2, 1)], "2020-01-31 00:00:00"),
         (["2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z"], "2020-01-01 00:00:00"),
+        (["2023-10-28 02:00 CEST", "2023-10-30 02:00 CET"], "2023-10-28 00:00:00"),
+        (["1Q80", "2Q80"], "1980-01-01 00:00:00"),
+        (["3Q 1980", "4Q 1980"], "1980-07-01 00:00:00"),
+        (["Q1 '99", "Q2 '99"], "1999-01-01 00:00:00"),
+        (["KW 5/2020", "KW 6/2020"], "2020-01-27 00:00:00"),
+        (["2020 Week 5", "2020 Week 6"], "2020-01-27 00:00:00"),
+        (["202051", "202052", "202053"], "2020-12-14 00:00:00"),
+        (["Januar 2020", "März 2020"], "2020-01-01 00:00:00"),
+        (["1. Oktober 2020", "2. Oktober 2020"], "2020-10-01 00:00:00"),
+        (["3 de enero de 2020", "4 de enero de 2020"], "2020-01-03 00:00:00"),
+        (["3 août 2020", "4 août 2020"], "2020-08-03 00:00:00"),
+        (["12-18", "01-19"], "2018-12-01 00:00:00"),
+        (["2024-02-25-18.30.00", "2024-02-25-18.45.00"], "2024-02-25 18:30:00"),
+        (["2024-02-25 18:30:00,500", "2024-02-25 18:30:01,500"], "2024-02-25 18:30:00.500000"),
+        (["10/03/2004 18.00.00", "13/03/2004 19.00.00"], "2004-03-10 18:00:00"),
     ],
 )
 def test_times_are_read_in_the_form_that_they_share(cells: list[object], first: str) -> None:
@@ -149,6 +165,38 @@ def test_seconds_and_milliseconds_in_one_column_are_a_problem() -> None:
 def test_offsets_on_some_times_alone_are_a_problem() -> None:
     parsed = parse_times(pd.Series(["2020-01-01T00:00Z", "2020-01-01T01:00"]))
     assert "offset" in parsed.problem
+
+
+@pytest.mark.parametrize("cell", ["05/01/2562", "2562-01-05", "1 January 1300", "9999-12-31"])
+def test_times_beyond_the_years_of_timestamps_are_wrong_and_no_crash(cell: str) -> None:
+    parsed = parse_times(pd.Series(["05/01/2012" if "/" in cell else "2012-01-05", cell]))
+    assert parsed.wrong.tolist()[1]
+
+
+def test_months_and_years_of_two_digits_that_fit_both_ways_are_asked_for() -> None:
+    assert "--time-format %m-%y" in parse_times(pd.Series(["01-02", "03-04"])).problem
+    months = [f"{month:02}-{year:02}" for year in range(1, 9) for month in range(1, 13)]
+    assert str(parse_times(pd.Series(months)).values.iloc[-1]) == "2008-12-01 00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        (["13.01.2020", "14.01.2020"], "%d.%m.%Y"),
+        (["01/13/2020 06:30 PM", "01/14/2020 06:30 PM"], "%m/%d/%Y %I:%M %p"),
+        (["Jan-08", "Feb-08"], "%b-%y"),
+        ([20240131, 20240201], "%Y%m%d"),
+        (["2020-01", "2020-02"], "%Y-%m"),
+        (["2020-01-13", "2020-01-14"], ""),
+        (["1/2/2020", "13/2/2020"], ""),
+        (["2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z"], ""),
+    ],
+)
+def test_the_form_of_times_is_known_where_it_writes_them_back(
+    cells: list[object], form: str
+) -> None:
+    series = pd.Series(cells)
+    assert written_form(series, parse_times(series).values) == form
 
 
 @pytest.mark.parametrize("cell", ["soon", "2020-02-30", "32/01/2020", ""])

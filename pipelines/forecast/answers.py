@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipelines.forecast.column_names import beside_history
+from pipelines.forecast.column_names import as_written, beside_history
 from pipelines.io.answers import ERROR
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def table(
         values[name] = np.repeat(cells, history.facts.horizon)
     if with_errors:
         values[ERROR] = pd.Series("", index=values.index, dtype=object)
-    answers = beside_history(history.columns, series, times, values)
+    written = as_written(times, history.panel.time_form)
+    answers = beside_history(history.columns, series, written, values)
     if with_errors and history.too_short:
         answers = pd.concat([answers, _errors(history, list(answers.columns))], ignore_index=True)
     return answers.infer_objects()

@@ -4,7 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pipelines.forecast.columns import Columns
-from pipelines.forecast.long_rows import IDS, TARGETS, time_column
+from pipelines.forecast.long_rows import TARGETS, series_column, time_column
 from pipelines.io.answers import join_answers
 from pipelines.io.numbers import is_numeric
 from pipelines.io.tables import Table
@@ -23,7 +23,7 @@ def named(columns: Columns, table: Table) -> Columns:
     A name is empty where the table has no such column, or where it is not plain which one it is.
     """
     time = time_column(table, columns)
-    identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    identity = series_column(table, columns, time)
     target = columns.target or _usual_target(table, {time, identity})
     return dataclasses.replace(columns, time=time or "", id=identity or "", target=target)
 
@@ -37,6 +37,13 @@ def _usual_target(table: Table, taken: set[str | None]) -> str:
         if name not in taken and is_numeric(table.frame[name]):
             numeric.append(name)
     return numeric[0] if len(numeric) == 1 else ""
+
+
+def as_written(times: "np.ndarray", form: str) -> "np.ndarray":
+    """Return timestamps as texts in the form of a table (see `written_form`), if it has one."""
+    import pandas as pd
+
+    return pd.Series(times).dt.strftime(form).to_numpy() if form else times
 
 
 def beside_history(

@@ -13,8 +13,9 @@ FILL_LIMIT = 0.05
 class Columns:
     """What the user said about a table's columns; an empty text leaves a column to its usual names.
 
-    `decimal` is the mark before decimals, found out where it is empty. `fill_limit` is the largest
-    share of rows that `fill` may make up.
+    `decimal` is the mark before decimals, found out where it is empty. `drop_missing` leaves out
+    rows without a series or a time that can be read, and takes what is no number for missing.
+    `fill_limit` is the largest share of rows that `fill` may make up.
 
     `target` may be several names with commas, or "*" for all columns of numbers. `known` are the
     covariates that are known in advance. `covariates` are all those that a saved model needs; None
@@ -31,4 +32,5 @@ class Columns:
     time_format: str = ""
     day_first: bool = False
     decimal: Decimal = ""
+    drop_missing: bool = False
     covariates: tuple[str, ...] | None = None

@@ -68,6 +68,7 @@ class ForecastSplits(Splits):
     season: int
     log1p: bool
     source: Columns
+    time_form: str = ""
 
     def sizes(self) -> dict[Part, int]:
         return {part: len(self.starts[part]) for part in PARTS}
@@ -165,7 +166,8 @@ def load(options: ForecastOptions) -> ForecastSplits:
         UsageError: `--split` is no division.
     """
     sample = SAMPLES.get(options.data)
-    panel = read_panel(table_named(options.data), _columns(options, sample))
+    table = table_named(options.data, drop_long=options.drop_missing)
+    panel = read_panel(table, _columns(options, sample))
     has_season = sample is not None or options.season is not None
     if panel.frequency.kind == "integer" and not has_season:
         note = (
@@ -182,11 +184,11 @@ def load(options: ForecastOptions) -> ForecastSplits:
     return split(panel, protocol, dataset)
 
 
-def table_named(data: str) -> Table:
-    """Return the table of a sample, or of the file at this path."""
+def table_named(data: str, *, drop_long: bool = False) -> Table:
+    """Return the table of a sample, or of the file at this path (see `read_table`)."""
     if data in SAMPLES:
         return table_in_memory(SAMPLES[data].read(), data)
-    return read_table(require_path(data, SAMPLES, "forecast"))
+    return read_table(require_path(data, SAMPLES, "forecast"), drop_long=drop_long)
 
 
 def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
@@ -203,6 +205,7 @@ def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:
         time_format=options.time_format,
         day_first=options.day_first,
         decimal=options.decimal,
+        drop_missing=options.drop_missing,
     )
 
 
@@ -256,6 +259,7 @@ def split(panel: Panel, protocol: WindowProtocol, dataset: str) -> ForecastSplit
         season=protocol.season,
         log1p=protocol.log1p,
         source=panel.source,
+        time_form=panel.time_form,
     )
 
 

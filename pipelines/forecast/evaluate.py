@@ -14,7 +14,7 @@ import pandas as pd
 from pipelines.forecast import metrics
 from pipelines.forecast import plots as figures
 from pipelines.forecast.answers import significant
-from pipelines.forecast.column_names import beside_history
+from pipelines.forecast.column_names import as_written, beside_history
 from pipelines.forecast.quantiles import (
     COVERAGES,
     LEVELS,
@@ -160,7 +160,7 @@ def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.D
     names = np.array(splits.names)[splits.series[starts]]
     origins = splits.frequency.times(splits.number[starts] - 1)
     columns = {
-        "origin": np.repeat(origins, horizon),
+        "origin": as_written(np.repeat(origins, horizon), splits.time_form),
         "step": np.tile(np.arange(1, horizon + 1), len(starts)),
         "mean": significant(predictions[chosen, :, 0].ravel()),
     }
@@ -170,7 +170,7 @@ def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.D
     return beside_history(
         splits.source,
         np.repeat(names, horizon),
-        splits.frequency.times(ahead.ravel()),
+        as_written(splits.frequency.times(ahead.ravel()), splits.time_form),
         pd.DataFrame(columns),
         truth=splits.windows(splits.raw, starts, 0, horizon).ravel(),
     )

@@ -80,7 +80,7 @@ def load(options: "ForecastOptions", facts: ForecastFacts) -> HoldOut:
     Raises:
         DataError: the table cannot be read, lacks a covariate of the model, or has no window.
     """
-    table = table_named(options.data)
+    table = table_named(options.data, drop_long=options.drop_missing)
     panel = read_panel(table, _columns(options, facts, table))
     require_times(facts, panel, table.where)
     notes = list(panel.notes)
@@ -115,6 +115,7 @@ def _columns(options: "ForecastOptions", facts: ForecastFacts, table: Table) -> 
         time_format=options.time_format,
         day_first=options.day_first,
         decimal=options.decimal,
+        drop_missing=options.drop_missing,
         fill=fill,
         fill_limit=options.fill_limit,
     )
@@ -228,6 +229,7 @@ def _hold_out(
         season=facts.season,
         log1p=facts.log1p,
         source=panel.source,
+        time_form=panel.time_form,
         positions=positions,
         calibration_steps=facts.calibration_steps,
     )

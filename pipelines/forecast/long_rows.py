@@ -4,20 +4,24 @@ Long rows are a frame with `_row` (the row of the table, for messages), `_series
 `_target` and the covariates under their own names.
 """
 
+import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError, shorten, suggest
+from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.forecast.columns import Columns
+from pipelines.io.delimited import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
-from pipelines.io.tables import SHOWN_COLUMNS, Table, raise_for_lines
-from pipelines.io.times import holds_times
+from pipelines.io.tables import SHOWN_COLUMNS, SHOWN_LINES, Table, raise_for_lines
+from pipelines.io.times import EXPECTED, holds_times
 
 TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "week", "year", "index")
 IDS = ("unique_id", "item_id", "series_id", "id", "series")
+TIME_WORDS = ("date", "time", "when", "month", "quarter", "week", "year", "period", "datum")
+FEWEST_TIMES = 3  # rows of a series, on average, by which a column may tell series apart
 TARGETS = ("y", "target", "value", "demand", "sales")
 
 
@@ -35,15 +39,16 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
     Raises:
         DataError: a column is missing, or a cell cannot be used; the message names the line.
     """
-    identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
     time = time_column(table, columns)
-    not_targets = {time, identity}
+    identity = series_column(table, columns, time)
+    not_targets = {time, identity, *_same_within(table, identity)}
     targets = _targets(table, columns.target, not_targets)
-    covariates = _covariates(table, {*targets, *not_targets}, columns, notes)
+    covariates = _covariates(table, {*targets, time, identity}, columns, notes)
     roles = {"time": time, "series": identity, "target": targets, "covariates": covariates}
     notes.append(f"{table.where}: {table.describe_columns(roles)}")
     base = pd.DataFrame({"_row": np.arange(len(table.frame))}, index=table.frame.index)
     if time is None:
+        _require_no_unread_times(table, {*targets, identity})
         base["_time"] = np.arange(len(base))
         notes.append(
             f"{table.where}: has no column of times, so its rows are taken as one step each. "
@@ -51,7 +56,7 @@ def long_rows(table: Table, columns: Columns, notes: list[str]) -> pd.DataFrame:
         )
     else:
         base["_time"] = table.frame[time]
-    names = _names(table, identity)
+    names = _names(table, identity, may_lack=columns.drop_missing)
     numbers = {name: _numbers(table, name, columns, notes) for name in covariates}
     parts = []
     for target in targets:
@@ -86,13 +91,62 @@ def time_column(table: Table, columns: Columns) -> str | None:
     return usual[0] if usual else None
 
 
-def _names(table: Table, identity: str | None) -> "pd.Series | None":
+def series_column(table: Table, columns: Columns, time: str | None) -> str | None:
+    """Return the column that tells series apart: the given one, a usual name, or the plain one.
+
+    Where times occur more than once, it is plain if there is one column of which each value has
+    each time once; one of words counts before those of numbers.
+    """
+    named = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    if named is not None or time is None or not table.frame[time].duplicated().any():
+        return named
+    given = {name.strip() for name in columns.target.split(",")}
+    target = table.find_column("", TARGETS, role="target", flag="--target")
+    taken = {time, target, *given, *columns.known}
+    candidates = []
+    for name in table.columns:
+        if name in taken:
+            continue
+        has_several_times = table.frame[name].nunique() * FEWEST_TIMES <= len(table.frame)
+        if has_several_times and not table.frame.duplicated([time, name]).any():
+            candidates.append(name)
+    words = [name for name in candidates if not is_numeric(table.frame[name])]
+    plain = words or candidates
+    return plain[0] if len(plain) == 1 else None
+
+
+def _same_within(table: Table, identity: str | None) -> set[str]:
+    """Return the columns that have one value for each series, as the city of a shop."""
+    if identity is None:
+        return set()
+    num_values = table.frame.groupby(identity).nunique(dropna=False).max()
+    if table.frame[identity].nunique() == 1:
+        return set()
+    return set(num_values.index[num_values <= 1])
+
+
+def _require_no_unread_times(table: Table, taken: set[str | None]) -> None:
+    """Refuse a table whose rows would be numbered although a column is called as one of times."""
+    for name in table.columns:
+        is_called_so = any(word in normal_name(name) for word in TIME_WORDS)
+        if name in taken or not is_called_so or is_numeric(table.frame[name]):
+            continue
+        cells = table.frame[name].dropna().astype(str)
+        if len(cells) and cells.str.contains(r"\d", regex=True).all():
+            raise DataError(
+                f"{table.where}: column {name!r} holds no times that I can read, such as "
+                f"{cells.iloc[0]!r}. {EXPECTED}; or say how they are written: "
+                f"--time-column {shlex.quote(name)} --time-format %d.%m.%Y"
+            )
+
+
+def _names(table: Table, identity: str | None, *, may_lack: bool) -> "pd.Series | None":
     """Return the name of each row's series, None where the table has no such column."""
     if identity is None:
         return None
     names = pd.Series(table.identifiers(identity), index=table.frame.index)
     is_empty = names.str.strip() == ""
-    if is_empty.any():
+    if is_empty.any() and not may_lack:
         table.raise_for_rows(
             is_empty, f"column {identity!r} is empty", "Expected the name of the series"
         )
@@ -161,7 +215,13 @@ def _numbers(table: Table, name: str, columns: Columns, notes: list[str]) -> pd.
             f"{table.where}: column {name!r}: the mark in {example!r} may stand before decimals or "
             "between thousands. Say which one stands before decimals: --decimal . or --decimal ,"
         )
-    if read.wrong.any():
+    if read.wrong.any() and columns.drop_missing:
+        lines = shorten(list(table.lines[read.wrong.to_numpy()]), SHOWN_LINES)
+        notes.append(
+            f"{table.where}: column {name!r}: {count_of(int(read.wrong.sum()), 'cell')} that "
+            f"cannot be read as numbers are taken for missing (lines {lines})"
+        )
+    elif read.wrong.any():
         value = column[read.wrong].iloc[0]
         table.raise_for_rows(
             read.wrong,

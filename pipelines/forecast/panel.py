@@ -16,7 +16,8 @@ class Panel:
     `series` `(rows,)` is each row's position in `names`, `number` `(rows,)` its step on the grid,
     `target` `(rows,)` its value and `covariates` `(rows, columns)` what else is known of it, in the
     order of `columns`; those in `known`, the last ones, are known in advance. `source` has the
-    names of the columns they were read from.
+    names of the columns they were read from, and `time_form` is how the table writes times, empty
+    for ISO 8601.
     """
 
     names: tuple[str, ...]
@@ -29,6 +30,7 @@ class Panel:
     known: tuple[str, ...] = ()
     source: Columns = Columns()
     notes: tuple[str, ...] = ()
+    time_form: str = ""
 
     @property
     def longest(self) -> int:

@@ -33,6 +33,11 @@ class ForecastPredictOptions(PredictOptions):
     )
     day_first: bool = option(False, "read 01/02/2008 as the first of February")
     decimal: Decimal = option("", "the mark before decimals, . or , (default: as in training)")
+    drop_missing: bool = option(
+        False,
+        "leave out rows without a series or a time that can be read, and take values that are no "
+        "numbers for missing",
+    )
     fill: FillOfHistory = option(
         "as-trained", "what to put in place of missing steps and empty cells; none: refuse them"
     )

@@ -105,7 +105,7 @@ def fitted_to_length(
     """Return lengths that series of at most `longest` steps allow, where nobody has set them.
 
     The horizon fits into the validation part, the lookback into two thirds of what train has
-    besides. A note says what was made shorter.
+    besides, and a season into train. A note says what was made shorter.
     """
     if protocol.counts is None:
         train, val = (int(share * longest) for share in protocol.shares[:2])
@@ -121,7 +121,13 @@ def fitted_to_length(
             f"the longest series has {longest:,} steps: --horizon {horizon} and "
             f"--lookback {lookback} in place of {protocol.horizon} and {protocol.lookback}"
         )
-    return replace(protocol, horizon=horizon, lookback=lookback)
+    season = protocol.season
+    if options.season is None and season >= train:
+        notes.append(
+            f"train has {train:,} steps, less than a season of {season:,}: --season 1 in its place"
+        )
+        season = 1
+    return replace(protocol, horizon=horizon, lookback=lookback, season=season)
 
 
 def parse_split(text: str) -> tuple[Counts | None, Shares]:

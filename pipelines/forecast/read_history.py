@@ -37,7 +37,7 @@ def read_history(
     """
     options = options or ForecastPredictOptions()
     notes = notes if notes is not None else []
-    table = _table(source)
+    table = _table(source, drop_long=options.drop_missing)
     panel, future = read_with_future(table, columns_of(facts, table, options))
     columns = panel.source
     notes += panel.notes
@@ -59,7 +59,7 @@ def read_history(
     return history
 
 
-def _table(source: RawInput) -> Table:
+def _table(source: RawInput, *, drop_long: bool) -> Table:
     if isinstance(source, pd.DataFrame):
         if source.empty:
             raise DataError("The table holds no rows. Expected a history of each series")
@@ -76,7 +76,7 @@ def _table(source: RawInput) -> Table:
         raise DataError(
             f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
         )
-    return read_table(path)
+    return read_table(path, drop_long=drop_long)
 
 
 def _with_times_of_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -111,6 +111,7 @@ def columns_of(facts: ForecastFacts, table: Table, options: ForecastPredictOptio
         time_format=options.time_format or source.time_format,
         day_first=options.day_first or source.day_first,
         decimal=options.decimal or source.decimal,
+        drop_missing=options.drop_missing,
         covariates=tuple(facts.covariates),
     )
 

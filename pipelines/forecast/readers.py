@@ -3,7 +3,7 @@
 Rows that cannot be used are refused by line, and whatever was repaired is noted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from pipelines.forecast.regularize import (
     split_off_future,
 )
 from pipelines.forecast.table_forms import to_long_form
-from pipelines.forecast.times import parse_times
+from pipelines.forecast.times import read_times
 from pipelines.io.tables import Table
 
 
@@ -66,11 +66,12 @@ def _read(table: Table, columns: Columns, *, needs_future: bool) -> tuple[Panel,
     if table is given:
         source = named(columns, table)
     rows = long_rows(table, columns, notes)
-    is_numbered = parse_times(rows, table, columns, notes)
+    timed = read_times(rows, table, columns, notes)
+    rows = timed.rows
     if not _is_sorted(rows):
         notes.append(f"{table.where}: rows were not in the order of time; they were sorted")
     rows = rows.sort_values(["_series", "_time"], kind="stable")
-    frequency = _frequency(rows, "" if is_numbered else columns.freq)
+    frequency = _frequency(rows, "" if timed.is_numbered else columns.freq)
     number, on_grid = frequency.numbers(rows["_time"])
     rows = rows.assign(_number=number)
     raise_for_off_grid(rows, on_grid, frequency, table)
@@ -81,7 +82,7 @@ def _read(table: Table, columns: Columns, *, needs_future: bool) -> tuple[Panel,
     rows, future = split_off_future(rows, table, notes, needs_future=needs_future)
     note_sentinels(rows, values, table, notes)
     rows = complete(rows, values, frequency, columns, table, notes)
-    panel = _panel(rows, source, frequency, notes)
+    panel = replace(_panel(rows, source, frequency, notes), time_form=timed.form)
     return panel, _panel(future, source, frequency, [])
 
 

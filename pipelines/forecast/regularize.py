@@ -16,6 +16,8 @@ from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.long_rows import raise_for_long_rows
 from pipelines.io.tables import Table
 
+SUNDAY = 6
+AUTUMN = (4, 9, 10, 11)  # the months in which clocks are put back, south and north
 SMALLEST_SENTINEL = 99  # as -99, -999 and 9999 stand for missing values
 LARGEST = float(np.finfo(np.float32).max)
 FAR = 5  # times as far from other values as these are from each other
@@ -46,13 +48,29 @@ def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
     is_twice = rows.duplicated(["_series", "_number"], keep=False)
     if is_twice.any():
         first = rows[is_twice].iloc[0]
+        expected = (
+            "Expected one row for each time; sum or average them first, or name the column that "
+            "tells series apart: --id-column NAME"
+        )
+        if _is_of_autumn(rows["_time"][is_twice]):
+            expected = (
+                "Were clocks put back then? Write times in UTC or with their offset "
+                "(2023-10-29 02:00+02:00), so that the hour is not there twice"
+            )
         raise_for_long_rows(
             table,
             rows[is_twice],
             f"the same time {first['_time']}{_of_series(rows, first)} again",
-            "Expected one row for each time; sum or average them first, or name the column that "
-            "tells series apart: --id-column NAME",
+            expected,
         )
+
+
+def _is_of_autumn(times: pd.Series) -> bool:
+    """Return whether all times are in the small hours of Sundays in autumn, north or south."""
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        return False
+    is_sunday = times.dt.day_of_week == SUNDAY
+    return bool((is_sunday & times.dt.hour.between(0, 3) & times.dt.month.isin(AUTUMN)).all())
 
 
 def raise_for_infinite(rows: pd.DataFrame, names: Sequence[str], table: Table) -> None:

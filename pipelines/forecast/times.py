@@ -1,24 +1,45 @@
 """The times of long rows: read in the form that all share, refused by line where one is none."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, count_of, shorten
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.long_rows import raise_for_long_rows
 from pipelines.io import times
-from pipelines.io.tables import Table
+from pipelines.io.tables import SHOWN_LINES, Table
+from pipelines.io.time_forms import written_form
 
 
-def parse_times(rows: pd.DataFrame, table: Table, columns: Columns, notes: list[str]) -> bool:
-    """Turn `_time` of long rows into timestamps without time zone, in place.
+@dataclass(frozen=True)
+class TimedRows:
+    """Long rows whose `_time` was read: as timestamps, or as integers where `is_numbered`.
 
-    Returns whether it holds integer steps instead.
+    `form` is how the table writes them (see `written_form`).
+    """
+
+    rows: pd.DataFrame
+    is_numbered: bool
+    form: str
+
+
+def read_times(rows: pd.DataFrame, table: Table, columns: Columns, notes: list[str]) -> TimedRows:
+    """Return long rows with `_time` as timestamps without time zone, or as numbers of steps.
 
     Raises:
         DataError: a time is empty or cannot be read, and the message names its line; or the
             column allows two readings.
     """
     cells = rows["_time"]
+    told = times.TimeFormat(format=columns.time_format, day_first=columns.day_first)
+    read = times.parse_times(cells, told)
+    if columns.drop_missing and not read.problem:
+        lacks = read.wrong | cells.isna() | (rows["_series"].astype(str).str.strip() == "")
+        if lacks.any() and not lacks.all():
+            rows = _without(rows, lacks, table, notes)
+            cells = rows["_time"]
+            read = times.parse_times(cells, told)
     if cells.isna().any():
         raise_for_long_rows(
             table,
@@ -26,17 +47,26 @@ def parse_times(rows: pd.DataFrame, table: Table, columns: Columns, notes: list[
             "the time is empty",
             "Expected a timestamp on every line",
         )
-    told = times.TimeFormat(format=columns.time_format, day_first=columns.day_first)
-    read = times.parse_times(cells, told)
     if read.problem:
         raise DataError(f"{table.where}: {read.problem}")
     if read.wrong.any():
         _raise_for_wrong(rows, read, table)
     if read.note:
         notes.append(f"{table.where}: {read.note}")
-    values = read.values.astype("int64") if read.is_numbered else read.values
-    rows["_time"] = values
-    return read.is_numbered
+    if read.is_numbered:
+        return TimedRows(rows.assign(_time=read.values.astype("int64")), True, "")
+    form = written_form(cells, read.values)
+    return TimedRows(rows.assign(_time=read.values), False, form)
+
+
+def _without(rows: pd.DataFrame, lacks: pd.Series, table: Table, notes: list[str]) -> pd.DataFrame:
+    positions = rows.loc[lacks, "_row"].unique()
+    lines = shorten(list(table.lines[positions]), SHOWN_LINES)
+    notes.append(
+        f"{table.where}: {count_of(len(positions), 'row')} without a series or a time that can be "
+        f"read left out (lines {lines})"
+    )
+    return rows[~lacks].reset_index(drop=True)
 
 
 def _raise_for_wrong(rows: pd.DataFrame, read: times.ParsedTimes, table: Table) -> None:

@@ -22,10 +22,18 @@ GAPS = frozenset(
 )
 MOSTLY = 0.9  # the least share of cells that are numbers in a column of numbers
 CURRENCIES = "€$£¥₹₩₽"
+# Codes and abbreviations of currencies that may stand before or behind a number.
+CODES = re.compile(
+    r"(?:(?:US|AU?|CA?|NZ|HK|R)\$|EUR|USD|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|BRL|AUD|CAD"
+    r"|NZD|MXN|ZAR|TRY|kr\.?|Kč|zł|Ft|Fr\.|Rs\.?)"
+)
 BLANKS = "\u00a0\u202f\u2009 "  # between groups of digits, as in French or Polish
 # A number with a mark before its decimals and perhaps another between groups of three digits.
 PATTERNS = {
-    ".": re.compile(r"[+-]?([1-9]\d{0,2}(,\d{3})+|\d*)(\.\d*)?([eE][+-]?\d+)?"),
+    # 12,34,567 is how India groups digits.
+    ".": re.compile(
+        r"[+-]?([1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d{2})+,\d{3}|\d*)(\.\d*)?([eE][+-]?\d+)?"
+    ),
     ",": re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d*)(,\d*)?([eE][+-]?\d+)?"),
 }
 # Groups alone, as 1.234 or 12,345: either thousands or three decimals.
@@ -117,6 +125,8 @@ def _undecorated(text: str) -> str:
     is_negative = text.startswith("(") and text.endswith(")")
     if is_negative:
         text = text[1:-1]
+    text = re.sub(rf"^([+-]?)\s*{CODES.pattern}\s*(?=[\d.,+-])", r"\1", text)
+    text = re.sub(rf"(?<=\d)\s*{CODES.pattern}$", "", text)
     text = text.strip(CURRENCIES + BLANKS).removesuffix("%").strip(CURRENCIES + BLANKS)
     text = re.sub(r"(?<=\d)['\u2019 \u00a0\u202f\u2009](?=\d{3}(\D|$))", "", text)
     if text.endswith("-"):  # as SAP writes what is below zero

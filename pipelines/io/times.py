@@ -9,10 +9,12 @@ import datetime
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+
+from pipelines.io.month_names import month_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,39 +30,34 @@ EPOCH_SECONDS = (10**8, 4_102_444_800)
 EPOCH_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 LARGEST = 2.0**62  # numbers beyond do not fit into 64 bits
 CENTURY_BORDER = 69  # of years of two digits, as strptime has it: 69 is 1969, 68 is 2068
-MONTHS = {
-    month: number
-    for number, months in enumerate(
-        [
-            ("jan", "january"),
-            ("feb", "february"),
-            ("mar", "march"),
-            ("apr", "april"),
-            ("may",),
-            ("jun", "june"),
-            ("jul", "july"),
-            ("aug", "august"),
-            ("sep", "sept", "september"),
-            ("oct", "october"),
-            ("nov", "november"),
-            ("dec", "december"),
-        ],
-        start=1,
-    )
-    for month in months
-}
 MOSTLY_TEXTS = 0.5  # where more of a column than this is no number, it is read as texts
 # How much more regular one reading of dates must be than the other: a share of the steps.
 CLEARLY = 0.2
 LEAP_YEAR = 2000  # has all days that are written without their year
 CLOCK = (
-    r"(?:[ T,]+(?P<hour>\d{1,2})(?::|h)(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?"
+    r"(?:[ T,]+(?P<hour>\d{1,2})(?:[:.h])(?P<minute>\d{2})(?:[:.](?P<second>\d{2}(?:\.\d+)?))?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 )
-CLOCK_ALONE = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?"
+# 18.30 is a decimal number, 18.30.00 is none.
+CLOCK_ALONE = r"\d{1,2}(:\d{2}(:\d{2}(\.\d+)?)?(\s*[AaPp][Mm])?|\.\d{2}\.\d{2})"
+# Zones by the names that mean one zone alone: CST and IST have several.
+ZONES = {
+    **{"UTC": "+00:00", "GMT": "+00:00", "WET": "+00:00", "WEST": "+01:00", "BST": "+01:00"},
+    **{"CET": "+01:00", "CEST": "+02:00", "EET": "+02:00", "EEST": "+03:00", "JST": "+09:00"},
+    **{"EST": "-05:00", "EDT": "-04:00", "MST": "-07:00", "MDT": "-06:00", "PST": "-08:00"},
+    **{"PDT": "-07:00"},
+}
 LOOKED_AT = 200  # cells from which it is told whether a column holds times
-WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
-EXPECTED = "Expected e.g. 2024-01-31 or 2024-01-31 18:30:00, the same form on all lines"
+YEAR = r"(?P<year>\d{4}|\d{2})"
+WEEK_WORDS = "[Ww]|[KC]W|[Ww]eek|[Ss]emaine"
+LETTERS = r"[^\W\d_]{3,10}"
+WEEKDAY = rf"(?:{LETTERS}\.?,?\s+)?"
+EXPECTED = (
+    "Expected e.g. 2024-01-31 or 2024-01-31 18:30:00, the same form on all lines, "
+    "in the years 1678 to 2261"
+)
+# Days as Excel counts them, from 1954 to 2064.
+EXCEL_DAYS = (20_000, 60_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +161,15 @@ def _parsed(values: "pd.Series", note: str = "", problem: str = "") -> ParsedTim
 def _without_zone(times: "pd.Series") -> "pd.Series":
     if times.dt.tz is not None:
         times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-    return times.astype("datetime64[ns]")
+    return _nanoseconds(times)
+
+
+def _nanoseconds(times: "pd.Series") -> "pd.Series":
+    """Return timestamps in the unit of all others; missing where they are beyond its years."""
+    import pandas as pd
+
+    within = times.between(pd.Timestamp.min.ceil("s"), pd.Timestamp.max.floor("s"))
+    return times.where(within).astype("datetime64[ns]")
 
 
 def _by_format(cells: "pd.Series", time_format: str) -> ParsedTimes:
@@ -215,11 +220,15 @@ def _of_numbers(numbers: "pd.Series") -> ParsedTimes:
         if whole.between(lowest, highest).all():
             read = pd.to_datetime(digits, format=form, errors="coerce")
             if read.notna().all():
-                return _parsed(read.astype("datetime64[ns]"), f"times are read as {words}")
+                return _parsed(_nanoseconds(read), f"times are read as {words}")
+            if form == "%Y%m":
+                weeks = pd.to_datetime(digits + "1", format="%G%V%u", errors="coerce")
+                if weeks.notna().all():
+                    return _parsed(_nanoseconds(weeks), "times are read as YYYYWW, ISO's weeks")
     # A single number is no row of years.
     if whole.between(FIRST_YEAR, LAST_YEAR).all() and whole.nunique() > 1:
         read = pd.to_datetime(digits + "-01-01", format="%Y-%m-%d")
-        return _parsed(read.astype("datetime64[ns]"), "times are read as years")
+        return _parsed(_nanoseconds(read), "times are read as years")
     return _of_epoch(whole)
 
 
@@ -232,13 +241,19 @@ def _of_epoch(whole: "pd.Series") -> ParsedTimes:
         within = whole.between(lowest * per_second, highest * per_second)
         if within.all():
             read = pd.to_datetime(whole * (10**9 // per_second), unit="ns")
-            return _parsed(read.astype("datetime64[ns]"), f"times are {unit} since 1970")
+            return _parsed(_nanoseconds(read), f"times are {unit} since 1970")
         if within.any():
             units.append(unit)
     values = ParsedTimes(values=whole, wrong=whole.isna(), is_numbered=True)
     if len(units) > 1 and whole.min() > lowest:
         problem = f"its times are in several units: {' and '.join(units)} since 1970"
         return ParsedTimes(values=whole, wrong=values.wrong, is_numbered=True, problem=problem)
+    if whole.between(*EXCEL_DAYS).all():
+        note = (
+            f"whole numbers are steps; if {whole.iloc[0]} is a day as Excel counts them, "
+            "format the cells as dates"
+        )
+        return replace(values, note=note)
     return values
 
 
@@ -261,6 +276,7 @@ def _of_texts(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> Parsed
 
 
 def _readings(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> "list[ParsedTimes]":
+    texts = _as_usual(texts)
     readings = [_iso(texts)]
     if not readings[0].wrong.any():
         return readings
@@ -268,8 +284,21 @@ def _readings(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> "list[
         readings.append(_parsed(parse(texts), note))
     readings.append(_months_by_name(texts, codes))
     readings.append(_days_and_months(texts, told, codes))
-    readings.append(_numbered_months(texts))
+    readings.append(_short_months(texts, codes))
     return readings
+
+
+def _as_usual(texts: "pd.Series") -> "pd.Series":
+    """Return times with their zone as an offset, and ISO 8601 with its usual marks.
+
+    18:30:00,5 becomes 18:30:00.5, and 2024-01-31-18.30.00 becomes 2024-01-31 18:30:00.
+    """
+    zone = texts.str.extract(r"\d ?([A-Z]{3,4})$")[0]
+    if zone.notna().all() and zone.isin(list(ZONES)).all():
+        texts = texts.str.replace(r" ?[A-Z]{3,4}$", "", regex=True) + zone.map(ZONES)
+    texts = texts.str.replace(r"(?<=\d:\d{2}:\d{2}),(?=\d+$)", ".", regex=True)
+    dotted = r"^(\d{4}-\d{2}-\d{2})[- T](\d{2})\.(\d{2})\.(\d{2})"
+    return texts.str.replace(dotted, r"\1 \2:\3:\4", regex=True)
 
 
 def _iso(texts: "pd.Series") -> ParsedTimes:
@@ -281,7 +310,7 @@ def _iso(texts: "pd.Series") -> ParsedTimes:
         local = texts.str.replace(r"(?<=\d)(Z|[+-]\d{2}:?\d{2})$", "", regex=True)
         read = pd.to_datetime(local, format="ISO8601", errors="coerce")
         if read.notna().all() and bool((read == read.dt.normalize()).all()):
-            return _parsed(read.astype("datetime64[ns]"), "days are those of local time")
+            return _parsed(_nanoseconds(read), "days are those of local time")
     read = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     has_offset = offset.notna()
     note = "times are converted to UTC" if has_offset.any() else ""
@@ -303,7 +332,7 @@ def _stamps(year: "pd.Series", month: "pd.Series", day: "pd.Series") -> "pd.Seri
     short = fields["year"] < 100
     century = np.where(fields["year"] < CENTURY_BORDER, 2000, 1900)
     fields["year"] = fields["year"].where(~short, fields["year"] + century)
-    return pd.to_datetime(fields, errors="coerce").astype("datetime64[ns]")
+    return _nanoseconds(pd.to_datetime(fields, errors="coerce"))
 
 
 def _clock(fields: "pd.DataFrame") -> "pd.Series":
@@ -323,45 +352,51 @@ def _clock(fields: "pd.DataFrame") -> "pd.Series":
 
 
 def _month_number(names: "pd.Series") -> "pd.Series":
-    return names.str.lower().str.rstrip(".").map(MONTHS)
+    return names.map(month_number).astype("float64")
 
 
 def _day_name_year(texts: "pd.Series") -> "pd.Series":
     """Read 13 January 2020, 13-Jan-20, Wed, 01 Jan 2020 00:00."""
-    pattern = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ \-./]+(?P<month>[A-Za-z]{{3,9}})\.?,?"
-    fields = _fields(texts, rf"{pattern}[ \-./]+(?P<year>\d{{4}}|\d{{2}}){CLOCK}")
+    day = rf"{WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?"
+    pattern = rf"{day}[ \-./]+(?:de +)?(?P<month>{LETTERS})\.?,?"
+    fields = _fields(texts, rf"{pattern}[ \-./]+(?:de +)?(?P<year>\d{{4}}|\d{{2}}){CLOCK}")
     return _stamps(fields["year"], _month_number(fields["month"]), fields["day"]) + _clock(fields)
 
 
 def _name_day_year(texts: "pd.Series") -> "pd.Series":
     """Read January 13, 2020 and Wed Dec 31 2008."""
-    pattern = rf"{WEEKDAY}(?P<month>[A-Za-z]{{3,9}})\.?[ \-]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?"
+    pattern = rf"{WEEKDAY}(?P<month>{LETTERS})\.?[ \-]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?"
     fields = _fields(texts, rf"{pattern}[ \-]+(?P<year>\d{{4}}){CLOCK}")
     return _stamps(fields["year"], _month_number(fields["month"]), fields["day"]) + _clock(fields)
 
 
 def _quarters(texts: "pd.Series") -> "pd.Series":
-    """Read Q1 1980, 1970 Q1, 1980Q1 and 1980-Q1."""
-    before = _fields(texts, r"[Qq](?P<quarter>[1-4])[ \-/]*(?P<year>\d{4})")
+    """Read Q1 1980, 1970 Q1, 1980Q1, 1980-Q1, 1Q80 and 1Q 1980."""
+    before = _fields(texts, r"[Qq](?P<quarter>[1-4])[ \-/']*(?P<year>\d{4}|\d{2})")
     behind = _fields(texts, r"(?P<year>\d{4})[ \-/:]*[Qq](?P<quarter>[1-4])")
-    fields = before.fillna(behind).astype("float64")
+    counted = _fields(texts, r"(?P<quarter>[1-4])[Qq][ \-/']*(?P<year>\d{4}|\d{2})")
+    fields = before.fillna(behind).fillna(counted).astype("float64")
     return _stamps(fields["year"], fields["quarter"] * 3 - 2, fields["quarter"] * 0 + 1)
 
 
 def _weeks(texts: "pd.Series") -> "pd.Series":
-    """Read weeks of ISO 8601, 2020-W05 and 2020-W05-3, as their Mondays or days."""
+    """Read weeks of ISO 8601, 2020-W05, 2020-W05-3 and KW 5/2020, as their Mondays or days."""
     import pandas as pd
 
     fields = _fields(texts, r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<day>[1-7]))?")
-    joined = fields["year"] + "-" + fields["week"] + "-" + fields["day"].fillna("1")
-    return pd.to_datetime(joined, format="%G-%V-%u", errors="coerce").astype("datetime64[ns]")
+    named = rf"(?:{WEEK_WORDS})\.? ?(?P<week>\d{{1,2}})[ /\-,]+(?P<year>\d{{4}})"
+    behind = rf"(?P<year>\d{{4}})[ /\-]*(?:{WEEK_WORDS})\.? ?(?P<week>\d{{1,2}})"
+    fields = fields.fillna(_fields(texts, named)).fillna(_fields(texts, behind))
+    week, day = fields["week"].str.zfill(2), fields["day"].fillna("1")
+    joined = fields["year"] + "-" + week + "-" + day
+    return _nanoseconds(pd.to_datetime(joined, format="%G-%V-%u", errors="coerce"))
 
 
 def _named_months(texts: "pd.Series") -> "pd.Series":
     """Read January 2020, Jan-08, 2020-Jan and Jan 2020 as first days of months."""
-    before = _fields(texts, r"(?P<month>[A-Za-z]{3,9})\.?[ \-/']*(?P<year>\d{4}|\d{2})")
+    before = _fields(texts, rf"(?P<month>{LETTERS})\.?[ \-/']*(?:de +)?{YEAR}")
     # 08-Jan is a day without its year, as Excel shows days.
-    behind = _fields(texts, r"(?P<year>\d{4})[ \-/]*(?P<month>[A-Za-z]{3,9})\.?")
+    behind = _fields(texts, rf"(?P<year>\d{{4}})[ \-/]*(?P<month>{LETTERS})\.?")
     fields = before.fillna(behind)
     month = _month_number(fields["month"])
     return _stamps(fields["year"], month, month * 0 + 1)
@@ -385,16 +420,31 @@ FORMS: "Mapping[Parse, str]" = {
 }
 
 
-def _numbered_months(texts: "pd.Series") -> ParsedTimes:
-    """Read 1-01 to 3-12, a year's number and a month, as numbered steps."""
+def _short_months(texts: "pd.Series", codes: np.ndarray) -> ParsedTimes:
+    """Read 1-01 to 3-12, a year's number and a month, as numbered steps, and 01-19 as months."""
     fields = _fields(texts, r"(?P<year>\d{1,2})-(?P<month>0[1-9]|1[0-2])").astype("float64")
-    values = fields["year"] * 12 + fields["month"]
-    return ParsedTimes(
-        values=values,
-        wrong=values.isna(),
+    steps = fields["year"] * 12 + fields["month"]
+    numbered = ParsedTimes(
+        values=steps,
+        wrong=steps.isna(),
         is_numbered=True,
         note="times are read as numbered years and months, without a calendar (--season 12)",
     )
+    fields = _fields(texts, r"(?P<month>0[1-9]|1[0-2])[\-/](?P<year>\d{2})").astype("float64")
+    months = _stamps(fields["year"], fields["month"], fields["month"] * 0 + 1)
+    if months.isna().any():
+        return numbered
+    read = _parsed(months, "times are read as months")
+    if numbered.wrong.any():
+        return read
+    as_steps = _share_on_grid(steps.reindex(codes).reset_index(drop=True))
+    as_months = _regularity(months, codes)
+    if as_steps > as_months + CLEARLY:
+        return numbered
+    if as_months > as_steps + CLEARLY:
+        return read
+    problem = f"{texts.iloc[0]!r} can be read as a month and a year, and the other way round"
+    return replace(read, problem=f"its times such as {problem}: --time-format %m-%y or %y-%m")
 
 
 def _days_and_months(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> ParsedTimes:
@@ -428,7 +478,7 @@ def _months_by_name(texts: "pd.Series", codes: np.ndarray) -> ParsedTimes:
     read = _parsed(_named_months(texts), "times are read as months")
     if read.wrong.any():
         return read
-    fields = _fields(texts, r"(?P<month>[A-Za-z]{3,9})\.?[ \-/']*(?P<day>\d{2})")
+    fields = _fields(texts, rf"(?P<month>{LETTERS})\.?[ \-/']*(?P<day>\d{{2}})")
     month, day = _month_number(fields["month"]), fields["day"].astype("float64")
     days = _stamps(day * 0 + LEAP_YEAR, month, day)
     if days.isna().any():

@@ -31,8 +31,8 @@ FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
 
 
-def read_log(path: Path, notes: list[str]) -> Table:
-    """Return the rows of a log in a file of any kind.
+def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
+    """Return the rows of a log in a file of any kind; see `read_table` for `drop_long`.
 
     Raises:
         DataError: the file cannot be read; the message names the line.
@@ -53,7 +53,7 @@ def read_log(path: Path, notes: list[str]) -> Table:
             return table
         if looks_headerless(path):
             return _headerless(path, notes)
-    return with_plain_names(read_table(path))
+    return with_plain_names(read_table(path, drop_long=drop_long))
 
 
 def with_plain_names(table: Table) -> Table:

@@ -78,8 +78,8 @@ class RecommendOptions(Options):
     day_first: bool = option(False, "read 01/02/2008 as the first of February")
     drop_missing: bool = option(
         False,
-        "leave out rows without a user or an item, or whose rating or time cannot be read, and "
-        "count them",
+        "leave out rows without a user or an item, whose rating or time cannot be read, or with "
+        "more values than the header, and count them",
     )
     keep_repeats: bool = option(
         False,

@@ -70,7 +70,7 @@ def read(
         name = data
     else:
         path = require_path(data, SAMPLES, "recommend")
-        table = _read_table(path, notes)
+        table = _read_table(path, notes, drop_long=names.drop_missing)
         name = Path(data).stem
         items_table = _movies_beside(path)
     if items_file:
@@ -86,8 +86,8 @@ def read(
     return interactions
 
 
-def _read_table(path: Path, notes: list[str]) -> Table:
-    table = layouts.read_log(path, notes)
+def _read_table(path: Path, notes: list[str], *, drop_long: bool) -> Table:
+    table = layouts.read_log(path, notes, drop_long=drop_long)
     notes += table.notes
     if table.num_swallowed_lines > 0:
         notes.append(

@@ -86,7 +86,9 @@ class VisionOptions(ClassifierOptions):
     skip_unreadable: bool = option(
         False, "leave unreadable images out instead of refusing the data"
     )
-    drop_missing: bool = option(False, "leave rows of a table without a label out")
+    drop_missing: bool = option(
+        False, "leave out rows of a table that lack a label, or have more values than the header"
+    )
     min_class: Count = option(
         0, "leave out classes with fewer training examples than this (0: refuse small classes)"
     )

@@ -43,7 +43,7 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
     Raises:
         DataError: a column is missing, a row has no label or several, or an image does not exist.
     """
-    table = read_table(path)
+    table = read_table(path, drop_long=options.drop_missing)
     notes = list(table.notes)
     if not table.has_header or _is_headerless(table):
         table = _with_names_by_content(table)
