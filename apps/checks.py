@@ -2,11 +2,12 @@
 
 import math
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipelines.config.options import Options, PredictOptions, Question
-from pipelines.errors import DataError, UsageError
+from pipelines.errors import DataError, UsageError, suggest
 from pipelines.io.paths import require_new_file, require_path
 from pipelines.io.tfds import PREFIX
 
@@ -77,8 +78,10 @@ def require_data(options: Options) -> None:
         require_path(options.data, options.datasets, options.domain)
 
 
-def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
+def require_inputs(inputs: Sequence[str], *, needed: bool = True, piped: str = "") -> None:
     """Refuse paths that do not exist, and with `needed` none at all; `-` is standard input.
+
+    `piped` is the command that answers words on standard input, where a model answers such.
 
     Raises:
         UsageError: nothing is given.
@@ -91,7 +94,18 @@ def require_inputs(inputs: Sequence[str], *, needed: bool = True) -> None:
         )
     for name in inputs:
         if name != STANDARD_INPUT and not Path(name).exists():
-            raise DataError(f"{name}: no such file or folder")
+            raise DataError(_no_such_input(name, piped))
+
+
+def _no_such_input(name: str, piped: str) -> str:
+    """Return what to type in place of an input that is no path: a similar path, or a pipe."""
+    beside = Path(name).parent
+    others = sorted(path.name for path in beside.iterdir()) if beside.is_dir() else []
+    hint = suggest(Path(name).name, others)
+    if not hint and piped:
+        hint = f" To answer these words: printf '%s\\n' {shlex.quote(name)} | {piped}"
+    expected = "Expected a file, a folder, or - for standard input"
+    return f"{name}: no such file or folder.{hint or ' ' + expected}"
 
 
 def require_columns(source: str, options: Options | PredictOptions, given: Collection[str]) -> None:

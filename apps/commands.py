@@ -21,7 +21,7 @@ from apps.pretrained_weights import undecided_by_check
 from apps.resolve import COMMAND_LINE, ResolvedCommand, as_names, resolve
 from apps.screen import Screen
 from apps.standard_input import standard_input_as_file
-from apps.typed_command import train_command
+from apps.typed_command import piped_command, train_command
 from pipelines import load_data, pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options, Question
 from pipelines.errors import UsageError, count_of
@@ -247,7 +247,8 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     names = [field.name for field in dataclasses.fields(question.options)]
     options = question.options(**{name: params[name] for name in names})
     if question.takes_files:
-        checks.require_inputs(params["inputs"], needed=options.needs_input)
+        piped = piped_command(context, options_type)
+        checks.require_inputs(params["inputs"], needed=options.needs_input, piped=piped)
     else:
         checks.require_words(question, params["inputs"], needed=options.needs_input)
     options.check(params["inputs"], params["force"])

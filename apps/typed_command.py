@@ -37,6 +37,17 @@ def check_command(context: click.Context, options_type: type[Options]) -> str:
     return shlex.join(["appline", options_type.domain, "check", *words])
 
 
+def piped_command(context: click.Context, options_type: type[Options]) -> str:
+    """Return the command that answers words on standard input, "" where a model answers none."""
+    if not options_type.answers_words:
+        return ""
+    words = ["appline", options_type.domain, "predict", "-"]
+    for flag in ("run", "model"):
+        if context.params[flag]:
+            words += [f"--{flag}", str(context.params[flag])]
+    return shlex.join(words)
+
+
 def _names(context: click.Context) -> list[str]:
     return [param.name or "" for param in context.command.params]
 

@@ -363,3 +363,58 @@ def test_blanks_in_a_file_of_recbole(tmp_path: Path) -> None:
     log.columns = ["user_id:token", "Item_id:token", "timestamp:float"]
     log.to_csv(tmp_path / "own.inter", sep=" ", index=False)
     assert histories(load(tmp_path / "own.inter")) == expected()
+
+
+def test_a_date_and_a_time_of_day_are_one_time(tmp_path: Path) -> None:
+    times = pd.to_datetime(walks()["time"], unit="s")
+    parts = {"date": times.dt.strftime("%d/%m/%Y"), "time": times.dt.strftime("%H:%M")}
+    table = walks()[["user", "item"]].assign(**parts)
+    table.to_csv(tmp_path / "log.csv", index=False)
+    splits = load(tmp_path / "log.csv")
+    assert "times are read from the columns date, time" in said(splits)
+    assert histories(splits) == histories(load_walks(tmp_path))
+
+
+def test_year_month_and_day_are_one_time_but_the_year_of_a_film_is_none(tmp_path: Path) -> None:
+    times = pd.to_datetime(walks()["time"], unit="s").dt
+    parts = {"year": times.year, "month": times.month, "day": times.day}
+    walks()[["user", "item"]].assign(**parts).to_csv(tmp_path / "log.csv", index=False)
+    assert histories(load(tmp_path / "log.csv")) == histories(load_walks(tmp_path))
+    walks().assign(year=1999, month=5).to_csv(tmp_path / "films.csv", index=False)
+    assert "time=time; not used: year, month" in said(load(tmp_path / "films.csv"))
+
+
+def load_walks(folder: Path) -> RecommendSplits:
+    walks()[["user", "item", "time"]].to_csv(folder / "walks.csv", index=False)
+    return load(folder / "walks.csv")
+
+
+def test_lines_of_one_length_may_be_histories_too(tmp_path: Path) -> None:
+    rows = [[user, *(1000 + (3 * user + step) % 20 for step in range(8))] for user in range(12)]
+    text = "\n".join(" ".join(map(str, row)) for row in rows)
+    (tmp_path / "train.txt").write_text(text)
+    splits = load(tmp_path / "train.txt")
+    assert "each line is read as a user and their items, the oldest first" in said(splits)
+    assert len(splits.item) == 12 * 8
+
+
+def test_columns_in_german_are_known_and_names_of_users_are_no_titles(tmp_path: Path) -> None:
+    names = {"user": "Kunde", "item": "Artikel", "rating": "Bewertung", "time": "Datum"}
+    table = walks().rename(columns=names)
+    table["Datum"] = pd.to_datetime(table["Datum"], unit="s").dt.strftime("%d.%m.%Y")
+    table.to_csv(tmp_path / "log.csv", sep=";", index=False)
+    assert "user=Kunde, item=Artikel, rating=Bewertung, time=Datum" in said(
+        load(tmp_path / "log.csv")
+    )
+    called = walks().rename(columns={"user": "name", "item": "product"})
+    called.to_csv(tmp_path / "called.csv", index=False)
+    assert "title" not in said(load(tmp_path / "called.csv"))
+
+
+def test_a_row_with_too_many_values_is_left_out_on_demand(tmp_path: Path) -> None:
+    text = walks().to_csv(index=False) + "1,1003,5,1400000000,x\n"
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(DataError, match="line 98: has 5 values"):
+        load(tmp_path / "log.csv")
+    splits = load(tmp_path / "log.csv", drop_missing=True)
+    assert "1 row with more values than the header left out (line 98)" in said(splits)

@@ -53,8 +53,9 @@ def test_a_delimited_file_is_read_whatever_divides_its_cells(
         "0,0.0,5.0,13.0\n1,0.0,12.0,13.0\n",
         "1;1193;5\n1;661;3\n",
         "2020-01-01,5\n2020-01-02,7\n2020-01-03,8\n",
+        "a lovely cup\t0\ncold soup\t1\nwarm tea\t0\nstale bread\t1\n",
     ],
-    ids=["sms", "ag news", "digits", "ratings", "dates"],
+    ids=["sms", "ag news", "digits", "ratings", "dates", "labels from 0"],
 )
 def test_a_file_without_a_header_keeps_its_first_row(content: str, tmp_path: Path) -> None:
     table = read(content, tmp_path / "table.csv")

@@ -144,6 +144,8 @@ class Options:
     pretrained: ClassVar[Literal["", "encoder", "backbone"]] = ""
     # What is piped into `predict -` where it does not say itself: the suffix of such a file.
     standard_input: ClassVar[str] = ".txt"
+    # Whether a line of words on standard input is something that a model answers.
+    answers_words: ClassVar[bool] = False
 
     @classmethod
     def option_names(cls) -> list[str]:

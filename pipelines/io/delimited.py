@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 BLANKS = " \t\r\n"
+FEWEST_STEPS = 3  # numbers in a header that are told to be steps or years
 LOOKED_AT = 200  # rows from which delimiter and header are told
 MOST_COLUMNS = 20_000  # pandas takes minutes for a million
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
@@ -250,6 +251,11 @@ def looks_like_header(first: Sequence[Sequence[str]], below: Sequence[Sequence[s
         return True
     numbers = [float(cell) for cell in header if _is_number(cell)]
     if numbers:
+        # pandas calls a column without a name 0, behind an index that has none; otherwise a 0
+        # that recurs is a label.
+        is_label = any(_recurs(cell, place, below) for place, cell in enumerate(header))
+        if len(numbers) < FEWEST_STEPS and header[0] and is_label:
+            return False
         counts_on = len(numbers) == len(header) and _is_sequence_in_order(below)
         return _is_sequence(numbers) and not counts_on
     if list(first[0]) in list(map(list, below)):  # files that were glued together
@@ -263,7 +269,7 @@ def _is_number(cell: str) -> bool:
 
 def _is_sequence(numbers: Sequence[float]) -> bool:
     """Return whether numbers are steps or years: 0, or whole and each by as much above the last."""
-    if len(numbers) < 3:
+    if len(numbers) < FEWEST_STEPS:
         return list(numbers) == [float(number) for number in range(len(numbers))]
     steps = set(np.diff(numbers))
     return len(steps) == 1 and steps.pop() > 0 and float(numbers[0]).is_integer()

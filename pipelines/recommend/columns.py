@@ -22,6 +22,7 @@ USERS = (
     *("user", "user_id", "uid", "customer", "customer_id", "reviewer_id", "reviewer", "member_id"),
     *("member", "client_id", "client", "visitor_id", "visitor", "account_id", "account", "person"),
     *("session_id", "session"),
+    *("kunde", "kundennummer", "kunden_id", "nutzer", "benutzer", "utilisateur", "usuario"),
     # A basket is a user where nobody is named.
     *("order_id", "invoice_no", "invoice_id", "basket_id", "transaction_id"),
 )
@@ -29,13 +30,23 @@ ITEMS = (
     *("item", "item_id", "movie_id", "movie", "film_id", "film", "product_id", "product", "asin"),
     *("isbn", "track_id", "track", "song_id", "song", "artist_id", "artist", "book_id", "book"),
     *("article_id", "article", "sku", "stock_code", "parent_asin", "business_id", "game_id"),
+    *("artikel", "artikelnummer", "produkt", "produit", "producto"),
     *("game", "recipe_id", "course_id", "anime_id", "venue_id", "poi_id", "location_id"),
 )
-RATINGS = ("rating", "score", "stars", "value", "user_rating", "overall", "book_rating")
+RATINGS = (
+    "rating",
+    "score",
+    "stars",
+    "value",
+    "user_rating",
+    "overall",
+    "book_rating",
+    "bewertung",
+)
 TIMES = (
     *("timestamp", "time", "date", "datetime", "ts", "unix_review_time", "invoice_date"),
     *("order_date", "purchase_date", "created_at", "event_time", "review_time", "review_date"),
-    *("order_number", "add_to_cart_order", "position"),
+    *("datum", "zeit", "order_number", "add_to_cart_order", "position"),
 )
 SPLITS = tuple(SPLIT_COLUMNS)
 KNOWN_NAMES = frozenset(map(normal_name, (*USERS, *ITEMS, *RATINGS, *TIMES, *SPLITS)))

@@ -42,12 +42,21 @@ class FeatureMatrix:
     notes: tuple[str, ...] = ()
 
 
-def of_interactions(table: Table, items: np.ndarray, names: ColumnNames) -> ItemFacts:
+def title_column(table: Table, names: ColumnNames, user: str) -> str | None:
+    """Return the column of titles in a table of interactions; the names of users are none."""
+    for name in [names.title] if names.title else TITLES:
+        title = columns.find(table, "title", names.title, (name,))
+        if title is not None and title != user:
+            return title
+    return None
+
+
+def of_interactions(table: Table, items: np.ndarray, names: ColumnNames, user: str) -> ItemFacts:
     """Return what a table of interactions says about its items, whose ids are `items` (rows,).
 
-    Each item is described by its first row.
+    Each item is described by its first row. `user` is the column of users.
     """
-    title = columns.find(table, "title", names.title, TITLES)
+    title = title_column(table, names, user)
     feature = table.find_column("", FEATURES, role="features", flag="")
     first_rows = _first_rows(items)
     return ItemFacts(

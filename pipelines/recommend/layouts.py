@@ -18,7 +18,7 @@ from pipelines.io.delimited import looks_like_header, normal_name
 from pipelines.io.headerless import looks_headerless, read_headerless
 from pipelines.io.tables import Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
-from pipelines.recommend.columns import KNOWN_NAMES, holds_times_of_a_log
+from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
 from pipelines.recommend.unfold import POSITION, positions_in
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
@@ -93,9 +93,22 @@ def _text_rows(path: Path, notes: list[str]) -> Table | None:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     rows = [(number, split(line)) for number, line in numbered]
     widths = {len(split(line)) for line in first}
-    if len(widths) == 1:
+    if len(widths) == 1 and not _are_histories([split(line) for line in first]):
         return _rows_of_blanks(path, rows)
     return _histories(path, rows, notes)
+
+
+def _are_histories(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether lines of one length hold a user and items, not the cells of a matrix.
+
+    More columns than a log has begin with a number of their own, and then hold more numbers than
+    there are grades.
+    """
+    if len(rows[0]) <= len(HEADERLESS_COLUMNS) or len({row[0] for row in rows}) < len(rows):
+        return False
+    cells = [cell for row in rows for cell in row[1:]]
+    is_whole = all(cell.isdecimal() for row in rows for cell in row)
+    return is_whole and len(set(cells)) > MOST_GRADES
 
 
 def _first_lines(path: Path) -> list[str]:
@@ -172,9 +185,7 @@ def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[st
         if has_users
         else "the items of somebody, who is called by its number"
     )
-    notes.append(
-        f"{path.name}: rows of several lengths; each line is read as {form}, the oldest first"
-    )
+    notes.append(f"{path.name}: each line is read as {form}, the oldest first")
     frame = pd.DataFrame({"user": users, "item": items, POSITION: positions})
     return Table(frame, path, lines_of_json=np.array(lines))
 

@@ -93,6 +93,7 @@ class RecommendOptions(Options):
     )
 
     domain: ClassVar[str] = "recommend"
+    answers_words: ClassVar[bool] = True
     predict_type: ClassVar[type[PredictOptions]] = RecommendPredictOptions
     questions: ClassVar[tuple[Question, ...]] = (
         Question(

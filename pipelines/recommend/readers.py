@@ -12,8 +12,10 @@ from pipelines.io.headerless import read_headerless
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
-from pipelines.io.tables import Table, read_table, take_rows
+from pipelines.io.tables import DerivedTable, Table, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
+from pipelines.io.time_parts import times_in_parts
+from pipelines.io.times import is_clock
 from pipelines.recommend import cells, columns, item_facts, layouts, unfold
 from pipelines.recommend.columns import ColumnNames, FoundColumns
 from pipelines.recommend.item_facts import ItemFacts
@@ -25,6 +27,7 @@ MOVIES_COLUMNS = ("item", "title", "genres")
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
 FEWEST_IDS = 2  # users and items that can be learned from
 TFDS_BATCH = 8192  # rows
+WHOLE_TIME = "time"  # the column that is put together of several
 QUANTITIES = ("quantity", "qty", "units", "num_items")
 
 
@@ -156,6 +159,7 @@ def _from_table(
     """
     matrix = unfold.unfold_matrix(table, names, notes)
     table = table if matrix is None else matrix
+    table = _with_whole_times(table, names, notes)
     found = columns.find_all(table, names)
     if not found.rating:
         table = unfold.one_item_a_row(table, found.user, found.item, notes)
@@ -180,9 +184,8 @@ def _from_table(
         "weight": found.weight,
     }
     if items_table is None:
-        title = columns.find(table, "title", names.title, item_facts.TITLES)
-        used["title"] = title
-        facts = item_facts.of_interactions(table, items, names)
+        used["title"] = item_facts.title_column(table, names, found.user)
+        facts = item_facts.of_interactions(table, items, names, found.user)
     else:
         facts = item_facts.of_items(items_table, names, set(items), table.where, notes)
     notes.append(f"{table.where}: {table.describe_columns(used)}")
@@ -198,6 +201,20 @@ def _from_table(
         facts=facts,
         notes=tuple(notes),
     )
+
+
+def _with_whole_times(table: Table, names: ColumnNames, notes: list[str]) -> Table:
+    """Return the table with one column of times in place of a date and a clock, or of calendar."""
+    parts = None
+    if not names.time and table.has_header:
+        parts = times_in_parts(table)
+    if parts is None or (len(parts[0]) == 2 and not is_clock(table.frame[parts[0][1]])):
+        return table  # a film has a year and perhaps a month
+    used, texts = parts
+    notes.append(f"{table.where}: times are read from the columns {', '.join(used)}")
+    frame = table.frame.drop(columns=used).assign(**{WHOLE_TIME: texts})
+    rows = np.arange(len(frame))
+    return DerivedTable(frame, table.path, table.delimiter, origin=table, rows=rows)
 
 
 def _readable_rows(

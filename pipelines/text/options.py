@@ -90,6 +90,7 @@ class TextOptions(ClassifierOptions):
     )
 
     domain: ClassVar[str] = "text"
+    answers_words: ClassVar[bool] = True
     spec_type: ClassVar[type[Any]] = TextSpec
     search: ClassVar[Mapping[str, Dimension]] = {
         "architecture": Choice(("textcnn", "fasttext", "cnn_rnn", "gru", "transformer")),
