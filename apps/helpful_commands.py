@@ -120,6 +120,8 @@ class HelpfulCommand(click.Command):
         It is what another tool calls so, or the nearest one.
         """
         plain = name.lstrip("-").lower().replace("_", "-")
+        if plain in other_names.OF_DEVICES:
+            return other_names.ABOUT_DEVICES
         flags = sorted(self._flags())
         begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
         known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]

@@ -150,11 +150,6 @@ FLAGS = {
     "mlflow-uri": ("--tracking-uri",),
     "tracking": ("--tracking-uri",),
     "uri": ("--tracking-uri",),
-    "gpu": ("--distribute",),
-    "gpus": ("--distribute",),
-    "cuda": ("--distribute",),
-    "device": ("--distribute",),
-    "devices": ("--distribute",),
     "strategy": ("--distribute",),
     "random-state": ("--seed",),
     "random-seed": ("--seed",),
@@ -175,3 +170,19 @@ FLAGS = {
     "top-k": ("--top",),
     "k": ("--top",),
 }
+# What other tools choose processors by; here there is nothing to choose.
+OF_DEVICES = (
+    "gpu",
+    "gpus",
+    "use-gpu",
+    "cuda",
+    "device",
+    "devices",
+    "accelerator",
+    "no-cuda",
+    "cpu",
+)
+ABOUT_DEVICES = (
+    " A GPU that TensorFlow finds is used without a flag (CUDA_VISIBLE_DEVICES= hides it); "
+    "train --distribute mirrored uses several"
+)

@@ -47,7 +47,6 @@ FLAGS = [
     ("vision evaluate --checkpoint m.keras", "--model"),
     ("forecast train --prediction-length 3", "--horizon"),
     ("text predict a.csv --out b.csv", "--output"),
-    ("vision train --gpu", "--distribute"),
     ("vision train --learn 0.1", "--learning-rate"),
     ("vision train --eppochs 3", "--epochs"),
 ]
@@ -90,9 +89,14 @@ def test_the_flag_of_another_tool_leads_to_the_flag_here(typed: str, flag: str) 
     assert refused(typed).endswith(f"Did you mean '{flag}'?")
 
 
-@pytest.mark.parametrize("flag", ["--nonsense", "--xyz", "--use-gpu", "-z"])
+@pytest.mark.parametrize("flag", ["--nonsense", "--xyz", "-z"])
 def test_a_flag_that_is_like_none_is_not_taken_for_another(flag: str) -> None:
     assert refused(f"vision train {flag}") == f"No such option {flag!r}."
+
+
+@pytest.mark.parametrize("flag", ["--gpu", "--use-gpu", "--device", "--cuda"])
+def test_a_flag_for_a_gpu_is_answered_with_what_happens_without_one(flag: str) -> None:
+    assert "A GPU that TensorFlow finds is used without a flag" in refused(f"text train {flag}")
 
 
 def test_a_word_too_many_is_not_taken_for_the_data() -> None:

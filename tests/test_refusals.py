@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import environment_of
+from tests.command_line import appline, environment_of
 
 # Runs the command line, then says which heavy packages were imported.
 PROGRAM = """
@@ -150,6 +150,19 @@ def test_missing_data_and_models_of_others_are_refused_before_tensorflow_is_impo
     assert (outcome, f"Use: appline text predict {table} --run {run}" in said) == ("2", True)
     outcome, said = refused("vision", "predict", table, "--model", table)
     assert (outcome, "is not a model.keras that appline saved" in said) == ("3", True)
+
+
+def test_words_in_place_of_a_file_are_answered_with_the_command_that_takes_them(
+    tmp_path: Path,
+) -> None:
+    for domain in ("text", "recommend"):
+        result = appline(domain, "predict", "a lovely cup", "--run", "1a2b", folder=tmp_path)
+        assert result.returncode == 3
+        command = f"printf '%s\\n' 'a lovely cup' | appline {domain} predict - --run 1a2b"
+        assert command in result.stderr
+    (tmp_path / "pets").mkdir()
+    result = appline("vision", "predict", "petz", "--run", "1a2b", folder=tmp_path)
+    assert "petz: no such file or folder. Did you mean 'pets'?" in result.stderr
 
 
 def test_a_command_without_its_application_is_told_that_of_the_run(tmp_path: Path) -> None:
