@@ -285,7 +285,7 @@ def test_gaps_are_refused_or_filled_and_counted(
         answers(served, gap)
     notes: list[str] = []
     assert len(answers(served, gap, notes, fill="ffill")) == len(STORES) * HORIZON
-    assert any("1 missing steps and 0 empty cells were filled" in note for note in notes)
+    assert any("1 missing step and 0 empty cells filled" in note for note in notes)
 
 
 def test_a_missing_future_says_how_many_rows_and_which_columns(

@@ -57,10 +57,10 @@ class Workplace:
             "INPUT": "digit.png",
             "THIS": "settings.yaml",
             "--model photos": f"--model {model}",
-            "--run 1a2b3c4d": f"--run {rows['first']['run']}",
+            "--run 1a2b3c4d": f"--run {rows['first']['id']}",
         }
         sweeps = [row for row in rows.values() if row["role"] == "sweep"]
-        self.names["--resume 1a2b3c4d"] = f"--resume {sweeps[0]['run']}"
+        self.names["--resume 1a2b3c4d"] = f"--resume {sweeps[0]['id']}"
 
     def filled_in(self, command: str) -> str:
         for name, value in self.names.items():

@@ -136,6 +136,19 @@ def test_texts_of_a_folder_keep_the_names_of_their_files(
     assert any("left out: 1 .png" in note for note in notes)
 
 
+def test_a_row_with_too_many_values_does_not_refuse_the_others(
+    served: ServingModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("id,text\n1,lovely tea\n2,awful soup, too salty\n3,broken box\n")
+    with pytest.raises(DataError, match="line 3: has 3 values"):
+        answer(served, path)
+    notes: list[str] = []
+    answers = answer(served, path, notes, skip_unreadable=True)
+    assert answers["id"].tolist() == ["1", "3"]
+    assert any("1 row with more values than the header left out (line 3)" in note for note in notes)
+
+
 def test_one_unreadable_file_does_not_refuse_the_others(
     served: ServingModel, tmp_path: Path
 ) -> None:

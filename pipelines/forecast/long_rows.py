@@ -15,7 +15,7 @@ from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.forecast.columns import Columns
 from pipelines.io.delimited import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
-from pipelines.io.tables import SHOWN_COLUMNS, SHOWN_LINES, Table, raise_for_lines
+from pipelines.io.tables import SHOWN_COLUMNS, Table, lines_text, raise_for_lines
 from pipelines.io.times import EXPECTED, holds_times
 
 TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "week", "year", "index")
@@ -216,10 +216,10 @@ def _numbers(table: Table, name: str, columns: Columns, notes: list[str]) -> pd.
             "between thousands. Say which one stands before decimals: --decimal . or --decimal ,"
         )
     if read.wrong.any() and columns.drop_missing:
-        lines = shorten(list(table.lines[read.wrong.to_numpy()]), SHOWN_LINES)
+        lines = lines_text(table.lines[read.wrong.to_numpy()])
         notes.append(
             f"{table.where}: column {name!r}: {count_of(int(read.wrong.sum()), 'cell')} that "
-            f"cannot be read as numbers are taken for missing (lines {lines})"
+            f"cannot be read as numbers are taken for missing ({lines})"
         )
     elif read.wrong.any():
         value = column[read.wrong].iloc[0]

@@ -142,8 +142,8 @@ def complete(
         _raise_for_gaps(rows, gaps, frequency, table)
         _raise_for_empty(rows, is_empty, table)
     notes.append(
-        f"{table.where}: {num_steps:,} missing steps and {num_cells:,} empty cells were filled "
-        f"(--fill {columns.fill})"
+        f"{table.where}: {count_of(num_steps, 'missing step')} and "
+        f"{count_of(num_cells, 'empty cell')} filled (--fill {columns.fill})"
     )
     return _filled(rows, list(names), columns.fill)
 

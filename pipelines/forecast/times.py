@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipelines.errors import DataError, count_of, shorten
+from pipelines.errors import DataError, count_of
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.long_rows import raise_for_long_rows
 from pipelines.io import times
-from pipelines.io.tables import SHOWN_LINES, Table
+from pipelines.io.tables import Table, lines_text
 from pipelines.io.time_forms import written_form
 
 
@@ -61,10 +61,10 @@ def read_times(rows: pd.DataFrame, table: Table, columns: Columns, notes: list[s
 
 def _without(rows: pd.DataFrame, lacks: pd.Series, table: Table, notes: list[str]) -> pd.DataFrame:
     positions = rows.loc[lacks, "_row"].unique()
-    lines = shorten(list(table.lines[positions]), SHOWN_LINES)
+    lines = lines_text(table.lines[positions])
     notes.append(
         f"{table.where}: {count_of(len(positions), 'row')} without a series or a time that can be "
-        f"read left out (lines {lines})"
+        f"read left out ({lines})"
     )
     return rows[~lacks].reset_index(drop=True)
 

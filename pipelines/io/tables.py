@@ -253,10 +253,9 @@ def _read_delimited(path: Path, *, drop_long: bool) -> Table:
             f"{shorten(list(frame.columns), 3)}",
         )
     if read.left_out:
-        word = "line" if len(read.left_out) == 1 else "lines"
         notes = (
             f"{count_of(len(read.left_out), 'row')} with more values than the header left out "
-            f"({word} {shorten(read.left_out, SHOWN_LINES)})",
+            f"({lines_text(read.left_out)})",
         )
     return Table(
         frame,
@@ -337,9 +336,13 @@ def raise_for_lines(
     where: str, lines: "Sequence[int] | np.ndarray | pd.Series", what: str, expected: str
 ) -> NoReturn:
     """Raise `DataError` for the lines of a table that cannot be used, the first five named."""
+    raise DataError(f"{where}: {lines_text(lines)}: {what}. {expected}")
+
+
+def lines_text(lines: "Sequence[int] | np.ndarray | pd.Series") -> str:
+    """Return lines of a file for people, the first five named: "lines 2, 5"."""
     word = "line" if len(lines) == 1 else "lines"
-    shown = shorten(list(lines), SHOWN_LINES)
-    raise DataError(f"{where}: {word} {shown}: {what}. {expected}")
+    return f"{word} {shorten(list(lines), SHOWN_LINES)}"
 
 
 def cell_text(value: object) -> str:

@@ -83,7 +83,8 @@ def _read(
     if path.suffix.lower() == ".txt":
         lines = [line.strip() for line in read_lines(path)]
         return _of_texts([line for line in lines if line], facts, "")
-    table = read_table(path)
+    table = read_table(path, drop_long=options.skip_unreadable)
+    notes += table.notes
     if is_standard_input(path):
         table = replace(table, path=Path(STANDARD_INPUT))
     return _of_table(table, facts, options, notes)

@@ -94,7 +94,7 @@ class Reader:
                 f"{path}: expected a table ({', '.join(TABLE_SUFFIXES)}), a {TEXT_SUFFIX} file of "
                 f"lines, or a folder of such files. Received: {suffix or 'no ending'!r}"
             )
-        table = read_table(path)
+        table = read_table(path, drop_long=self.skip_unreadable)
         self.notes.extend(table.notes)
         return self._table(table.frame, str(path), table)
 

@@ -136,7 +136,7 @@ def _paths(
 
 
 def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
-    table = read_table(path)
+    table = read_table(path, drop_long=options.skip_unreadable)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
         pixels = pixel_columns(table.frame, wanted)
