@@ -20,6 +20,13 @@ DISTRIBUTE = make_flag(
     "none",
     "mirrored: divide each batch among the GPUs of this machine",
 )
+SEEDS = make_flag(
+    "seeds",
+    click.IntRange(min=1),
+    1,
+    "fit and test the network with so many seeds (same split): the verdict is over all of them, "
+    "the model that of the first",
+)
 TRAINING: list[click.Parameter] = [
     make_flag(
         "deterministic",
@@ -162,6 +169,7 @@ FLAGS_OF_COMMANDS = frozenset(
     for param in [
         OBJECTIVE,
         DISTRIBUTE,
+        SEEDS,
         DRY_RUN,
         FIX,
         PART,

@@ -229,6 +229,8 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
         f"{epoch}; {result.objective.name} {result.best_epoch_score:.4g} while it was fitted",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
     ]
+    if result.seeds_line:
+        lines.insert(2, f"seeds      {result.seeds_line}")
     lines += _note_lines(note for note in result.notes if note not in said)
     if result.model_file:
         lines.append(f"model      {result.model_file}")

@@ -28,6 +28,8 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
         "",
         f"**Test part** used {count_of(result.test_uses, 'time')}, this one included",
     ]
+    if result.seeds_line:
+        lines += ["", f"**Seeds** {escape(result.seeds_line)}"]
     if result.changed:
         lines += ["", f"**Differs from the defaults** {_settings(result.changed)}"]
     if result.notes:
