@@ -122,6 +122,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             max_epochs=flags["max_epochs_total"] or math.inf,
             limits=limits,
             warm_from=flags["warm_from"],
+            refit_top=flags["refit_top"],
             name=flags["run_name"],
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),

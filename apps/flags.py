@@ -106,6 +106,14 @@ SEARCH: list[click.Parameter] = [
         0,
         "start no trial that would bring all trials together above this many epochs (0: no limit)",
     ),
+    make_flag(
+        "refit_top",
+        str,
+        "auto",
+        "fit so many of the best trials again with two fresh seeds each, and let the cheapest "
+        "within noise win; 0: none (auto: up to 3, as long as the refits are at most a third of "
+        "the trials)",
+    ),
     make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
     make_flag(
         "warm_from",

@@ -328,7 +328,11 @@ def sweep_result(result: "SweepResult", store: str = "", said: Collection[str] =
     from tuning.reports.run_card import describe_effect
 
     settings = "  ".join(f"{key}={short(value)}" for key, value in result.best.values.items())
-    lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
+    lines = [
+        _sweep_headline(result),
+        f"winner     trial {result.best.number}: {settings}",
+        f"chosen by  {result.rule}",
+    ]
     if len(result.objectives) > 1:
         lines += ["", _pareto_front(result), ""]
     watched_effects, clear_effects = [], []
@@ -381,6 +385,7 @@ def estimate(cost: "Estimate") -> str:
             f"trials     {cost.trials} of {cost.epochs} epochs{early}: "
             f"{clock(cost.trial_s)} each, {cost.workers} at a time",
             f"besides    baselines {clock(cost.baselines_s)}, "
+            f"{count_of(cost.num_refits, 'refit')} of the best trials {clock(cost.refits_s)}, "
             f"the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}",
             f"total      about {clock(cost.seconds)}; nothing was kept",
         ]

@@ -1,7 +1,9 @@
 """Coverage of the lift's 95 % interval where the true lift is known, and ties of equal networks.
 
 `python -m benchmarks.noise` simulates answers of a model and a baseline on the same test units. The
-share of the repetitions whose interval holds the true lift should be 92 to 98 %.
+share of the repetitions whose interval holds the true lift should be 92 to 98 %. With `--pairs 40`
+it fits one small network to digits again and again, and compares it with itself as a sweep compares
+its best trials: 92 % of the pairs or more should tie.
 """
 
 import argparse
@@ -99,12 +101,56 @@ def same_configuration(seeds: int, units: int) -> Simulated:
     return is_tie
 
 
+def pairs_of_fits(pairs: int) -> tuple[int, list[float]]:
+    """Return how many pairs of one and the same configuration tie, and the scores of all fits.
+
+    Each side is fitted with as many fresh seeds as a sweep takes.
+    """
+    from pipelines import create_pipeline, runtime
+
+    runtime.import_tensorflow()
+    from pipelines.config.search_space import replace
+    from tuning.execution.trial import Task, Work, run_trial
+    from tuning.reports.selection import select
+    from tuning.results import Candidate
+    from tuning.search.definition import REFIT_SEEDS
+
+    pipeline = create_pipeline("vision", data="digits", limit=500)
+    splits = pipeline.load()
+    network = {"conv.filters": 8, "conv.blocks": 2, "train.epochs": 6}
+    spec = replace(pipeline.options.spec_type(), network)
+    spec = pipeline.fit_defaults(spec, splits, network)
+    objective = pipeline.objective_for(splits)
+    work = Work(pipeline=pipeline, splits=splits, objective=objective)
+    scores: list[float] = []
+    for seed in range(1, 2 * pairs * REFIT_SEEDS + 1):
+        outcome = run_trial(work, Task(number=seed, spec=spec, seed=seed))
+        if outcome.score is None:
+            raise SystemExit(outcome.reason)
+        scores.append(outcome.score)
+    num_ties = 0
+    for first in range(0, len(scores), 2 * REFIT_SEEDS):
+        sides = []
+        for number in range(2):
+            begin = first + number * REFIT_SEEDS
+            fresh = tuple(scores[begin : begin + REFIT_SEEDS])
+            sides.append(Candidate(number=number, score=fresh[0], scores=fresh, weights=1))
+        num_ties += len(select(sides, objective).ties) == len(sides)
+    return num_ties, scores
+
+
 def main() -> None:
     """Print a line for each simulated case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=0, help="of real fits; 0: simulate")
     options = parser.parse_args()
+    if options.pairs:
+        num_ties, scores = pairs_of_fits(options.pairs)
+        spread = f"{min(scores):.3f} to {max(scores):.3f}"
+        print(f"{num_ties} of {options.pairs} pairs tie; {len(scores)} fits, {spread}")
+        return
     cases: dict[str, Simulated] = {}
     for units in (100, 1000):
         cases[f"accuracy, one seed, {units} units"] = right_or_wrong(units)

@@ -271,6 +271,86 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One of a sweep's best trials, fitted again with fresh seeds: its validation scores."""
+
+    number: int  # of the trial
+    score: float  # of the trial itself, which chose it: no part of the mean
+    scores: Sequence[float]  # with fresh seeds
+    weights: float  # of the network: what is cheap
+
+    @property
+    def mean(self) -> float:
+        """The mean score with fresh seeds."""
+        return float(np.mean(self.scores))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which trial wins a sweep after the best were fitted again: the one-standard-error rule."""
+
+    candidates: Sequence[Candidate]
+    objective: str
+    best: int  # number of the trial with the best mean
+    winner: int  # of the cheapest within one standard error of it
+    standard_error: float  # of a mean
+    ties: Sequence[int]  # trials that do not differ from the best mean for certain, itself too
+    seconds: float = 0.0
+
+    def describe(self) -> str:
+        """Return which rule chose what, in one sentence."""
+        by_number = {candidate.number: candidate for candidate in self.candidates}
+        winner, best = by_number[self.winner], by_number[self.best]
+        error = f"{self.standard_error:.2g}"
+        chosen = f"trial {winner.number} has the best mean, {best.mean:.4g} ± {error}"
+        if len(self.candidates) > 1 and winner is not best:
+            chosen = (
+                f"trial {winner.number} is the cheapest ({winner.weights:,.0f} weights, mean "
+                f"{winner.mean:.4g}) within one standard error of the best mean, {best.mean:.4g} "
+                f"± {error} of trial {best.number} ({best.weights:,.0f} weights)"
+            )
+        others = sorted(set(self.ties) - {best.number})
+        tie = f"no other one ties with trial {best.number}"
+        if others:
+            subject = f"trials {', '.join(map(str, others))} tie"
+            if len(others) == 1:
+                subject = f"trial {others[0]} ties"
+            tie = f"{subject} with trial {best.number} (no certain difference)"
+        fits = f"{len(self.candidates)} trials, {len(winner.scores)} fresh seeds each"
+        return f"one standard error: {chosen}; {tie} ({self.objective}, {fits})"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        candidates = []
+        for candidate in self.candidates:
+            candidates.append(
+                {
+                    "trial": candidate.number,
+                    "trial_score": candidate.score,
+                    "scores": list(candidate.scores),
+                    "mean": candidate.mean,
+                    "weights": candidate.weights,
+                }
+            )
+        return {
+            "objective": self.objective,
+            "candidates": candidates,
+            "best": self.best,
+            "winner": self.winner,
+            "standard_error": self.standard_error,
+            "ties": list(self.ties),
+            "seconds": self.seconds,
+        }
+
+
+def rule_of(selection: Selection | None, winner: Trial) -> str:
+    """Return which rule has chosen the winner of a sweep, in one sentence."""
+    if selection:
+        return selection.describe()
+    return f"the best score of one fit each: trial {winner.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Level:
     """The trials that had one value of a hyperparameter (or a third of its range)."""
 
@@ -314,7 +394,8 @@ class Effect:
 class SweepResult:
     """What a sweep found.
 
-    `front` are the trials that no other trial beats in every objective.
+    `best` is the trial that has won, by its score alone or, where the best were fitted again, by
+    `selection`. `front` are the trials that no other trial beats in every objective.
     """
 
     run_id: str
@@ -327,6 +408,12 @@ class SweepResult:
     final: TrainResult
     seconds: float
     exhausted: bool = False  # every point of the space was tried
+    selection: Selection | None = None
+
+    @property
+    def rule(self) -> str:
+        """Which rule has chosen the winner, in one sentence."""
+        return rule_of(self.selection, self.best)
 
     @property
     def saved(self) -> float:
@@ -385,6 +472,8 @@ class SweepResult:
             "objectives": [objective.name for objective in self.objectives],
             "trials": [trial.as_json() for trial in self.trials],
             "best": best,
+            "rule": self.rule,
+            "selection": self.selection.as_json() if self.selection else None,
             "front": [trial.number for trial in self.front],
             "effects": [effect.as_json() for effect in self.effects],
             "final": self.final.as_json(),

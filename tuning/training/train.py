@@ -41,6 +41,7 @@ from tuning.training.monitor import EpochHook, Watch
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, Spread
 
+WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 MOST_ROWS = 200_000  # of a table of predictions
 
 
@@ -59,15 +60,28 @@ class RunLabels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierFit:
+    """A shorter fit that the network has had, such as that of a sweep's trial."""
+
+    name: str
+    score: float  # in the objective
+    spec: Any  # with its epochs
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Procedure:
     """How a network is trained, beside its hyperparameters.
 
     With several `seeds` it is fitted and tested with each of them, from the options' own on.
-    `strategy` divides each batch among devices (see `tuning.training.distribute`).
+    `strategy` divides each batch among devices (see `tuning.training.distribute`). Where an
+    `earlier` fit was better on validation than the whole training, it is repeated, and the better
+    weights of both are kept.
     """
 
     seeds: int = 1
     strategy: Any = None
+    earlier: EarlierFit | None = None
 
 
 def train(
@@ -120,11 +134,12 @@ def train(
             watch=Watch(objective=objective, on_epoch=on_epoch, gradients=True),
             strategy=procedure.strategy,
             run=run,
+            seed=pipeline.options.seed,
         )
-        fitted = training.fit()
+        training, fitted, fit_notes = _fit(training, procedure.earlier)
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *still_improving(fitted, objective, training.epochs)]
+        notes = [*labels.notes, *fit_notes]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -309,6 +324,8 @@ class _Training:
     watch: Watch
     strategy: Any
     run: Run
+    seed: int
+    curves: str = ""  # begins the names of its curves
     keeps_interrupted: bool = True
 
     @property
@@ -322,11 +339,11 @@ class _Training:
             self.pipeline,
             self.spec,
             self.splits,
-            seed=self.pipeline.options.seed,
+            seed=self.seed,
             watch=replace(self.watch, on_epoch=self._has_weights),
             strategy=self.strategy,
         )
-        self.run.history(fitted.history)
+        self.run.history(_prefixed(self.curves, fitted.history))
         if fitted.best_epoch:
             with working("choosing on validation what the network counts"):
                 self.pipeline.calibrate(fitted.model, self.splits)
@@ -353,7 +370,7 @@ class _Training:
             self.pipeline,
             spec,
             merged,
-            seed=self.pipeline.options.seed,
+            seed=self.seed,
             watch=replace(self.watch, gradients=False),
             until=fitted.best_epoch,
             strategy=self.strategy,
@@ -392,6 +409,7 @@ class _Training:
             pipeline=replace(self.pipeline, options=options),
             watch=replace(self.watch, gradients=False),
             run=run,
+            seed=seed,
             keeps_interrupted=False,
         )
 
@@ -402,6 +420,37 @@ class _Training:
             best = f"best/{self.watch.objective.name}"
             self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
         raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
+
+
+def _fit(training: _Training, earlier: EarlierFit | None) -> tuple[_Training, FitResult, list[str]]:
+    """Return the fitted network, the training that it came from, and notes on it."""
+    objective = training.watch.objective
+    fitted = training.fit()
+    notes = still_improving(fitted, objective, training.epochs)
+    if earlier is None or not objective.better(earlier.score, fitted.best_score):
+        return training, fitted, notes
+    again = replace(
+        training,
+        spec=earlier.spec,
+        seed=earlier.seed,
+        curves=f"{earlier.name}/",
+        keeps_interrupted=False,
+    )
+    try:
+        with working(f"trained in full it is worse than {earlier.name} was: fitting that again"):
+            repeated = again.fit()
+    except TrainingInterrupted:
+        training.keep_interrupted(fitted)
+        raise
+    if not objective.better(repeated.best_score, fitted.best_score):
+        return training, fitted, notes
+    training.run.tags({WEIGHTS_OF: earlier.name})
+    note = (
+        f"the weights are those of {earlier.name}: {objective.name} {repeated.best_score:.4g} "
+        f"after {count_of(again.epochs, 'epoch')}, and {fitted.best_score:.4g} trained in full "
+        f"({training.epochs})"
+    )
+    return replace(again, keeps_interrupted=True), repeated, [note]
 
 
 def _further_seeds(
