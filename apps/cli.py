@@ -69,6 +69,7 @@ def application(domain: str) -> click.Group:
         *spec_flags(spec_type, search=False),
         flags.OBJECTIVE,
         flags.DISTRIBUTE,
+        flags.SEEDS,
         flags.DRY_RUN,
         *flags.TRAINING,
         *flags.TRACKING,

@@ -68,6 +68,7 @@ def train(
     pipeline: AnyPipeline,
     hyperparameters: Mapping[str, object] | None = None,
     *,
+    seeds: int = 1,
     splits: Splits | None = None,
     tracking_uri: str = "",
     track: bool = True,
@@ -79,6 +80,8 @@ def train(
         pipeline: what `pipeline` has returned.
         hyperparameters: values by dotted key, such as `{"conv.kernel_size": 5}`; the others have
             their defaults.
+        seeds: with how many seeds the network is fitted and tested: the verdict is over all of
+            them, the model that of the first.
         splits: the data, if `pipeline.load()` has been called already.
         tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
         track: whether anything is kept. `load_model` needs a run that was kept.
@@ -89,7 +92,7 @@ def train(
         DataError: the data cannot be used.
     """
     from tuning.training.fit import num_epochs
-    from tuning.training.train import RunLabels
+    from tuning.training.train import Procedure, RunLabels
     from tuning.training.train import train as run_training
 
     given = hyperparameters or {}
@@ -109,6 +112,7 @@ def train(
             splits=splits,
             labels=RunLabels(notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
+            procedure=Procedure(seeds=seeds),
         )
 
 
