@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tuning.comparison.difference import Difference
+    from tuning.comparison.reproduction import Reproduction
 
 __all__ = [
     "Evaluation",
@@ -361,6 +362,20 @@ def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
     from apps.diff_runs import difference
 
     return difference(first, second, tracking_uri)
+
+
+def reproduce(run: str, *, tracking_uri: str = "", progress: bool = True) -> "Reproduction":
+    """Train a run again as it was, and return what came of it.
+
+    The result has `outcome` ("bit-identical", "within noise" or "different"), the scores that have
+    `moved`, and `changes` of data, code, packages and machine.
+
+    Raises:
+        UsageError: there is no such run, or none that can be trained again.
+    """
+    from apps.reproduce_run import reproduction
+
+    return reproduction(run, tracking_uri, Screen(quiet=not progress))
 
 
 def atlas(*, tracking_uri: str = "") -> "pd.DataFrame":
