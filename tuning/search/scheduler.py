@@ -16,12 +16,12 @@ from tuning.search.ask_tell import Proposal, Searcher
 from tuning.search.early_stopping import Stopper
 from tuning.search.progress import Progress
 from tuning.search.trial_records import EndedTrial, trial_record, trial_scores
-from tuning.tracking.interface import Run, Tracker
+from tuning.tracking.interface import HIDDEN, Run, Tracker
 
 TIME_IS_UP = "the time is up"
 # Tag of the sweep's run: the trials that have not ended, as JSON, each with the number of results
 # that the searcher had when it proposed it.
-RUNNING_TRIALS = "running_trials"
+RUNNING_TRIALS = f"{HIDDEN}running_trials"
 
 
 @dataclass(frozen=True, kw_only=True)

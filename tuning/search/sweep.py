@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.config.files import run_params
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import ApplineError, ExternalFailure, ResultLost, SweepInterrupted
@@ -16,6 +17,7 @@ from pipelines.splits import Splits
 from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor
 from tuning.reports import significance
+from tuning.reports.names import trial_name
 from tuning.results import Effect, ScoredBaseline, SweepResult, TrainResult, Trial
 from tuning.search import resume
 from tuning.search.ask_tell import Searcher
@@ -219,8 +221,10 @@ class _RunningSweep:
         # The batch that its trial had: a larger one may not fit into memory.
         batch_size = best.batch_size or spec.train.batch_size
         spec = replace(spec, train=replace(spec.train, batch_size=batch_size))
+        pipeline = self.definition.pipeline
+        params = run_params(pipeline.options, spec)
         return train(
-            self.definition.pipeline,
+            pipeline,
             spec,
             self.tracker,
             objective=self.definition.sweep.objective,
@@ -229,7 +233,7 @@ class _RunningSweep:
             labels=RunLabels(
                 role="final",
                 parent=self.run.id,
-                name=f"final, as trial {best.number}",
+                name=f"final {trial_name(best.number, pipeline.domain, params, list(best.values))}",
                 tags={"sweep": self.run.id, WINNER: str(best.number)},
             ),
             on_epoch=self.progress.final_epoch,

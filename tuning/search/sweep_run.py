@@ -6,6 +6,7 @@ from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
 from tuning.reports import plots
+from tuning.reports.names import sweep_view_name
 from tuning.reports.run_card import sweep_card
 from tuning.results import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
@@ -29,7 +30,7 @@ def start_run(
     base, dimensions = definition.space.base, definition.space.dimensions
     searched = {key: str(dimension) for key, dimension in dimensions.items()}
     run = tracker.start(
-        sweep.name or f"{sweep.tuner} sweep on {definition.splits.dataset}",
+        sweep_name(definition),
         role="sweep",
         tags={
             "domain": definition.pipeline.domain,
@@ -51,6 +52,12 @@ def start_run(
     return run
 
 
+def sweep_name(definition: SweepDefinition) -> str:
+    """Return what a sweep is called."""
+    sweep = definition.sweep
+    return sweep.name or f"{sweep.tuner} sweep on {definition.splits.dataset}"
+
+
 def record_result(
     result: SweepResult, definition: SweepDefinition, run: Run, tracker: Tracker
 ) -> None:
@@ -67,7 +74,7 @@ def record_result(
     tracker.sweep_view(
         SweepCharts(
             sweep=run.id,
-            name=f"Sweep {run.id[:8]}",
+            name=sweep_view_name(sweep_name(definition), len(result.trials), result.best.scores[0]),
             objective=objective.name,
             direction=objective.direction,
             searched=list(definition.space.dimensions),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+# Begins the tags that only programs read: MLflow's pages show no tag that begins with `mlflow.`.
+HIDDEN = "mlflow.appline."
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"
@@ -44,6 +46,9 @@ class Run(Protocol):
 
     def history(self, values: Mapping[str, Sequence[float]]) -> None:
         """Write curves, one value an epoch, from step 1."""
+
+    def rename(self, name: str) -> None:
+        """Call the run otherwise: what it came to is known now."""
 
     def dataset(self, splits: Splits) -> None:
         """Write which data the run saw: one input for each part, with its digest and count."""
@@ -199,6 +204,7 @@ class NullRun:
     def tags(self, values: Mapping[str, str]) -> None: ...
     def metrics(self, values: Mapping[str, float], *, step: int = 0) -> None: ...
     def history(self, values: Mapping[str, Sequence[float]]) -> None: ...
+    def rename(self, name: str) -> None: ...
     def dataset(self, splits: Splits) -> None: ...
     def text(self, text: str, path: str) -> None: ...
     def table(self, frame: "pd.DataFrame", path: str) -> None: ...

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from tuning.tracking.interface import HIDDEN
 from tuning.tracking.secrets import hide_secrets
 
-PROCESS = "process"  # the tag that says which process writes a run
+PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run
 # Start times are counted from the clock, which may have been set since: only a clear difference
 # distinguishes two processes.
 CLOCK_TOLERANCE = 10.0  # seconds

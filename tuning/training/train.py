@@ -23,6 +23,7 @@ from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
+from tuning.reports.names import network_name, scored_name
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import (
@@ -151,14 +152,15 @@ def train(
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
-            _record(result, fitted, predictions, pipeline, splits, run)
             # In the order of the data: runs on the same data are compared unit by unit.
             run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            _save_leaderboard(result, tracker)
+            _record(result, fitted, predictions, pipeline, splits, run)
+            _finish_names(result, labels, run, tracker)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
@@ -175,10 +177,9 @@ def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
 def _start_run(
     pipeline: AnyPipeline, spec: Any, splits: Splits, tracker: Tracker, labels: RunLabels
 ) -> Run:
-    # A domain with a single network has no choice of architecture.
-    architecture = getattr(spec, "architecture", pipeline.domain)
+    params = run_params(pipeline.options, spec)
     return tracker.start(
-        labels.name or f"{architecture} on {splits.dataset}",
+        labels.name or network_name(pipeline.domain, params),
         role=labels.role,
         parent=labels.parent,
         tags={
@@ -187,7 +188,7 @@ def _start_run(
             "data_digest": splits.digest,
             **labels.tags,
         },
-        params=run_params(pipeline.options, spec),
+        params=params,
     )
 
 
@@ -487,8 +488,13 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 
-def _save_leaderboard(result: TrainResult, tracker: Tracker) -> None:
+def _finish_names(result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker) -> None:
+    """Add the score to the run's name, and the run to the leaderboard."""
     headline = result.headline
+    # A name that a person chose stays: it is what they will look for.
+    if not labels.name or labels.role == "final":
+        score = result.test[headline.name]
+        run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
     tracker.leaderboard_view(
         Leaderboard(headline=headline.name, direction=headline.direction, metrics=others)
