@@ -16,7 +16,8 @@ from tuning.search.ask_tell import Proposal, Searcher
 from tuning.search.early_stopping import Stopper
 from tuning.search.progress import Progress
 from tuning.search.trial_records import EndedTrial, trial_record, trial_scores
-from tuning.tracking.interface import HIDDEN, Run, Tracker
+from tuning.tracking.hidden_tags import HIDDEN
+from tuning.tracking.interface import Run, Tracker
 
 TIME_IS_UP = "the time is up"
 # Tag of the sweep's run: the trials that have not ended, as JSON, each with the number of results

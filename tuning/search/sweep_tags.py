@@ -1,6 +1,6 @@
 """The tags of a sweep's run from which it is resumed; nothing heavy is imported."""
 
-from tuning.tracking.interface import HIDDEN
+from tuning.tracking.hidden_tags import HIDDEN
 
 DEFINITION = f"{HIDDEN}sweep_definition"  # what its trials are, as JSON
 FIRST_POINTS = f"{HIDDEN}first_points"  # the points that it tries first, as JSON

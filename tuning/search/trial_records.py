@@ -9,7 +9,9 @@ from tuning.execution.trial import Outcome, Task, Work
 from tuning.reports.names import trial_name
 from tuning.results import Trial
 from tuning.search.ask_tell import Proposal
-from tuning.tracking.interface import HIDDEN, Record, Row
+from tuning.tracking.hidden_tags import HIDDEN
+from tuning.tracking.interface import Record, Row
+from tuning.tracking.metric_batches import rounded
 from tuning.training.costs import COST_METRICS
 
 # Tags of a trial's run.
@@ -57,7 +59,8 @@ def trial_scores(outcome: Outcome, objectives: Sequence[Objective]) -> tuple[flo
             scores.append(outcome.costs[objective.name])
         else:
             return ()
-    return tuple(scores)
+    # As they are kept: a resumed sweep goes on from these numbers.
+    return tuple(rounded(float(score)) for score in scores)
 
 
 def trial_record(

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
-# Begins the tags that only programs read: MLflow's pages show no tag that begins with `mlflow.`.
-HIDDEN = "mlflow.appline."
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"

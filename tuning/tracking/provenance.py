@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tuning.tracking.interface import HIDDEN
+from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.secrets import hide_secrets
 
 PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run

@@ -34,7 +34,8 @@ from tuning.tracking.interface import (
     Run,
     Tracker,
 )
-from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.metric_batches import rounded
+from tuning.tracking.saved_views import LISTED, Leaderboard
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
@@ -42,6 +43,9 @@ from tuning.training.monitor import EpochHook, Watch
 from tuning.verdicts import Lift
 
 MOST_ROWS = 200_000  # of a table of predictions
+COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
+NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
+LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +190,7 @@ def _start_run(
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
+            **LISTED_MODEL,
             **labels.tags,
         },
         params=params,
@@ -248,13 +253,28 @@ def record_baselines(
     have a run already.
     """
     baselines = []
+    listed = set()
+    for row in tracker.rows(role="baseline", data_digest=splits.digest):
+        if LISTED in row.tags:
+            listed.add((row.name, *_test_scores(row.metrics)))
     with working("baselines"):
         for baseline in pipeline.baselines(splits):
             scored = significance.score_baseline(pipeline, splits, baseline)
             baselines.append(scored)
-            if scored.name not in recorded:
-                tracker.record(_baseline_record(pipeline, splits, scored, parent, tags))
+            if scored.name in recorded:
+                continue
+            record = _baseline_record(pipeline, splits, scored, parent, tags)
+            # The leaderboard shows it once, however many runs were compared with it.
+            if (scored.name, *_test_scores(record.metrics)) not in listed:
+                record = replace(record, tags={**record.tags, LISTED: "true"})
+            tracker.record(record)
     return baselines
+
+
+def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the test scores among metrics as they are kept, in one order."""
+    scores = {name: rounded(float(value)) for name, value in metrics.items()}
+    return sorted((name, score) for name, score in scores.items() if name.startswith("test/"))
 
 
 def _baseline_record(
@@ -269,7 +289,12 @@ def _baseline_record(
         name=scored.name,
         role="baseline",
         parent=parent,
-        tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
+        tags={
+            "dataset": splits.dataset,
+            "data_digest": splits.digest,
+            COLOR: BASELINE_COLOR,
+            **tags,
+        },
         params={
             **pipeline.options.as_params(),
             "architecture": scored.name,
@@ -496,6 +521,4 @@ def _finish_names(result: TrainResult, labels: RunLabels, run: Run, tracker: Tra
         score = result.test[headline.name]
         run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
-    tracker.leaderboard_view(
-        Leaderboard(headline=headline.name, direction=headline.direction, metrics=others)
-    )
+    tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
