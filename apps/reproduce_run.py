@@ -46,7 +46,7 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     spec = replace(
         options_type.spec_type(), {key: row.params[key] for key in known if key in row.params}
     )
-    options_type.require_weights(spec)
+    options.require_weights(spec)
     (objective,) = (key.partition("/")[2] for key in row.metrics if key.startswith("best/val_"))
     words = shlex.split(row.tags.get("command", ""))
     runtime.import_tensorflow(deterministic="--deterministic" in words)

@@ -82,6 +82,7 @@ class TrainResult:
     `best_epoch_score` is the objective in the epoch whose weights were kept, while the network was
     fitted: before the weights of a blend were. `model_file` is where the model lies, empty where
     that is no path of this machine.
+    `network` is the architecture with its kernel size, stride and filters.
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
@@ -111,6 +112,7 @@ class TrainResult:
     changed: Mapping[str, Any] = field(default_factory=dict)
     test_uses: int = 1
     seeds: SeedScores | None = None
+    network: str = ""
 
     @property
     def verdict(self) -> str:

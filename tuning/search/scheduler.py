@@ -17,12 +17,13 @@ from tuning.search.definition import SweepDefinition
 from tuning.search.early_stopping import Stopper
 from tuning.search.progress import Progress
 from tuning.search.trial_records import EndedTrial, trial_record, trial_scores
+from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.interface import Run, Tracker
 
 TIME_IS_UP = "the time is up"
 # Tag of the sweep's run: the trials that have not ended, as JSON, each with the number of results
 # that the searcher had when it proposed it.
-RUNNING_TRIALS = "running_trials"
+RUNNING_TRIALS = f"{HIDDEN}running_trials"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.config.files import run_params
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar, Space
 from pipelines.errors import ApplineError, ExternalFailure, ResultLost, SweepInterrupted
@@ -16,6 +17,7 @@ from pipelines.splits import Splits
 from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor
 from tuning.reports import significance
+from tuning.reports.names import trial_name
 from tuning.results import (
     Effect,
     ScoredBaseline,
@@ -245,8 +247,10 @@ class _RunningSweep:
         of_trial = trial_spec(self.definition, best)
         epochs = self.definition.space.base.train.epochs
         spec = replace(of_trial, train=replace(of_trial.train, epochs=epochs))
+        pipeline = self.definition.pipeline
+        params = run_params(pipeline.options, spec)
         return train(
-            self.definition.pipeline,
+            pipeline,
             spec,
             self.tracker,
             objective=self.definition.sweep.objective,
@@ -255,7 +259,7 @@ class _RunningSweep:
             labels=RunLabels(
                 role="final",
                 parent=self.run.id,
-                name=f"final, as trial {best.number}",
+                name=f"final {trial_name(best.number, pipeline.domain, params, list(best.values))}",
                 tags={
                     "sweep": self.run.id,
                     WINNER: str(best.number),
@@ -267,7 +271,7 @@ class _RunningSweep:
                     name=f"trial {best.number}",
                     score=best.scores[0],
                     spec=of_trial,
-                    seed=trial_seed(self.definition.pipeline.options.seed, best.number),
+                    seed=trial_seed(pipeline.options.seed, best.number),
                 )
             ),
             on_epoch=self.progress.final_epoch,

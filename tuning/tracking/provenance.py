@@ -15,10 +15,12 @@ from pathlib import Path
 
 import psutil
 
+from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.secrets import hide_secrets
 
-PROCESS = "process"  # the tag that says which process writes a run
-CODE, MACHINE = "code", "machine"  # tags of what a result depends on beside settings and data
+PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run
+# Tags of what a result depends on beside settings and data.
+CODE, MACHINE = f"{HIDDEN}code", f"{HIDDEN}machine"
 ROOMS = ("pipelines", "tuning")  # whose code decides what a training comes to
 HEX_DIGITS = 16
 # Start times are counted from the clock, which may have been set since: only a clear difference

@@ -23,6 +23,7 @@ from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
+from tuning.reports.names import network_name, scored_name
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
@@ -33,7 +34,8 @@ from tuning.tracking.interface import (
     Run,
     Tracker,
 )
-from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.metric_batches import rounded
+from tuning.tracking.saved_views import LISTED, Leaderboard
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
@@ -43,6 +45,9 @@ from tuning.verdicts import Lift, Spread
 
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 MOST_ROWS = 200_000  # of a table of predictions
+COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
+NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
+LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,14 +186,15 @@ def train(
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
-            _record(result, fitted, predictions, pipeline, splits, run)
             # In the order of the data: runs on the same data are compared unit by unit.
             run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            _save_leaderboard(result, tracker)
+            _record(result, fitted, predictions, pipeline, splits, run)
+            _finish_names(result, labels, run, tracker)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
@@ -205,19 +211,19 @@ def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
 def _start_run(
     pipeline: AnyPipeline, spec: Any, splits: Splits, tracker: Tracker, labels: RunLabels
 ) -> Run:
-    # A domain with a single network has no choice of architecture.
-    architecture = getattr(spec, "architecture", pipeline.domain)
+    params = run_params(pipeline.options, spec)
     return tracker.start(
-        labels.name or f"{architecture} on {splits.dataset}",
+        labels.name or network_name(pipeline.domain, params),
         role=labels.role,
         parent=labels.parent,
         tags={
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
+            **LISTED_MODEL,
             **labels.tags,
         },
-        params=run_params(pipeline.options, spec),
+        params=params,
     )
 
 
@@ -277,13 +283,28 @@ def record_baselines(
     have a run already.
     """
     baselines = []
+    listed = set()
+    for row in tracker.rows(role="baseline", data_digest=splits.digest):
+        if LISTED in row.tags:
+            listed.add((row.name, *_test_scores(row.metrics)))
     with working("baselines"):
         for baseline in pipeline.baselines(splits):
             scored = significance.score_baseline(pipeline, splits, baseline)
             baselines.append(scored)
-            if scored.name not in recorded:
-                tracker.record(_baseline_record(pipeline, splits, scored, parent, tags))
+            if scored.name in recorded:
+                continue
+            record = _baseline_record(pipeline, splits, scored, parent, tags)
+            # The leaderboard shows it once, however many runs were compared with it.
+            if (scored.name, *_test_scores(record.metrics)) not in listed:
+                record = replace(record, tags={**record.tags, LISTED: "true"})
+            tracker.record(record)
     return baselines
+
+
+def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the test scores among metrics as they are kept, in one order."""
+    scores = {name: rounded(float(value)) for name, value in metrics.items()}
+    return sorted((name, score) for name, score in scores.items() if name.startswith("test/"))
 
 
 def _baseline_record(
@@ -298,7 +319,12 @@ def _baseline_record(
         name=scored.name,
         role="baseline",
         parent=parent,
-        tags={"dataset": splits.dataset, "data_digest": splits.digest, **tags},
+        tags={
+            "dataset": splits.dataset,
+            "data_digest": splits.digest,
+            COLOR: BASELINE_COLOR,
+            **tags,
+        },
         params={
             **pipeline.options.as_params(),
             "architecture": scored.name,
@@ -654,9 +680,12 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 
-def _save_leaderboard(result: TrainResult, tracker: Tracker) -> None:
+def _finish_names(result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker) -> None:
+    """Add the score to the run's name, and the run to the leaderboard."""
     headline = result.headline
+    # A name that a person chose stays: it is what they will look for.
+    if not labels.name or labels.role == "final":
+        score = result.test[headline.name]
+        run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
-    tracker.leaderboard_view(
-        Leaderboard(headline=headline.name, direction=headline.direction, metrics=others)
-    )
+    tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
