@@ -198,7 +198,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
         raise UsageError(
             "--model also needs --data: the model file does not say what to score it on"
         )
-    row = _find_row(context, options_type)
+    row = find_row(context, options_type)
     base = saved_runs.options_of_run(options_type, row) if row else None
     if base and is_data_given:
         base = dataclasses.replace(base, limit=0)  # what bounded the training bounds no other data
@@ -253,7 +253,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
     checks.require_picture(options.picture, params["inputs"], params["force"])
-    row = _find_row(context, options_type)
+    row = find_row(context, options_type)
     if not options.skip_unreadable:
         for source in params["inputs"]:
             checks.require_columns(source, options, names)
@@ -460,13 +460,15 @@ def _open_tracker(command: ResolvedCommand, pipeline: "AnyPipeline", splits: "Sp
     )
 
 
-def _find_row(context: click.Context, options_type: type[Options]) -> "Row | None":
-    """Return the run that `--run` names; None when `--model` names a file.
+def find_row(context: click.Context, options_type: type[Options]) -> "Row | None":
+    """Return the run that `--run` names, of a sweep its final; None when `--model` names a file.
 
     Raises:
         UsageError: there is no such run, or the model is one of another application.
     """
-    run, model = context.params["run"], context.params["model"]
+    run, model = context.params["run"], context.params.get("model", "")
+    if model.startswith("models:/"):
+        raise UsageError(f"{model} names a registered model. Use: --run {model}")
     if bool(run) == bool(model):
         received = "both" if run else "neither"
         raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")

@@ -131,8 +131,19 @@ OUTPUT: list[click.Parameter] = [
     click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
 ]
 MODEL: list[click.Parameter] = [
-    click.Option(["--run"], default="", help="id of a run, or its beginning"),
+    click.Option(
+        ["--run"],
+        default="",
+        help="id of a run, or its beginning; or a registered model: models:/NAME@ALIAS",
+    ),
     click.Option(["--model"], default="", help="a model.keras file"),
+]
+REGISTRATION: list[click.Parameter] = [
+    click.Option(
+        ["--run"], default="", help="id of the run whose model is registered, or its beginning"
+    ),
+    click.Option(["--name"], default="", help="name in the registry (default: application-data)"),
+    click.Option(["--alias"], default="", help="what this version is called from now on: champion"),
 ]
 PART = click.Option(
     ["--part"],
@@ -155,7 +166,7 @@ ANSWERS: list[click.Parameter] = [
     ),
 ]
 
-_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, TABLE, ANSWERS)
+_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, REGISTRATION, TABLE, ANSWERS)
 # The names of all of these: a config file may hold those of several commands.
 FLAGS_OF_COMMANDS = frozenset(
     param.name

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Splits
     from tuning.tracking.interface import Role, Row, Tracker
+    from tuning.tracking.registry import Registered
     from tuning.tracking.removal import Unneeded
 
 # All but the trials and the baselines.
@@ -126,6 +127,19 @@ def read_run_model(row: "Row", uri: str) -> "ServingModel":
 
     with temporary_folder() as folder:
         return read_model(download(row.id, "model/model.keras", folder, uri=uri))
+
+
+def register(
+    row: "Row", target: "Registered", example: "pd.DataFrame", description: str, uri: str
+) -> "Registered":
+    """Register the model of a run; the digest of its data and its code are tags of the version."""
+    from tuning.tracking.registry import register_model
+
+    names = ("domain", "dataset", "data_digest", "mlflow.source.git.commit")
+    tags = {
+        name.rpartition("mlflow.source.")[2]: row.tags[name] for name in names if name in row.tags
+    }
+    return register_model(row, target, example, description, tags, uri)
 
 
 def options_of_run(options_type: type[Options], row: "Row") -> Options:

@@ -294,6 +294,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
 
     @classmethod
     @abstractmethod
+    def example(cls, facts: Any) -> "pd.DataFrame":
+        """Return a made-up input in the form that a model with these facts takes.
+
+        `predict_raw` answers it, and so does a server that it is sent to as JSON.
+        """
+
+    @classmethod
+    @abstractmethod
     def predict_raw(
         cls,
         serving: ServingModel,

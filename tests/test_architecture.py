@@ -43,7 +43,7 @@ DOMAIN_FUNCTIONS = {
     "baselines": {"baselines"},
     "predict": {"predict"},
     "evaluate": {"score", "losses", "table", "plots"},
-    "serve": {"serving_model", "restore_network", "predict_raw"},
+    "serve": {"serving_model", "example", "restore_network", "predict_raw"},
 }
 # From the ground up: a floor imports itself and those before it, never a later one.
 FLOORS = {

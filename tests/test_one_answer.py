@@ -127,6 +127,16 @@ def test_each_form_of_json_is_answered_as_predict_does(trained: Trained, form: s
     require_same(ask(trained.pyfunc, {form: contents[form]}).answers, trained.expected())
 
 
+def test_the_example_of_a_model_is_answered_over_http_as_by_predict(trained: Trained) -> None:
+    example = trained.pipeline.example(trained.served.facts)
+    expected = trained.pipeline.predict_raw(trained.served, example)
+    assert len(expected)
+    reply = ask(trained.pyfunc, {"dataframe_split": example.to_dict(orient="split")})
+    if trained.pipeline.domain == "forecast":  # NaN is no JSON
+        reply = ask(trained.pyfunc, example.to_csv(index=False), "text/csv")
+    require_same(reply.answers, expected)
+
+
 def test_a_csv_over_http_is_answered_as_predict_does(trained: Trained) -> None:
     reply = ask(trained.pyfunc, trained.asked.to_csv(index=False), "text/csv")
     require_same(reply.answers, trained.expected())

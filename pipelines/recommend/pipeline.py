@@ -133,6 +133,10 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         return serve.restore_network(serving, splits)
 
     @classmethod
+    def example(cls, facts: RecommendFacts) -> pd.DataFrame:
+        return serve.example(facts)
+
+    @classmethod
     def predict_raw(
         cls,
         serving: ServingModel,

@@ -107,6 +107,14 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
 
+def example(facts: RecommendFacts) -> pd.DataFrame:
+    """Return the first user that the model knows; to rate, with the first item."""
+    columns = {facts.user_column or "user": facts.users[:1]}
+    if facts.task == "rate":
+        columns[facts.item_column or "item"] = facts.items[:1]
+    return pd.DataFrame(columns)
+
+
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
     """Return the network inside, for splits whose users and items have the same numbers.
 

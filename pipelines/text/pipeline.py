@@ -34,6 +34,7 @@ from pipelines.text import (
 from pipelines.text.data import TextSplits
 from pipelines.text.options import TextOptions, TextPredictOptions
 from pipelines.text.references import References
+from pipelines.text.serve import TextFacts
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         default_factory=References, init=False, repr=False, compare=False
     )
 
-    facts_type: ClassVar[type[ServingFacts]] = serve.TextFacts
+    facts_type: ClassVar[type[ServingFacts]] = TextFacts
 
     def headline_metric(self, splits: TextSplits) -> Objective:
         return evaluate.headline(splits, self.options.metric)
@@ -143,6 +144,10 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def restore_network(self, serving: ServingModel, splits: TextSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
+
+    @classmethod
+    def example(cls, facts: TextFacts) -> pd.DataFrame:
+        return serve.example(facts)
 
     @classmethod
     def predict_raw(

@@ -109,6 +109,10 @@ class LinePipeline(Pipeline[LineOptions, LineSpec, LineSplits]):
         return serving.model.get_layer("network")
 
     @classmethod
+    def example(cls, facts: ServingFacts) -> pd.DataFrame:
+        return pd.DataFrame({"x": [1.0]})
+
+    @classmethod
     def predict_raw(
         cls, serving: ServingModel, source: Any, options: Any = None, notes: Any = None
     ) -> pd.DataFrame:
