@@ -97,6 +97,12 @@ def application(domain: str) -> click.Group:
             *flags.ANSWERS,
             flags.TRACKING_URI,
         ],
+        shipping.export: [
+            *flags.MODEL,
+            *flags.EXPORT,
+            *without_defaults(data),
+            flags.TRACKING_URI,
+        ],
         shipping.register: [*flags.REGISTRATION, flags.TRACKING_URI],
         commands.check: [*training, flags.FIX],
         commands.datasets: [],

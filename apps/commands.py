@@ -208,7 +208,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     checks.require_columns(command.options.data, command.options, command.origins)
     screen = _screen(command)
     runtime.import_tensorflow()
-    serving = _load_model(context, row)
+    serving = load_model(context, row)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
@@ -262,7 +262,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
 
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
-    serving = _load_model(context, row)
+    serving = load_model(context, row)
     answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
     notes: list[str] = []
@@ -485,7 +485,8 @@ def find_row(context: click.Context, options_type: type[Options]) -> "Row | None
     return row
 
 
-def _load_model(context: click.Context, row: "Row | None") -> "ServingModel":
+def load_model(context: click.Context, row: "Row | None") -> "ServingModel":
+    """Return the model of a run that `find_row` has found, or of the file behind `--model`."""
     from pipelines.model_file import read_model
 
     if row is None:

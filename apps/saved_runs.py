@@ -1,8 +1,9 @@
 """Runs in MLflow, for the command line and for Python: kept, found, listed, loaded."""
 
 import dataclasses
+import time
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pipelines import runtime
@@ -140,6 +141,18 @@ def register(
         name.rpartition("mlflow.source.")[2]: row.tags[name] for name in names if name in row.tags
     }
     return register_model(row, target, example, description, tags, uri)
+
+
+def log_metrics(row: "Row", values: Mapping[str, float], uri: str) -> None:
+    """Add metrics to a run that is over."""
+    runtime.prepare_environment()
+    from tuning.tracking.local_store import find_store
+    from tuning.tracking.metric_batches import summary_points
+    from tuning.tracking.mlflow_client import open_client
+    from tuning.tracking.mlflow_run import write_values
+
+    points = summary_points(values, 0, time.time())
+    write_values(open_client(find_store(uri)), row.id, points)
 
 
 def options_of_run(options_type: type[Options], row: "Row") -> Options:

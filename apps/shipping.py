@@ -1,18 +1,24 @@
-"""The commands that take a model out of the house: `register`."""
+"""The commands that take a model out of the house: `register`, `export`."""
 
+import dataclasses
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from apps import rendering, saved_runs
-from apps.commands import find_row
+from apps import checks, rendering, saved_runs
+from apps.commands import find_row, load_model
+from apps.resolve import resolve
 from apps.screen import Screen
-from pipelines import pipeline_class, runtime
+from pipelines import pipeline_class, pipeline_for, runtime
 from pipelines.config.options import Options
-from pipelines.errors import ApplineError, UsageError
+from pipelines.errors import ApplineError, UsageError, count_of
+from pipelines.io.paths import require_new_file
 
 if TYPE_CHECKING:
+    from pipelines.exports import Proof
     from tuning.tracking.interface import Row
 
 # What MLflow refuses in a name, and what `models:/NAME@ALIAS` could not be read with.
@@ -67,6 +73,80 @@ def register(options_type: type[Options], context: click.Context) -> None:
         f"next        appline {options_type.domain} predict INPUT --run {registered.address}",
         plain,
     )
+
+
+def export(options_type: type[Options], context: click.Context) -> None:
+    """Write a model in a format of other tools, if it answers there as it does here.
+
+    64 examples of the run's data, or of --data, are asked of both; the largest difference, the
+    agreement, size and latency are printed, and logged to the run. Where it answers otherwise,
+    nothing is written.
+    """
+    params = context.params
+    given = context.get_parameter_source("data") not in (ParameterSource.DEFAULT, None)
+    if params["model"] and not params["run"] and not given:
+        raise UsageError("--model also needs --data: examples that the export is proved on")
+    row = find_row(context, options_type)
+    base = saved_runs.options_of_run(options_type, row) if row else None
+    command = resolve(context, options_type, base)
+    checks.require_data(command.options)
+    from pipelines import exports
+
+    chosen: exports.Format = params["format"]
+    stem = f"{options_type.domain}-{row.id[:8] if row else Path(params['model']).stem}"
+    path = Path(params["output"] or f"{stem}{exports.ENDINGS[chosen]}")
+    _require_place(path, exports.ENDINGS[chosen], params["force"])
+    screen = Screen(quiet=params["quiet"], json=params["json"])
+    runtime.import_tensorflow()
+    serving = load_model(context, row)
+    exports.require_format(exports.input_types(serving.model), chosen)
+    pipeline = pipeline_for(command.options)
+    with screen.progress(f"reading {command.options.data}"):
+        inputs = pipeline.served_inputs(serving, exports.EXAMPLES)
+    with screen.progress(f"writing {chosen} and asking it"):
+        portable = pipeline.portable_model(serving)
+        proof = exports.export(serving, portable, chosen, inputs, path)
+    if row:
+        saved_runs.log_metrics(row, _as_metrics(proof), params["tracking_uri"])
+    plain = {"file": str(path), **dataclasses.asdict(proof)}
+    screen.result(_told(proof, path), plain)
+
+
+def _require_place(path: Path, ending: str, force: bool) -> None:
+    if path.suffix.lower() != ending:
+        expected = f"a name that ends in {ending}" if ending else "the name of a folder"
+        raise UsageError(f"--output {path}: expected {expected}")
+    if not ending and path.exists():
+        raise UsageError(f"--output {path}: exists already. Choose another name for the folder")
+    require_new_file("--output", path, force)
+
+
+def _told(proof: "Proof", path: Path) -> str:
+    """Return what was proved, as lines for people."""
+    from pipelines.exports import NUMBERS_ALONE, facts_file
+
+    agreement = "" if proof.agreement is None else f", {proof.agreement:.1%} the same best answer"
+    lines = [
+        f"written     {path} ({proof.num_bytes / 2**20:.2f} MB)",
+        f"proved      {count_of(proof.examples, 'example')}: largest difference "
+        f"{proof.largest_difference:.2g}{agreement}",
+        f"latency     {proof.latency_ms:.2f} ms an example, in Keras {proof.keras_latency_ms:.2f}",
+    ]
+    if proof.format in NUMBERS_ALONE:
+        lines.append(f"beside it   {facts_file(path)}: what it was trained on, for whoever asks it")
+    return "\n".join(lines)
+
+
+def _as_metrics(proof: "Proof") -> dict[str, float]:
+    """Return a proof as metrics of the run."""
+    values = {
+        "largest_difference": proof.largest_difference,
+        "mb": proof.num_bytes / 2**20,
+        "latency_ms_p50": proof.latency_ms,
+    }
+    if proof.agreement is not None:
+        values["agreement"] = proof.agreement
+    return {f"export/{proof.format}/{name}": value for name, value in values.items()}
 
 
 def _default_name(row: "Row") -> str:

@@ -62,6 +62,7 @@ FLOORS = {
         tuple(f"pipelines.{domain}" for domain in DOMAINS),
         "pipelines",  # the registry of domains
         "pipelines.model_file",
+        "pipelines.exports",
     ),
     "tuning": (
         "tuning.verdicts",

@@ -130,6 +130,9 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
             return serving.model  # series that it does not know are scaled inside
         return serve.restore_network(serving, splits)
 
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return hold_out.served_inputs(hold_out.load(self.options, serving.facts), count)
+
     @classmethod
     def example(cls, facts: ForecastFacts) -> pd.DataFrame:
         return serve.example(facts)

@@ -145,6 +145,9 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def restore_network(self, serving: ServingModel, splits: TextSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
 
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return {"text": self.load_hold_out(serving).texts("test")[:count]}
+
     @classmethod
     def example(cls, facts: TextFacts) -> pd.DataFrame:
         return serve.example(facts)

@@ -156,6 +156,13 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def restore_network(self, serving: ServingModel, splits: VisionSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
 
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return {"image": self.load_hold_out(serving).test.x[:count].astype("float32")}
+
+    @classmethod
+    def portable_model(cls, serving: ServingModel) -> keras.Model:
+        return serve.portable_model(serving)
+
     @classmethod
     def example(cls, facts: VisionFacts) -> pd.DataFrame:
         return serve.example(facts)

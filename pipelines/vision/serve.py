@@ -107,6 +107,17 @@ def serving_model(
     )
 
 
+def portable_model(serving: ServingModel) -> keras.Model:
+    """Return the probabilities of pictures that have the model's size and units already.
+
+    Its input is `image` `(batch, height, width, channels)`, its answer a dict of `probabilities`.
+    """
+    facts: VisionFacts = serving.facts
+    image = keras.Input((facts.height, facts.width, facts.channels), name="image")
+    probabilities = predict.probabilities(serving.model.get_layer("network"), image)
+    return keras.Model(image, {"probabilities": probabilities}, name="portable")
+
+
 def example(facts: VisionFacts) -> pd.DataFrame:
     """Return one picture in a column `image`: light from the left to the right.
 
