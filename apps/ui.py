@@ -27,7 +27,13 @@ from apps.signals import interrupted_by_termination
 from pipelines.errors import ApplineError
 from pipelines.interrupts import NOTICED
 from pipelines.io.temporary import temporary_folder
-from tuning.tracking.local_store import Store, check_server, find_store, require_recorded
+from tuning.tracking.local_store import (
+    Store,
+    check_server,
+    find_store,
+    repair_if_moved,
+    require_recorded,
+)
 from tuning.tracking.secrets import basic_authorization, without_credentials
 from tuning.tracking.ui_links import experiments_page, view_pages
 
@@ -61,6 +67,8 @@ def serve_ui(
         _show_links(store.uri, open_at)
         return
     require_recorded(store)
+    # MLflow answers 404 for the pictures of a store that was moved.
+    repair_if_moved(store)
     _require_free(port)
     base = f"http://{HOST}:{port}"
     print(f"Starting MLflow on {store.shown} ...", file=sys.stderr)

@@ -13,6 +13,7 @@ from tuning.search.early_stopping import create_stopper
 from tuning.search.progress import Progress
 from tuning.search.resume import RecordedTrials, Replay
 from tuning.search.scheduler import Budget, SweepScheduler
+from tuning.search.trial_records import RESULT_NUMBER, RESULTS_KNOWN, TRIAL
 from tuning.tracking.interface import NullRun, NullTracker, Row
 
 OPTIONS = LineOptions()
@@ -59,9 +60,9 @@ def trial_row(number: int, units: Scalar, result_number: int) -> Row:
         start_time=100.0,
         end_time=103.0,
         tags={
-            "trial": str(number),
-            "results_known": "0",
-            "result_number": str(result_number),
+            TRIAL: str(number),
+            RESULTS_KNOWN: "0",
+            RESULT_NUMBER: str(result_number),
             "stopped_early": "true",
         },
         params={"units": str(units), "train.batch_size": "16"},

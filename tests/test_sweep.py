@@ -33,6 +33,8 @@ from tuning.search.estimate import estimate
 from tuning.search.progress import Progress
 from tuning.search.resume import SameWinner, SweepFinished
 from tuning.search.sweep import run_sweep, trial_effects
+from tuning.search.sweep_tags import DEFINITION
+from tuning.search.trial_records import ATTEMPT
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.provenance import PROCESS
@@ -236,9 +238,9 @@ def test_a_finished_sweep_is_extended_by_a_version_that_knows_more_options(
     tracker: MlflowTracker,
 ) -> None:
     first = sweep(tracker, trials=2)
-    definition = json.loads(tracker.client.get_run(first.run_id).data.tags["sweep_definition"])
+    definition = json.loads(tracker.client.get_run(first.run_id).data.tags[DEFINITION])
     del definition["options"]["data"]
-    tracker.tag(first.run_id, {"sweep_definition": json.dumps(definition)})
+    tracker.tag(first.run_id, {DEFINITION: json.dumps(definition)})
     with suppress(SameWinner):
         sweep(tracker, trials=4, resume=first.run_id)
     assert len(tracker.rows(role="trial", sweep=first.run_id)) == 4
@@ -252,7 +254,7 @@ def test_resuming_with_another_space_is_refused_with_the_difference(tracker: Mlf
 
 
 def test_resuming_a_sweep_that_still_runs_is_refused(tracker: MlflowTracker) -> None:
-    run = tracker.start("elsewhere", role="sweep", tags={"sweep_definition": "{}"})
+    run = tracker.start("elsewhere", role="sweep", tags={DEFINITION: "{}"})
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
         born = psutil.Process(other.pid).create_time()
         tracker.tag(run.id, {PROCESS: f"{other.pid} on {socket.gethostname()} since {born:.2f}"})
@@ -472,7 +474,7 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_with_half_the_batch(
     assert executor.sizes == [32, 16]
     row = tracker.rows(role="trial", sweep=result.run_id)[0]
     assert row.status == "FINISHED"
-    assert row.tags["attempt"] == "2"
+    assert row.tags[ATTEMPT] == "2"
     assert row.params["train.batch_size"] == "16"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tests.tracking_samples import RECORD
 from tuning.tracking import interface
@@ -58,12 +59,12 @@ def test_views_are_kept_with_their_experiment(tracker: MlflowTracker) -> None:
     charts = SweepCharts(
         sweep="s1",
         name="Sweep",
-        objective="val_accuracy",
-        direction="max",
+        objective=Objective(name="val_accuracy", direction="max"),
+        headline=Objective(name="accuracy", direction="max"),
         searched=["conv.kernel_size"],
     )
     path = tracker.sweep_view(charts)
-    tracker.leaderboard_view(Leaderboard(headline="accuracy", direction="max"))
+    tracker.leaderboard_view(Leaderboard(headline=Objective(name="accuracy", direction="max")))
     tags = tracker.client.get_experiment(tracker.experiment_id).tags
     names = set()
     for key, value in tags.items():
@@ -71,6 +72,27 @@ def test_views_are_kept_with_their_experiment(tracker: MlflowTracker) -> None:
             names.add(json.loads(value)["name"])
     assert names == {"Sweep", "Sweep: table", "Leaderboard"}
     assert path.startswith(f"/#/experiments/{tracker.experiment_id}/runs?viewStateShareKey=")
+
+
+def test_the_experiments_note_names_its_best_model_and_links_to_its_views(
+    tracker: MlflowTracker,
+) -> None:
+    ids = {}
+    for name, score in (("good", 0.97), ("bad", 0.5)):
+        run = tracker.start(name, role="train", tags={"data_digest": "d1"})
+        run.metrics({"test/accuracy": score})
+        run.tags({"verdict": "the network beats [knn]"})
+        run.finish()
+        ids[name] = run.id
+    path = tracker.leaderboard_view(
+        Leaderboard(headline=Objective(name="accuracy", direction="max"))
+    )
+    note = tracker.client.get_experiment(tracker.experiment_id).tags["mlflow.note.content"]
+    assert note.startswith("**Best so far** [good](#/experiments/")
+    assert ids["good"] in note
+    assert ids["bad"] not in note
+    assert r"test accuracy 0.97: the network beats \[knn\]" in note
+    assert f"[Leaderboard]({path.removeprefix('/')})" in note
 
 
 def test_importing_the_tracker_does_not_import_mlflow() -> None:

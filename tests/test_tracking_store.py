@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ApplineError, UsageError
-from tuning.tracking.local_store import Store, find_store, prepare, readable, repair_artifact_paths
+from tuning.tracking.local_store import (
+    Store,
+    find_store,
+    prepare,
+    readable,
+    repair_artifact_paths,
+    repair_if_moved,
+)
 
 
 def create(uri: str, artifacts: str) -> None:
@@ -150,6 +157,13 @@ def test_a_moved_store_points_at_its_artifacts_where_they_are_now(tmp_path: Path
         (tmp_path / "after/artifacts/digits").as_uri(),
         "s3://bucket/elsewhere",
     ]
+
+
+def test_a_moved_store_is_repaired_before_its_pages_are_shown(tmp_path: Path) -> None:
+    prepare(find_store(root=tmp_path / "before"), create)
+    (tmp_path / "before").rename(tmp_path / "after")
+    repair_if_moved(find_store(root=tmp_path / "after"))
+    assert locations(tmp_path / "after")[0] == (tmp_path / "after/artifacts/digits").as_uri()
 
 
 def test_repairing_says_how_many_paths_it_changed_and_finds_nothing_the_second_time(

@@ -19,6 +19,7 @@ import pytest
 
 from apps.cli import main
 from apps.ui import serve_ui
+from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tuning.tracking.interface import Record
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
@@ -30,8 +31,8 @@ ROOT = Path(__file__).parent.parent
 CHARTS = SweepCharts(
     sweep="s1",
     name="Sweep",
-    objective="val_accuracy",
-    direction="max",
+    objective=Objective(name="val_accuracy", direction="max"),
+    headline=Objective(name="accuracy", direction="max"),
     searched=["conv.kernel_size"],
 )
 

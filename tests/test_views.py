@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
 from tuning.tracking.ui_links import run_page, view_page, view_pages
 from tuning.tracking.view_format import LONGEST_VALUE, View
 
+ACCURACY = Objective(name="accuracy", direction="max")
+VAL_ACCURACY = Objective(name="val_accuracy", direction="max")
+VAL_LOSS = Objective(name="val_loss", direction="min")
 SEARCHED = ["conv.pooling", "conv.kernel_size", "conv.filters", "train.learning_rate"]
 
 
@@ -19,8 +23,8 @@ def charts(**changes: Any) -> SweepCharts:
     defaults = {
         "sweep": "s1",
         "name": "Sweep s1",
-        "objective": "val_accuracy",
-        "direction": "max",
+        "objective": VAL_ACCURACY,
+        "headline": ACCURACY,
         "searched": SEARCHED,
     }
     return SweepCharts(**{**defaults, **changes})
@@ -46,7 +50,7 @@ def test_a_sweeps_charts_show_its_trials_alone_best_first() -> None:
 
 
 def test_an_objective_that_is_minimised_sorts_upwards() -> None:
-    state = decoded(sweep_views(charts(objective="val_loss", direction="min"))[0])
+    state = decoded(sweep_views(charts(objective=VAL_LOSS))[0])
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`best/val_loss`", True)
 
 
@@ -60,23 +64,25 @@ def test_kernel_size_and_learning_rate_get_a_chart_of_their_own() -> None:
     assert keys == [
         "conv.kernel_size",
         "conv.filters",
-        "train.learning_rate",
         "conv.pooling",
-        "cost/params",
+        "train.learning_rate",
+        "cost/train_s",
     ]
 
 
 @pytest.mark.parametrize(
     ("objective", "drawn"),
-    [("val_accuracy", ["val_accuracy", "val_loss"]), ("val_loss", ["val_loss"])],
+    [(VAL_ACCURACY, ["val_accuracy", "val_loss"]), (VAL_LOSS, ["val_loss"])],
 )
-def test_the_objective_and_the_loss_are_drawn_by_epoch(objective: str, drawn: list[str]) -> None:
+def test_the_objective_and_the_loss_are_drawn_by_epoch(
+    objective: Objective, drawn: list[str]
+) -> None:
     lines = cards(sweep_views(charts(objective=objective))[0], "LINE")
     assert [card["metricKey"] for card in lines] == drawn
 
 
 def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
-    board = Leaderboard(headline="accuracy", direction="max")
+    board = Leaderboard(headline=ACCURACY)
     for view in (*sweep_views(charts()), leaderboard_view(board)):
         state = decoded(view)
         sections = {section["uuid"] for section in state["compareRunSections"]}
@@ -85,34 +91,69 @@ def test_every_card_lies_in_a_section_of_its_page_and_has_its_own_id() -> None:
         assert len(set(uuids)) == len(uuids)
 
 
-def test_the_table_of_a_sweep_begins_with_scores_and_holds_the_searched_parameters() -> None:
-    state = decoded(sweep_views(charts(test=["test/accuracy"]))[1])
-    assert state["columnOrder"][:4] == [
+def test_the_table_of_a_sweep_shows_what_was_tried_then_scores_then_costs() -> None:
+    state = decoded(sweep_views(charts())[1])
+    assert state["columnOrder"][:10] == [
         "attributes.`Run Name`",
         "tags.`role`",
+        "params.`conv.kernel_size`",
+        "params.`conv.filters`",
+        "params.`conv.pooling`",
+        "params.`train.learning_rate`",
         "metrics.`best/val_accuracy`",
         "metrics.`test/accuracy`",
+        "metrics.`cost/train_s`",
+        "metrics.`cost/params`",
     ]
-    assert {f"params.`{key}`" for key in SEARCHED} <= set(state["selectedColumns"])
     assert state["searchFilter"] == "tags.sweep = 's1' AND tags.role != 'sweep'"
 
 
-def test_the_leaderboard_puts_score_baseline_and_lift_side_by_side_without_trials() -> None:
-    board = Leaderboard(headline="accuracy", direction="max", metrics=["test/f1_macro"])
+def test_hyperparameters_beyond_six_stand_right_of_the_scores() -> None:
+    wide = charts(searched=[f"block.value_{number}" for number in range(9)])
+    order = decoded(sweep_views(wide)[1])["columnOrder"]
+    score = order.index("metrics.`best/val_accuracy`")
+    assert order.index("params.`block.value_5`") < score < order.index("params.`block.value_6`")
+    assert order.index("metrics.`cost/params`") < order.index("params.`block.value_6`")
+
+
+def test_parallel_coordinates_have_at_most_seven_axes_the_clearest_first() -> None:
+    wide = charts(searched=[f"block.value_{number}" for number in range(9)])
+    (card,) = cards(sweep_views(wide)[0], "PARALLEL")
+    assert card["selectedParams"] == [f"block.value_{number}" for number in range(7)]
+
+
+def test_two_hyperparameters_of_numbers_are_drawn_as_a_map_of_the_score() -> None:
+    assert cards(sweep_views(charts())[0], "CONTOUR") == []
+    two = charts(contour=("conv.kernel_size", "conv.filters"))
+    (card,) = cards(sweep_views(two)[0], "CONTOUR")
+    axes = [card[axis]["key"] for axis in ("xaxis", "yaxis", "zaxis")]
+    assert axes == ["conv.kernel_size", "conv.filters", "best/val_accuracy"]
+
+
+def test_trials_of_one_epoch_have_no_curves() -> None:
+    assert cards(sweep_views(charts(has_curves=False))[0], "LINE") == []
+
+
+def test_the_leaderboard_shows_verdict_score_lift_with_its_interval_and_costs() -> None:
+    board = Leaderboard(headline=ACCURACY, metrics=["test/f1_macro"])
     state = decoded(leaderboard_view(board))
-    assert state["columnOrder"][2:6] == [
+    assert state["columnOrder"][1:10] == [
+        "tags.`role`",
+        "tags.`verdict`",
         "metrics.`test/accuracy`",
-        "metrics.`baseline/accuracy`",
         "metrics.`lift/accuracy`",
-        "metrics.`test/f1_macro`",
+        "metrics.`lift/low`",
+        "metrics.`lift/high`",
+        "metrics.`val/accuracy`",
+        "metrics.`cost/train_s`",
+        "metrics.`cost/latency_ms_p50`",
     ]
-    assert "tags.role != 'trial'" in state["searchFilter"]
+    assert state["searchFilter"] == "tags.`mlflow.appline.listed` = 'true'"
 
 
 def test_a_sweep_of_fifty_hyperparameters_fits_an_experiment_tag() -> None:
     wide = charts(
         searched=[f"block_{number}.kernel_size" for number in range(50)],
-        test=[f"test/metric_{number}" for number in range(20)],
     )
     assert all(len(view.value()) <= LONGEST_VALUE for view in sweep_views(wide))
 

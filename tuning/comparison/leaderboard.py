@@ -7,16 +7,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipelines import DOMAINS, options_class
 from pipelines.config.options import Objective
 from tuning.comparison.headline import headline_of, short_verdict
+from tuning.reports.names import network_name
 from tuning.reports.paired import Paired, compare_losses, holm
 from tuning.tracking.interface import Row
 
 # Reads the loss of each independent unit of test of a run; None where the run has kept none.
 ReadLosses: TypeAlias = Callable[[Row], "np.ndarray | None"]
 COSTS = {"seconds": "cost/train_s", "weights": "cost/params", "ms": "cost/latency_ms_p50"}
-CONVOLUTION = {"k": "conv.kernel_size", "s": "conv.stride", "f": "conv.filters"}
 BEST = "best"
 NOT_PAIRED = "not paired"
 
@@ -41,19 +40,7 @@ class Standing:
 
         A network without convolutions has its name alone.
         """
-        params = self.run.params
-        words = [params.get("architecture", self.run.domain)]
-        for letter, key in CONVOLUTION.items():
-            if key in params and self._reads(key):
-                words.append(f"{letter}{params[key]}")
-        return " ".join(words)
-
-    def _reads(self, key: str) -> bool:
-        """Whether the run's architecture reads a hyperparameter."""
-        if self.run.domain not in DOMAINS:
-            return True
-        readers = options_class(self.run.domain).conditions.get(key, {}).get("architecture")
-        return readers is None or self.run.params.get("architecture") in readers
+        return network_name(self.run.domain, self.run.params)
 
     @property
     def outcome(self) -> str:

@@ -4,20 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
-from pipelines.config.search_space import Scalar
+from pipelines.config.search_space import Choice, Scalar
 from tuning.reports import plots
+from tuning.reports.names import sweep_view_name
 from tuning.reports.run_card import sweep_card
 from tuning.results import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
 from tuning.search.resume import definition_tags
 from tuning.search.scheduler import RUNNING_TRIALS
-from tuning.search.sweep_tags import EXHAUSTED, TRIALS
+from tuning.search.sweep_tags import CHOSEN_BY, EXHAUSTED, TRIALS
 from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import SweepCharts
 from tuning.training.costs import COST_METRICS
-from tuning.training.train import lift_metrics, record_data
+from tuning.training.train import COLOR, lift_metrics, record_data
 
+# Colours of trials by rank: red, green, blue.
+DARKEST, LIGHTEST = (0, 76, 127), (190, 220, 240)
 PARETO = "pareto"  # tag of a trial's run: whether it is on the Pareto front
 
 
@@ -29,7 +32,7 @@ def start_run(
     base, dimensions = definition.space.base, definition.space.dimensions
     searched = {key: str(dimension) for key, dimension in dimensions.items()}
     run = tracker.start(
-        sweep.name or f"{sweep.tuner} sweep on {definition.splits.dataset}",
+        sweep_name(definition),
         role="sweep",
         tags={
             "domain": definition.pipeline.domain,
@@ -51,27 +54,35 @@ def start_run(
     return run
 
 
+def sweep_name(definition: SweepDefinition) -> str:
+    """Return what a sweep is called."""
+    sweep = definition.sweep
+    return sweep.name or f"{sweep.tuner} sweep on {definition.splits.dataset}"
+
+
 def record_result(
     result: SweepResult, definition: SweepDefinition, run: Run, tracker: Tracker
 ) -> None:
     """Write what the sweep found: the winner's scores, figures, a card and the saved views."""
     objective = definition.sweep.objective
     run.metrics(_metrics(result))
+    run.tags({CHOSEN_BY: result.rule})
     _record_end(run, exhausted=result.exhausted)
     if len(result.objectives) > 1:
-        _tag_front(result, tracker)
         run.figure(plots.pareto(result), "plots/pareto.png")
+    _tag_trials(result, tracker)
     _draw_progress(result.trials, objective, run)
     run.figure(plots.effects(result.effects, objective), "plots/effects.png")
     run.describe(sweep_card(result))
     tracker.sweep_view(
         SweepCharts(
             sweep=run.id,
-            name=f"Sweep {run.id[:8]}",
-            objective=objective.name,
-            direction=objective.direction,
-            searched=list(definition.space.dimensions),
-            test=[f"test/{name}" for name in result.final.test],
+            name=sweep_view_name(sweep_name(definition), len(result.trials), result.best.scores[0]),
+            objective=objective,
+            headline=result.final.headline,
+            searched=_by_effect(result, definition),
+            contour=_strongest_numbers(result, definition),
+            has_curves=any(trial.epochs > 1 for trial in result.trials),
         )
     )
 
@@ -107,12 +118,49 @@ def _metrics(result: SweepResult) -> dict[str, float]:
     metrics["cost/sweep_s"] = result.seconds
     metrics[TRIALS] = len(result.trials)
     metrics[SAVED] = result.saved
+    if result.selection:
+        metrics["cost/refits_s"] = result.selection.seconds
     return metrics
 
 
-def _tag_front(result: SweepResult, tracker: Tracker) -> None:
-    """Tag all trials: one that was on the front may be beaten since the sweep was extended."""
+def _by_effect(result: SweepResult, definition: SweepDefinition) -> list[str]:
+    """Return the searched hyperparameters, first those that differ among trials, clearest first."""
+    keys = [effect.key for effect in result.effects]
+    return list(dict.fromkeys([*keys, *definition.space.dimensions]))
+
+
+def _strongest_numbers(result: SweepResult, definition: SweepDefinition) -> tuple[str, str] | None:
+    """Return the two hyperparameters of numbers with the clearest effects; none without two."""
+    keys = []
+    for effect in result.effects:
+        dimension = definition.space.dimensions[effect.key]
+        values = dimension.values if isinstance(dimension, Choice) else (dimension.low,)
+        if all(isinstance(value, int | float) for value in values):
+            keys.append(effect.key)
+    return (keys[0], keys[1]) if len(keys) > 1 else None
+
+
+def _tag_trials(result: SweepResult, tracker: Tracker) -> None:
+    """Colour the trials by rank, the best darkest, and say which are on the Pareto front.
+
+    All are tagged: one that was on the front may be beaten since the sweep was extended.
+    """
+    objective = result.objectives[0]
+    scored = [trial for trial in result.trials if trial.score is not None]
+    scored.sort(key=lambda trial: trial.scores[0], reverse=objective.direction == "max")
+    ranks = {trial.number: rank for rank, trial in enumerate(scored)}
     front = {trial.number for trial in result.front}
     for trial in result.trials:
-        is_on_front = trial.number in front
-        tracker.tag(trial.run_id, {PARETO: str(is_on_front).lower()})
+        rank = ranks.get(trial.number, len(scored))
+        tags = {COLOR: _shade(rank / max(1, len(scored) - 1))}
+        if len(result.objectives) > 1:
+            tags[PARETO] = str(trial.number in front).lower()
+        tracker.tag(trial.run_id, tags)
+
+
+def _shade(share: float) -> str:
+    """Return a colour between the network's blue (0) and a light one (1)."""
+    mixed = []
+    for dark, light in zip(DARKEST, LIGHTEST, strict=True):
+        mixed.append(round(dark + (light - dark) * min(1.0, share)))
+    return "#" + "".join(f"{value:02x}" for value in mixed)

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from pipelines.config.files import run_params
 from pipelines.config.options import Objective
 from tuning.execution.trial import Outcome, Task, Work
+from tuning.reports.names import trial_name
 from tuning.results import Trial
 from tuning.search.ask_tell import Proposal
+from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.interface import Record, Row
+from tuning.tracking.metric_batches import rounded
 from tuning.training.costs import COST_METRICS
 
 # Tags of a trial's run.
 TRIAL = "trial"  # its number in the sweep, from 1
-RESULTS_KNOWN = "results_known"  # how many results the searcher had when it proposed the trial
-RESULT_NUMBER = "result_number"  # that the trial's own result was the n-th, from 1
-ATTEMPT = "attempt"  # 2 when it was run once more
+RESULTS_KNOWN = (
+    f"{HIDDEN}results_known"  # how many results the searcher had when it proposed the trial
+)
+RESULT_NUMBER = f"{HIDDEN}result_number"  # that the trial's own result was the n-th, from 1
+ATTEMPT = f"{HIDDEN}attempt"  # 2 when it was run once more
 REASON = "reason"  # why it has no score
 STOPPED = "stopped"  # why it ended before its last epoch
 STOPPED_EARLY = "stopped_early"  # "true" when that was the rule of early stopping
@@ -54,7 +59,8 @@ def trial_scores(outcome: Outcome, objectives: Sequence[Objective]) -> tuple[flo
             scores.append(outcome.costs[objective.name])
         else:
             return ()
-    return tuple(scores)
+    # As they are kept: a resumed sweep goes on from these numbers.
+    return tuple(rounded(float(score)) for score in scores)
 
 
 def trial_record(
@@ -67,6 +73,7 @@ def trial_record(
 ) -> Record:
     """Return the run of a trial that has ended."""
     outcome, trial = ended.outcome, ended.trial
+    params = run_params(work.pipeline.options, ended.task.spec)
     tags = {
         "dataset": work.splits.dataset,
         "data_digest": work.splits.digest,
@@ -83,11 +90,11 @@ def trial_record(
     if trial.stopped_early:
         tags[STOPPED_EARLY] = "true"
     return Record(
-        name=f"trial {trial.number}",
+        name=trial_name(trial.number, work.pipeline.domain, params, list(trial.values)),
         role="trial",
         parent=sweep_id,
         tags=tags,
-        params=run_params(work.pipeline.options, ended.task.spec),
+        params=params,
         history=outcome.history,
         metrics=_metrics(outcome, trial, objectives),
         status="FINISHED" if trial.scores else "FAILED",

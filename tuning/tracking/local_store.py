@@ -302,6 +302,19 @@ def _create_aside(database: Path, create: Callable[[str, str], None]) -> None:
         aside.unlink(missing_ok=True)
 
 
+def repair_if_moved(store: Store) -> None:
+    """Point a local store at the artifacts beside it where it was moved since it was written.
+
+    One that cannot be written stays as it is.
+    """
+    database = store.database
+    if database and database.exists() and _is_writable(database) and not _is_ready(database):
+        from filelock import FileLock
+
+        with FileLock(database.with_suffix(".lock")):
+            repair_artifact_paths(database)
+
+
 def repair_artifact_paths(database: Path) -> int:
     """Point a store that was moved or copied at the artifacts beside it.
 

@@ -39,17 +39,17 @@ def milliseconds(seconds: float) -> int:
 def summary_points(values: Mapping[str, float], step: int, now: float) -> list[Point]:
     """Return one point for each value, rounded to six digits: MLflow's tables show every digit.
 
-    `best/*` stays exact, because a resumed sweep goes on from it, and so do whole numbers
-    (1,234,567 parameters are not 1,234,570).
+    Whole numbers stay exact (1,234,567 parameters are not 1,234,570).
     """
     points = []
     for key, value in values.items():
-        points.append(Point(key, _rounded(key, float(value)), milliseconds(now), step))
+        points.append(Point(key, rounded(float(value)), milliseconds(now), step))
     return points
 
 
-def _rounded(key: str, value: float) -> float:
-    if key.startswith("best/") or not math.isfinite(value) or value.is_integer():
+def rounded(value: float) -> float:
+    """Return a number with the digits that are kept of it; rounding it again changes nothing."""
+    if not math.isfinite(value) or value.is_integer():
         return value
     return float(f"{value:.{SHOWN_DIGITS}g}")
 

@@ -60,6 +60,9 @@ class MlflowRun:
         now = time.time()
         write_values(self._client, self.id, curve_points(values, now, now))
 
+    def rename(self, name: str) -> None:
+        self._client.update_run(self.id, name=name)
+
     def dataset(self, splits: Splits) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tuning.tracking.confirmation import confirm_run, model_folders
+from tuning.tracking.experiment_note import NOTE, experiment_note
 from tuning.tracking.interface import Record, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
@@ -32,13 +34,15 @@ from tuning.tracking.provenance import PROCESS, ended, origin_tags
 from tuning.tracking.queries import all_experiments, run_filter, search
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
 from tuning.tracking.secrets import without_credentials
-from tuning.tracking.ui_links import run_page, view_page
+from tuning.tracking.ui_links import run_page, saved_views_of, view_page
 from tuning.tracking.view_format import View
 
 # Where `appline ui` shows a local store unless another port is given.
 LOCAL_UI = "http://127.0.0.1:5000"
 # Without this tag MLflow may open the experiment on its page for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+NOT_MODELS: tuple[Role, ...] = ("trial", "baseline", "seed", "sweep", "evaluate")
+MOST_MODELS = 1000  # among which the best is looked for
 
 
 def open_tracker(experiment: str, *, uri: str = "", root: Path = LOCAL_ROOT) -> "MlflowTracker":
@@ -183,10 +187,25 @@ class MlflowTracker:
     def sweep_view(self, charts: SweepCharts) -> str:
         charts_view, table_view = sweep_views(charts)
         self._save_view(table_view)
-        return self._save_view(charts_view)
+        path = self._save_view(charts_view)
+        self._describe(charts.headline)
+        return path
 
     def leaderboard_view(self, board: Leaderboard) -> str:
-        return self._save_view(leaderboard_view(board))
+        path = self._save_view(leaderboard_view(board))
+        self._describe(board.headline)
+        return path
+
+    def _describe(self, headline: Objective) -> None:
+        """Write on the experiment's page what is best so far, and links to its views."""
+        experiment = self.client.get_experiment(self.experiment_id)
+        note = experiment_note(
+            self.experiment_id,
+            self.rows(without_roles=NOT_MODELS, limit=MOST_MODELS),
+            headline,
+            saved_views_of(self.experiment_id, experiment.tags),
+        )
+        self.client.set_experiment_tag(self.experiment_id, NOTE, note)
 
     def end_orphans(self) -> None:
         """Mark the runs as KILLED whose process died on this machine without ending them."""

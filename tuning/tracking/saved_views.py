@@ -6,7 +6,8 @@ This file imports no MLflow.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.config.options import Direction
+from pipelines.config.options import Objective
+from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.view_format import (
     DIFFERENCE_VIEW,
     LINE_CHART,
@@ -18,37 +19,47 @@ from tuning.tracking.view_format import (
 )
 
 ROLE_COLUMN = "tags.`role`"
-# What a table shows of what models cost; the first one is an axis of the charts.
-SHOWN_COSTS = ("cost/params", "cost/train_s")
+VERDICT_COLUMN = "tags.`verdict`"
+# The tag of runs that the leaderboard shows. A search filter knows no OR, and finds by `!=` those
+# alone that have the tag at all.
+LISTED = f"{HIDDEN}listed"
+# What a table shows of what models cost; baselines have seconds, but no weights.
+SECONDS = "cost/train_s"
+SHOWN_COSTS = (SECONDS, "cost/params")
+LATENCY = "cost/latency_ms_p50"
 # The hyperparameters that people ask about first, when they are searched.
-FIRST_CHARTED = ("kernel_size", "stride", "filters", "learning_rate")
+FIRST_CHARTED = ("architecture", "kernel_size", "stride", "filters")
+MOST_BESIDE_SCORES = 6  # hyperparameters left of the scores: more push these off the screen
 MOST_CHARTED = 4  # hyperparameters with a chart each
+MOST_AXES = 7  # of parallel coordinates that can be told apart
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepCharts:
     """What a sweep's views show.
 
-    `sweep` is the value of its runs' tag `sweep`; `searched` are dotted keys of hyperparameters.
+    `sweep` is the value of its runs' tag `sweep`; `searched` are dotted keys of hyperparameters,
+    those first that matter most. `contour` are the two that are drawn as a map, both of numbers.
+    `headline` is the metric behind `test/`.
     """
 
     sweep: str
     name: str
-    objective: str  # as Keras calls it: val_accuracy
-    direction: Direction
+    objective: Objective  # as Keras calls it: val_accuracy
+    headline: Objective
     searched: Sequence[str]
-    test: Sequence[str] = ()  # metrics of baselines and final runs: test/accuracy
+    contour: tuple[str, str] | None = None
+    has_curves: bool = True  # whether trials have more than one epoch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
     """What an experiment's table of models shows.
 
-    `headline` is the metric behind `test/`, `baseline/` and `lift/`.
+    `headline` is the metric behind `test/`, `val/` and `lift/`.
     """
 
-    headline: str
-    direction: Direction
+    headline: Objective
     metrics: Sequence[str] = ()  # further test metrics
 
 
@@ -57,13 +68,11 @@ def sweep_views(charts: SweepCharts) -> tuple[View, View]:
 
     The table has baselines and final runs too.
     """
-    best = f"best/{charts.objective}"
-    metrics = [best, *charts.test, *SHOWN_COSTS]
-    parameters = [f"params.`{key}`" for key in charts.searched]
-    columns = [ROLE_COLUMN, *map(metric_column, metrics), *parameters]
+    best = f"best/{charts.objective.name}"
     page = _sweep_page(charts, best)
-    ascending = charts.direction == "min"
+    ascending = charts.objective.direction == "min"
     of_sweep = f"tags.sweep = '{charts.sweep}'"
+    columns = _sweep_columns(charts, best)
     trials = page_state(
         run_filter=f"{of_sweep} AND tags.role = 'trial'",
         order_by=best,
@@ -94,61 +103,80 @@ def sweep_views(charts: SweepCharts) -> tuple[View, View]:
     )
 
 
+def _sweep_columns(charts: SweepCharts, best: str) -> list[str]:
+    """Return the columns of a sweep's table: what was tried, how good it was, what it cost."""
+    parameters = [f"params.`{key}`" for key in _first(charts.searched)]
+    scores = [best, f"test/{charts.headline.name}", *SHOWN_COSTS]
+    return [
+        ROLE_COLUMN,
+        *parameters[:MOST_BESIDE_SCORES],
+        *map(metric_column, scores),
+        *parameters[MOST_BESIDE_SCORES:],
+    ]
+
+
 def _sweep_page(charts: SweepCharts, best: str) -> ChartPage:
     page = ChartPage(charts.sweep)
 
     together = page.add_section("What makes it better", columns=1, height=420)
     together.add_card(
         "PARALLEL",
-        selectedParams=list(charts.searched),
+        selectedParams=list(charts.searched[:MOST_AXES]),
         selectedMetrics=[best],
         showAllRuns=False,
     )
 
     one_by_one = page.add_section("One by one", columns=3, height=320)
-    for key in _charted(charts.searched):
+    for key in _first(charts.searched)[:MOST_CHARTED]:
         one_by_one.add_scatter(key, "PARAM", best)
-    one_by_one.add_scatter(SHOWN_COSTS[0], "METRIC", best)
-    one_by_one.add_card("BAR", metricKey=best)
+    if charts.contour:
+        one_by_one.add_contour(*charts.contour, best)
+    one_by_one.add_scatter(SECONDS, "METRIC", best)
 
-    learning = page.add_section("Learning", columns=2, height=360)
-    for metric in dict.fromkeys((charts.objective, "val_loss")):
-        learning.add_card("LINE", metricKey=metric, selectedMetricKeys=[metric], **LINE_CHART)
+    if charts.has_curves:
+        learning = page.add_section("Learning", columns=2, height=360)
+        for metric in dict.fromkeys((charts.objective.name, "val_loss")):
+            learning.add_card("LINE", metricKey=metric, selectedMetricKeys=[metric], **LINE_CHART)
 
     _add_differences(page)
     return page
 
 
-def _charted(searched: Sequence[str]) -> list[str]:
-    """Return the keys that get a chart each.
-
-    Those that people ask about come first, then the others in their order.
-    """
+def _first(searched: Sequence[str]) -> list[str]:
+    """Return all keys: those that people ask about come first, then the others in their order."""
     first = []
     for name in FIRST_CHARTED:
         first += [key for key in searched if key.rpartition(".")[2] == name]
-    return list(dict.fromkeys([*first, *searched]))[:MOST_CHARTED]
+    return list(dict.fromkeys([*first, *searched]))
 
 
 def leaderboard_view(board: Leaderboard) -> View:
     """Return the view of an experiment's models, without its trials.
 
-    It shows scores beside those of the baselines, and what the models cost.
+    It shows verdicts and scores beside those of the baselines, and what the models cost.
     """
-    headline = board.headline
+    headline = board.headline.name
     test = f"test/{headline}"
-    scores = [test, f"baseline/{headline}", f"lift/{headline}", *board.metrics]
+    metrics = [
+        test,
+        f"lift/{headline}",
+        "lift/low",
+        "lift/high",
+        f"val/{headline}",
+        SECONDS,
+        LATENCY,
+        *board.metrics,
+    ]
     page = ChartPage("leaderboard")
     models = page.add_section("Models and baselines", columns=2, height=420)
     models.add_card("BAR", metricKey=test)
-    models.add_scatter(SHOWN_COSTS[0], "METRIC", test)
+    models.add_scatter(SECONDS, "METRIC", test)
     _add_differences(page)
     state = page_state(
-        # The search box knows no OR: what is left are train, final, baseline and evaluate.
-        run_filter="tags.role != 'trial' AND tags.role != 'seed' AND tags.role != 'sweep'",
+        run_filter=f"tags.`{LISTED}` = 'true'",
         order_by=test,
-        ascending=board.direction == "min",
-        columns=[ROLE_COLUMN, *map(metric_column, [*scores, *SHOWN_COSTS])],
+        ascending=board.headline.direction == "min",
+        columns=[ROLE_COLUMN, VERDICT_COLUMN, *map(metric_column, metrics)],
         page=page,
     )
     return View(id=stable_id("leaderboard"), name="Leaderboard", mode="TABLE", state=state)

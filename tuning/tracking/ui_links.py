@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,21 +28,38 @@ def experiments_page() -> str:
     return f"/#/experiments?{urlencode(WORKFLOW)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SavedView:
+    """An entry of an experiment's Views menu: its name, and the path of its page."""
+
+    name: str
+    path: str
+    created: int  # milliseconds since 1970
+
+
+def saved_views_of(experiment_id: str, tags: Mapping[str, str]) -> list[SavedView]:
+    """Return the views in the tags of an experiment, the newest first."""
+    views = []
+    for key, value in tags.items():
+        if not key.startswith(VIEW_TAG):
+            continue
+        saved = json.loads(value)
+        path = view_page(experiment_id, key.removeprefix(VIEW_TAG), saved.get("mode", "CHART"))
+        views.append(SavedView(name=saved.get("name", ""), path=path, created=saved["createdAt"]))
+    return sorted(views, key=lambda view: view.created, reverse=True)
+
+
 def view_pages(experiments: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the path of the view that was saved last in each experiment, by its name.
 
     The experiment whose view is the newest comes first; one without views is left out.
     `experiments` is what MLflow's REST API returns.
     """
-    newest: dict[str, tuple[int, str]] = {}
+    newest: dict[str, SavedView] = {}
     for experiment in experiments:
-        for tag in experiment.get("tags", ()):
-            if not tag["key"].startswith(VIEW_TAG):
-                continue
-            saved = json.loads(tag["value"])
-            view_id = tag["key"].removeprefix(VIEW_TAG)
-            path = view_page(experiment["experiment_id"], view_id, saved.get("mode", "CHART"))
-            name = experiment["name"]
-            newest[name] = max(newest.get(name, (0, "")), (saved["createdAt"], path))
-    ordered = sorted(newest.items(), key=lambda entry: entry[1], reverse=True)
-    return {name: path for name, (_, path) in ordered}
+        tags = {tag["key"]: tag["value"] for tag in experiment.get("tags", ())}
+        views = saved_views_of(experiment["experiment_id"], tags)
+        if views:
+            newest[experiment["name"]] = views[0]
+    ordered = sorted(newest.items(), key=lambda entry: entry[1].created, reverse=True)
+    return {name: view.path for name, view in ordered}

@@ -23,6 +23,9 @@ ID_LENGTH = 32  # hex digits
 NARROWEST_COLUMN = 90
 CHARACTER_WIDTH = 8
 COLUMN_MARGIN = 20
+RUN_NAME = "attributes.`Run Name`"
+# Columns whose texts are longer than their headings.
+WIDE_COLUMNS = {RUN_NAME: 320, "tags.`verdict`": 260}
 
 LINE_CHART: Mapping[str, Any] = {
     "xAxisKey": "step",
@@ -38,7 +41,7 @@ LINE_CHART: Mapping[str, Any] = {
     "selectedXAxisMetricKey": "",
 }
 DIFFERENCE_VIEW: Mapping[str, Any] = {
-    "compareGroups": ["Model metrics", "Parameters"],
+    "compareGroups": ["Parameters", "Model metrics"],
     "chartName": "Runs difference view",
     "showChangeFromBaseline": True,
     "showDifferencesOnly": True,
@@ -118,7 +121,7 @@ class Section:
         self._id = section_id
 
     def add_card(self, kind: str, **settings: Any) -> None:
-        """Add a chart: BAR, LINE, SCATTER, PARALLEL or DIFFERENCE."""
+        """Add a chart: BAR, LINE, SCATTER, CONTOUR, PARALLEL or DIFFERENCE."""
         self._cards.append(
             {
                 "uuid": stable_id(self._id, str(len(self._cards))),
@@ -136,6 +139,15 @@ class Section:
         x_axis = {"key": x, "type": x_type}
         self.add_card("SCATTER", xaxis=x_axis, yaxis={"key": y, "type": "METRIC"})
 
+    def add_contour(self, x: str, y: str, z: str) -> None:
+        """Add a map of the metric `z` by two parameters."""
+        self.add_card(
+            "CONTOUR",
+            xaxis={"key": x, "type": "PARAM"},
+            yaxis={"key": y, "type": "PARAM"},
+            zaxis={"key": z, "type": "METRIC"},
+        )
+
 
 def page_state(
     *, run_filter: str, order_by: str, ascending: bool, columns: Sequence[str], page: ChartPage
@@ -145,10 +157,12 @@ def page_state(
     `run_filter` is in the language of the page's search box, `order_by` the name of a metric, and
     `columns` are the table's own names (see `metric_column`).
     """
-    widths = {}
+    widths = {RUN_NAME: WIDE_COLUMNS[RUN_NAME]}
     for key in columns:
-        characters = len(key) - len(metric_column(""))
-        widths[key] = max(NARROWEST_COLUMN, CHARACTER_WIDTH * characters + COLUMN_MARGIN)
+        characters = len(key.partition("`")[2]) - 1
+        widths[key] = WIDE_COLUMNS.get(key) or max(
+            NARROWEST_COLUMN, CHARACTER_WIDTH * characters + COLUMN_MARGIN
+        )
     return {
         "searchFilter": run_filter,
         # By a metric: sorted by start time, the page folds children under their parent and hides
@@ -162,7 +176,7 @@ def page_state(
         "selectedColumns": ["attributes.`Duration`", *columns],
         # The table sorts its columns by name unless an order is given; the names of the first and
         # the last two are the table's own.
-        "columnOrder": ["attributes.`Run Name`", *columns, "duration", "runDateAndNestInfo"],
+        "columnOrder": [RUN_NAME, *columns, "duration", "runDateAndNestInfo"],
         "columnWidths": widths,
         "runsHiddenMode": "SHOW_ALL",  # as shipped, only the first ten are drawn
         "compareRunCharts": page.cards,

@@ -147,7 +147,8 @@ def _most_epoch_seconds(pipeline: AnyPipeline, spec: Any, splits: Splits) -> flo
         cost = None
     macs = PASSES * cost.macs * splits.sizes()["train"] if cost else 0
     speed = FEWEST_MACS_PER_CORE_SECOND
-    if flatten(spec).get("conv.kernel_size", 0) > LARGE_KERNEL:
+    kernel_size = flatten(spec).get("conv.kernel_size")
+    if isinstance(kernel_size, int) and kernel_size > LARGE_KERNEL:
         speed = FEWEST_WITH_LARGE_KERNELS
     return macs / (speed * (os.cpu_count() or 1))
 
