@@ -91,8 +91,8 @@ def test_what_bounded_the_training_does_not_bound_the_data_that_a_model_is_score
 
 @pytest.mark.slow
 def test_a_run_is_registered_and_exported_and_answers_by_its_new_name(trained: Training) -> None:
-    command = ("vision", "register", "--run", trained.run_id, "--alias", "champion", "--json")
-    done = appline(*command, folder=trained.folder)
+    registering = ("vision", "register", "--run", trained.run_id, "--alias", "champion", "--json")
+    done = appline(*registering, folder=trained.folder)
     assert done.returncode == 0, done.stderr
     name = json.loads(done.stdout)["run"]
     assert name == "models:/vision-digits@champion"
