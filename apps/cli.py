@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from apps import commands, flags, rendering, running_sweep
+from apps import commands, flags, rendering, running_sweep, shipping
 from apps.click_options import (
     options_flags,
     spec_flags,
@@ -98,6 +98,13 @@ def application(domain: str) -> click.Group:
             *flags.ANSWERS,
             flags.TRACKING_URI,
         ],
+        shipping.export: [
+            *flags.MODEL,
+            *flags.EXPORT,
+            *without_defaults(data),
+            flags.TRACKING_URI,
+        ],
+        shipping.register: [*flags.REGISTRATION, flags.TRACKING_URI],
         commands.check: [*training, flags.FIX],
         commands.datasets: [],
     }

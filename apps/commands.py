@@ -199,7 +199,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
         raise UsageError(
             "--model also needs --data: the model file does not say what to score it on"
         )
-    row = _find_row(context, options_type)
+    row = find_row(context, options_type)
     base = saved_runs.options_of_run(options_type, row) if row else None
     if base and is_data_given:
         base = dataclasses.replace(base, limit=0)  # what bounded the training bounds no other data
@@ -209,7 +209,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     checks.require_columns(command.options.data, command.options, command.origins)
     screen = _screen(command)
     runtime.import_tensorflow()
-    serving = _load_model(context, row)
+    serving = load_model(context, row)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
@@ -255,7 +255,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     options.check(params["inputs"], params["force"])
     checks.require_output(params["output"], params["force"])
     checks.require_picture(options.picture, params["inputs"], params["force"])
-    row = _find_row(context, options_type)
+    row = find_row(context, options_type)
     if not options.skip_unreadable:
         for source in params["inputs"]:
             checks.require_columns(source, options, names)
@@ -264,7 +264,7 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
 
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
-    serving = _load_model(context, row)
+    serving = load_model(context, row)
     answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
     notes: list[str] = []
@@ -462,13 +462,15 @@ def _open_tracker(command: ResolvedCommand, pipeline: "AnyPipeline", splits: "Sp
     )
 
 
-def _find_row(context: click.Context, options_type: type[Options]) -> "Row | None":
-    """Return the run that `--run` names; None when `--model` names a file.
+def find_row(context: click.Context, options_type: type[Options]) -> "Row | None":
+    """Return the run that `--run` names, of a sweep its final; None when `--model` names a file.
 
     Raises:
         UsageError: there is no such run, or the model is one of another application.
     """
-    run, model = context.params["run"], context.params["model"]
+    run, model = context.params["run"], context.params.get("model", "")
+    if model.startswith("models:/"):
+        raise UsageError(f"{model} names a registered model. Use: --run {model}")
     if bool(run) == bool(model):
         received = "both" if run else "neither"
         raise UsageError(f"Name the model by --run RUN or by --model FILE. Received: {received}")
@@ -485,7 +487,8 @@ def _find_row(context: click.Context, options_type: type[Options]) -> "Row | Non
     return row
 
 
-def _load_model(context: click.Context, row: "Row | None") -> "ServingModel":
+def load_model(context: click.Context, row: "Row | None") -> "ServingModel":
+    """Return the model of a run that `find_row` has found, or of the file behind `--model`."""
     from pipelines.model_file import read_model
 
     if row is None:

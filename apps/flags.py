@@ -146,8 +146,30 @@ OUTPUT: list[click.Parameter] = [
     click.Option(["-v", "--verbose"], is_flag=True, help="show tracebacks"),
 ]
 MODEL: list[click.Parameter] = [
-    click.Option(["--run"], default="", help="id of a run, or its beginning"),
+    click.Option(
+        ["--run"],
+        default="",
+        help="id of a run, or its beginning; or a registered model: models:/NAME@ALIAS",
+    ),
     click.Option(["--model"], default="", help="a model.keras file"),
+]
+REGISTRATION: list[click.Parameter] = [
+    click.Option(
+        ["--run"], default="", help="id of the run whose model is registered, or its beginning"
+    ),
+    click.Option(["--name"], default="", help="name in the registry (default: application-data)"),
+    click.Option(["--alias"], default="", help="what this version is called from now on: champion"),
+]
+EXPORT: list[click.Parameter] = [
+    click.Option(
+        ["--format"],
+        type=click.Choice(["keras", "savedmodel", "onnx", "tflite"]),
+        default="keras",
+        show_default=True,
+        help="of the file; onnx and tflite hold no texts",
+    ),
+    click.Option(["-o", "--output"], default="", help="where to (default: application-RUN)"),
+    click.Option(["--force"], is_flag=True, help="overwrite it"),
 ]
 PART = click.Option(
     ["--part"],
@@ -170,7 +192,7 @@ ANSWERS: list[click.Parameter] = [
     ),
 ]
 
-_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, TABLE, ANSWERS)
+_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, REGISTRATION, EXPORT, TABLE, ANSWERS)
 # The names of all of these: a config file may hold those of several commands.
 FLAGS_OF_COMMANDS = frozenset(
     param.name

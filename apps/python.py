@@ -301,6 +301,8 @@ class Model:
 def load_model(run_or_path: str | Path, *, tracking_uri: str = "") -> Model:
     """Return the model of a run (its id or the beginning of it), or of a `model.keras` file.
 
+    A registered model is named by `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
     Raises:
         UsageError: there is no such run, or there are several.
         DataError: the file is no model that appline saved.

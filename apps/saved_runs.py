@@ -1,8 +1,9 @@
 """Runs in MLflow, for the command line and for Python: kept, found, listed, loaded."""
 
 import dataclasses
+import time
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pipelines import runtime
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Splits
     from tuning.tracking.interface import Role, Row, Tracker
+    from tuning.tracking.registry import Registered
     from tuning.tracking.removal import Unneeded
 
 # All but what is part of another run: trials, baselines, further seeds.
@@ -126,6 +128,31 @@ def read_run_model(row: "Row", uri: str) -> "ServingModel":
 
     with temporary_folder() as folder:
         return read_model(download(row.id, "model/model.keras", folder, uri=uri))
+
+
+def register(
+    row: "Row", target: "Registered", example: "pd.DataFrame", description: str, uri: str
+) -> "Registered":
+    """Register the model of a run; the digest of its data and its code are tags of the version."""
+    from tuning.tracking.registry import register_model
+
+    names = ("domain", "dataset", "data_digest", "mlflow.source.git.commit")
+    tags = {
+        name.rpartition("mlflow.source.")[2]: row.tags[name] for name in names if name in row.tags
+    }
+    return register_model(row, target, example, description, tags, uri)
+
+
+def log_metrics(row: "Row", values: Mapping[str, float], uri: str) -> None:
+    """Add metrics to a run that is over."""
+    runtime.prepare_environment()
+    from tuning.tracking.local_store import find_store
+    from tuning.tracking.metric_batches import summary_points
+    from tuning.tracking.mlflow_client import open_client
+    from tuning.tracking.mlflow_run import write_values
+
+    points = summary_points(values, 0, time.time())
+    write_values(open_client(find_store(uri)), row.id, points)
 
 
 def options_of_run(options_type: type[Options], row: "Row") -> Options:

@@ -300,6 +300,30 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
             DataError: these splits do not fit the network: other classes, another size.
         """
 
+    @abstractmethod
+    def served_inputs(self, serving: ServingModel, count: int) -> "dict[str, np.ndarray]":
+        """Return what a served model takes, by name: the first examples of this data.
+
+        Raises:
+            DataError: the data cannot be used, or nothing of it is within what the model knows.
+        """
+
+    @classmethod
+    def portable_model(cls, serving: ServingModel) -> "keras.Model":
+        """Return what of a served model takes and gives numbers alone, with its own names of both.
+
+        Formats that hold no texts are made from it.
+        """
+        return serving.model
+
+    @classmethod
+    @abstractmethod
+    def example(cls, facts: Any) -> "pd.DataFrame":
+        """Return a made-up input in the form that a model with these facts takes.
+
+        `predict_raw` answers it, and so does a server that it is sent to as JSON.
+        """
+
     @classmethod
     @abstractmethod
     def predict_raw(

@@ -43,7 +43,7 @@ DOMAIN_FUNCTIONS = {
     "baselines": {"baselines"},
     "predict": {"predict"},
     "evaluate": {"score", "losses", "table", "plots"},
-    "serve": {"serving_model", "restore_network", "predict_raw"},
+    "serve": {"serving_model", "example", "restore_network", "predict_raw"},
 }
 # From the ground up: a floor imports itself and those before it, never a later one.
 FLOORS = {
@@ -62,6 +62,7 @@ FLOORS = {
         tuple(f"pipelines.{domain}" for domain in DOMAINS),
         "pipelines",  # the registry of domains
         "pipelines.model_file",
+        "pipelines.exports",
     ),
     "tuning": (
         "tuning.verdicts",

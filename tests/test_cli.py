@@ -46,6 +46,10 @@ MISTAKES = [
         "--model also needs --data: the model file does not say what to score it on",
     ),
     ("forecast train --horizon 0", "horizon"),
+    ("vision evaluate --data digits --model models:/a@b", "Use: --run models:/a@b"),
+    ("vision export --model model.keras", "--model also needs --data: examples that the export is"),
+    ("vision register --alias champion", "Name the run whose model is registered: --run RUN"),
+    ("vision register --run 1a2b --alias v1", "expected letters, digits, - and _, such as champ"),
 ]
 
 

@@ -89,6 +89,26 @@ def test_what_bounded_the_training_does_not_bound_the_data_that_a_model_is_score
     assert json.loads(bounded.stdout)["examples"] == 50
 
 
+@pytest.mark.slow
+def test_a_run_is_registered_and_exported_and_answers_by_its_new_name(trained: Training) -> None:
+    registering = ("vision", "register", "--run", trained.run_id, "--alias", "champion", "--json")
+    done = appline(*registering, folder=trained.folder)
+    assert done.returncode == 0, done.stderr
+    name = json.loads(done.stdout)["run"]
+    assert name == "models:/vision-digits@champion"
+    answers = appline("vision", "predict", "x.npz", "--run", name, "--json", folder=trained.folder)
+    assert len(json.loads(answers.stdout)["answers"]) == 2
+    command = ("vision", "export", "--run", name, "--format", "tflite", "-o", "m.tflite", "--json")
+    done = appline(*command, folder=trained.folder)
+    assert done.returncode == 0, done.stderr
+    proof = json.loads(done.stdout)
+    assert proof["examples"] == 64
+    assert (trained.folder / "m.tflite").stat().st_size == proof["num_bytes"]
+    again = appline(*command, folder=trained.folder)
+    assert again.returncode == 2
+    assert "exists already and is not overwritten" in again.stderr
+
+
 def test_answers_are_not_written_over_a_file_that_exists(trained: Training) -> None:
     (trained.folder / "kept.csv").write_text("precious")
     arguments = ("vision", "predict", "x.npz", "--run", trained.run_id, "-o", "kept.csv")

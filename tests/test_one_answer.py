@@ -1,6 +1,7 @@
 """One model, one answer: the same input has the same answer on every way to a model."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import DOMAINS, create_pipeline
+from pipelines import DOMAINS, create_pipeline, exports
 from pipelines.config.search_space import replace
+from pipelines.errors import ApplineError
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from tests.samples import small_log, small_series, small_texts
@@ -127,9 +129,93 @@ def test_each_form_of_json_is_answered_as_predict_does(trained: Trained, form: s
     require_same(ask(trained.pyfunc, {form: contents[form]}).answers, trained.expected())
 
 
+def test_the_example_of_a_model_is_answered_over_http_as_by_predict(trained: Trained) -> None:
+    example = trained.pipeline.example(trained.served.facts)
+    expected = trained.pipeline.predict_raw(trained.served, example)
+    assert len(expected)
+    reply = ask(trained.pyfunc, {"dataframe_split": example.to_dict(orient="split")})
+    if trained.pipeline.domain == "forecast":  # NaN is no JSON
+        reply = ask(trained.pyfunc, example.to_csv(index=False), "text/csv")
+    require_same(reply.answers, expected)
+
+
 def test_a_csv_over_http_is_answered_as_predict_does(trained: Trained) -> None:
     reply = ask(trained.pyfunc, trained.asked.to_csv(index=False), "text/csv")
     require_same(reply.answers, trained.expected())
+
+
+# Text needs strings, and the item models of a recommender lists of any length.
+HOLDS_NUMBERS_ALONE = ("text", "recommend")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", exports.FORMATS)
+def test_an_export_answers_as_the_model_or_is_not_written(
+    trained: Trained, form: exports.Format, tmp_path: Path
+) -> None:
+    pipeline, served = trained.pipeline, trained.served
+    inputs = pipeline.served_inputs(served, exports.EXAMPLES)
+    path = tmp_path / f"exported{exports.ENDINGS[form]}"
+
+    def write() -> exports.Proof:
+        exports.require_format(exports.input_types(served.model), form)
+        return exports.export(served, pipeline.portable_model(served), form, inputs, path)
+
+    if form in exports.NUMBERS_ALONE and pipeline.domain in HOLDS_NUMBERS_ALONE:
+        with pytest.raises(ApplineError, match="Expected: --format keras or --format savedmodel"):
+            write()
+        assert list(tmp_path.iterdir()) == []
+        return
+    proof = write()
+    assert path.exists()
+    assert proof.examples == min(exports.EXAMPLES, len(next(iter(inputs.values()))))
+    assert proof.largest_difference <= 1e-4 * max(1.0, proof.largest_answer)
+    assert proof.agreement in (None, 1.0)
+    assert exports.facts_file(path).exists() == (form in exports.NUMBERS_ALONE)
+
+
+@pytest.mark.slow
+def test_an_export_of_another_network_is_not_written(trained: Trained, tmp_path: Path) -> None:
+    pipeline = trained.pipeline
+    if pipeline.domain in HOLDS_NUMBERS_ALONE:
+        pytest.skip("an export of this domain is the served model itself")
+    other = read_model(trained.path)
+    for weights in other.model.get_layer("network").trainable_variables:
+        weights.assign(weights * 1.5 + 0.1)
+    inputs = pipeline.served_inputs(trained.served, 8)
+    path = tmp_path / "other.onnx"
+    with pytest.raises(ApplineError, match="is not written, because it answers otherwise"):
+        exports.export(trained.served, pipeline.portable_model(other), "onnx", inputs, path)
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_reads_a_photo_as_predict_does(
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if trained.pipeline.domain != "vision":
+        pytest.skip("the example is of an image model")
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    # Larger than the model's pictures: the example resizes it.
+    pixels = np.kron(load_digits().images[3] * 255 / 16, np.ones((4, 4))).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    served = trained.served
+    inputs = trained.pipeline.served_inputs(served, 8)
+    portable = trained.pipeline.portable_model(served)
+    exports.export(served, portable, "onnx", inputs, tmp_path / "pets.onnx")
+    docs = Path(__file__).parents[1] / "docs" / "export.md"
+    (example,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    label, probability = capsys.readouterr().out.split()[-2:]
+    (expected,) = trained.pipeline.predict_raw(served, tmp_path / "photo.png").to_dict("records")
+    assert label == str(expected["label"])
+    assert float(probability) == pytest.approx(expected["probability"], abs=1e-4)
 
 
 def test_a_request_that_cannot_be_answered_says_why_in_a_sentence(trained: Trained) -> None:

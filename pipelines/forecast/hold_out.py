@@ -254,6 +254,12 @@ def _scales(
     return std, mase
 
 
+def served_inputs(splits: HoldOut, count: int) -> dict[str, np.ndarray]:
+    """Return the inputs of the served model for the first windows of a hold-out."""
+    inputs = splits.inputs(splits.starts["test"][:count])
+    return {**inputs, "history": inputs["history"].astype("float32")}
+
+
 def predict(model: keras.Model, splits: HoldOut) -> np.ndarray:
     """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units.
 

@@ -20,13 +20,13 @@ from pipelines.forecast import (
     data,
     defaults,
     evaluate,
-    facts,
     hold_out,
     model,
     predict,
     serve,
 )
 from pipelines.forecast.data import ForecastSplits
+from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.spec import ForecastSpec
@@ -49,7 +49,7 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         default_factory=baselines.RidgeCache, repr=False, compare=False
     )
 
-    facts_type: ClassVar[type[ServingFacts]] = facts.ForecastFacts
+    facts_type: ClassVar[type[ServingFacts]] = ForecastFacts
 
     def load(self) -> ForecastSplits:
         splits = data.load(self.options)
@@ -129,6 +129,13 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         if isinstance(splits, hold_out.HoldOut):
             return serving.model  # series that it does not know are scaled inside
         return serve.restore_network(serving, splits)
+
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return hold_out.served_inputs(hold_out.load(self.options, serving.facts), count)
+
+    @classmethod
+    def example(cls, facts: ForecastFacts) -> pd.DataFrame:
+        return serve.example(facts)
 
     @classmethod
     def predict_raw(

@@ -4,7 +4,7 @@ Both are in the target's own units. The intervals follow what has lately come tr
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from pipelines.errors import DataError
 from pipelines.evaluation.drift import DRIFT
 from pipelines.forecast import answers, pictures, predict
+from pipelines.forecast.column_names import SERIES, TARGET, TIME
 from pipelines.forecast.drift import drift
 from pipelines.forecast.facts import ForecastFacts, facts_of
 from pipelines.forecast.histories import History
@@ -81,6 +82,35 @@ def _covariate_scales(splits: "ForecastSplits") -> tuple[np.ndarray, np.ndarray]
     count = len(splits.calendar)
     mean = np.append(splits.covariate_mean, np.zeros(count))
     return mean, np.append(splits.covariate_std, np.ones(count))
+
+
+def example(facts: ForecastFacts) -> pd.DataFrame:
+    """Return a wave as the history of one series, up to the end of what training has seen.
+
+    Covariates are 0; those that are known in advance have rows for the steps to forecast too.
+    """
+    source = facts.source
+    known_steps = facts.horizon if facts.known_future else 0
+    end: Any = pd.Series([facts.learned_until])
+    if facts.frequency.kind != "integer":
+        end = pd.to_datetime(end)
+    (last,), _ = facts.frequency.numbers(end)
+    steps = np.arange(1 - facts.lookback, known_steps + 1)
+    times = pd.Series(facts.frequency.times(last + steps))
+    if facts.frequency.kind != "integer":
+        times = times.dt.strftime(source.time_format or "%Y-%m-%d %H:%M:%S")
+    values = 10 + np.sin(2 * np.pi * steps / max(facts.season, 2))
+    columns: dict[str, Any] = {source.time or TIME: times}
+    targets = [source.target or TARGET]
+    if source.target == "*":
+        targets = facts.series
+    elif "," in source.target:
+        targets = [name.strip() for name in source.target.split(",")]
+    else:
+        columns = {source.id or SERIES: facts.series[0], **columns}
+    columns |= {name: np.where(steps > 0, np.nan, values.round(3)) for name in targets}
+    columns |= dict.fromkeys(facts.covariates, 0.0)
+    return pd.DataFrame(columns)
 
 
 def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Model:

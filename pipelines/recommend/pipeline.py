@@ -132,6 +132,13 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
     def restore_network(self, serving: ServingModel, splits: RecommendSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
 
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return serve.served_inputs(serving.facts, count)
+
+    @classmethod
+    def example(cls, facts: RecommendFacts) -> pd.DataFrame:
+        return serve.example(facts)
+
     @classmethod
     def predict_raw(
         cls,

@@ -113,6 +113,28 @@ def _histories(splits: "RecommendSplits") -> list[list[int]]:
     return [item[begin:end].tolist() for begin, end in pairwise(bounds)]
 
 
+def served_inputs(facts: RecommendFacts, count: int) -> dict[str, np.ndarray]:
+    """Return what the model takes for the first users that it knows; to rate, with an item each."""
+    histories = facts.histories[:count]
+    length = max(1, *map(len, histories))
+    padded = np.zeros((len(histories), length), dtype=np.int32)
+    for row, history in enumerate(histories):
+        padded[row, length - len(history) :] = history
+    users = np.arange(1, len(histories) + 1, dtype=np.int32)
+    inputs = {"user": users, "history": padded}
+    if facts.task == "rate":
+        inputs["item"] = 1 + users % len(facts.items)
+    return inputs
+
+
+def example(facts: RecommendFacts) -> pd.DataFrame:
+    """Return the first user that the model knows; to rate, with the first item."""
+    columns = {facts.user_column or "user": facts.users[:1]}
+    if facts.task == "rate":
+        columns[facts.item_column or "item"] = facts.items[:1]
+    return pd.DataFrame(columns)
+
+
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
     """Return the network inside, for splits whose users and items have the same numbers.
 

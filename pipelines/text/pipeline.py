@@ -34,6 +34,7 @@ from pipelines.text import (
 from pipelines.text.data import TextSplits
 from pipelines.text.options import TextOptions, TextPredictOptions
 from pipelines.text.references import References
+from pipelines.text.serve import TextFacts
 from pipelines.text.spec import TextSpec
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     # Fitted once, and sent to worker processes with the pipeline.
     references: References = field(default_factory=References, repr=False, compare=False)
 
-    facts_type: ClassVar[type[ServingFacts]] = serve.TextFacts
+    facts_type: ClassVar[type[ServingFacts]] = TextFacts
 
     def headline_metric(self, splits: TextSplits) -> Objective:
         return evaluate.headline(splits, self.options.metric)
@@ -146,6 +147,13 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def restore_network(self, serving: ServingModel, splits: TextSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
+
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return {"text": self.load_hold_out(serving).texts("test")[:count]}
+
+    @classmethod
+    def example(cls, facts: TextFacts) -> pd.DataFrame:
+        return serve.example(facts)
 
     @classmethod
     def predict_raw(

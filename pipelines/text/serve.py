@@ -97,6 +97,12 @@ def _read(text: KerasTensor, network: keras.Model, splits: "TextSplits") -> dict
     return {VECTORS: pool(encoder.network(ENCODER)(pieces), pieces, settings.pooling)}
 
 
+def example(facts: TextFacts) -> pd.DataFrame:
+    """Return two texts in the columns that the training texts were read from."""
+    columns = facts.text_columns or ["text"]
+    return pd.DataFrame({name: ["This is a text.", "And this is another."] for name in columns})
+
+
 def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
     """Return the whole model, with its own tokens and its own TF-IDF.
 

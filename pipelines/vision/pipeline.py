@@ -36,6 +36,7 @@ from pipelines.vision.architectures import architecture_of
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.options import VisionOptions, VisionPredictOptions
 from pipelines.vision.references import BackboneReference
+from pipelines.vision.serve import VisionFacts
 from pipelines.vision.spec import VisionSpec
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         default_factory=BackboneReference, repr=False, compare=False
     )
 
-    facts_type: ClassVar[type[ServingFacts]] = serve.VisionFacts
+    facts_type: ClassVar[type[ServingFacts]] = VisionFacts
 
     def headline_metric(self, splits: VisionSplits) -> Objective:
         return class_balance.headline(splits.class_counts(), self.options.metric)
@@ -159,6 +160,17 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def restore_network(self, serving: ServingModel, splits: VisionSplits) -> keras.Model:
         return serve.restore_network(serving, splits)
+
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return {"image": self.load_hold_out(serving).test.x[:count].astype("float32")}
+
+    @classmethod
+    def portable_model(cls, serving: ServingModel) -> keras.Model:
+        return serve.portable_model(serving)
+
+    @classmethod
+    def example(cls, facts: VisionFacts) -> pd.DataFrame:
+        return serve.example(facts)
 
     @classmethod
     def predict_raw(

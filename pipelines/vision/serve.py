@@ -1,5 +1,7 @@
 """A trained network for its user: images in any form in, labels with probabilities out."""
 
+import base64
+import io
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 from annotated_types import Ge, Gt, Le
+from PIL import Image
 
 from pipelines.errors import DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
@@ -102,6 +105,34 @@ def serving_model(
             seen=drift.seen(splits),
         ),
     )
+
+
+def portable_model(serving: ServingModel) -> keras.Model:
+    """Return the probabilities of pictures that have the model's size and units already.
+
+    Its input is `image` `(batch, height, width, channels)`, its answer a dict of `probabilities`.
+    """
+    facts: VisionFacts = serving.facts
+    image = keras.Input((facts.height, facts.width, facts.channels), name="image")
+    probabilities = predict.probabilities(serving.model.get_layer("network"), image)
+    return keras.Model(image, {"probabilities": probabilities}, name="portable")
+
+
+def example(facts: VisionFacts) -> pd.DataFrame:
+    """Return one picture in a column `image`: light from the left to the right.
+
+    It is a PNG in base64, or numbers where the model's units are none of a file.
+    """
+    shape = (facts.height, facts.width, facts.channels)
+    ramp = np.linspace(0, 255, facts.width, dtype="uint8")
+    pixels = np.broadcast_to(ramp[None, :, None], shape)
+    if facts.lowest < 0 or facts.channels == 2:
+        span = facts.scale - facts.lowest
+        return pd.DataFrame({"image": [(facts.lowest + span * pixels / 255).round(3).tolist()]})
+    content = io.BytesIO()
+    picture = np.ascontiguousarray(pixels if facts.channels > 1 else pixels[:, :, 0])
+    Image.fromarray(picture).save(content, format="PNG")
+    return pd.DataFrame({"image": [base64.b64encode(content.getvalue()).decode()]})
 
 
 def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:

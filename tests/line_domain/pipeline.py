@@ -108,6 +108,13 @@ class LinePipeline(Pipeline[LineOptions, LineSpec, LineSplits]):
     def restore_network(self, serving: ServingModel, splits: LineSplits) -> keras.Model:
         return serving.model.get_layer("network")
 
+    def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
+        return {"x": self.load().x["test"][:count]}
+
+    @classmethod
+    def example(cls, facts: ServingFacts) -> pd.DataFrame:
+        return pd.DataFrame({"x": [1.0]})
+
     @classmethod
     def predict_raw(
         cls, serving: ServingModel, source: Any, options: Any = None, notes: Any = None

@@ -27,6 +27,7 @@ from tuning.tracking.local_store import (
 from tuning.tracking.mlflow_client import Client, open_to_read
 from tuning.tracking.provenance import ended
 from tuning.tracking.queries import all_experiments, run_filter, search, search_one
+from tuning.tracking.registry import REGISTERED, registered_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +38,14 @@ MOST_FINALS = 10_000  # among which the one of a sweep is looked for
 def find_run(run: str, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     """Return the run with this id, beginning of an id, or name, in any experiment.
 
-    A beginning has 4 digits or more.
+    A beginning has 4 digits or more. `models:/NAME@ALIAS` and `models:/NAME/VERSION` name the run
+    whose model is registered so.
 
     Raises:
         UsageError: there is none, or there are several; the message lists those.
     """
+    if run.startswith(REGISTERED):
+        run = registered_run(run, uri, root)
     store = find_store(uri, root)
     if store.database:
         database = readable(store).database
