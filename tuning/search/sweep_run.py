@@ -100,8 +100,7 @@ def _record_end(run: Run, *, exhausted: bool) -> None:
 
 
 def _draw_progress(trials: Sequence[Trial], objective: Objective, run: Run) -> None:
-    scores = [trial.score for trial in trials if trial.score is not None]
-    run.figure(plots.progress(scores, objective), "plots/progress.png")
+    run.figure(plots.progress(trials, objective), "plots/progress.png")
 
 
 def _metrics(result: SweepResult) -> dict[str, float]:

@@ -24,7 +24,7 @@ from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
-from tuning.reports.run_card import run_card
+from tuning.reports.run_card import line_card, run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
@@ -45,6 +45,7 @@ from tuning.verdicts import Lift
 MOST_ROWS = 200_000  # of a table of predictions
 COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
 NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
+FILES = "model and files"  # a link of a run's card
 LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
@@ -156,6 +157,7 @@ def train(
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            test_examples=splits.sizes()["test"],
             network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
         )
@@ -163,8 +165,8 @@ def train(
             save_model(serving, run)
             # In the order of the data: runs on the same data are compared unit by unit.
             run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            _record(result, fitted, predictions, pipeline, splits, run)
-            _finish_names(result, labels, run, tracker)
+            figures = _record(result, fitted, predictions, pipeline, splits, run)
+            _finish_page(result, labels, run, tracker, figures)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
@@ -277,6 +279,11 @@ def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted((name, score) for name, score in scores.items() if name.startswith("test/"))
 
 
+def _headline_text(pipeline: AnyPipeline, splits: Splits, scored: ScoredBaseline) -> str:
+    name = pipeline.headline_metric(splits).name
+    return f"test {name} {scored.test[name]:.4g} (validation {scored.val[name]:.4g})"
+
+
 def _baseline_record(
     pipeline: AnyPipeline,
     splits: Splits,
@@ -295,6 +302,8 @@ def _baseline_record(
             COLOR: BASELINE_COLOR,
             **tags,
         },
+        card=line_card(_headline_text(pipeline, splits, scored), scored.seconds, "Baseline"),
+        splits=splits,
         params={
             **pipeline.options.as_params(),
             "architecture": scored.name,
@@ -469,20 +478,21 @@ def _record(
     pipeline: AnyPipeline,
     splits: Splits,
     run: Run,
-) -> None:
-    """Write scores, predictions, figures and the card into the run."""
+) -> list[str]:
+    """Write scores, predictions and figures into the run; return the names of the figures."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
+    # Where it errs comes before how it learned.
     figures = {
+        **dict(pipeline.plots(predictions, splits, "test")),
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
-        **dict(pipeline.plots(predictions, splits, "test")),
     }
     for title, figure in figures.items():
         run.figure(figure, f"plots/{title}.png")
     if result.verdict_tag:
         run.tags({"verdict": result.verdict_tag})
-    run.describe(run_card(result, list(figures)))
+    return list(figures)
 
 
 def summary_metrics(result: TrainResult) -> dict[str, float]:
@@ -513,12 +523,26 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 
-def _finish_names(result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker) -> None:
-    """Add the score to the run's name, and the run to the leaderboard."""
+def _finish_page(
+    result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker, figures: Sequence[str]
+) -> None:
+    """Add the score to the run's name, the run to the leaderboard, and write the run's card."""
     headline = result.headline
     # A name that a person chose stays: it is what they will look for.
     if not labels.name or labels.role == "final":
         score = result.test[headline.name]
         run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
-    tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
+    board = tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
+    addresses = {"compare with baselines": board, FILES: result.url}
+    if labels.parent:
+        addresses["the sweep"] = tracker.url(labels.parent)
+    links = {}
+    for what, address in addresses.items():
+        # Inside of MLflow's pages a link is what follows the server's address.
+        path = address.partition("#")[2]
+        if what == FILES:
+            path = path.replace("?", "/artifacts?", 1)
+        if path:
+            links[what] = f"#{path}"
+    run.describe(run_card(result, figures, links))
