@@ -23,7 +23,7 @@ def run_card(
     cost = result.cost
     lines = [f"## {result.verdict}", ""]
     if links:
-        lines += [" · ".join(f"[{what}]({address})" for what, address in links.items()), ""]
+        lines += [_links(links), ""]
     lines += [
         *score_table(result),
         "",
@@ -47,6 +47,10 @@ def run_card(
         lines += ["", "**Notes**"]
         lines += [f"- {escape(note)}" for note in result.notes]
     return "\n".join(lines)
+
+
+def _links(links: Mapping[str, str]) -> str:
+    return " · ".join(f"[{what}]({address})" for what, address in links.items() if address)
 
 
 def score_table(result: TrainResult) -> list[str]:
@@ -113,10 +117,12 @@ def format_number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def sweep_card(result: SweepResult) -> str:
+def sweep_card(result: SweepResult, links: Mapping[str, str]) -> str:
     """Return what a sweep found: the winner beside its baselines, and hyperparameters' effects."""
     lines = [
         f"## {result.final.verdict}",
+        "",
+        _links(links),
         "",
         *score_table(result.final),
         "",

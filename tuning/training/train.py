@@ -24,6 +24,7 @@ from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
+from tuning.reports.report_page import REPORT, final_report
 from tuning.reports.run_card import line_card, run_card
 from tuning.results import ScoredBaseline, TrainResult
 from tuning.tracking.interface import (
@@ -36,6 +37,7 @@ from tuning.tracking.interface import (
 )
 from tuning.tracking.metric_batches import rounded
 from tuning.tracking.saved_views import LISTED, Leaderboard
+from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
@@ -45,7 +47,6 @@ from tuning.verdicts import Lift
 MOST_ROWS = 200_000  # of a table of predictions
 COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
 NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
-FILES = "model and files"  # a link of a run's card
 LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
@@ -478,8 +479,8 @@ def _record(
     pipeline: AnyPipeline,
     splits: Splits,
     run: Run,
-) -> list[str]:
-    """Write scores, predictions and figures into the run; return the names of the figures."""
+) -> Mapping[str, Any]:
+    """Write scores, predictions and figures into the run; return the figures by name."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
     # Where it errs comes before how it learned.
@@ -492,7 +493,7 @@ def _record(
         run.figure(figure, f"plots/{title}.png")
     if result.verdict_tag:
         run.tags({"verdict": result.verdict_tag})
-    return list(figures)
+    return figures
 
 
 def summary_metrics(result: TrainResult) -> dict[str, float]:
@@ -524,9 +525,13 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finish_page(
-    result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker, figures: Sequence[str]
+    result: TrainResult,
+    labels: RunLabels,
+    run: Run,
+    tracker: Tracker,
+    figures: Mapping[str, Any],
 ) -> None:
-    """Add the score to the run's name, the run to the leaderboard, and write the run's card."""
+    """Add the score to the run's name, the run to the leaderboard, and write card and report."""
     headline = result.headline
     # A name that a person chose stays: it is what they will look for.
     if not labels.name or labels.role == "final":
@@ -534,15 +539,11 @@ def _finish_page(
         run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
     board = tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
-    addresses = {"compare with baselines": board, FILES: result.url}
+    links = {"compare with baselines": page_link(board)}
     if labels.parent:
-        addresses["the sweep"] = tracker.url(labels.parent)
-    links = {}
-    for what, address in addresses.items():
-        # Inside of MLflow's pages a link is what follows the server's address.
-        path = address.partition("#")[2]
-        if what == FILES:
-            path = path.replace("?", "/artifacts?", 1)
-        if path:
-            links[what] = f"#{path}"
-    run.describe(run_card(result, figures, links))
+        links["the sweep"] = page_link(tracker.url(labels.parent))
+    links["model and files"] = page_link(result.url, "/artifacts")
+    if labels.role == "final":
+        run.text(final_report(result, figures), REPORT)
+        links["report"] = page_link(result.url, f"/artifacts/{REPORT}")
+    run.describe(run_card(result, list(figures), links))
