@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,21 @@ def test_the_network_alone_has_a_row_beside_what_answers() -> None:
     assert card.startswith("## The answer is 50 % Markov + 50 % EASE: the network adds nothing")
     assert "| network alone | 0.05 |" in card
     assert summary_metrics(result)["network_alone/ndcg"] == 0.05
+
+
+def test_a_card_begins_with_the_verdict_then_links_then_at_most_five_columns() -> None:
+    many = {"ndcg": 0.1, "recall": 0.2, "hits": 0.3, "mrr": 0.4, "coverage": 0.5}
+    result = replace(result_of(ALONE, BETTER), test=many, test_examples=360)
+    verdict, _, links, _, heading, *_ = run_card(result, [], {"the sweep": "#/s"}).splitlines()
+    assert verdict.startswith("## The network beats")
+    assert links == "[the sweep](#/s)"
+    assert heading == "| test, 360 examples | ndcg ↑ | recall | hits | mrr |"
+
+
+def test_figures_of_errors_stand_above_how_the_network_learned() -> None:
+    result = replace(result_of(ALONE, BETTER), run_id="r1")
+    card = run_card(result, ["confusion", "curves"])
+    assert card.index("![confusion]") < card.index("![curves]") < card.index("Best epoch 2 of 3")
 
 
 def test_a_network_that_answers_alone_has_one_row() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
-from tuning.tracking.ui_links import run_page, view_page, view_pages
+from tuning.tracking.ui_links import page_link, run_page, view_page, view_pages
 from tuning.tracking.view_format import LONGEST_VALUE, View
 
 ACCURACY = Objective(name="accuracy", direction="max")
@@ -176,6 +176,13 @@ def test_links_lead_to_the_side_for_model_training() -> None:
     query = "viewStateShareKey=v1&compareRunsMode=TABLE&workflowType=machine_learning"
     assert view_page("7", "v1", "TABLE") == f"/#/experiments/7/runs?{query}"
     assert run_page("7", "r1") == "/#/experiments/7/runs/r1?workflowType=machine_learning"
+
+
+def test_a_link_between_pages_names_no_server() -> None:
+    address = "http://127.0.0.1:5000/#/experiments/7/runs/r1?workflowType=x"
+    expected = "#/experiments/7/runs/r1/artifacts/report.html?workflowType=x"
+    assert page_link(address, "/artifacts/report.html") == expected
+    assert page_link("") == ""
 
 
 def test_each_experiment_has_its_newest_view_and_the_newest_of_all_comes_first() -> None:

@@ -113,6 +113,7 @@ class TrainResult:
     test_uses: int = 1
     seeds: SeedScores | None = None
     network: str = ""
+    test_examples: int = 0
 
     @property
     def verdict(self) -> str:
@@ -365,14 +366,17 @@ class Level:
 class Effect:
     """The effect of one hyperparameter: the scores of trials for each of its values.
 
-    The values of a range are grouped into thirds.
+    The values of a range are grouped into thirds. `together` are the hyperparameters whose values
+    changed in the very same trials: the trials cannot tell which of them it was.
     """
 
     key: str
     levels: Mapping[str, Level]
     best: str
-    # That levels do not differ (Kruskal-Wallis); NaN when there are too few trials to say
+    # That levels do not differ (Kruskal-Wallis), corrected for the number of hyperparameters; NaN
+    # when there are too few trials to say
     p_value: float
+    together: tuple[str, ...] = ()
 
     @property
     def clear(self) -> bool:
@@ -389,7 +393,13 @@ class Effect:
         levels = {}
         for value, level in self.levels.items():
             levels[value] = [level.mean, level.standard_error, level.count]
-        return {"key": self.key, "levels": levels, "best": self.best, "p_value": self.p_value}
+        return {
+            "key": self.key,
+            "levels": levels,
+            "best": self.best,
+            "p_value": self.p_value,
+            "together": list(self.together),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -8,18 +8,20 @@ import numpy as np
 from pipelines.evaluation.classification import is_correct
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_CLASSES_WITH_NUMBERS = 25  # more would not be readable
 LONGEST_UPRIGHT = 3  # characters of a class name; longer names would overlap
 RELIABILITY_BINS = 10
+FEW_EXAMPLES = 10  # in a bin
 TALLEST = 14.0  # inches
 
 
 def classification_plots(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the confusion matrix, in per cent of each true class, and a reliability diagram.
+    """Yield the confusion matrix and a reliability diagram.
 
     `labels` and `probabilities` are those of `classification.scores`. Examples with several classes
     have no confusion matrix: F1 by class stands in its place.
@@ -35,9 +37,9 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
-    shares = confusion_matrix(
-        labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)), normalize="true"
-    )
+    counts = confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)))
+    # A class without examples has a row of noughts.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(TALLEST, 3 + 0.55 * len(classes))
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
@@ -47,12 +49,25 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
     ConfusionMatrixDisplay(100 * shares, display_labels=list(classes)).plot(
         ax=axes,
         cmap="Blues",
-        values_format=".0f",
-        include_values=len(classes) <= MOST_CLASSES_WITH_NUMBERS,
+        include_values=False,
+        im_kw={"vmin": 0, "vmax": 100},
         xticks_rotation=rotation,
     )
-    axes.set(title="Answers for each true class, per cent", xlabel="answer", ylabel="label")
+    if len(classes) <= MOST_CLASSES_WITH_NUMBERS:
+        _write_counts(axes, counts, shares)
+    axes.set(
+        title="Examples by label and answer; colour: per cent of the label",
+        xlabel="answer",
+        ylabel="label",
+    )
     return figure
+
+
+def _write_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray) -> None:
+    for row, column in np.argwhere(counts > 0):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        text = str(counts[row, column])
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
 
 
 def _f1_by_class(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> "Figure":
@@ -86,13 +101,17 @@ def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> "Figure":
         name="this model",
     )
     counts = _bin_counts(confidence)
+    display.line_.set_marker("")
     for x, y, count in zip(display.prob_pred, display.prob_true, counts, strict=True):
+        # A bin of few examples is nearly noise.
+        alpha = 1.0 if count >= FEW_EXAMPLES else 0.3
+        axes.plot(x, y, "s", color=display.line_.get_color(), alpha=alpha)
         axes.annotate(
-            str(count), (x, y), textcoords="offset points", xytext=(6, -12), fontsize=8, color="0.4"
+            str(count), (x, y), textcoords="offset points", xytext=(6, -12), fontsize=9, color="0.4"
         )
     axes.set(
         title="Calibration: is 80 % sure right 80 % of the time?",
-        xlabel="mean probability of the answer",
+        xlabel="mean probability of the answer (lighter: fewer than 10 examples)",
         ylabel="share of right answers",
     )
     axes.legend(loc="lower right", frameon=False)

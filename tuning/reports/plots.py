@@ -13,7 +13,7 @@ from tuning.results import GRADIENT_NORM, Effect, SweepResult, Trial
 MOST_EFFECTS = 9  # in one figure
 EFFECTS_PER_ROW = 3
 MOST_MARKED_EPOCHS = 30  # a longer curve is a plain line
-SMALL_FONT = 8  # points
+SMALL_FONT = 9  # points
 TITLE_FONT = 10
 # Axes of counts: there is no epoch 1.25.
 WHOLE_NUMBERS = ("epoch", "trial")
@@ -62,18 +62,21 @@ def gradients(history: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def progress(scores: Sequence[float], objective: Objective) -> Figure:
-    """Return each trial's score and the best one so far."""
+def progress(trials: Sequence[Trial], objective: Objective) -> Figure:
+    """Return each trial's score by its number, and the best one so far."""
+    scored = sorted((trial.number, trial.scores[0]) for trial in trials if trial.scores)
+    numbers = [number for number, _ in scored]
+    scores = [score for _, score in scored]
     best: list[float] = []
     for score in scores:
         is_better = not best or objective.better(score, best[-1])
         best.append(score if is_better else best[-1])
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.subplots()
-    numbers = range(1, len(scores) + 1)
     axes.scatter(numbers, scores, s=22, color="C0", label="trial")
     axes.step(numbers, best, where="post", color="C1", label="best so far")
-    _finish(axes, title=f"{objective.name} of finished trials", x="trial")
+    axes.set_ylabel(objective.name)
+    _finish(axes, title="Score of each trial, by its number", x="trial")
     axes.legend(frameon=False)
     return figure
 
@@ -138,19 +141,23 @@ def _draw_effect(axes: Axes, effect: Effect) -> None:
     for x, (label, level) in enumerate(effect.levels.items()):
         # A single trial has no standard error.
         error = None if math.isnan(level.standard_error) else level.standard_error
-        color = "C1" if label == effect.best else "C0"
+        # One trial with a value is luck as likely as not: it does not win.
+        color = "C1" if label == effect.best and level.count > 1 else "C0"
         axes.errorbar(x, level.mean, yerr=error, fmt="o", color=color, capsize=3)
         axes.annotate(
             f"{level.count}",
             (x, level.mean),
             textcoords="offset points",
             xytext=(6, 3),
-            fontsize=SMALL_FONT - 1,
+            fontsize=SMALL_FONT,
             color="0.4",
         )
     axes.set_xticks(range(len(effect.levels)), list(effect.levels), fontsize=SMALL_FONT)
     axes.margins(x=0.25)
-    _finish(axes, title=effect.key, x="")
+    title = effect.key
+    if effect.together:
+        title += f"\nchanged together with {', '.join(effect.together)}"
+    _finish(axes, title=title, x="")
 
 
 def _finish(axes: Axes, *, title: str, x: str) -> None:

@@ -7,24 +7,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipelines.errors import count_of
 from tuning.results import Effect, SweepResult, TrainResult
 
+MOST_METRICS = 4  # beside the names of models: MLflow squeezes a wider table
 # What Markdown may take for emphasis, code, a link, a tag or the end of a table's cell.
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 
 
-def run_card(result: TrainResult, figures: Sequence[str]) -> str:
-    """Return verdict, scores beside baselines, cost, hyperparameters, notes and figures."""
+def run_card(
+    result: TrainResult, figures: Sequence[str], links: Mapping[str, str] | None = None
+) -> str:
+    """Return verdict, links, scores beside baselines, how it learned, cost, notes and figures.
+
+    `figures` begin with where it errs. `links` are addresses by what they lead to.
+    """
     stopped = f" (stopped: {result.stopped})" if result.stopped else ""
     cost = result.cost
-    lines = [
-        f"## {result.verdict}",
-        "",
+    lines = [f"## {result.verdict}", ""]
+    if links:
+        lines += [_links(links), ""]
+    lines += [
         *score_table(result),
-        "",
-        f"Best epoch {result.best_epoch} of {result.epochs}: "
-        f"{result.objective.name} {result.best_epoch_score:.4g} while it was fitted{stopped}",
         "",
         f"**Cost** {cost['params']:,.0f} weights, {cost['train_s']:.0f} s to train, "
         f"{cost['latency_ms_p50']:.2f} ms an example",
+    ]
+    if result.run_id:
+        command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"
+        lines += ["", f"**Use it** `{command}`", ""]
+        lines += _images(result.run_id, figures)
+    lines += [
+        "",
+        f"Best epoch {result.best_epoch} of {result.epochs}: "
+        f"{result.objective.name} {result.best_epoch_score:.4g} while it was fitted{stopped}",
         "",
         f"**Test part** used {count_of(result.test_uses, 'time')}, this one included",
     ]
@@ -35,22 +48,35 @@ def run_card(result: TrainResult, figures: Sequence[str]) -> str:
     if result.notes:
         lines += ["", "**Notes**"]
         lines += [f"- {escape(note)}" for note in result.notes]
-    if result.run_id:
-        command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"
-        lines += ["", f"**Use it** `{command}`", ""]
-        lines += _images(result.run_id, figures)
     return "\n".join(lines)
 
 
+def _links(links: Mapping[str, str]) -> str:
+    return " · ".join(f"[{what}]({address})" for what, address in links.items() if address)
+
+
 def score_table(result: TrainResult) -> list[str]:
-    """Return the table of test scores: what answers, the network alone, then the baselines."""
-    names = list(result.test)
-    lines = _table_head("test", names)
+    """Return the table of test scores: what answers, the network alone, then the baselines.
+
+    The metric that models are compared in comes first, with an arrow to what is better.
+    """
+    headline = result.headline.name
+    names = [headline, *(name for name in result.test if name != headline)][:MOST_METRICS]
+    arrow = "↑" if result.headline.direction == "max" else "↓"
+    first = "test"
+    if result.test_examples:
+        first += f", {count_of(result.test_examples, 'example')}"
+    lines = _table_head(first, [f"{headline} {arrow}", *names[1:]])
     (answer, test), *others = result.rows()
     lines.append(_table_row(f"**{escape(answer)}**", map(test.get, names)))
     for name, scores in others:
         lines.append(_table_row(escape(name), map(scores.get, names)))
     return lines
+
+
+def line_card(score: str, seconds: float, what: str) -> str:
+    """Return the card of a run that has no page to read: what it is, its score, its cost."""
+    return f"**{escape(what)}** {escape(score)}, {seconds:.1f} s"
 
 
 def _table_head(first: str, names: Sequence[str]) -> list[str]:
@@ -93,15 +119,17 @@ def format_number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def sweep_card(result: SweepResult) -> str:
+def sweep_card(result: SweepResult, links: Mapping[str, str]) -> str:
     """Return what a sweep found: the winner beside its baselines, and hyperparameters' effects."""
     lines = [
         f"## {result.final.verdict}",
         "",
+        _links(links),
+        "",
         *score_table(result.final),
         "",
         f"{count_of(len(result.trials), 'trial')} in {result.seconds:.0f} s, "
-        f"{result.num_failed} failed. "
+        f"{result.num_failed} failed, {_epochs(result)}. "
         f"Winner: trial {result.best.number}, "
         f"{result.final.objective.name} {result.best.score:.4g} on validation",
         "",
@@ -117,13 +145,23 @@ def sweep_card(result: SweepResult) -> str:
         title = "**Pareto front** (no other trial is better in every objective)"
         lines += ["", title, "", *_front_table(result)]
         figures.insert(0, "pareto")
-    title = "**What was found** (mean of the trials with this value, standard error, number)"
+    title = (
+        "**What was found** (mean of the trials with this value, standard error, number; p-values "
+        "are corrected for the number of hyperparameters, and come from a search, which does not "
+        "try values at random)"
+    )
     lines += ["", f"**Winner** {_settings(result.best.values)}", "", title, ""]
     lines += [f"- `{effect.key}` {describe_effect(effect)}" for effect in result.effects]
     if result.run_id:
         lines.append("")
         lines += _images(result.run_id, figures)
     return "\n".join(lines)
+
+
+def _epochs(result: SweepResult) -> str:
+    """Return how long trials were trained, against the final run."""
+    most = max(trial.epochs for trial in result.trials)
+    return f"of {count_of(most, 'epoch')} at most, the final run of {result.final.epochs}"
 
 
 def _front_table(result: SweepResult) -> list[str]:
@@ -140,7 +178,10 @@ def describe_effect(effect: Effect) -> str:
     for value, level in effect.levels.items():
         error = "" if math.isnan(level.standard_error) else f" ±{level.standard_error:.2g}"
         parts.append(f"{value}: {level.mean:.4g}{error} ({level.count})")
-    return f"{' | '.join(parts)} → {_conclusion(effect)}"
+    conclusion = _conclusion(effect)
+    if effect.together:
+        conclusion += f"; changed together with {', '.join(effect.together)}: not told apart"
+    return f"{' | '.join(parts)} → {conclusion}"
 
 
 def _conclusion(effect: Effect) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
 from tuning.reports import intervals
+from tuning.reports.paired import holm
 from tuning.results import Effect, Level, ScoredBaseline
 from tuning.verdicts import Lift
 
@@ -74,15 +76,43 @@ def effects(
     """Return the effect of each searched hyperparameter, the clearest first.
 
     Each of `trials` is `(values, score)`. Other hyperparameters vary as well, so an effect is what
-    a change did on average in this sweep, and no more.
+    a change did on average in this sweep, and no more. P-values are corrected for the number of
+    hyperparameters (Holm).
     """
     several_levels = []
     for key, dimension in dimensions.items():
         effect = _effect(key, dimension, trials, objective)
         if len(effect.levels) > 1:
             several_levels.append(effect)
+    together = _tried_together(several_levels, trials, dimensions)
+    corrected = iter(holm([effect.p_value for effect in several_levels if effect.testable]))
+    found = []
+    for effect in several_levels:
+        p_value = next(corrected) if effect.testable else effect.p_value
+        found.append(replace(effect, p_value=p_value, together=together[effect.key]))
     # Too few trials for a test count as no difference.
-    return sorted(several_levels, key=lambda effect: np.nan_to_num(effect.p_value, nan=1.0))
+    return sorted(found, key=lambda effect: np.nan_to_num(effect.p_value, nan=1.0))
+
+
+def _tried_together(
+    effects: Sequence[Effect],
+    trials: Sequence[tuple[Mapping[str, Scalar], float]],
+    dimensions: Mapping[str, Dimension],
+) -> dict[str, tuple[str, ...]]:
+    """Return for each hyperparameter the others that divide the trials in the same way."""
+    divisions = {}
+    for effect in effects:
+        groups: dict[str, set[int]] = {}
+        for number, (values, _) in enumerate(trials):
+            if effect.key in values:
+                label = _label(dimensions[effect.key], values[effect.key])
+                groups.setdefault(label, set()).add(number)
+        divisions[effect.key] = frozenset(map(frozenset, groups.values()))
+    together = {}
+    for key, division in divisions.items():
+        others = [other for other in divisions if other != key and divisions[other] == division]
+        together[key] = tuple(others)
+    return together
 
 
 def _effect(

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from pipelines.config.files import run_params, write_config
-from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Scalar
 from tuning.reports import plots
 from tuning.reports.names import sweep_view_name
+from tuning.reports.report_page import REPORT, sweep_report
 from tuning.reports.run_card import sweep_card
 from tuning.results import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
@@ -16,6 +16,7 @@ from tuning.search.sweep_tags import CHOSEN_BY, EXHAUSTED, TRIALS
 from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import SweepCharts
+from tuning.tracking.ui_links import page_link
 from tuning.training.costs import COST_METRICS
 from tuning.training.train import COLOR, lift_metrics, record_data
 
@@ -68,13 +69,17 @@ def record_result(
     run.metrics(_metrics(result))
     run.tags({CHOSEN_BY: result.rule})
     _record_end(run, exhausted=result.exhausted)
-    if len(result.objectives) > 1:
-        run.figure(plots.pareto(result), "plots/pareto.png")
     _tag_trials(result, tracker)
-    _draw_progress(result.trials, objective, run)
-    run.figure(plots.effects(result.effects, objective), "plots/effects.png")
-    run.describe(sweep_card(result))
-    tracker.sweep_view(
+    figures = {
+        "progress": plots.progress(result.trials, objective),
+        "effects": plots.effects(result.effects, objective),
+    }
+    if len(result.objectives) > 1:
+        figures["pareto"] = plots.pareto(result)
+    for name, figure in figures.items():
+        run.figure(figure, f"plots/{name}.png")
+    run.text(sweep_report(result, figures), REPORT)
+    view = tracker.sweep_view(
         SweepCharts(
             sweep=run.id,
             name=sweep_view_name(sweep_name(definition), len(result.trials), result.best.scores[0]),
@@ -85,6 +90,12 @@ def record_result(
             has_curves=any(trial.epochs > 1 for trial in result.trials),
         )
     )
+    links = {
+        "its trials in charts": page_link(view),
+        "the final run": page_link(result.final.url),
+        "report": page_link(result.url, f"/artifacts/{REPORT}"),
+    }
+    run.describe(sweep_card(result, links))
 
 
 def record_further_trials(
@@ -93,16 +104,11 @@ def record_further_trials(
     """Write what trials that were added to a sweep change where its winner is the same."""
     _record_end(run, exhausted=exhausted)
     run.metrics({TRIALS: len(trials)})
-    _draw_progress(trials, definition.sweep.objective, run)
+    run.figure(plots.progress(trials, definition.sweep.objective), "plots/progress.png")
 
 
 def _record_end(run: Run, *, exhausted: bool) -> None:
     run.tags({RUNNING_TRIALS: "{}", EXHAUSTED: str(exhausted).lower()})
-
-
-def _draw_progress(trials: Sequence[Trial], objective: Objective, run: Run) -> None:
-    scores = [trial.score for trial in trials if trial.score is not None]
-    run.figure(plots.progress(scores, objective), "plots/progress.png")
 
 
 def _metrics(result: SweepResult) -> dict[str, float]:

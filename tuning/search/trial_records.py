@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from pipelines.config.files import run_params
 from pipelines.config.options import Objective
+from pipelines.errors import count_of
 from tuning.execution.trial import Outcome, Task, Work
 from tuning.reports.names import trial_name
+from tuning.reports.run_card import line_card
 from tuning.results import Trial
 from tuning.search.ask_tell import Proposal
 from tuning.tracking.hidden_tags import HIDDEN
@@ -95,12 +97,23 @@ def trial_record(
         parent=sweep_id,
         tags=tags,
         params=params,
+        card=line_card(_score_text(trial, objectives), trial.seconds, f"Trial {trial.number}"),
+        splits=work.splits,
         history=outcome.history,
         metrics=_metrics(outcome, trial, objectives),
         status="FINISHED" if trial.scores else "FAILED",
         start_time=outcome.start_time,
         end_time=outcome.end_time,
     )
+
+
+def _score_text(trial: Trial, objectives: Sequence[Objective]) -> str:
+    if not trial.scores:
+        return f"failed: {trial.reason}"
+    scores = []
+    for objective, score in zip(objectives, trial.scores, strict=True):
+        scores.append(f"{objective.name} {score:.4g}")
+    return f"{', '.join(scores)} after {count_of(trial.epochs, 'epoch')}"
 
 
 def _metrics(outcome: Outcome, trial: Trial, objectives: Sequence[Objective]) -> dict[str, float]:

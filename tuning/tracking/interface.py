@@ -90,6 +90,8 @@ class Record:
     params: Mapping[str, object] = field(default_factory=dict)
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    card: str = ""  # Markdown that the run's page shows
+    splits: Splits | None = None  # the data that the run saw
     status: Status = "FINISHED"
     start_time: float
     end_time: float

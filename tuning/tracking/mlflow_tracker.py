@@ -121,9 +121,10 @@ class MlflowTracker:
         return run
 
     def record(self, record: Record) -> str:
-        run_id = self._create_run(
-            record.name, record.role, record.parent, record.tags, record.start_time
-        )
+        tags = {**record.tags, NOTE: record.card} if record.card else record.tags
+        run_id = self._create_run(record.name, record.role, record.parent, tags, record.start_time)
+        if record.splits:
+            self._run(run_id).dataset(record.splits)
         points = [
             *curve_points(record.history, record.start_time, record.end_time),
             *summary_points(record.metrics, 0, record.end_time),

@@ -23,6 +23,15 @@ def run_page(experiment_id: str, run_id: str) -> str:
     return f"/#/experiments/{experiment_id}/runs/{run_id}?{urlencode(WORKFLOW)}"
 
 
+def page_link(address: str, below: str = "") -> str:
+    """Return a link from one of MLflow's pages to the page at `address`, or to one below it.
+
+    It holds on any server and port. It is "" where nothing is recorded.
+    """
+    path = address.partition("#")[2]
+    return f"#{path.replace('?', f'{below}?', 1)}" if path else ""
+
+
 def experiments_page() -> str:
     """Return the path of the list of experiments."""
     return f"/#/experiments?{urlencode(WORKFLOW)}"

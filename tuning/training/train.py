@@ -24,7 +24,8 @@ from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
-from tuning.reports.run_card import run_card
+from tuning.reports.report_page import REPORT, final_report
+from tuning.reports.run_card import line_card, run_card
 from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
@@ -36,6 +37,7 @@ from tuning.tracking.interface import (
 )
 from tuning.tracking.metric_batches import rounded
 from tuning.tracking.saved_views import LISTED, Leaderboard
+from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
@@ -186,6 +188,7 @@ def train(
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
+            test_examples=splits.sizes()["test"],
             network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
         )
@@ -193,8 +196,8 @@ def train(
             save_model(serving, run)
             # In the order of the data: runs on the same data are compared unit by unit.
             run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            _record(result, fitted, predictions, pipeline, splits, run)
-            _finish_names(result, labels, run, tracker)
+            figures = _record(result, fitted, predictions, pipeline, splits, run)
+            _finish_page(result, labels, run, tracker, figures)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id))
@@ -307,6 +310,11 @@ def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted((name, score) for name, score in scores.items() if name.startswith("test/"))
 
 
+def _headline_text(pipeline: AnyPipeline, splits: Splits, scored: ScoredBaseline) -> str:
+    name = pipeline.headline_metric(splits).name
+    return f"test {name} {scored.test[name]:.4g} (validation {scored.val[name]:.4g})"
+
+
 def _baseline_record(
     pipeline: AnyPipeline,
     splits: Splits,
@@ -325,6 +333,8 @@ def _baseline_record(
             COLOR: BASELINE_COLOR,
             **tags,
         },
+        card=line_card(_headline_text(pipeline, splits, scored), scored.seconds, "Baseline"),
+        splits=splits,
         params={
             **pipeline.options.as_params(),
             "architecture": scored.name,
@@ -621,20 +631,21 @@ def _record(
     pipeline: AnyPipeline,
     splits: Splits,
     run: Run,
-) -> None:
-    """Write scores, predictions, figures and the card into the run."""
+) -> Mapping[str, Any]:
+    """Write scores, predictions and figures into the run; return the figures by name."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
+    # Where it errs comes before how it learned.
     figures = {
+        **dict(pipeline.plots(predictions, splits, "test")),
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
-        **dict(pipeline.plots(predictions, splits, "test")),
     }
     for title, figure in figures.items():
         run.figure(figure, f"plots/{title}.png")
     if result.verdict_tag:
         run.tags({"verdict": result.verdict_tag})
-    run.describe(run_card(result, list(figures)))
+    return figures
 
 
 def summary_metrics(result: TrainResult) -> dict[str, float]:
@@ -680,12 +691,26 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 
-def _finish_names(result: TrainResult, labels: RunLabels, run: Run, tracker: Tracker) -> None:
-    """Add the score to the run's name, and the run to the leaderboard."""
+def _finish_page(
+    result: TrainResult,
+    labels: RunLabels,
+    run: Run,
+    tracker: Tracker,
+    figures: Mapping[str, Any],
+) -> None:
+    """Add the score to the run's name, the run to the leaderboard, and write card and report."""
     headline = result.headline
     # A name that a person chose stays: it is what they will look for.
     if not labels.name or labels.role == "final":
         score = result.test[headline.name]
         run.rename(scored_name(labels.name or result.network, headline.name, score))
     others = [f"test/{metric}" for metric in result.test if metric != headline.name]
-    tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
+    board = tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
+    links = {"compare with baselines": page_link(board)}
+    if labels.parent:
+        links["the sweep"] = page_link(tracker.url(labels.parent))
+    links["model and files"] = page_link(result.url, "/artifacts")
+    if labels.role == "final":
+        run.text(final_report(result, figures), REPORT)
+        links["report"] = page_link(result.url, f"/artifacts/{REPORT}")
+    run.describe(run_card(result, list(figures), links))

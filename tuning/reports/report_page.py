@@ -1,0 +1,112 @@
+"""`report.html`: what a sweep or its final run found, as one file that can be mailed."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from tuning.reports.run_card import describe_effect, format_number
+from tuning.results import SweepResult, TrainResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REPORT = "report.html"  # the artifact
+# Both themes of a browser; figures are drawn on white, and stay so in a dark page.
+STYLE = """
+:root { color-scheme: light dark; --line: #8886 }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
+h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
+table { border-collapse: collapse } .wide { overflow-x: auto }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left }
+figure { background: #fff; margin: 1rem 0; padding: .5rem; border-radius: 6px; width: fit-content }
+svg { display: block; max-width: 100%; height: auto }
+"""
+MOST_TRIALS = 200  # in the table, the best first
+
+
+def final_report(result: TrainResult, figures: "Mapping[str, Figure]") -> str:
+    """Return the report of a trained run: verdict, scores, then its figures."""
+    return _page(
+        f"{result.domain} / {result.dataset}: {result.network}",
+        [*_verdict(result), *_figures(figures)],
+    )
+
+
+def sweep_report(result: SweepResult, figures: "Mapping[str, Figure]") -> str:
+    """Return the report of a sweep: its winner, effects with figures, and every trial."""
+    final = result.final
+    effects = []
+    for effect in result.effects:
+        effects.append(f"<li><code>{escape(effect.key)}</code> {escape(describe_effect(effect))}")
+    parts = [
+        *_verdict(final),
+        "<h2>What was found</h2>",
+        "<p>Mean of the trials with each value, standard error, number. P-values are corrected for "
+        "the number of hyperparameters; the search did not try values at random.</p>",
+        f"<ul>{''.join(effects)}</ul>",
+        *_figures(figures),
+        "<h2>Trials, the best first</h2>",
+        _trials(result),
+    ]
+    return _page(f"{final.domain} / {final.dataset}: sweep of {len(result.trials)} trials", parts)
+
+
+def _verdict(result: TrainResult) -> list[str]:
+    names = list(result.test)
+    rows = []
+    for name, scores in result.rows():
+        rows.append([name, *(format_number(scores.get(key)) for key in names)])
+    examples = f"test, {result.test_examples:,} examples"
+    return [f"<p><strong>{escape(result.verdict)}</strong></p>", _table([examples, *names], rows)]
+
+
+def _trials(result: SweepResult) -> str:
+    objective = result.objectives[0]
+    scored = [trial for trial in result.trials if trial.score is not None]
+    scored.sort(key=lambda trial: trial.scores[0], reverse=objective.direction == "max")
+    failed = [trial for trial in result.trials if trial.score is None]
+    keys = [effect.key for effect in result.effects]
+    rows = []
+    for trial in [*scored, *failed][:MOST_TRIALS]:
+        values = [_short(trial.values.get(key, "")) for key in keys]
+        score = trial.reason or format_number(trial.score)
+        rows.append([str(trial.number), score, f"{trial.seconds:.1f}", *values])
+    return _table(["trial", objective.name, "seconds", *keys], rows)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["".join(f"<th>{escape(head)}</th>" for head in heads)]
+    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    return f'<div class="wide"><table>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
+
+
+def _figures(figures: "Mapping[str, Figure]") -> list[str]:
+    parts = []
+    for number, (name, figure) in enumerate(figures.items()):
+        title = escape(name.replace("_", " ").capitalize())
+        parts.append(f"<h2>{title}</h2><figure>{_svg(figure, f'f{number}-')}</figure>")
+    return parts
+
+
+def _svg(figure: "Figure", prefix: str) -> str:
+    """Return a figure as inline SVG; `prefix` keeps its ids apart from those of other figures."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", svg[svg.index("<svg") :])
+    return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    head = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>"
+    )
+    return "\n".join([head, *parts, "</html>"])
