@@ -77,7 +77,8 @@ class Run(Protocol):
 class Record:
     """A run that is already over, to be written at once.
 
-    Times are seconds since 1970; curves run from step 1, metrics are summaries.
+    Times are seconds since 1970; curves run from step 1, metrics are summaries. `tables` are
+    artifacts by path.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Record:
     params: Mapping[str, object] = field(default_factory=dict)
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, "pd.DataFrame"] = field(default_factory=dict)
     status: Status = "FINISHED"
     start_time: float
     end_time: float
@@ -177,6 +179,9 @@ class Tracker(Protocol):
         `sweep` is the beginning of a sweep's id, whose own run counts among its runs.
         """
 
+    def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
+        """Return a CSV or Parquet artifact of a run; None where the run has none of this path."""
+
     def curve(self, run_id: str, metric: str) -> list[float]:
         """Return the values of a metric by epoch, from the first."""
 
@@ -253,6 +258,9 @@ class NullTracker:
         everywhere: bool = False,
     ) -> list[Row]:
         return []
+
+    def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
+        return None
 
     def curve(self, run_id: str, metric: str) -> list[float]:
         return []

@@ -35,6 +35,7 @@ from tuning.tracking.interface import (
 )
 from tuning.tracking.saved_views import Leaderboard
 from tuning.tracking.vault import count_uses, often_used
+from tuning.training import kept_baselines
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
@@ -77,7 +78,7 @@ def train(
         tracker: where the run is kept.
         objective: the metric that chooses the epoch; the pipeline's own by default.
         splits: the data, if it is loaded already.
-        baselines: those of a sweep, which has computed them already.
+        baselines: those of a sweep, which has computed them already; empty to do without.
         labels: what the run is called.
         on_epoch: is told of each epoch, and may stop the training.
         strategy: divides each batch among devices (see `tuning.training.distribute`).
@@ -113,7 +114,11 @@ def train(
         fitted = training.fit()
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *still_improving(fitted, objective, training.epochs)]
+        notes = [
+            *labels.notes,
+            *kept_baselines.note_on(baselines),
+            *still_improving(fitted, objective, training.epochs),
+        ]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -241,18 +246,22 @@ def record_baselines(
     tags: Mapping[str, str],
     recorded: Collection[str] = (),
 ) -> list[ScoredBaseline]:
-    """Compute the baselines, and record each as a run with the role `baseline`.
+    """Compute the baselines, or read them where the store has them; record each as a run.
 
-    Their scores are in the same columns as those of networks. Those whose names are in `recorded`
-    have a run already.
+    Its role is `baseline`. Their scores are in the same columns as those of networks. Those whose
+    names are in `recorded` have a run already.
     """
-    baselines = []
-    with working("baselines"):
-        for baseline in pipeline.baselines(splits):
-            scored = significance.score_baseline(pipeline, splits, baseline)
-            baselines.append(scored)
-            if scored.name not in recorded:
-                tracker.record(_baseline_record(pipeline, splits, scored, parent, tags))
+    baselines = kept_baselines.read(pipeline, splits, tracker)
+    if not baselines:
+        with working("baselines"):
+            for baseline in pipeline.baselines(splits):
+                baselines.append(significance.score_baseline(pipeline, splits, baseline))
+    computed_from = kept_baselines.set_of(pipeline, splits)
+    for number, scored in enumerate(baselines, start=1):
+        if scored.name in recorded:
+            continue
+        origin = kept_baselines.tags_of(baselines, number, computed_from)
+        tracker.record(_baseline_record(pipeline, splits, scored, parent, {**tags, **origin}))
     return baselines
 
 
@@ -279,6 +288,8 @@ def _baseline_record(
             **_prefixed("test/", scored.test),
             "cost/train_s": scored.seconds,
         },
+        # By these a later run compares itself, without computing the baseline again.
+        tables={} if scored.read_from else kept_baselines.tables(scored),
         start_time=now - scored.seconds,
         end_time=now,
     )
