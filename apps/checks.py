@@ -3,8 +3,9 @@
 import math
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipelines.config.options import Options, PredictOptions, Question
 from pipelines.errors import DataError, UsageError, suggest
@@ -15,6 +16,16 @@ ANSWER_SUFFIXES = (".csv", ".parquet")
 STANDARD_INPUT = "-"
 # Roles whose column may be in another table, or may be missing.
 COLUMNS_ELSEWHERE = ("title", "weight")
+
+
+def require_gate_with_baselines(flags: Mapping[str, Any]) -> None:
+    """Refuse a gate that has nothing to compare with.
+
+    Raises:
+        UsageError: both flags were given.
+    """
+    if flags["gate"] and flags["no_baselines"]:
+        raise UsageError("--gate compares with the baselines: leave out --no-baselines")
 
 
 def require_search_names(

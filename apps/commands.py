@@ -45,6 +45,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     flags, screen = command.flags, _screen(command)
     # A wrong name is refused before anything is loaded.
     command.options.objective(flags["objective"])
+    checks.require_gate_with_baselines(flags)
     _show_settings(screen, command)
     pipeline, splits = _load_data(command, screen)
     doubts.require_none(splits, context, options_type)
@@ -75,6 +76,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
             _open_tracker(command, pipeline, splits),
             objective=objective,
             splits=splits,
+            baselines=[] if flags["no_baselines"] else None,
             labels=RunLabels(name=flags["run_name"], notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
             procedure=Procedure(seeds=flags["seeds"], strategy=strategy),
@@ -92,6 +94,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
         resumed_sweep.show_finished(recorded, screen, flags["tracking_uri"])
         return
     names = as_names(flags["objective"])
+    checks.require_gate_with_baselines(flags)
     checks.require_search_names(command.options, names, flags["tuner"], flags["early_stop"])
     max_seconds = checks.duration("--max-time", flags["max_time"])
     trial_seconds = checks.duration("--trial-time", flags["trial_time"])
@@ -117,6 +120,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             trials=flags["trials"],
             tuner=flags["tuner"],
             trial_epochs=flags["trial_epochs"],
+            baselines=not flags["no_baselines"],
             early_stop=flags["early_stop"],
             max_seconds=max_seconds,
             max_epochs=flags["max_epochs_total"] or math.inf,

@@ -41,6 +41,12 @@ TRAINING: list[click.Parameter] = [
         "exit with 3, before anything is trained, when the audit finds a reason to doubt scores",
     ),
     make_flag(
+        "no_baselines",
+        bool,
+        False,
+        "leave out the simple models that the network is compared with",
+    ),
+    make_flag(
         "gate",
         bool,
         False,

@@ -44,6 +44,7 @@ MAY_CHANGE = frozenset(
         "workers",
         "cluster",
         "gate",
+        "no_baselines",
         "strict",
         "dry_run",
         "tracking_uri",

@@ -156,7 +156,7 @@ def test_terminal_card_json_and_tags_say_which_rule_has_chosen_what(
     assert result.best.number == result.selection.winner
     rule = result.selection.describe()
     assert f"chosen by  {rule}" in rendering.sweep_result(result)
-    assert "**Chosen by** one standard error: trial" in sweep_card(result)
+    assert "**Chosen by** one standard error: trial" in sweep_card(result, {})
     plain = json.loads(json.dumps(result.as_json()))
     assert plain["rule"] == rule
     assert plain["selection"]["winner"] == result.best.number

@@ -23,7 +23,10 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBaseline:
-    """A baseline in a comparison: its scores on val and test, and its loss for each test unit."""
+    """A baseline in a comparison: its scores on val and test, and its loss for each test unit.
+
+    `read_from` is the run that has computed it, where that was an earlier one.
+    """
 
     name: str
     val: Mapping[str, float]
@@ -31,6 +34,7 @@ class ScoredBaseline:
     losses: np.ndarray
     seconds: float
     params: Mapping[str, Scalar]
+    read_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

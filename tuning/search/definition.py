@@ -40,6 +40,7 @@ class Sweep:
     trials: int = 20
     tuner: str = "tpe"
     trial_epochs: int = 0  # 0: a third of the epochs of the training that follows
+    baselines: bool = True  # whether the winner is compared with simple models
     early_stop: str = AUTO
     max_seconds: float = math.inf
     max_epochs: float = math.inf  # of all trials together

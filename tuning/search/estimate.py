@@ -98,8 +98,9 @@ def estimate(
         candidates, space, definition.trial_epochs, _num_trials(definition, counts)
     )
     began = time.monotonic()
-    for _ in pipeline.baselines(splits):
-        pass
+    if sweep.baselines:
+        for _ in pipeline.baselines(splits):
+            pass
     baselines_s = time.monotonic() - began
     began = time.monotonic()
     executor.run(definition.work(), scheduler)

@@ -153,14 +153,16 @@ class _RunningSweep:
         definition, sweep = self.definition, self.definition.sweep
         self.progress.begun(self.run.id, sweep.trials)
         recorded = self.tracker.rows(role="baseline", sweep=self.run.id) if start.earlier else []
-        baselines = record_baselines(
-            definition.pipeline,
-            definition.splits,
-            self.tracker,
-            parent=self.run.id,
-            tags={"sweep": self.run.id},
-            recorded=[row.params["architecture"] for row in recorded],
-        )
+        baselines = []
+        if sweep.baselines:
+            baselines = record_baselines(
+                definition.pipeline,
+                definition.splits,
+                self.tracker,
+                parent=self.run.id,
+                tags={"sweep": self.run.id},
+                recorded=[row.params["architecture"] for row in recorded],
+            )
         scheduler = self._scheduler(start)
         num_before = len(scheduler.trials)
         executor.run(scheduler.work, scheduler)

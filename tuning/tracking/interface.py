@@ -80,7 +80,8 @@ class Run(Protocol):
 class Record:
     """A run that is already over, to be written at once.
 
-    Times are seconds since 1970; curves run from step 1, metrics are summaries.
+    Times are seconds since 1970; curves run from step 1, metrics are summaries. `tables` are
+    artifacts by path.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     card: str = ""  # Markdown that the run's page shows
     splits: Splits | None = None  # the data that the run saw
+    tables: Mapping[str, "pd.DataFrame"] = field(default_factory=dict)
     status: Status = "FINISHED"
     start_time: float
     end_time: float
@@ -182,6 +184,9 @@ class Tracker(Protocol):
         `sweep` is the beginning of a sweep's id, whose own run counts among its runs.
         """
 
+    def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
+        """Return a CSV or Parquet artifact of a run; None where the run has none of this path."""
+
     def curve(self, run_id: str, metric: str) -> list[float]:
         """Return the values of a metric by epoch, from the first."""
 
@@ -259,6 +264,9 @@ class NullTracker:
         everywhere: bool = False,
     ) -> list[Row]:
         return []
+
+    def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
+        return None
 
     def curve(self, run_id: str, metric: str) -> list[float]:
         return []

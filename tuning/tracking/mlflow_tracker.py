@@ -11,12 +11,14 @@ value a call, which costs 5-10 times as much.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
+from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.experiment_note import NOTE, experiment_note
 from tuning.tracking.interface import Record, Role, Row
@@ -36,6 +38,9 @@ from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_vi
 from tuning.tracking.secrets import without_credentials
 from tuning.tracking.ui_links import run_page, saved_views_of, view_page
 from tuning.tracking.view_format import View
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Where `appline ui` shows a local store unless another port is given.
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -130,6 +135,8 @@ class MlflowTracker:
             *summary_points(record.metrics, 0, record.end_time),
         ]
         write_values(self.client, run_id, points, record.params)
+        for path, frame in record.tables.items():
+            self._run(run_id).table(frame, path)
         self.client.set_terminated(run_id, record.status, end_time=milliseconds(record.end_time))
         return run_id
 
@@ -178,6 +185,15 @@ class MlflowTracker:
             status=status,
         )
         return search(self.client, experiments, condition, limit)
+
+    def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
+        import pandas as pd
+
+        # That it is missing is an answer here.
+        with temporary_folder() as folder, suppress(ApplineError):
+            file = self.client.download_artifacts(run_id, path, str(folder))
+            return pd.read_parquet(file) if path.endswith(".parquet") else pd.read_csv(file)
+        return None
 
     def curve(self, run_id: str, metric: str) -> list[float]:
         points = self.client.get_metric_history(run_id, metric)

@@ -39,6 +39,7 @@ from tuning.tracking.metric_batches import rounded
 from tuning.tracking.saved_views import LISTED, Leaderboard
 from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
+from tuning.training import kept_baselines
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
@@ -111,7 +112,7 @@ def train(
         tracker: where the run is kept.
         objective: the metric that chooses the epoch; the pipeline's own by default.
         splits: the data, if it is loaded already.
-        baselines: those of a sweep, which has computed them already.
+        baselines: those of a sweep, which has computed them already; empty to do without.
         labels: what the run is called.
         on_epoch: is told of each epoch, and may stop the training.
         procedure: how often it is trained, and where; once on one device by default.
@@ -146,7 +147,7 @@ def train(
         training, fitted, fit_notes = _fit(training, procedure.earlier)
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *fit_notes]
+        notes = [*labels.notes, *kept_baselines.note_on(baselines), *fit_notes]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -280,28 +281,34 @@ def record_baselines(
     tags: Mapping[str, str],
     recorded: Collection[str] = (),
 ) -> list[ScoredBaseline]:
-    """Compute the baselines, and record each as a run with the role `baseline`.
+    """Compute the baselines, or read them where the store has them; record each as a run.
 
-    Their scores are in the same columns as those of networks. Those whose names are in `recorded`
-    have a run already.
+    Its role is `baseline`. Their scores are in the same columns as those of networks. Those whose
+    names are in `recorded` have a run already.
     """
-    baselines = []
-    listed = set()
-    for row in tracker.rows(role="baseline", data_digest=splits.digest):
-        if LISTED in row.tags:
-            listed.add((row.name, *_test_scores(row.metrics)))
-    with working("baselines"):
-        for baseline in pipeline.baselines(splits):
-            scored = significance.score_baseline(pipeline, splits, baseline)
-            baselines.append(scored)
-            if scored.name in recorded:
-                continue
-            record = _baseline_record(pipeline, splits, scored, parent, tags)
-            # The leaderboard shows it once, however many runs were compared with it.
-            if (scored.name, *_test_scores(record.metrics)) not in listed:
-                record = replace(record, tags={**record.tags, LISTED: "true"})
-            tracker.record(record)
+    baselines = kept_baselines.read(pipeline, splits, tracker)
+    if not baselines:
+        with working("baselines"):
+            for baseline in pipeline.baselines(splits):
+                baselines.append(significance.score_baseline(pipeline, splits, baseline))
+    computed_from = kept_baselines.set_of(pipeline, splits)
+    listed = _listed_baselines(tracker, splits)
+    for number, scored in enumerate(baselines, start=1):
+        if scored.name in recorded:
+            continue
+        origin = kept_baselines.tags_of(baselines, number, computed_from)
+        record = _baseline_record(pipeline, splits, scored, parent, {**tags, **origin})
+        # The leaderboard shows it once, however many runs were compared with it.
+        if (scored.name, *_test_scores(record.metrics)) not in listed:
+            record = replace(record, tags={**record.tags, LISTED: "true"})
+        tracker.record(record)
     return baselines
+
+
+def _listed_baselines(tracker: Tracker, splits: Splits) -> set[tuple[Any, ...]]:
+    """Return names and test scores of the baselines of this data that the leaderboard shows."""
+    rows = tracker.rows(role="baseline", data_digest=splits.digest)
+    return {(row.name, *_test_scores(row.metrics)) for row in rows if LISTED in row.tags}
 
 
 def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -345,6 +352,8 @@ def _baseline_record(
             **_prefixed("test/", scored.test),
             "cost/train_s": scored.seconds,
         },
+        # By these a later run compares itself, without computing the baseline again.
+        tables={} if scored.read_from else kept_baselines.tables(scored),
         start_time=now - scored.seconds,
         end_time=now,
     )
