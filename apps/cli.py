@@ -69,6 +69,7 @@ def application(domain: str) -> click.Group:
         *spec_flags(spec_type, search=False),
         flags.OBJECTIVE,
         flags.DISTRIBUTE,
+        flags.SEEDS,
         flags.DRY_RUN,
         *flags.TRAINING,
         *flags.TRACKING,
@@ -235,6 +236,22 @@ def diff(
 
 
 @appline.command()
+@click.argument("name", metavar="RUN")
+@STORE
+@JSON
+def reproduce(name: str, tracking_uri: str, json: bool) -> None:
+    """Train a run again as it was, and say whether the same came of it.
+
+    Options, hyperparameters, data and seed are those of RUN. The result is bit-identical, within
+    noise, or different: then data, code, packages and machine say what changed, and by how much
+    each score moved. A run is named as for `appline compare`.
+    """
+    from apps.reproduce_run import reproduce_run
+
+    reproduce_run(name, tracking_uri, Screen(json=json))
+
+
+@appline.command()
 @STORE
 @click.option("--yes", is_flag=True, help="remove them, with their artifacts")
 @JSON
@@ -340,6 +357,8 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
         return "Interrupted"
     if not stop.kept:
         return "Interrupted before the first epoch had ended: nothing is kept"
+    if arguments[0] not in DOMAINS:  # such as `reproduce`
+        return f"Interrupted; the best weights so far are kept in the run {stop.run_id[:8]}"
     look = ["appline", arguments[0], "evaluate", "--run", stop.run_id[:8], *_store(arguments)]
     return f"Interrupted; the best weights so far are kept. Look at them: {shlex.join(look)}"
 

@@ -50,7 +50,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     doubts.require_none(splits, context, options_type)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
-    from tuning.training.train import RunLabels
+    from tuning.training.train import Procedure, RunLabels
     from tuning.training.train import train as run_training
 
     strategy = distribute.strategy(flags["distribute"])
@@ -77,7 +77,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
             splits=splits,
             labels=RunLabels(name=flags["run_name"], notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
-            strategy=strategy,
+            procedure=Procedure(seeds=flags["seeds"], strategy=strategy),
         )
     said = screen.said([*splits.notes, *splits.doubts, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
@@ -122,6 +122,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             max_epochs=flags["max_epochs_total"] or math.inf,
             limits=limits,
             warm_from=flags["warm_from"],
+            refit_top=flags["refit_top"],
             name=flags["run_name"],
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),

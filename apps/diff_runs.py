@@ -122,12 +122,13 @@ def _scores(found: "Difference") -> str:
     rows = []
     for key, (a, b) in found.scores.items():
         numbers = [rendering.format_number(value) for value in (a, b)]
-        rows.append([key, *numbers, _signed(b - a)])
+        rows.append([key, *numbers, signed(b - a)])
     columns = ["score", "A", "B", "B - A"]
     return rendering.listing(columns, rows, numbers=columns[1:])
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a number with its sign."""
     sign = "-" if value < 0 else "+"
     return f"{sign}{rendering.format_number(abs(value))}"
 

@@ -20,6 +20,13 @@ DISTRIBUTE = make_flag(
     "none",
     "mirrored: divide each batch among the GPUs of this machine",
 )
+SEEDS = make_flag(
+    "seeds",
+    click.IntRange(min=1),
+    1,
+    "fit and test the network with so many seeds (same split): the verdict is over all of them, "
+    "the model that of the first",
+)
 TRAINING: list[click.Parameter] = [
     make_flag(
         "deterministic",
@@ -99,6 +106,14 @@ SEARCH: list[click.Parameter] = [
         0,
         "start no trial that would bring all trials together above this many epochs (0: no limit)",
     ),
+    make_flag(
+        "refit_top",
+        str,
+        "auto",
+        "fit so many of the best trials again with two fresh seeds each, and let the cheapest "
+        "within noise win; 0: none (auto: up to 3, as long as the refits are at most a third of "
+        "the trials)",
+    ),
     make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
     make_flag(
         "warm_from",
@@ -162,6 +177,7 @@ FLAGS_OF_COMMANDS = frozenset(
     for param in [
         OBJECTIVE,
         DISTRIBUTE,
+        SEEDS,
         DRY_RUN,
         FIX,
         PART,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("run", "begun", "experiment", "name", "test", "score", "verdict")
 PLAIN = ("run", "experiment", "role", "name", "status", "begun", "test", "verdict")
+SEEDS = "seeds/"  # begins the metrics of a run with several seeds
 ARROWS = {"max": "↑", "min": "↓"}
 LEGEND = "↑ higher is better, ↓ lower is better"
 NO_RUNS = "There are no runs yet. Begin with: appline demo, or appline vision train"
@@ -47,7 +48,7 @@ def list_runs(uri: str, limit: int, screen: Screen) -> None:
                 row.experiment,
                 _what(row),
                 test,
-                rendering.format_number(score),
+                _score(row, score),
                 verdict,
             ]
         )
@@ -57,7 +58,7 @@ def list_runs(uri: str, limit: int, screen: Screen) -> None:
         facts = dict(zip(PLAIN, [row.id, *middle, score, whole_verdict], strict=True))
         facts["metric"] = metric.name if metric else None
         facts["direction"] = metric.direction if metric else None
-        plain.append(facts)
+        plain.append({**facts, "seeds": _seeds(row) or None})
     table = rendering.listing(
         COLUMNS,
         lines,
@@ -82,6 +83,23 @@ def _one_a_sweep(rows: "Sequence[Row]") -> "list[Row]":
         if row.role != "final" or row.tags.get("sweep") not in sweeps:
             listed.append(row)
     return listed
+
+
+def _score(row: "Row", score: float | None) -> str:
+    """Return a score for the table; of a run with several seeds, their mean and its error."""
+    seeds = _seeds(row)
+    if not seeds:
+        return rendering.format_number(score)
+    return f"{rendering.format_number(seeds['mean'])} ± {seeds['se']:.2g}"
+
+
+def _seeds(row: "Row") -> dict[str, float]:
+    """Return what a run says of its seeds in its headline metric; nothing where it had one."""
+    return {
+        name: row.metrics[f"{SEEDS}{name}"]
+        for name in ("count", "mean", "se", "min", "max")
+        if f"{SEEDS}{name}" in row.metrics
+    }
 
 
 def _what(row: "Row") -> str:

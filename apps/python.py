@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tuning.comparison.difference import Difference
+    from tuning.comparison.reproduction import Reproduction
 
 __all__ = [
     "Evaluation",
@@ -68,6 +69,7 @@ def train(
     pipeline: AnyPipeline,
     hyperparameters: Mapping[str, object] | None = None,
     *,
+    seeds: int = 1,
     splits: Splits | None = None,
     tracking_uri: str = "",
     track: bool = True,
@@ -79,6 +81,8 @@ def train(
         pipeline: what `pipeline` has returned.
         hyperparameters: values by dotted key, such as `{"conv.kernel_size": 5}`; the others have
             their defaults.
+        seeds: with how many seeds the network is fitted and tested: the verdict is over all of
+            them, the model that of the first.
         splits: the data, if `pipeline.load()` has been called already.
         tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
         track: whether anything is kept. `load_model` needs a run that was kept.
@@ -89,7 +93,7 @@ def train(
         DataError: the data cannot be used.
     """
     from tuning.training.fit import num_epochs
-    from tuning.training.train import RunLabels
+    from tuning.training.train import Procedure, RunLabels
     from tuning.training.train import train as run_training
 
     given = hyperparameters or {}
@@ -109,6 +113,7 @@ def train(
             splits=splits,
             labels=RunLabels(notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
+            procedure=Procedure(seeds=seeds),
         )
 
 
@@ -357,6 +362,20 @@ def diff(first: str, second: str, *, tracking_uri: str = "") -> "Difference":
     from apps.diff_runs import difference
 
     return difference(first, second, tracking_uri)
+
+
+def reproduce(run: str, *, tracking_uri: str = "", progress: bool = True) -> "Reproduction":
+    """Train a run again as it was, and return what came of it.
+
+    The result has `outcome` ("bit-identical", "within noise" or "different"), the scores that have
+    `moved`, and `changes` of data, code, packages and machine.
+
+    Raises:
+        UsageError: there is no such run, or none that can be trained again.
+    """
+    from apps.reproduce_run import reproduction
+
+    return reproduction(run, tracking_uri, Screen(quiet=not progress))
 
 
 def atlas(*, tracking_uri: str = "") -> "pd.DataFrame":

@@ -229,6 +229,8 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
         f"{epoch}; {result.objective.name} {result.best_epoch_score:.4g} while it was fitted",
         f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
     ]
+    if result.seeds_line:
+        lines.insert(2, f"seeds      {result.seeds_line}")
     lines += _note_lines(note for note in result.notes if note not in said)
     if result.model_file:
         lines.append(f"model      {result.model_file}")
@@ -326,7 +328,11 @@ def sweep_result(result: "SweepResult", store: str = "", said: Collection[str] =
     from tuning.reports.run_card import describe_effect
 
     settings = "  ".join(f"{key}={short(value)}" for key, value in result.best.values.items())
-    lines = [_sweep_headline(result), f"winner     trial {result.best.number}: {settings}"]
+    lines = [
+        _sweep_headline(result),
+        f"winner     trial {result.best.number}: {settings}",
+        f"chosen by  {result.rule}",
+    ]
     if len(result.objectives) > 1:
         lines += ["", _pareto_front(result), ""]
     watched_effects, clear_effects = [], []
@@ -379,6 +385,7 @@ def estimate(cost: "Estimate") -> str:
             f"trials     {cost.trials} of {cost.epochs} epochs{early}: "
             f"{clock(cost.trial_s)} each, {cost.workers} at a time",
             f"besides    baselines {clock(cost.baselines_s)}, "
+            f"{count_of(cost.num_refits, 'refit')} of the best trials {clock(cost.refits_s)}, "
             f"the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}",
             f"total      about {clock(cost.seconds)}; nothing was kept",
         ]

@@ -109,14 +109,14 @@ def resolve(
             chosen[name] = value
         else:
             flags[name] = value
+    spec = replace(options_type.spec_type(), values.hyperparameters)
     if base is None:
         options = options_type(**chosen)
+        options.require_weights(spec)
     else:
         given = {name: value for name, value in chosen.items() if name in values.origins}
         options = dataclasses.replace(base, **given)
     only_search = bool(values.flags.get("only_search"))
-    spec = replace(options_type.spec_type(), values.hyperparameters)
-    options_type.require_weights(spec)
     return ResolvedCommand(
         options=options,
         spec=spec,

@@ -40,6 +40,7 @@ MAY_CHANGE = frozenset(
         "max_time",
         "max_epochs_total",
         "trial_time",
+        "refit_top",
         "workers",
         "cluster",
         "gate",

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tuning.tracking.interface import Role, Row, Tracker
     from tuning.tracking.removal import Unneeded
 
-# All but the trials and the baselines.
-LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "seed", "evaluate")
+# All but what is part of another run: trials, baselines, further seeds.
+LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "evaluate")
 
 
 def open_tracker(

@@ -263,6 +263,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         Error bars are computed from these losses.
         """
 
+    def strata(self, splits: SplitsT, part: Part) -> "np.ndarray | None":
+        """Return the number of the stratum of each unit of `losses` `(n,)`; None without strata.
+
+        There are some where the headline metric is a mean over them and not over units, as balanced
+        accuracy is over classes: error bars hold their sizes.
+        """
+        return None
+
     @abstractmethod
     def baselines(self, splits: SplitsT) -> Iterator[Baseline]:
         """Yield the baselines, fitted on train; settings of their own are chosen on val."""

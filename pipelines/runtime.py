@@ -6,6 +6,7 @@ The chatter is what it writes to stderr before its own log settings apply.
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,19 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
         # Deterministic operations need a seed from the start; each fit sets its own.
         keras.utils.set_random_seed(0)
         tf.config.experimental.enable_op_determinism()
+
+
+def idle_clock() -> float:
+    """Return seconds, of which two readings tell what the work between takes on an idle machine.
+
+    On a CPU it counts the processor seconds of this process by core, so that other programs do not
+    change what is decided by it; where a GPU works it is a usual clock. TensorFlow is imported.
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return time.perf_counter()
+    return time.process_time() / (os.cpu_count() or 1)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import NullTracker
 from tuning.training.distribute import strategy
-from tuning.training.train import train
+from tuning.training.train import Procedure, train
 
 class InOrder(LinePipeline):
     # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one
@@ -36,7 +36,8 @@ class InOrder(LinePipeline):
 def mse(name, batch_size):
     spec = replace(LineSpec(), {"train.batch_size": batch_size})
     pipeline = InOrder(LineOptions())
-    return train(pipeline, spec, NullTracker(), strategy=strategy(name)).test["mse"]
+    procedure = Procedure(strategy=strategy(name))
+    return train(pipeline, spec, NullTracker(), procedure=procedure).test["mse"]
 
 print(json.dumps([mse("none", 32), mse("mirrored", 32), mse("mirrored", 14)]))
 """

@@ -16,7 +16,6 @@ from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
 from pipelines.recommend import baselines, batches, predict, stacking
 from pipelines.recommend.data import RecommendSplits
-from pipelines.recommend.item_models import scores_of
 from pipelines.recommend.next_item import NextItem
 from pipelines.recommend.options import RecommendOptions
 from pipelines.recommend.pipeline import RecommendPipeline
@@ -319,11 +318,7 @@ def test_the_saved_file_scores_as_the_evaluation_does(
     assert weights.item_models, "fitted on val when it was trained, and kept in the file"
     rows = slice(0, len(cases))
     history = splits.histories("test")
-    own_scores = np.asarray(network({"history": splits.histories("test", 8)}))
-    of_models = {}
-    for name, item_model in predict.item_models_of(weights, splits, "test").items():
-        of_models[name] = scores_of(item_model, splits, "test", rows)
-    expected = predict.blend(own_scores, of_models, weights)
+    expected = predict.blended_scores(network, splits, "test")(rows)
     scores = np.asarray(served.model({"user": cases.user, "history": history})["scores"])
     assert np.allclose(scores[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-3)
 

@@ -133,11 +133,18 @@ def test_a_wrong_column_of_new_data_is_refused_before_the_model_is_loaded(
 ) -> None:
     run = kept_run(domain, tmp_path)
     for words in (("evaluate", "--data", table), ("predict", table)):
-        outcome, said = refused(domain, *words, "--run", run, flag, "B.")
-        assert "has no column" not in said
         outcome, said = refused(domain, *words, "--run", run, flag, "nowhere")
         assert (outcome, "has no column 'nowhere'" in said) == ("3", True), said
         assert f"Its columns: a, b. Choose one: {flag} NAME" in said
+
+
+def test_a_column_is_found_whatever_the_case_and_the_marks_of_its_name(
+    table: str, tmp_path: Path
+) -> None:
+    # It ends later: this run has no model.
+    run = kept_run("text", tmp_path)
+    _, said = refused("text", "predict", table, "--run", run, "--text-column", "B.")
+    assert "has no column" not in said
 
 
 def test_missing_data_and_models_of_others_are_refused_before_tensorflow_is_imported(

@@ -12,7 +12,7 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
 from pipelines.errors import count_of
 from tuning import verdicts
-from tuning.verdicts import CONFIDENCE, Lift
+from tuning.verdicts import CONFIDENCE, Lift, Spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,46 @@ class ScoredBaseline:
     params: Mapping[str, Scalar]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeedScores:
+    """The test scores of one network that was fitted with several seeds; the first is served."""
+
+    seeds: Sequence[int]
+    test: Sequence[Mapping[str, float]]  # by seed, the scores of what answers
+    diverged: Sequence[int] = ()  # further seeds, with which the training had no end
+    num_adding_nothing: int = 0  # seeds with which the network has no part in the answers
+    seconds: float  # of the fits with all seeds
+
+    def spread(self, metric: str) -> Spread:
+        """Return the values of a metric of `test` with all seeds."""
+        return Spread([scores[metric] for scores in self.test])
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each metric that all seeds have."""
+        shared = [name for name in self.test[0] if all(name in scores for scores in self.test)]
+        return {name: self.spread(name).mean for name in shared}
+
+    def describe(self, metric: str, baseline: float | None, direction: str) -> str:
+        """Return the scores over the seeds and, against that of a baseline, the lift."""
+        parts = [f"{len(self.seeds)}: test {metric} {self.spread(metric).describe()}"]
+        lift = self.lift(metric, baseline, direction)
+        if lift:
+            parts.append(f"lift {lift.describe('+')}")
+        if self.num_adding_nothing:
+            parts.append(f"the network adds nothing with {self.num_adding_nothing} of them")
+        if self.diverged:
+            parts.append(f"training diverged with {', '.join(map(str, self.diverged))}")
+        parts.append(f"the model is that of seed {self.seeds[0]}")
+        return "; ".join(parts)
+
+    def lift(self, metric: str, baseline: float | None, direction: str) -> Spread | None:
+        """Return the lift over the score of a baseline with all seeds; None without one."""
+        if baseline is None:
+            return None
+        sign = 1 if direction == "max" else -1
+        return Spread([sign * (scores[metric] - baseline) for scores in self.test])
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult:
     """The result of a training: what a person wants to know at the end of a run.
@@ -44,7 +84,9 @@ class TrainResult:
     that is no path of this machine.
     `network` is the architecture with its kernel size, stride and filters.
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
-    models of the store were scored on this test part, this one among them.
+    models of the store were scored on this test part, this one among them. `seeds` are the scores
+    with several seeds, None where there was one: `lift` is then that over all of them, and all else
+    is of the first, whose model is kept.
     """
 
     domain: str
@@ -69,6 +111,7 @@ class TrainResult:
     model_file: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
     test_uses: int = 1
+    seeds: SeedScores | None = None
     network: str = ""
     test_examples: int = 0
 
@@ -80,12 +123,36 @@ class TrainResult:
         """
         metric = self.headline.name
         scores = {name: test[metric] for name, test in self.rows()}
-        return verdicts.sentence(self.answers, self.lift, metric, scores)
+        spread = self.seeds.spread(metric) if self.seeds else None
+        return verdicts.sentence(self.answers, self.lift, metric, scores, spread)
 
     @property
     def verdict_tag(self) -> str:
         """The verdict in a few words, for a column."""
-        return verdicts.tag(self.answers, self.lift)
+        return verdicts.tag(self.answers, self.lift, len(self.seeds.seeds) if self.seeds else 1)
+
+    @property
+    def seeds_line(self) -> str:
+        """What the seeds differ in, in one line; "" where there was one."""
+        if self.seeds is None:
+            return ""
+        headline = self.headline
+        return self.seeds.describe(headline.name, self._strongest_score(), headline.direction)
+
+    @property
+    def seeds_lift(self) -> Spread | None:
+        """The lift with each seed; None where there was one seed, or no baseline."""
+        if self.seeds is None:
+            return None
+        headline = self.headline
+        return self.seeds.lift(headline.name, self._strongest_score(), headline.direction)
+
+    def _strongest_score(self) -> float | None:
+        """The headline metric of the baseline that the lift is over."""
+        for baseline in self.baselines:
+            if self.lift and baseline.name == self.lift.baseline:
+                return baseline.test[self.headline.name]
+        return None
 
     @property
     def gate_failure(self) -> str:
@@ -93,8 +160,13 @@ class TrainResult:
         return verdicts.gate_failure(self.answers, self.lift)
 
     def rows(self) -> list[tuple[str, Mapping[str, float]]]:
-        """Return the test scores by model: what answers, the network alone, then the baselines."""
+        """Return the test scores by model: what answers, the network alone, then the baselines.
+
+        With several seeds, their mean comes second.
+        """
         rows = [(verdicts.row_name(self.answers), self.test)]
+        if self.seeds:
+            rows.append((f"mean of {len(self.seeds.seeds)} seeds", self.seeds.means()))
         if not self.answers.is_network_alone:
             rows.append((NETWORK_ALONE, self.alone_test))
         rows += [(baseline.name, baseline.test) for baseline in self.baselines]
@@ -141,6 +213,22 @@ class TrainResult:
             "notes": list(self.notes),
             "changed": dict(self.changed),
             "test_uses": self.test_uses,
+            "seeds": self._seeds_as_json(),
+        }
+
+    def _seeds_as_json(self) -> dict[str, Any] | None:
+        if self.seeds is None:
+            return None
+        lift = self.seeds_lift
+        return {
+            "seeds": list(self.seeds.seeds),
+            "diverged": list(self.seeds.diverged),
+            "metric": self.headline.name,
+            "score": self.seeds.spread(self.headline.name).as_json(),
+            "lift": lift.as_json() if lift else None,
+            "test": [dict(scores) for scores in self.seeds.test],
+            "network_adds_nothing": self.seeds.num_adding_nothing,
+            "seconds": self.seeds.seconds,
         }
 
 
@@ -183,6 +271,86 @@ class Trial:
             "reason": self.reason,
             "run_id": self.run_id,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One of a sweep's best trials, fitted again with fresh seeds: its validation scores."""
+
+    number: int  # of the trial
+    score: float  # of the trial itself, which chose it: no part of the mean
+    scores: Sequence[float]  # with fresh seeds
+    weights: float  # of the network: what is cheap
+
+    @property
+    def mean(self) -> float:
+        """The mean score with fresh seeds."""
+        return float(np.mean(self.scores))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which trial wins a sweep after the best were fitted again: the one-standard-error rule."""
+
+    candidates: Sequence[Candidate]
+    objective: str
+    best: int  # number of the trial with the best mean
+    winner: int  # of the cheapest within one standard error of it
+    standard_error: float  # of a mean
+    ties: Sequence[int]  # trials that do not differ from the best mean for certain, itself too
+    seconds: float = 0.0
+
+    def describe(self) -> str:
+        """Return which rule chose what, in one sentence."""
+        by_number = {candidate.number: candidate for candidate in self.candidates}
+        winner, best = by_number[self.winner], by_number[self.best]
+        error = f"{self.standard_error:.2g}"
+        chosen = f"trial {winner.number} has the best mean, {best.mean:.4g} ± {error}"
+        if len(self.candidates) > 1 and winner is not best:
+            chosen = (
+                f"trial {winner.number} is the cheapest ({winner.weights:,.0f} weights, mean "
+                f"{winner.mean:.4g}) within one standard error of the best mean, {best.mean:.4g} "
+                f"± {error} of trial {best.number} ({best.weights:,.0f} weights)"
+            )
+        others = sorted(set(self.ties) - {best.number})
+        tie = f"no other one ties with trial {best.number}"
+        if others:
+            subject = f"trials {', '.join(map(str, others))} tie"
+            if len(others) == 1:
+                subject = f"trial {others[0]} ties"
+            tie = f"{subject} with trial {best.number} (no certain difference)"
+        fits = f"{len(self.candidates)} trials, {len(winner.scores)} fresh seeds each"
+        return f"one standard error: {chosen}; {tie} ({self.objective}, {fits})"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        candidates = []
+        for candidate in self.candidates:
+            candidates.append(
+                {
+                    "trial": candidate.number,
+                    "trial_score": candidate.score,
+                    "scores": list(candidate.scores),
+                    "mean": candidate.mean,
+                    "weights": candidate.weights,
+                }
+            )
+        return {
+            "objective": self.objective,
+            "candidates": candidates,
+            "best": self.best,
+            "winner": self.winner,
+            "standard_error": self.standard_error,
+            "ties": list(self.ties),
+            "seconds": self.seconds,
+        }
+
+
+def rule_of(selection: Selection | None, winner: Trial) -> str:
+    """Return which rule has chosen the winner of a sweep, in one sentence."""
+    if selection:
+        return selection.describe()
+    return f"the best score of one fit each: trial {winner.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +406,8 @@ class Effect:
 class SweepResult:
     """What a sweep found.
 
-    `front` are the trials that no other trial beats in every objective.
+    `best` is the trial that has won, by its score alone or, where the best were fitted again, by
+    `selection`. `front` are the trials that no other trial beats in every objective.
     """
 
     run_id: str
@@ -251,6 +420,12 @@ class SweepResult:
     final: TrainResult
     seconds: float
     exhausted: bool = False  # every point of the space was tried
+    selection: Selection | None = None
+
+    @property
+    def rule(self) -> str:
+        """Which rule has chosen the winner, in one sentence."""
+        return rule_of(self.selection, self.best)
 
     @property
     def saved(self) -> float:
@@ -309,6 +484,8 @@ class SweepResult:
             "objectives": [objective.name for objective in self.objectives],
             "trials": [trial.as_json() for trial in self.trials],
             "best": best,
+            "rule": self.rule,
+            "selection": self.selection.as_json() if self.selection else None,
             "front": [trial.number for trial in self.front],
             "effects": [effect.as_json() for effect in self.effects],
             "final": self.final.as_json(),

@@ -4,7 +4,8 @@ What answers is named, for it may be a blend of the network with simple models. 
 is said of a network alone.
 """
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -48,12 +49,55 @@ class Lift:
         }
 
 
-def sentence(answers: Blend, lift: Lift | None, metric: str, scores: Mapping[str, float]) -> str:
+@dataclass(frozen=True)
+class Spread:
+    """A number that was measured with several seeds."""
+
+    values: Sequence[float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def standard_error(self) -> float:
+        """How far the mean may be from that of all seeds there are."""
+        return float(statistics.stdev(self.values) / len(self.values) ** 0.5)
+
+    def describe(self, sign: str = "") -> str:
+        """Return mean, standard error and range in a few words; `sign` is a format's."""
+        low, high = min(self.values), max(self.values)
+        error = f"{self.standard_error:.2g}"
+        return f"{self.mean:{sign}.4g} ± {error} ({low:{sign}.4g} to {high:{sign}.4g})"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "mean": self.mean,
+            "standard_error": self.standard_error,
+            "min": min(self.values),
+            "max": max(self.values),
+            "values": list(self.values),
+        }
+
+
+def sentence(
+    answers: Blend,
+    lift: Lift | None,
+    metric: str,
+    scores: Mapping[str, float],
+    spread: Spread | None = None,
+) -> str:
     """Return one sentence on what answers and how it compares with the strongest baseline.
 
-    `scores` are those of `metric` on test by model: under `row_name(answers)` what answers.
+    `scores` are those of `metric` on test by model: under `row_name(answers)` what answers. Where
+    it was fitted with several seeds, `spread` are its scores with each of them.
     """
     score = f"test {metric} {scores[row_name(answers)]:.4g}"
+    if spread:
+        mean = f"{spread.mean:.4g} ± {spread.standard_error:.2g}"
+        score = f"mean test {metric} {mean} over {len(spread.values)} seeds"
     if lift is None:
         return f"{_subject(answers)} has {score}, with no baseline to compare"
     theirs = f"{scores[lift.baseline]:.4g}"
@@ -87,16 +131,17 @@ def in_a_word(answers: Blend, lift: Lift | None) -> str | None:
     return lift.verdict if lift else None
 
 
-def tag(answers: Blend, lift: Lift | None) -> str:
+def tag(answers: Blend, lift: Lift | None, num_seeds: int = 1) -> str:
     """Return the verdict in a few words, for a column: what answers, and what it beats."""
     parts = answers.describe()
+    seeds = f" over {num_seeds} seeds" if num_seeds > 1 else ""
     if answers.adds_nothing:
         return f"the network {ADDS_NOTHING}: {parts} answers"
     if lift is None:
         return ""
     if answers.is_network_alone:
-        return f"the network {lift.verdict} {lift.baseline}"
-    return f"the blend {lift.verdict} {lift.baseline} ({parts})"
+        return f"the network {lift.verdict} {lift.baseline}{seeds}"
+    return f"the blend {lift.verdict} {lift.baseline}{seeds} ({parts})"
 
 
 def row_name(answers: Blend) -> str:

@@ -165,9 +165,8 @@ class Options:
             )
         return known[name]
 
-    @classmethod
-    def require_weights(cls, spec: Any) -> None:
-        """Refuse a spec that names pretrained weights that are not on this machine.
+    def require_weights(self, spec: Any) -> None:
+        """Refuse options and a spec that name pretrained weights that are not on this machine.
 
         Asked before any data is read.
 

@@ -25,6 +25,7 @@ from pipelines.recommend.item_models import (
     FittedBiases,
     ItemKNN,
     ItemModel,
+    ItemTexts,
     Markov,
     Mean,
     PersonalPopularity,
@@ -55,6 +56,8 @@ MARKOV = tuple(
         (8, 16), (0.25, 0.5, 0.75, 1.0), ((0.5, 0.0), (0.5, 0.25), (0.75, 0.25))
     )
 )
+TEXT_NEIGHBOURS = (5, 20, 50)
+TEXT_RECENCIES = (0.0, 0.5, 1.0)
 EASE = tuple(Ease(penalty=penalty) for penalty in (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0))
 EASE_OF_MANY_ITEMS = (Ease(penalty=50.0), Ease(penalty=300.0))
 # Weights of each item in an EASE that is saved: all 3,500 of MovieLens made a file of 105 MB.
@@ -141,10 +144,20 @@ def _candidates(splits: "RecommendSplits") -> dict[str, Sequence[Ranker | Rater]
         "recency item-kNN": RECENT_KNN,
         "Markov": MARKOV,
     }
+    if splits.texts:
+        candidates["item texts"] = _item_texts(splits.encoder)
     if splits.num_items <= MOST_EASE_ITEMS:
         has_many_items = splits.num_items > MANY_ITEMS
         candidates["EASE"] = EASE_OF_MANY_ITEMS if has_many_items else EASE
     return candidates
+
+
+def _item_texts(encoder: str) -> tuple[ItemTexts, ...]:
+    settings = product(TEXT_NEIGHBOURS, TEXT_RECENCIES)
+    return tuple(
+        ItemTexts(encoder=encoder, neighbours=neighbours, recency=recency)
+        for neighbours, recency in settings
+    )
 
 
 def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits") -> TunedBaseline:
@@ -185,7 +198,9 @@ def stacking_candidates(splits: "RecommendSplits") -> dict[str, Ranker]:
         match tuned.settings:
             case Ease() as ease if splits.num_items <= MANY_ITEMS:
                 candidates[name] = dataclasses.replace(ease, kept=KEPT_WEIGHTS)
-            case Popularity() | PersonalPopularity() | ItemKNN() | Markov() as settings:
+            case (
+                Popularity() | PersonalPopularity() | ItemKNN() | ItemTexts() | Markov()
+            ) as settings:
                 candidates[name] = settings
     return candidates
 

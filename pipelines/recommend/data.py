@@ -57,6 +57,7 @@ COLD: Mapping[Task, tuple[str, str]] = {
     "rank": ("no model can rank them", "they can only get popular items"),
     "rate": ("they are rated like an average item", "they rate like an average user"),
 }
+BY_TEXTS = "--item-texts minilm"
 NAMED_PARTS: tuple[tuple[Part, str], ...] = (("val", "validation"), ("test", "test"))
 
 
@@ -90,6 +91,10 @@ class RecommendSplits(Splits):
     there is none. `features` (items + 1, names), None without, is 1 where an item has one of
     `feature_names`.
 
+    Where items are ranked by their texts too, `texts[i - 1]` is that of an item, and behind the
+    items of train those that a table describes have numbers: their texts make them known. Otherwise
+    there are no `texts`. `encoder` is the name of the encoder that reads them.
+
     Of the columns (rows,), `person` numbers all users: first those of train, by their number, then
     those that train does not hold; `people[person - 1]` is the id. `rating` is NaN without ratings,
     `time` (seconds) 0 without times, and `part` 0, 1 or 2 for train, val or test.
@@ -120,6 +125,8 @@ class RecommendSplits(Splits):
     seed: int
     repeats: bool = False
     weight: np.ndarray | None = None
+    texts: tuple[str, ...] = ()
+    encoder: str = ""
 
     @property
     def num_users(self) -> int:
@@ -128,7 +135,7 @@ class RecommendSplits(Splits):
 
     @property
     def num_items(self) -> int:
-        """How many items train holds."""
+        """How many items have a number."""
         return len(self.items)
 
     @property
@@ -158,7 +165,7 @@ class RecommendSplits(Splits):
             interactions = f"{len(self.item):,}, with repeats"
         facts = {
             "users": f"{len(self.people):,}, {self.num_users:,} of them in train",
-            "items": f"{self.num_items:,} in train ({titles})",
+            "items": f"{int(self.known_items('val').sum()):,} in train ({titles})",
             "interactions": interactions,
             "of one user": f"{np.median(per_user):g} in the median, {per_user.min():,} to "
             f"{per_user.max():,}",
@@ -277,6 +284,14 @@ class RecommendSplits(Splits):
         """
         return np.asarray(self.part < max(PARTS.index(part), 1))
 
+    def known_items(self, part: Part) -> np.ndarray:
+        """Return which items somebody has had in what may be known of `part`: (items + 1,) bool.
+
+        Number 0 is none.
+        """
+        rows = self.known_mask(part) & (self.item > 0)
+        return np.bincount(self.item[rows], minlength=self.num_items + 1) > 0
+
     def train_users(self) -> np.ndarray:
         """Return how many users of train have each item: (items + 1,)."""
         rows = self.part == 0
@@ -335,6 +350,7 @@ def load(options: RecommendOptions) -> RecommendSplits:
     notes = list(raw.notes)
     task = splitting.choose_task(options, raw)
     splitting.require_ranking(options, task)
+    splitting.require_texts(options, raw, task)
     method = splitting.choose_method(options, raw, task, notes)
     interactions = subsample(encode_ids(raw), options.limit, options.seed)
     timed = raw.time is not None
@@ -361,12 +377,11 @@ def load(options: RecommendOptions) -> RecommendSplits:
     if not timed:
         interactions = replace(interactions, time=np.zeros(len(interactions.item), np.int64))
     rolling = task == "rank" and not (method == "column" and not timed)
-    splits = _build_splits(interactions, raw, task, method, rolling=rolling, seed=options.seed)
-    splits = replace(splits, repeats=options.keep_repeats)
+    splits = _build_splits(interactions, raw, task, method, rolling=rolling, options=options)
     _require_cases(splits, raw.where)
     return replace(
         splits,
-        notes=(*notes, *splits.notes, *_cold_notes(splits), *_repeat_notes(splits)),
+        notes=(*notes, *splits.notes, *_cold_notes(splits, raw), *_repeat_notes(splits)),
         findings=tuple(findings),
     )
 
@@ -378,12 +393,14 @@ def _build_splits(
     method: SplitMethod,
     *,
     rolling: bool,
-    seed: int,
+    options: RecommendOptions,
 ) -> RecommendSplits:
     """Return the splits, users and items numbered from 1, what train holds first."""
-    numbered = number_by_train(interactions)
+    by_text = bool(options.item_texts)
+    numbered = number_by_train(interactions, raw.facts.catalogue if by_text else ())
     person, item, interactions = numbered.person, numbered.item, numbered.interactions
     items = tuple(map(str, numbered.items))
+    texts = tuple(map(raw.facts.text, items)) if by_text else ()
     features = item_facts.feature_matrix(items, raw.facts.features)
     target_rows: dict[Part, np.ndarray] = {}
     for part in SCORED_PARTS:
@@ -401,6 +418,7 @@ def _build_splits(
             numbered.people,
             numbered.items,
             *([interactions.weight] if raw.weight is not None else []),
+            *([np.asarray(texts, dtype=object)] if by_text else []),
         ),
         task=task,
         method=method,
@@ -419,8 +437,11 @@ def _build_splits(
         part=interactions.part,
         target_rows=target_rows,
         rolling=rolling,
-        seed=seed,
+        seed=options.seed,
+        repeats=options.keep_repeats,
         weight=interactions.weight if raw.weight is not None else None,
+        texts=texts,
+        encoder=options.item_texts,
     )
 
 
@@ -455,9 +476,12 @@ def _repeat_notes(splits: RecommendSplits) -> list[str]:
     ]
 
 
-def _cold_notes(splits: RecommendSplits) -> list[str]:
+def _cold_notes(splits: RecommendSplits, raw: RawInteractions) -> list[str]:
     """Return notes on what a model cannot know: targets and users that train does not hold."""
     cold_target, cold_user = COLD[splits.task]
+    if splits.task == "rank" and raw.facts.catalogue and not splits.texts:
+        cold_target += f" by interactions. To rank what --items describes: {BY_TEXTS}"
+    in_train = splits.known_items("val")
     notes = []
     for part, name in NAMED_PARTS:
         cases = splits.cases(part)
@@ -465,6 +489,12 @@ def _cold_notes(splits: RecommendSplits) -> list[str]:
         if num_cold:
             notes.append(
                 f"{num_cold:,} of {len(cases):,} {name} targets never occur in train; {cold_target}"
+            )
+        num_described = int((~in_train[cases.target] & (cases.target > 0)).sum())
+        if num_described:
+            notes.append(
+                f"{num_described:,} of {len(cases):,} {name} targets never occur in train; their "
+                "texts alone rank them"
             )
         num_users = len(np.unique(cases.person))
         num_new = len(np.unique(cases.person[cases.user == 0]))

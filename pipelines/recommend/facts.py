@@ -15,7 +15,8 @@ class RecommendFacts(ServingFacts):
     User number u is `users[u - 1]`, item number i is `items[i - 1]`, as in the data;
     `histories[u - 1]` are the numbers of the user's items, all parts together. The columns are
     those that the training data was read by, empty where they were guessed. With `repeats`, users
-    have items several times, and what they had may come again.
+    have items several times, and what they had may come again. `untrained` are the numbers of items
+    that nobody has had: their texts alone rank them, and the network's vectors of them are chance.
     """
 
     task: Task
@@ -27,6 +28,7 @@ class RecommendFacts(ServingFacts):
     histories: list[list[int]]
     rating_range: list[float]  # the lowest and the highest; empty without ratings
     repeats: bool
+    untrained: list[int]
 
     @cached_property
     def user_numbers(self) -> Mapping[str, int]:

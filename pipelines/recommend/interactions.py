@@ -1,5 +1,6 @@
 """Interactions on their way to be split: encoded as numbers, duplicates and rare ones dropped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -164,8 +165,8 @@ class NumberedInteractions:
     """Interactions whose users and items are numbered from 1, what train holds first.
 
     `person` (rows,) has a number for each of `people`; `item` (rows,) for each of `items`, those
-    of train alone, 0 for others. The first `num_users` of `people` are those of train. Rows are in
-    the order of `person`.
+    of train and behind them those of a catalogue, 0 for others. The first `num_users` of `people`
+    are those of train. Rows are in the order of `person`.
     """
 
     interactions: Interactions
@@ -176,18 +177,24 @@ class NumberedInteractions:
     num_users: int
 
 
-def number_by_train(interactions: Interactions) -> NumberedInteractions:
-    """Return interactions numbered by what train holds."""
+def number_by_train(
+    interactions: Interactions, catalogue: Sequence[str] = ()
+) -> NumberedInteractions:
+    """Return interactions numbered by what train holds, then by what a `catalogue` of ids holds."""
     train = interactions.part == 0
     user_codes, person, num_users = _renumber(interactions.person, train)
-    item_codes, item, num_items = _renumber(interactions.item, train)
+    items = list(interactions.items[np.unique(interactions.item[train])])
+    in_train = set(items)
+    items += [name for name in dict.fromkeys(catalogue) if name not in in_train]
+    numbers = {name: number for number, name in enumerate(items, start=1)}
+    number_of_code = np.array([numbers.get(name, 0) for name in interactions.items], np.int32)
     order = np.argsort(person, kind="stable")
     return NumberedInteractions(
         interactions=interactions.take(order),
         person=person[order],
-        item=np.where(item <= num_items, item, 0).astype(np.int32)[order],
+        item=number_of_code[interactions.item][order],
         people=interactions.users[user_codes],
-        items=interactions.items[item_codes[:num_items]],
+        items=np.asarray(items, dtype=object),
         num_users=num_users,
     )
 

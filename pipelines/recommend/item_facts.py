@@ -27,10 +27,20 @@ SEPARATOR = "|"  # between the features in one cell
 
 @dataclass(frozen=True, kw_only=True)
 class ItemFacts:
-    """Titles and features by item id; items that have none are missing."""
+    """Titles and features by item id; items that have none are missing.
+
+    `catalogue` are the ids of a table of items, in its order; empty where there is none.
+    """
 
     titles: Mapping[str, str] = field(default_factory=dict)
     features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    catalogue: tuple[str, ...] = ()
+
+    def text(self, item: str) -> str:
+        """Return what is known of an item as a text: its title and features, or nothing."""
+        title = self.titles.get(item, "")
+        features = ", ".join(self.features.get(item, ()))
+        return ": ".join(part for part in (title, features) if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +100,7 @@ def of_items(
     return ItemFacts(
         titles=_titles(frame, title, items, first_rows),
         features=_features(frame, feature_columns, items, first_rows),
+        catalogue=tuple(items[first_rows]),
     )
 
 

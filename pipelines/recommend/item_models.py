@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from pipelines.recommend.options import ITEM_TEXTS
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ TIE = 1e-5  # of the best score: the weight of popularity among items that are e
 BLOCK = 2048  # items whose neighbours are found at once, which bounds the memory
 DENSE_BLOCK = 1024  # columns of a dense matrix that are worked on at once
 MOST_TURNS = 100  # of solving for users and items alternately
+TEXT_LENGTH = 128  # tokens of an item's text that are read
 CONVERGED = 1e-6  # rating points by which no item moves any more
 
 
@@ -33,13 +35,14 @@ class ItemModel:
     suggests the column item, and `weights` (length,) how much the last item, the last but one, ...
     counts; without weights all count the same. `popularity` (items + 1,), 0 to 1, breaks ties, and
     is the score for those who have no history. `length` is how many of the last items count (0:
-    all).
+    all). `by_content`: items that nobody has had are scored as others are.
     """
 
     matrix: "Matrix"
     weights: np.ndarray | None
     popularity: np.ndarray
     length: int = 0
+    by_content: bool = False
 
     def scores(self, histories: np.ndarray) -> np.ndarray:
         """Return scores (cases, items + 1) for left-padded histories (cases, any length).
@@ -141,11 +144,11 @@ class PersonalPopularity:
         from scipy import sparse
 
         itself = sparse.identity(splits.num_items + 1, dtype=np.float32, format="csr")
-        weights = None
-        if self.recency:
-            longest = int(np.bincount(splits.person).max())
-            weights = np.arange(1, longest + 1, dtype=np.float32) ** -self.recency
-        return ItemModel(matrix=itself, weights=weights, popularity=popularity(splits, mask))
+        return ItemModel(
+            matrix=itself,
+            weights=recency_weights(splits, self.recency),
+            popularity=popularity(splits, mask),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +167,22 @@ class ItemKNN:
     def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
         """Return the model fitted to the rows for which `mask` (rows,) is true."""
         matrix = _nearest(interaction_matrix(splits, mask), self.neighbours, self.shrink)
-        weights = None
-        if self.recency:
-            longest = int(np.bincount(splits.person).max())
-            weights = np.arange(1, longest + 1, dtype=np.float32) ** -self.recency
-        return ItemModel(matrix=matrix, weights=weights, popularity=popularity(splits, mask))
+        return ItemModel(
+            matrix=matrix,
+            weights=recency_weights(splits, self.recency),
+            popularity=popularity(splits, mask),
+        )
+
+
+def recency_weights(splits: "RecommendSplits", recency: float) -> np.ndarray | None:
+    """Return how much the last item, the last but one, ... counts, (longest history,).
+
+    The item p places from the end counts 1 / p ** recency; None where all count the same.
+    """
+    if not recency:
+        return None
+    longest = int(np.bincount(splits.person).max())
+    return np.asarray(np.arange(1, longest + 1, dtype=np.float32) ** -recency)
 
 
 def _nearest(
@@ -210,6 +224,72 @@ def _largest(cosines: "sparse.csr_matrix", itself: np.ndarray, count: int) -> "s
     return sparse.csr_matrix(
         (cosines.data[positions], cosines.indices[positions], bounds), shape=cosines.shape
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemTexts:
+    """Items by the cosine of their texts to those of the history, as a pretrained encoder has it.
+
+    Each item looks for its `neighbours` nearest among those that somebody has had, so that an item
+    that nobody has had is scored as others are. With `recency`, the item p places from the end
+    counts 1 / p ** recency. Items without a text have no neighbours.
+    """
+
+    encoder: str
+    neighbours: int
+    recency: float = 0.0
+
+    def fit(self, splits: "RecommendSplits", mask: np.ndarray) -> ItemModel:
+        """Return the model; the rows for which `mask` (rows,) is true say what somebody has had.
+
+        Raises:
+            UsageError, DataError: there is no such encoder, or not on this machine.
+        """
+        had = np.unique(splits.item[mask])
+        return ItemModel(
+            matrix=_nearest_texts(self._directions(splits), had[had > 0], self.neighbours),
+            weights=recency_weights(splits, self.recency),
+            popularity=popularity(splits, mask),
+            by_content=True,
+        )
+
+    def _directions(self, splits: "RecommendSplits") -> np.ndarray:
+        """Return the direction of each item's text, (items + 1, width); 0 without a text."""
+        from pipelines.pretrained.sentences import find_encoder, sentence_vectors
+
+        encoder = find_encoder(self.encoder, ITEM_TEXTS)
+        length = min(TEXT_LENGTH, encoder.config.max_position_embeddings)
+        texts = np.asarray(splits.texts, dtype=object)
+        vectors = sentence_vectors(encoder, texts, length=length, pooling="mean")
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors[texts == ""] = 0
+        return np.concatenate([np.zeros_like(vectors[:1]), vectors])
+
+
+def _nearest_texts(
+    directions: np.ndarray, had: np.ndarray, neighbours: int, block: int = DENSE_BLOCK
+) -> "sparse.csr_matrix":
+    """Return each item's cosines to the nearest of the items `had`, in its column; 0 to itself.
+
+    The matrix is (items + 1, items + 1). `directions` (items + 1, width) have length 1 or 0.
+    """
+    from scipy import sparse
+
+    count = min(neighbours, len(had))
+    side = len(directions)
+    blocks = []
+    for begin in range(0, side, block):
+        own = np.arange(begin, min(begin + block, side))
+        cosines = directions[own] @ directions[had].T
+        cosines[own[:, None] == had] = 0
+        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        values = np.maximum(np.take_along_axis(cosines, best, axis=1), 0)
+        bounds = np.arange(len(own) + 1) * count
+        entries = values.ravel(), had[best].ravel(), bounds
+        rows = sparse.csr_matrix(entries, shape=(len(own), side), dtype=np.float32)
+        rows.eliminate_zeros()
+        blocks.append(rows)
+    return sparse.csr_matrix(sparse.vstack(blocks).T)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,5 +483,5 @@ def _damped(residual: np.ndarray, group: np.ndarray, penalty: float, count: int)
     return np.asarray(damped)
 
 
-Ranker: TypeAlias = Popularity | PersonalPopularity | ItemKNN | Markov | Ease
+Ranker: TypeAlias = Popularity | PersonalPopularity | ItemKNN | ItemTexts | Markov | Ease
 Rater: TypeAlias = Mean | Biases

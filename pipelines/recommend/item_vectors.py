@@ -4,6 +4,7 @@ A network scores an item as `bias + vector * query`, where the query is the stat
 behind a history. Item models that a network is blended with have no vectors.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -65,10 +66,14 @@ def query_vectors(serving: ServingModel, requests: Requests) -> np.ndarray:
 
 
 def write_item_vectors(serving: ServingModel, path: Path, notes: list[str]) -> None:
-    """Write the vectors of all items to a CSV or Parquet file."""
-    frame = item_vectors(serving)
+    """Write the vectors of all items that somebody has had to a CSV or Parquet file."""
+    facts: RecommendFacts = serving.facts
+    frame = item_vectors(serving).drop(index=[number - 1 for number in facts.untrained])
     _write(frame, path)
     _note(serving, notes)
+    if facts.untrained:
+        left_out = count_of(len(facts.untrained), "item")
+        notes.append(f"{left_out} left out that nobody has had: the network has no vectors of them")
     width = len(frame.columns) - 3
     notes.append(
         f"{path}: the vectors of {count_of(len(frame), 'item')}, {width} numbers each; the "
@@ -128,6 +133,7 @@ def similar(
             return pd.DataFrame()
     facts: RecommendFacts = serving.facts
     numbers = [_number_of(name, facts) for name in _names(source)]
+    _require_trained(numbers, facts)
     _note(serving, said)
     frame = item_vectors(serving)
     vectors = frame[[column for column in frame if str(column).startswith("v")]].to_numpy()
@@ -135,7 +141,8 @@ def similar(
     directions = vectors / np.where(lengths > 0, lengths, 1)
     cosines = directions[np.asarray(numbers) - 1] @ directions.T
     cosines[np.arange(len(numbers)), np.asarray(numbers) - 1] = -np.inf
-    count = min(chosen.top, len(facts.items) - 1)
+    cosines[:, np.asarray(facts.untrained, dtype=int) - 1] = -np.inf
+    count = min(chosen.top, len(facts.items) - len(facts.untrained) - 1)
     best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
     ids, titles = np.asarray(facts.items, object), np.asarray(facts.titles, object)
     of = np.repeat(np.asarray(numbers) - 1, count)
@@ -149,6 +156,16 @@ def similar(
             "cosine": np.take_along_axis(cosines, best, axis=1).ravel().round(4),
         }
     )
+
+
+def _require_trained(numbers: Sequence[int], facts: RecommendFacts) -> None:
+    untrained = set(facts.untrained)
+    for number in numbers:
+        if number in untrained:
+            raise DataError(
+                f"{facts.items[number - 1]!r}: nobody has had this item, so that the network has "
+                "learned no vector of it. Name items that somebody has had"
+            )
 
 
 def _names(source: RawInput) -> list[str]:

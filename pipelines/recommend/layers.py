@@ -239,21 +239,48 @@ class ItemModelScores(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("appline")
 class WeightedScores(keras.layers.Layer):
-    """The weighted sum of several scores (batch, items + 1), each standardised over the items."""
+    """The weighted sum of several scores (batch, items + 1), each standardised over the items.
 
-    def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
+    Items that are not `known` count as average ones, but in the scores that `by_content` marks.
+    """
+
+    def __init__(
+        self, weights: Sequence[float], by_content: Sequence[bool], count: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.score_weights = [float(weight) for weight in weights]
+        self.by_content = [bool(mark) for mark in by_content]
+        self.count = count
+        self.known = self.add_weight(
+            shape=(count,), initializer="ones", trainable=False, name="known"
+        )
 
     def call(self, scores: Sequence[KerasTensor]) -> KerasTensor:
-        weighted = zip(self.score_weights, scores, strict=True)
-        return sum(weight * self._standardize(values) for weight, values in weighted)
-
-    def _standardize(self, scores: KerasTensor) -> KerasTensor:
-        of_items = scores[:, 1:]
-        spread = keras.ops.std(of_items, axis=1, keepdims=True)
-        centred = scores - keras.ops.mean(of_items, axis=1, keepdims=True)
-        return centred / keras.ops.where(spread > 0, spread, 1.0)
+        is_item = np.arange(self.count) > 0
+        everything = keras.ops.convert_to_tensor(is_item.astype(np.float32))
+        total = 0.0
+        weighted = zip(self.score_weights, self.by_content, scores, strict=True)
+        for weight, by_content, values in weighted:
+            counted = everything if by_content else everything * self.known
+            total += weight * _standardize(values, counted)
+        return total
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "weights": self.score_weights}
+        return {
+            **super().get_config(),
+            "weights": self.score_weights,
+            "by_content": self.by_content,
+            "count": self.count,
+        }
+
+
+def _standardize(scores: KerasTensor, counted: KerasTensor) -> KerasTensor:
+    """Return scores (batch, items + 1) with mean 0 and deviation 1 over the items `counted`.
+
+    Those are 1 in `counted` (items + 1,), others 0; their scores are 0 then.
+    """
+    number = keras.ops.sum(counted)
+    mean = keras.ops.sum(scores * counted, axis=1, keepdims=True) / number
+    centred = (scores - mean) * counted
+    spread = keras.ops.sqrt(keras.ops.sum(centred**2, axis=1, keepdims=True) / number)
+    return centred / keras.ops.where(spread > 0, spread, 1.0)

@@ -16,11 +16,13 @@ from pipelines.config.options import (
     option,
 )
 from pipelines.config.search_space import Choice, Conditions, Dimension, Range, Scalar
+from pipelines.pretrained import weights
 from pipelines.recommend.predict_options import RecommendPredictOptions, SimilarOptions
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
 
 Task: TypeAlias = Literal["rank", "rate"]
 SplitMethod: TypeAlias = Literal["leave-last", "time", "random", "column", "hold-out"]
+ITEM_TEXTS = "--item-texts"
 
 # Fields of the shared specs that no network here reads: two trials never differ by them.
 _NEVER: Mapping[str, tuple[Scalar, ...]] = {"architecture": ()}
@@ -57,6 +59,11 @@ class RecommendOptions(Options):
         1, "leave items and users with fewer interactions in train out of train"
     )
     items: str = option("", "a table of items: id, title, and features such as genres")
+    item_texts: str = option(
+        "",
+        "rank items by their titles and features too, as a pretrained encoder of texts reads them "
+        "(minilm, or a folder): for items of --items that few or none have had",
+    )
     user_column: str = option(
         "", "column of the users (default: one called user, user_id, userId, ...)"
     )
@@ -157,3 +164,7 @@ class RecommendOptions(Options):
             "conv.filters": Choice((16, 32)),
         },
     )
+
+    def require_weights(self, spec: RecommendSpec) -> None:
+        if self.item_texts:
+            weights.find(self.item_texts, ITEM_TEXTS, "encoder")

@@ -4,7 +4,7 @@ The scores are brought to the same units first. The weights are fitted once on v
 travel in the network's layer `StackingWeights`: val, test and a saved model use the same ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -66,16 +66,46 @@ def predict(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nda
     """
     if splits.task == "rate":
         return _ratings(network, splits, part)
+    return ranking.rank_items(blended_scores(network, splits, part), splits, part)
+
+
+def blended_scores(network: keras.Model, splits: RecommendSplits, part: Part) -> Scorer:
+    """Return what gives the scores (cases, items + 1) of network and item models together."""
     scores, weights = network_scores(network, splits, part), stacking_weights(network)
     item_models = item_models_of(weights, splits, part)
+    if not item_models:
+        return scores
+    known = _known_items(item_models.values(), splits, part)
 
     def blended(rows: slice) -> np.ndarray:
-        of_models = {}
+        total = weights.network * stacking.standardize(scores(rows), known)
         for name, item_model in item_models.items():
-            of_models[name] = scores_of(item_model, splits, part, rows)
-        return blend(scores(rows), of_models, weights)
+            of_model = _standardized(item_model, splits, part, rows, known)
+            total += weights.item_models[name]["weight"] * of_model
+        return np.asarray(total)
 
-    return ranking.rank_items(blended, splits, part)
+    return blended
+
+
+def _known_items(
+    item_models: Iterable[ItemModel], splits: RecommendSplits, part: Part
+) -> np.ndarray | None:
+    """Return which items somebody has had, (items + 1,) bool, where a model ranks others too."""
+    if not any(item_model.by_content for item_model in item_models):
+        return None
+    return splits.known_items(part)
+
+
+def _standardized(
+    item_model: ItemModel,
+    splits: RecommendSplits,
+    part: Part,
+    rows: slice,
+    known: np.ndarray | None,
+) -> np.ndarray:
+    """Return the scores (cases, items + 1) of an item model as they are summed with others."""
+    compressed = stacking.compress(scores_of(item_model, splits, part, rows))
+    return stacking.standardize(compressed, None if item_model.by_content else known)
 
 
 def predict_alone(network: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
@@ -92,22 +122,6 @@ def _ratings(network: keras.Model, splits: RecommendSplits, part: Part) -> np.nd
     known_ratings = splits.rating[splits.known_mask("val")]
     ratings = predict_in_batches(network, inputs, RATED_AT_ONCE)
     return np.asarray(np.clip(ratings, known_ratings.min(), known_ratings.max()))
-
-
-def blend(
-    network: np.ndarray, item_models: Mapping[str, np.ndarray], weights: StackingWeights
-) -> np.ndarray:
-    """Return the weighted sum (cases, items + 1) of the scores of network and item models.
-
-    `item_models` are scores by name.
-    """
-    if not item_models:
-        return network
-    total = weights.network * stacking.standardize(network)
-    for name, scores in item_models.items():
-        weight = weights.item_models[name]["weight"]
-        total += weight * stacking.standardize(stacking.compress(scores))
-    return np.asarray(total)
 
 
 def item_models_of(
@@ -169,12 +183,13 @@ def _fit_weights(
     is_chosen = np.isin(np.arange(len(sample.cases("val"))), rows)
     sample = sample.only("val", is_chosen)
     target, everything = sample.cases("val").target, slice(0, len(rows))
-    scores = [stacking.standardize(network_scores(network, sample, "val")(everything))]
-    for settings in candidates.values():
-        # Fitted to `splits`, which keep what is fitted; the sample is not used again.
-        fitted = baselines.item_model(settings, splits, "val")
-        raw = scores_of(fitted, sample, "val", everything)
-        scores.append(stacking.standardize(stacking.compress(raw)))
+    # Fitted to `splits`, which keep what is fitted; the sample is not used again.
+    fitted = [baselines.item_model(settings, splits, "val") for settings in candidates.values()]
+    known = _known_items(fitted, splits, "val")
+    of_network = network_scores(network, sample, "val")(everything)
+    scores = [stacking.standardize(of_network, known)]
+    for item_model in fitted:
+        scores.append(_standardized(item_model, sample, "val", everything, known))
     stacked = np.stack(scores, axis=-1)
     seen = sample.seen("val").toarray() > 0
     seen[:, 0] = True

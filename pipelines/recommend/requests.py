@@ -237,9 +237,15 @@ def split_history(cell: object, item_numbers: Mapping[str, int]) -> list[str]:
     if not text or text in item_numbers:
         return [text] if text else []
     entries = read_list(text)
-    if entries is not None:
-        return [entry.strip() for entry in entries]
-    best = split_at(text, SEPARATORS[0])
+    if entries is None:
+        best = split_at(text, SEPARATORS[0])
+    else:
+        best = [entry.strip() for entry in entries]
+        if len(best) != 1:
+            return best
+        text = best[0]  # [i1 i2] is one entry, or ids that nothing quotes
+        if text in item_numbers:
+            return best
     for separator in SEPARATORS[1:]:
         items = split_at(text, separator)
         if _count_known(items, item_numbers) > _count_known(best, item_numbers):

@@ -67,6 +67,7 @@ def serving_model(
         histories=_histories(splits),
         rating_range=rating_range,
         repeats=splits.repeats,
+        untrained=np.flatnonzero(~splits.known_items("test"))[1:].tolist(),
     )
     return ServingModel(model=keras.Model(inputs, outputs, name="served"), facts=facts, notes=notes)
 
@@ -90,10 +91,15 @@ def _blended(
         return scores
     parts = [scores]
     score_weights = [weights.network]
+    by_content = [False]
     for number, (name, item_model) in enumerate(item_models.items(), start=1):
         parts.append(ItemModelScores.of(item_model, f"item_model_{number}")(history))
         score_weights.append(weights.item_models[name]["weight"])
-    return WeightedScores(score_weights, name="weighted")(parts)
+        by_content.append(item_model.by_content)
+    layer = WeightedScores(score_weights, by_content, splits.num_items + 1, name="weighted")
+    if any(by_content):
+        layer.known.assign(splits.known_items("test").astype(np.float32))
+    return layer(parts)
 
 
 def _histories(splits: "RecommendSplits") -> list[list[int]]:

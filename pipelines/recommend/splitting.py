@@ -66,6 +66,27 @@ def require_ranking(options: RecommendOptions, task: Task) -> None:
         )
 
 
+def require_texts(options: RecommendOptions, raw: RawInteractions, task: Task) -> None:
+    """Raise an error where items are to be ranked by texts and it cannot be done.
+
+    Raises:
+        UsageError: the task is to rate.
+        DataError: items have no titles and no features.
+    """
+    if not options.item_texts:
+        return
+    if task == "rate":
+        raise UsageError(
+            "--item-texts ranks items by their titles and features, and this task is to rate. "
+            "Add --task rank, or leave it out"
+        )
+    if not raw.facts.titles and not raw.facts.features:
+        raise DataError(
+            f"{raw.where}: --item-texts needs titles or features of items, and there are none. "
+            "Name a column of titles with --title-column NAME, or a table with --items FILE"
+        )
+
+
 def choose_method(
     options: RecommendOptions, raw: RawInteractions, task: Task, notes: list[str]
 ) -> SplitMethod:

@@ -24,12 +24,18 @@ def compress(scores: np.ndarray) -> np.ndarray:
     return np.arcsinh(scores / (LINEAR_BELOW * np.where(largest > 0, largest, 1)))
 
 
-def standardize(scores: np.ndarray) -> np.ndarray:
-    """Return scores (cases, items + 1) with mean 0 and deviation 1 over the items of each case."""
-    of_items = scores[:, 1:]
+def standardize(scores: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    """Return scores (cases, items + 1) with mean 0 and deviation 1 over the items of each case.
+
+    Over those in `known` (items + 1,) bool where it is given; the others count as average ones.
+    """
+    of_items = scores[:, 1:] if known is None else scores[:, known]
     spread = of_items.std(axis=1, keepdims=True)
     centred = scores - of_items.mean(axis=1, keepdims=True)
-    return np.asarray(centred / np.where(spread > 0, spread, 1))
+    standardized = np.asarray(centred / np.where(spread > 0, spread, 1))
+    if known is not None:
+        standardized[:, ~known] = 0
+    return standardized
 
 
 def fit_weights(scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from pipelines.errors import count_of
 from pipelines.evaluation.likelihood import blend_logits, example_losses, is_clearly_lower
 from pipelines.pretrained import weights
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
+from pipelines.runtime import idle_clock
 from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
 from pipelines.text.references import References
@@ -201,8 +202,8 @@ def _seconds_a_token(network: object, ids: np.ndarray) -> tuple[float, float]:
         function(batch)  # is traced
         times = []
         for _ in range(TIMED_STEPS):
-            began = time.perf_counter()
+            began = idle_clock()
             function(batch)
-            times.append(time.perf_counter() - began)
+            times.append(idle_clock() - began)
         seconds.append(min(times) / ids.size)
     return seconds[0], max(0.0, seconds[1] - seconds[0])

@@ -160,8 +160,7 @@ class TextOptions(ClassifierOptions):
         """Return the demo of a pretrained encoder, where the default one is on this machine."""
         return cls.pretrained_demo if weights.is_here(TextSpec().encoder.name) else cls.demo
 
-    @classmethod
-    def require_weights(cls, spec: TextSpec) -> None:
+    def require_weights(self, spec: TextSpec) -> None:
         key = ARCHITECTURES[spec.architecture].weights_key
         if key:
             weights.find(str(flatten(spec)[key]), key, "encoder")

@@ -45,9 +45,7 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     """Texts to one class each, or to several."""
 
     # Fitted once, and sent to worker processes with the pipeline.
-    references: References = field(
-        default_factory=References, init=False, repr=False, compare=False
-    )
+    references: References = field(default_factory=References, repr=False, compare=False)
 
     facts_type: ClassVar[type[ServingFacts]] = serve.TextFacts
 
@@ -126,6 +124,11 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def losses(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> np.ndarray:
         return evaluate.losses(predictions, splits, part, self.headline_metric(splits).name)
+
+    def strata(self, splits: TextSplits, part: Part) -> np.ndarray | None:
+        if self.headline_metric(splits).name != class_balance.BALANCED_ACCURACY:
+            return None
+        return splits.labels(part)
 
     def baselines(self, splits: TextSplits) -> Iterator[Baseline]:
         return baselines.baselines(splits, self.references)

@@ -16,6 +16,7 @@ from pipelines.errors import count_of
 from pipelines.evaluation.likelihood import is_clearly_lower
 from pipelines.io.progress import working
 from pipelines.pretrained import weights
+from pipelines.runtime import idle_clock
 from pipelines.vision import augmentation, model
 from pipelines.vision.architectures import architecture_of
 from pipelines.vision.baselines import is_affordable
@@ -148,10 +149,10 @@ def _trial_fit(spec: VisionSpec, splits: VisionSplits) -> tuple[np.ndarray, int]
     while epoch < epochs:
         share = (1 + math.cos(math.pi * epoch / epochs)) / 2
         trained.optimizer.learning_rate = spec.train.learning_rate * share
-        began = time.perf_counter()
+        began = idle_clock()
         trained.fit(train, epochs=1, verbose=0)
         if epoch == 1:
-            affordable = int(TRIAL_SECONDS / (time.perf_counter() - began))
+            affordable = int(TRIAL_SECONDS / (idle_clock() - began))
             epochs = min(TRIAL_EPOCHS, max(FEWEST_EPOCHS, affordable))
         epoch += 1
     val = batches(splits, "val", spec.train.batch_size, shuffle_seed=None)

@@ -144,8 +144,7 @@ class VisionOptions(ClassifierOptions):
         },
     )
 
-    @classmethod
-    def require_weights(cls, spec: VisionSpec) -> None:
+    def require_weights(self, spec: VisionSpec) -> None:
         key = ARCHITECTURES[spec.architecture].weights_key
         # Other backbones are of keras.applications, or files: see `pipelines.vision.transfer`.
         if key and spec.transfer.backbone in names("backbone"):

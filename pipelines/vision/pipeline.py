@@ -48,7 +48,7 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     # Fitted once, and sent to worker processes with the pipeline.
     regressions: BackboneReference = field(
-        default_factory=BackboneReference, init=False, repr=False, compare=False
+        default_factory=BackboneReference, repr=False, compare=False
     )
 
     facts_type: ClassVar[type[ServingFacts]] = serve.VisionFacts
@@ -136,6 +136,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def losses(self, predictions: np.ndarray, splits: VisionSplits, part: Part) -> np.ndarray:
         return evaluate.losses(predictions, splits, part, self.headline_metric(splits).name)
+
+    def strata(self, splits: VisionSplits, part: Part) -> np.ndarray | None:
+        if self.headline_metric(splits).name != class_balance.BALANCED_ACCURACY:
+            return None
+        return splits.images(part).y
 
     def baselines(self, splits: VisionSplits) -> Iterator[Baseline]:
         metric = self.headline_metric(splits).name

@@ -10,6 +10,7 @@ from tuning.comparison.examples import ChangedExamples
 from tuning.comparison.headline import headline_of
 from tuning.reports.paired import Paired
 from tuning.tracking.interface import Row
+from tuning.tracking.provenance import CODE, MACHINE
 
 COMMIT, COMMAND = "mlflow.source.git.commit", "command"
 TEST, COST = "test/", "cost/"
@@ -19,7 +20,7 @@ TEST, COST = "test/", "cost/"
 class Change:
     """A value that differs: what it is of, its name, and both values; "" where a run has none."""
 
-    kind: str  # option, hyperparameter, data, code or package
+    kind: str  # option, hyperparameter, data, code, machine or package
     key: str
     a: str
     b: str
@@ -97,6 +98,7 @@ def changes(a: Row, b: Row, of_a: Evidence, of_b: Evidence) -> list[Change]:
     )
     found += _changed("data", _data(a, of_a), _data(b, of_b))
     found += _changed("code", _code(a), _code(b))
+    found += _changed("machine", _machine(a), _machine(b))
     return found + _changed("package", of_a.packages, of_b.packages)
 
 
@@ -113,7 +115,15 @@ def _data(row: Row, evidence: Evidence) -> dict[str, str]:
 
 
 def _code(row: Row) -> dict[str, str]:
-    return {"commit": row.tags.get(COMMIT, "")[:12], "command": row.tags.get(COMMAND, "")}
+    return {
+        "commit": row.tags.get(COMMIT, "")[:12],
+        "digest": row.tags.get(CODE, ""),
+        "command": row.tags.get(COMMAND, ""),
+    }
+
+
+def _machine(row: Row) -> dict[str, str]:
+    return {"machine": row.tags.get(MACHINE, "")}
 
 
 def _changed(kind: str, a: Mapping[str, str], b: Mapping[str, str]) -> list[Change]:

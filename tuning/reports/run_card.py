@@ -41,6 +41,8 @@ def run_card(
         "",
         f"**Test part** used {count_of(result.test_uses, 'time')}, this one included",
     ]
+    if result.seeds_line:
+        lines += ["", f"**Seeds** {escape(result.seeds_line)}"]
     if result.changed:
         lines += ["", f"**Differs from the defaults** {_settings(result.changed)}"]
     if result.notes:
@@ -128,8 +130,10 @@ def sweep_card(result: SweepResult, links: Mapping[str, str]) -> str:
         "",
         f"{count_of(len(result.trials), 'trial')} in {result.seconds:.0f} s, "
         f"{result.num_failed} failed, {_epochs(result)}. "
-        f"Best on validation: trial {result.best.number}, "
-        f"{result.final.objective.name} {result.best.score:.4g}",
+        f"Winner: trial {result.best.number}, "
+        f"{result.final.objective.name} {result.best.score:.4g} on validation",
+        "",
+        f"**Chosen by** {escape(result.rule)}",
     ]
     if result.num_stopped_early:
         lines.append(

@@ -11,12 +11,11 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
+from tuning.reports import intervals
 from tuning.reports.paired import holm
 from tuning.results import Effect, Level, ScoredBaseline
-from tuning.verdicts import CONFIDENCE, Lift
+from tuning.verdicts import Lift
 
-RESAMPLES = 4_000
-RESAMPLED_AT_ONCE = 100  # all 4,000 of 10,000 units would take 320 MB
 GROUPS = 3  # into which a range is divided, to compare its values
 
 
@@ -48,31 +47,25 @@ def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> Score
     return headline.best(scored, lambda baseline: baseline.val[headline.name])
 
 
-def lift(losses: np.ndarray, over: ScoredBaseline, seed: int) -> Lift:
+def lift(
+    losses: np.ndarray, over: ScoredBaseline, seed: int, strata: np.ndarray | None = None
+) -> Lift:
     """Return the mean of the paired differences `over.losses - losses`, with an interval.
 
-    Units `(n,)` are images, users, or blocks of windows: whatever `Pipeline.losses` takes to be
-    independent. The interval is the percentile bootstrap of Efron and Tibshirani (1993) over the
-    units.
+    `losses` are `(n,)`, or `(seeds, n)` of a network that was fitted with several seeds; the
+    interval is then one for what another seed would give too. Units are images, users, or blocks of
+    windows: whatever `Pipeline.losses` takes to be independent. `strata` are `Pipeline.strata`.
     """
-    from scipy import stats
-
     differences = over.losses - losses
     mean = float(differences.mean())
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        # Without any spread the bootstrap says nothing: 0 stays inside, which is a tie.
-        return Lift(baseline=over.name, mean=mean, low=min(mean, 0.0), high=max(mean, 0.0))
-    result = stats.bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        batch=RESAMPLED_AT_ONCE,
-        rng=np.random.default_rng(seed),
-    )
-    interval = result.confidence_interval
-    return Lift(baseline=over.name, mean=mean, low=float(interval.low), high=float(interval.high))
+    num_units = differences.shape[-1]
+    if differences.ndim > 1:
+        low, high = intervals.seeds_interval(differences, strata)
+    elif num_units < 2:
+        low, high = min(mean, 0.0), max(mean, 0.0)
+    else:
+        low, high = intervals.bootstrap_interval(differences, seed, strata)
+    return Lift(baseline=over.name, mean=mean, low=low, high=high)
 
 
 def effects(

@@ -22,6 +22,10 @@ from tuning.training.fit import num_epochs
 TRIAL_SHARE = 3
 FEWEST_TRIAL_EPOCHS = 2
 AUTO = "auto"
+# How many of the best trials are fitted again unless said, and with how many fresh seeds each: the
+# refits are at most a third of the trials.
+MOST_REFITTED, REFIT_SEEDS = 3, 2
+REFIT_SHARE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,7 @@ class Sweep:
     warm_from: str = ""
     name: str = ""
     resume: str = ""  # the id of the sweep's run
+    refit_top: str = AUTO  # how many of the best trials are fitted again: a number, or auto
     # With which it is resumed where nothing else is said: budgets and places.
     flags: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,6 +55,11 @@ class Sweep:
         if self.trials < 1:
             raise UsageError(f"--trials: expected at least 1. Received: {self.trials}")
         require("--tuner", self.tuner, TUNERS)
+        if self.refit_top != AUTO and not (self.refit_top.isdecimal() and self.refit_top != "1"):
+            raise UsageError(
+                f"--refit-top {self.refit_top}: expected auto, 0 for none, or 2 or more trials: "
+                "one alone is compared with nothing"
+            )
         if self.warm_from and not TUNERS[self.tuner].takes_first_points:
             raise UsageError(
                 f"--warm-from: {self.tuner} goes through the space in order. Choose another --tuner"
@@ -64,6 +74,13 @@ class Sweep:
     def objective(self) -> Objective:
         """The objective that decides which trial wins."""
         return self.objectives[0]
+
+    def num_refitted(self, num_trials: int) -> int:
+        """Return how many of so many trials with a score are fitted again, 0 or at least 2."""
+        count = min(MOST_REFITTED, num_trials // (REFIT_SHARE * REFIT_SEEDS))
+        if self.refit_top != AUTO:
+            count = min(int(self.refit_top), num_trials)
+        return count if count >= 2 else 0
 
     @property
     def stopping_rule(self) -> str:

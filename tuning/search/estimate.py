@@ -17,7 +17,7 @@ from pipelines.splits import Splits
 from tuning.execution.interface import Executor
 from tuning.execution.trial import Outcome, Task
 from tuning.search import constraints
-from tuning.search.definition import Sweep, SweepDefinition
+from tuning.search.definition import REFIT_SEEDS, Sweep, SweepDefinition
 from tuning.search.early_stopping import create_stopper
 from tuning.search.space_counts import SpaceCounts, count_points
 
@@ -56,12 +56,20 @@ class Estimate:
     workers: int
     early_stop: str
     share: float  # of the epochs that early stopping leaves
+    num_refits: int  # fits of the best trials again, before one of them wins
+    refit_s: float
     max_seconds: float
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds of the whole sweep, from the baselines to the tested winner."""
-        return self.start_s + self.baselines_s + min(self.trials_s, self.max_seconds) + self.final_s
+        trials_s = min(self.trials_s, self.max_seconds)
+        return self.start_s + self.baselines_s + trials_s + self.refits_s + self.final_s
+
+    @property
+    def refits_s(self) -> float:
+        """Wall-clock seconds of the best trials' refits, which no rule stops early."""
+        return self.num_refits / min(self.workers, max(1, self.num_refits)) * self.refit_s
 
     @property
     def trials_s(self) -> float:
@@ -115,6 +123,8 @@ def estimate(
         workers=executor.slots,
         early_stop=sweep.stopping_rule,
         share=share,
+        num_refits=REFIT_SEEDS * sweep.num_refitted(_num_trials(definition, counts)),
+        refit_s=trial_s / share,
         max_seconds=sweep.max_seconds,
     )
 

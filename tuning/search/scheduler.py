@@ -13,6 +13,7 @@ from pipelines.config.search_space import Space
 from tuning.execution.trial import Outcome, Task, Work, with_half_batch
 from tuning.results import Trial
 from tuning.search.ask_tell import Proposal, Searcher
+from tuning.search.definition import SweepDefinition
 from tuning.search.early_stopping import Stopper
 from tuning.search.progress import Progress
 from tuning.search.trial_records import EndedTrial, trial_record, trial_scores
@@ -164,7 +165,7 @@ class SweepScheduler:
     def _task(self, proposal: Proposal) -> Task:
         spec = self.space.spec(proposal.values)
         spec = replace(spec, train=replace(spec.train, epochs=proposal.epochs or self.epochs))
-        seed = _trial_seed(self.work.pipeline.options.seed, proposal.number)
+        seed = trial_seed(self.work.pipeline.options.seed, proposal.number)
         return Task(number=proposal.number, spec=spec, seed=seed)
 
     def _start(self, proposal: Proposal, task: Task) -> Task:
@@ -197,13 +198,25 @@ class SweepScheduler:
         return None
 
 
-def _trial_seed(sweep_seed: int, number: int) -> int:
-    """Return the seed of one trial, which depends on its number alone.
+def trial_seed(sweep_seed: int, number: int, repeat: int = 0) -> int:
+    """Return the seed of one trial, which depends on its number alone, or of a `repeat` of it.
 
     So a sweep that was killed and resumed equals an undisturbed one.
     """
-    digest = hashlib.sha256(f"{sweep_seed}/{number}".encode()).digest()
+    name = f"{sweep_seed}/{number}/{repeat}" if repeat else f"{sweep_seed}/{number}"
+    digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:4], "big") % 2**31
+
+
+def trial_spec(definition: SweepDefinition, trial: Trial) -> Any:
+    """Return the spec of a whole trial with these values, and with the batch that it had.
+
+    A larger batch may not fit into memory.
+    """
+    spec = definition.space.spec(trial.values)
+    batch_size = trial.batch_size or spec.train.batch_size
+    train = replace(spec.train, batch_size=batch_size, epochs=definition.trial_epochs)
+    return replace(spec, train=train)
 
 
 def _seconds_per_epoch(epoch_ends: Sequence[float]) -> float:

@@ -18,18 +18,34 @@ from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor
 from tuning.reports import significance
 from tuning.reports.names import trial_name
-from tuning.results import Effect, ScoredBaseline, SweepResult, TrainResult, Trial
+from tuning.results import (
+    Effect,
+    ScoredBaseline,
+    Selection,
+    SweepResult,
+    TrainResult,
+    Trial,
+    rule_of,
+)
 from tuning.search import resume
 from tuning.search.ask_tell import Searcher
 from tuning.search.definition import Sweep, SweepDefinition
 from tuning.search.early_stopping import Stopper, create_stopper
 from tuning.search.progress import Progress
-from tuning.search.scheduler import Budget, SweepScheduler, best_trial
+from tuning.search.refit import select_winner
+from tuning.search.scheduler import Budget, SweepScheduler, best_trial, trial_seed, trial_spec
 from tuning.search.sweep_run import record_further_trials, record_result, start_run
-from tuning.search.sweep_tags import TRIALS, WINNER
+from tuning.search.sweep_tags import CHOSEN_BY, TRIALS, WINNER
 from tuning.search.warm_start import WarmStart
 from tuning.tracking.interface import Row, Run, Tracker
-from tuning.training.train import RunLabels, finishing, record_baselines, train
+from tuning.training.train import (
+    EarlierFit,
+    Procedure,
+    RunLabels,
+    finishing,
+    record_baselines,
+    train,
+)
 
 
 def run_sweep(
@@ -151,11 +167,16 @@ class _RunningSweep:
         if start.earlier and len(scheduler.trials) == num_before:
             self._refuse_finished(start.earlier, num_before)
         best = _require_best(scheduler.trials, sweep.objective)
+        selection = select_winner(
+            scheduler.trials, definition, executor, self.tracker, self.run.id, self.progress
+        )
+        if selection:
+            best = next(trial for trial in scheduler.trials if trial.number == selection.winner)
         # It had come to its end before, where its run says how many trials it had.
         if start.earlier and TRIALS in start.earlier.metrics and self._has_final(best):
             self._refuse_same_winner(best, scheduler)
         self.progress.searched()
-        final = self._train_winner(best, baselines)
+        final = self._train_winner(best, baselines, selection)
         result = SweepResult(
             run_id=self.run.id,
             url=self.tracker.url(self.run.id),
@@ -167,6 +188,7 @@ class _RunningSweep:
             final=final,
             seconds=time.monotonic() - self.began,
             exhausted=scheduler.exhausted,
+            selection=selection,
         )
         record_result(result, definition, self.run, self.tracker)
         return result
@@ -215,12 +237,16 @@ class _RunningSweep:
         self.tracker.confirm(self.run.id)
         raise resume.SameWinner(self.run.id, len(scheduler.trials), best.number)
 
-    def _train_winner(self, best: Trial, baselines: Sequence[ScoredBaseline]) -> TrainResult:
-        """Train the network of the best trial in full, and test it once."""
-        spec = self.definition.space.spec(best.values)
-        # The batch that its trial had: a larger one may not fit into memory.
-        batch_size = best.batch_size or spec.train.batch_size
-        spec = replace(spec, train=replace(spec.train, batch_size=batch_size))
+    def _train_winner(
+        self, best: Trial, baselines: Sequence[ScoredBaseline], selection: Selection | None
+    ) -> TrainResult:
+        """Train the network of the best trial in full, and test it once.
+
+        Where that is worse on validation than the trial was, the trial's weights are kept.
+        """
+        of_trial = trial_spec(self.definition, best)
+        epochs = self.definition.space.base.train.epochs
+        spec = replace(of_trial, train=replace(of_trial.train, epochs=epochs))
         pipeline = self.definition.pipeline
         params = run_params(pipeline.options, spec)
         return train(
@@ -234,7 +260,19 @@ class _RunningSweep:
                 role="final",
                 parent=self.run.id,
                 name=f"final {trial_name(best.number, pipeline.domain, params, list(best.values))}",
-                tags={"sweep": self.run.id, WINNER: str(best.number)},
+                tags={
+                    "sweep": self.run.id,
+                    WINNER: str(best.number),
+                    CHOSEN_BY: rule_of(selection, best),
+                },
+            ),
+            procedure=Procedure(
+                earlier=EarlierFit(
+                    name=f"trial {best.number}",
+                    score=best.scores[0],
+                    spec=of_trial,
+                    seed=trial_seed(pipeline.options.seed, best.number),
+                )
             ),
             on_epoch=self.progress.final_epoch,
         )

@@ -12,7 +12,7 @@ from tuning.results import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
 from tuning.search.resume import definition_tags
 from tuning.search.scheduler import RUNNING_TRIALS
-from tuning.search.sweep_tags import EXHAUSTED, TRIALS
+from tuning.search.sweep_tags import CHOSEN_BY, EXHAUSTED, TRIALS
 from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import SweepCharts
@@ -67,6 +67,7 @@ def record_result(
     """Write what the sweep found: the winner's scores, figures, a card and the saved views."""
     objective = definition.sweep.objective
     run.metrics(_metrics(result))
+    run.tags({CHOSEN_BY: result.rule})
     _record_end(run, exhausted=result.exhausted)
     _tag_trials(result, tracker)
     figures = {
@@ -123,6 +124,8 @@ def _metrics(result: SweepResult) -> dict[str, float]:
     metrics["cost/sweep_s"] = result.seconds
     metrics[TRIALS] = len(result.trials)
     metrics[SAVED] = result.saved
+    if result.selection:
+        metrics["cost/refits_s"] = result.selection.seconds
     return metrics
 
 

@@ -7,5 +7,6 @@ FIRST_POINTS = f"{HIDDEN}first_points"  # the points that it tries first, as JSO
 FLAGS = f"{HIDDEN}sweep_flags"  # budgets and places that it was started with, as JSON
 EXHAUSTED = f"{HIDDEN}exhausted"  # "true" when every point of its space was tried
 WINNER = "winner"  # of its final run: the number of the trial that it was trained as
+CHOSEN_BY = "chosen_by"  # of the sweep's run and of its final run: the rule that chose the winner
 # A metric of its run: how many trials it has.
 TRIALS = "cost/trials"

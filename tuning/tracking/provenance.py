@@ -1,7 +1,9 @@
 """Where a run comes from: the user, the program, the commit, and the process that writes it."""
 
 import getpass
+import hashlib
 import os
+import platform
 import re
 import shlex
 import socket
@@ -17,6 +19,10 @@ from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.secrets import hide_secrets
 
 PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run
+# Tags of what a result depends on beside settings and data.
+CODE, MACHINE = f"{HIDDEN}code", f"{HIDDEN}machine"
+ROOMS = ("pipelines", "tuning")  # whose code decides what a training comes to
+HEX_DIGITS = 16
 # Start times are counted from the clock, which may have been set since: only a clear difference
 # distinguishes two processes.
 CLOCK_TOLERANCE = 10.0  # seconds
@@ -33,8 +39,28 @@ def origin_tags() -> dict[str, str]:
         "mlflow.source.git.commit": _commit(str(Path.cwd())),
         "command": hide_secrets(shlex.join([program, *sys.argv[1:]])),
         PROCESS: _process(),
+        CODE: code_digest(),
+        MACHINE: _machine(),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+@cache
+def code_digest() -> str:
+    """Return 16 hex digits that identify the code which trains, committed or not."""
+    root = Path(__file__).parents[2]
+    state = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            state.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            state.update(path.read_bytes())
+    return state.hexdigest()[:HEX_DIGITS]
+
+
+def _machine() -> str:
+    """Return what rounding depends on: the system, the kind of processor and how many there are."""
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{system}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
 
 
 def ended(tags: Mapping[str, str]) -> bool:

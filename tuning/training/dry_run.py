@@ -20,9 +20,11 @@ from tuning.training.schedule import optimizer
 
 MEASURED_STEPS = 5
 MEASURED_SECONDS = 2.0
-# Multiply-accumulates of one core in a second at worst, of convolutions with very large kernels
-# (measured: 1.6e9 with 99 x 99, 2e10 and more with 3 x 3); a training step is three forward passes.
-FEWEST_MACS_PER_CORE_SECOND = 1.6e9
+# Multiply-accumulates of one core in a second at worst (measured: 1.6e9 with kernels of 99 x 99,
+# 2e10 and more with 3 x 3 and in encoders of texts); a training step is three forward passes.
+FEWEST_MACS_PER_CORE_SECOND = 1e10
+FEWEST_WITH_LARGE_KERNELS = 1.6e9
+LARGE_KERNEL = 16
 PASSES = 3
 LONG_EPOCH = 1800.0  # seconds, of which a person is warned
 WITH_GREAT_COST = ("conv.kernel_size", "conv.filters")  # what is made smaller
@@ -144,7 +146,11 @@ def _most_epoch_seconds(pipeline: AnyPipeline, spec: Any, splits: Splits) -> flo
     except ImpossibleSpec:
         cost = None
     macs = PASSES * cost.macs * splits.sizes()["train"] if cost else 0
-    return macs / (FEWEST_MACS_PER_CORE_SECOND * (os.cpu_count() or 1))
+    speed = FEWEST_MACS_PER_CORE_SECOND
+    kernel_size = flatten(spec).get("conv.kernel_size")
+    if isinstance(kernel_size, int) and kernel_size > LARGE_KERNEL:
+        speed = FEWEST_WITH_LARGE_KERNELS
+    return macs / (speed * (os.cpu_count() or 1))
 
 
 def _size(layer: keras.layers.Layer) -> LayerSize:

@@ -26,7 +26,7 @@ from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
 from tuning.reports.report_page import REPORT, final_report
 from tuning.reports.run_card import line_card, run_card
-from tuning.results import ScoredBaseline, TrainResult
+from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
     TEST_PREDICTIONS,
@@ -42,8 +42,10 @@ from tuning.tracking.vault import count_uses, often_used
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
-from tuning.verdicts import Lift
+from tuning.training.seeds import SeedTest, train_further
+from tuning.verdicts import Lift, Spread
 
+WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 MOST_ROWS = 200_000  # of a table of predictions
 COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
 NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
@@ -64,6 +66,31 @@ class RunLabels:
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class EarlierFit:
+    """A shorter fit that the network has had, such as that of a sweep's trial."""
+
+    name: str
+    score: float  # in the objective
+    spec: Any  # with its epochs
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure:
+    """How a network is trained, beside its hyperparameters.
+
+    With several `seeds` it is fitted and tested with each of them, from the options' own on.
+    `strategy` divides each batch among devices (see `tuning.training.distribute`). Where an
+    `earlier` fit was better on validation than the whole training, it is repeated, and the better
+    weights of both are kept.
+    """
+
+    seeds: int = 1
+    strategy: Any = None
+    earlier: EarlierFit | None = None
+
+
 def train(
     pipeline: AnyPipeline,
     spec: Any,
@@ -74,7 +101,7 @@ def train(
     baselines: Sequence[ScoredBaseline] | None = None,
     labels: RunLabels | None = None,
     on_epoch: EpochHook | None = None,
-    strategy: Any = None,
+    procedure: Procedure | None = None,
 ) -> TrainResult:
     """Train the network of `spec`, test it beside its baselines, and keep it all in one run.
 
@@ -87,7 +114,7 @@ def train(
         baselines: those of a sweep, which has computed them already.
         labels: what the run is called.
         on_epoch: is told of each epoch, and may stop the training.
-        strategy: divides each batch among devices (see `tuning.training.distribute`).
+        procedure: how often it is trained, and where; once on one device by default.
 
     Raises:
         DataError, ImpossibleSpec: before a run is begun.
@@ -97,12 +124,10 @@ def train(
     if splits is None:
         splits = pipeline.load()
     _check(pipeline, spec, splits)
-    merged = None
-    if spec.train.refit:
-        # Refused here where the domain cannot, before anything is recorded.
-        merged = pipeline.merge_train_val(splits)
+    # Refused here where the domain cannot, before anything is recorded.
+    merged = pipeline.merge_train_val(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
-    labels = labels or RunLabels()
+    labels, procedure = labels or RunLabels(), procedure or Procedure()
     run = _start_run(pipeline, spec, splits, tracker, labels)
     with finishing(run):
         record_data(splits, run)
@@ -114,13 +139,14 @@ def train(
             spec=spec,
             splits=splits,
             watch=Watch(objective=objective, on_epoch=on_epoch, gradients=True),
-            strategy=strategy,
+            strategy=procedure.strategy,
             run=run,
+            seed=pipeline.options.seed,
         )
-        fitted = training.fit()
+        training, fitted, fit_notes = _fit(training, procedure.earlier)
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *still_improving(fitted, objective, training.epochs)]
+        notes = [*labels.notes, *fit_notes]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -130,11 +156,14 @@ def train(
                 f"final model: retrained on train + validation for {epochs} "
                 "(turn off: train.refit=false)"
             )
-        WORTH_WAITING.clear()
         test_uses = 1 + count_uses(tracker, splits.digest)
         notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
         losses = pipeline.losses(predictions, splits, "test")
+        seeds, seed_losses = _further_seeds(
+            training, procedure.seeds, (fitted, final), test, losses, merged, tracker
+        )
+        WORTH_WAITING.clear()
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
         result = TrainResult(
@@ -154,7 +183,8 @@ def train(
             alone_val=alone_val,
             alone_test=alone_test,
             baselines=baselines,
-            lift=_lift(pipeline, splits, losses, baselines),
+            lift=_lift(pipeline, splits, seed_losses, baselines),
+            seeds=seeds,
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
             changed=changed_hyperparameters(spec),
@@ -193,7 +223,8 @@ def _start_run(
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
-            **LISTED_MODEL,
+            # The runs of further seeds are in the spread of their model, not beside it.
+            **({} if labels.role == "seed" else LISTED_MODEL),
             **labels.tags,
         },
         params=params,
@@ -330,6 +361,9 @@ class _Training:
     watch: Watch
     strategy: Any
     run: Run
+    seed: int
+    curves: str = ""  # begins the names of its curves
+    keeps_interrupted: bool = True
 
     @property
     def epochs(self) -> int:
@@ -342,16 +376,16 @@ class _Training:
             self.pipeline,
             self.spec,
             self.splits,
-            seed=self.pipeline.options.seed,
+            seed=self.seed,
             watch=replace(self.watch, on_epoch=self._has_weights),
             strategy=self.strategy,
         )
-        self.run.history(fitted.history)
+        self.run.history(_prefixed(self.curves, fitted.history))
         if fitted.best_epoch:
             with working("choosing on validation what the network counts"):
                 self.pipeline.calibrate(fitted.model, self.splits)
         if fitted.interrupted:
-            self._keep_interrupted(fitted)
+            self.keep_interrupted(fitted)
         return fitted
 
     def _has_weights(self, epoch: int, values: Mapping[str, float]) -> str | None:
@@ -373,14 +407,14 @@ class _Training:
             self.pipeline,
             spec,
             merged,
-            seed=self.pipeline.options.seed,
+            seed=self.seed,
             watch=replace(self.watch, gradients=False),
             until=fitted.best_epoch,
             strategy=self.strategy,
         )
         if final.interrupted:
             # Half of a second fit is worth less than the whole first one.
-            self._keep_interrupted(fitted)
+            self.keep_interrupted(fitted)
         self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
         return final
 
@@ -404,13 +438,131 @@ class _Training:
             "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
         }
 
-    def _keep_interrupted(self, fitted: FitResult) -> None:
+    def with_seed(self, seed: int, run: Run) -> "_Training":
+        """Return the same training with another seed, of which nothing is kept but its scores."""
+        options = replace(self.pipeline.options, seed=seed)
+        return replace(
+            self,
+            pipeline=replace(self.pipeline, options=options),
+            watch=replace(self.watch, gradients=False),
+            run=run,
+            seed=seed,
+            keeps_interrupted=False,
+        )
+
+    def keep_interrupted(self, fitted: FitResult) -> None:
         """Save what an interrupted fit has learned, then raise `TrainingInterrupted`."""
-        if fitted.best_epoch:
+        if fitted.best_epoch and self.keeps_interrupted:
             save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
             best = f"best/{self.watch.objective.name}"
             self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
         raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
+
+
+def _fit(training: _Training, earlier: EarlierFit | None) -> tuple[_Training, FitResult, list[str]]:
+    """Return the fitted network, the training that it came from, and notes on it."""
+    objective = training.watch.objective
+    fitted = training.fit()
+    notes = still_improving(fitted, objective, training.epochs)
+    if earlier is None or not objective.better(earlier.score, fitted.best_score):
+        return training, fitted, notes
+    again = replace(
+        training,
+        spec=earlier.spec,
+        seed=earlier.seed,
+        curves=f"{earlier.name}/",
+        keeps_interrupted=False,
+    )
+    try:
+        with working(f"trained in full it is worse than {earlier.name} was: fitting that again"):
+            repeated = again.fit()
+    except TrainingInterrupted:
+        training.keep_interrupted(fitted)
+        raise
+    if not objective.better(repeated.best_score, fitted.best_score):
+        return training, fitted, notes
+    training.run.tags({WEIGHTS_OF: earlier.name})
+    note = (
+        f"the weights are those of {earlier.name}: {objective.name} {repeated.best_score:.4g} "
+        f"after {count_of(again.epochs, 'epoch')}, and {fitted.best_score:.4g} trained in full "
+        f"({training.epochs})"
+    )
+    return replace(again, keeps_interrupted=True), repeated, [note]
+
+
+def _further_seeds(
+    training: _Training,
+    count: int,
+    fits: tuple[FitResult, FitResult],
+    test: Mapping[str, float],
+    losses: np.ndarray,
+    merged: Splits | None,
+    tracker: Tracker,
+) -> tuple[SeedScores | None, np.ndarray]:
+    """Return the scores with `count` seeds, and their losses `(seeds, n)`.
+
+    `fits`, `test` and `losses` are of the first seed: the fit to train, and the one that was
+    tested. Where there is no further one, or the training diverges with all of them, there is
+    nothing to say of seeds, and the losses are the given ones `(n,)`.
+    """
+    if count == 1:
+        return None, losses
+    fitted, final = fits
+    own = training.pipeline.options.seed
+    first = _seed_test(training.pipeline, fitted, final, test, losses)
+    try:
+        scores, all_losses = train_further(
+            range(own, own + count),
+            first,
+            lambda seed: _train_seed(training, seed, merged, tracker),
+        )
+    except TrainingInterrupted:
+        training.keep_interrupted(fitted)
+        raise
+    return (scores, all_losses) if len(all_losses) > 1 else (None, losses)
+
+
+def _train_seed(
+    training: _Training, seed: int, merged: Splits | None, tracker: Tracker
+) -> SeedTest:
+    """Train and test the network with another seed, in a run below that of the training."""
+    pipeline, splits = training.pipeline, training.splits
+    labels = RunLabels(role="seed", parent=training.run.id, name=f"seed {seed}")
+    run = _start_run(pipeline, training.spec, splits, tracker, labels)
+    with finishing(run):
+        run.params({"fit_seed": seed})
+        again = training.with_seed(seed, run)
+        fitted = again.fit()
+        final = again.refit(merged, fitted) if merged else fitted
+        val, _, _ = _scores(pipeline, fitted.model, splits, "val")
+        test, _, predictions = _scores(pipeline, final.model, splits, "test")
+        losses = pipeline.losses(predictions, splits, "test")
+        tested = _seed_test(pipeline, fitted, final, test, losses)
+        run.metrics(
+            {
+                f"best/{again.watch.objective.name}": fitted.best_score,
+                "best/epoch": fitted.best_epoch,
+                **_prefixed("val/", val),
+                **_prefixed("test/", test),
+                "cost/train_s": tested.seconds,
+            }
+        )
+        return tested
+
+
+def _seed_test(
+    pipeline: AnyPipeline,
+    fitted: FitResult,
+    final: FitResult,
+    test: Mapping[str, float],
+    losses: np.ndarray,
+) -> SeedTest:
+    return SeedTest(
+        test=test,
+        losses=losses,
+        adds_nothing=pipeline.blend(final.model).adds_nothing,
+        seconds=fitted.seconds if final is fitted else fitted.seconds + final.seconds,
+    )
 
 
 def _scores(
@@ -455,7 +607,8 @@ def _lift(
     strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
     if strongest is None:
         return None
-    return significance.lift(losses, strongest, pipeline.options.seed)
+    strata = pipeline.strata(splits, "test")
+    return significance.lift(losses, strongest, pipeline.options.seed, strata)
 
 
 def changed_hyperparameters(spec: Any) -> dict[str, Any]:
@@ -512,12 +665,27 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     metrics["audit/test_uses"] = result.test_uses
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
+    if result.seeds:
+        metrics["seeds/count"] = len(result.seeds.seeds)
+        metrics["cost/seeds_s"] = result.seeds.seconds
+        metrics |= _spread_metrics("seeds", result.seeds.spread(headline))
+        if result.seeds_lift:
+            metrics |= _spread_metrics("seeds/lift", result.seeds_lift)
     return {**metrics, **_prefixed("cost/", result.cost)}
 
 
 def lift_metrics(lift: Lift, headline: str) -> dict[str, float]:
     """Return the columns of a lift in the metric `headline`."""
     return {f"lift/{headline}": lift.mean, "lift/low": lift.low, "lift/high": lift.high}
+
+
+def _spread_metrics(prefix: str, spread: Spread) -> dict[str, float]:
+    return {
+        f"{prefix}/mean": spread.mean,
+        f"{prefix}/se": spread.standard_error,
+        f"{prefix}/min": min(spread.values),
+        f"{prefix}/max": max(spread.values),
+    }
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
