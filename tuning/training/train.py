@@ -224,7 +224,8 @@ def _start_run(
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
-            **LISTED_MODEL,
+            # The runs of further seeds are in the spread of their model, not beside it.
+            **({} if labels.role == "seed" else LISTED_MODEL),
             **labels.tags,
         },
         params=params,
