@@ -1,13 +1,28 @@
 """What one sees while waiting: what goes on, how far it is, how long it will take."""
 
 import time
+from dataclasses import dataclass, field
 
 import pytest
 
 from apps import work_line
 from apps.screen import EpochLine, Screen
 from apps.work_line import WorkLine
-from pipelines.io.progress import counted, shown_by, working
+from pipelines.io.progress import Work, counted, shown_by, working
+from tuning.training.step_progress import StepProgress
+
+
+@dataclass
+class Seen:
+    """All work that has begun."""
+
+    works: list[Work] = field(default_factory=list)
+
+    def begun(self, work: Work) -> None:
+        self.works.append(work)
+
+    def ended(self, work: Work) -> None:
+        pass
 
 
 @pytest.fixture
@@ -78,3 +93,16 @@ def test_epochs_say_how_long_the_training_will_take_at_most(
         "epoch 2/4  loss 1  val_loss 2  at most 20s left",
         "epoch 3/4  loss 1  val_loss 2  at most 10s left",
     ]
+
+
+def test_an_epoch_has_no_more_steps_than_it_has() -> None:
+    # 100 steps, 32 of them at once: Keras says of the last execution that it ends with step 127.
+    progress = StepProgress()
+    progress.set_params({"steps": 100})
+    seen = Seen()
+    with shown_by(seen):
+        progress.on_epoch_begin(0)
+        for batch, done in ((95, 96), (127, 100)):
+            progress.on_train_batch_end(batch)
+            assert [work.done for work in seen.works] == [done]
+        progress.on_train_end()

@@ -23,7 +23,8 @@ class StepProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._work:
-            self._work.done = batch + 1
+            # Keras counts whole executions of several steps, also where the last one is shorter.
+            self._work.done = min(batch + 1, self._work.total or batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._open.close()
