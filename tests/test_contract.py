@@ -5,12 +5,14 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -254,6 +256,19 @@ def test_the_model_file_alone_restores_the_network(
 
 
 @pytest.mark.slow
+def test_the_model_file_holds_weights_and_no_state_of_an_optimizer(
+    pipeline: AnyPipeline, network: Any, splits: Any, tmp_path: Path
+) -> None:
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        (tmp_path / "weights.h5").write_bytes(archive.read("model.weights.h5"))
+    names: list[str] = []
+    with h5py.File(tmp_path / "weights.h5") as weights:
+        weights.visit(names.append)
+    assert names
+    assert not [name for name in names if "optimizer" in name]
+
+
 def test_the_model_file_is_read_by_a_process_that_knows_pipelines_alone(
     pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
 ) -> None:

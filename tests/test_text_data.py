@@ -440,12 +440,13 @@ def test_a_cell_of_10_mb_is_read_in_seconds_and_its_begin_counts(name: str, tmp_
         tmp_path,
         name,
     )
-    begin = time.monotonic()
+    begin = time.process_time()
     splits = load_path(path)
     prints = tokens.ngram_fingerprints(
         tf.constant([long, long[:20_000]]), Tokenization(unit="word", lower=True), characters=True
     )
-    assert time.monotonic() - begin < 8  # .5 s on an idle machine
+    # Of work, which other programs hardly change: it was .5 s, and minutes before.
+    assert time.process_time() - begin < 8
     assert "ab" in splits.vocabulary
     assert "behind" not in splits.vocabulary
     assert splits.length == 400

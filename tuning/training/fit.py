@@ -102,8 +102,10 @@ def fit(
     if interrupted:
         stopped = INTERRUPTED
     monitor.best.restore()
-    # Nothing fits this network any more, and its optimizer must not be written into a saved model.
+    # Nothing fits this network any more, and its optimizer must not be written into a saved model:
+    # Keras writes whatever hangs on it, and it is twice as large as the weights.
     network.compiled = False
+    network.optimizer = None
     return FitResult(
         model=network,
         history=monitor.curves.history,
