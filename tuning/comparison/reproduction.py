@@ -95,7 +95,7 @@ def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:
-    import h5py  # type: ignore[import-untyped]  # it ships no types
+    import h5py
 
     arrays: dict[str, np.ndarray] = {}
 
