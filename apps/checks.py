@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +105,22 @@ def require_inputs(inputs: Sequence[str], *, needed: bool = True, piped: str = "
             "predict --run RUN FILE"
         )
     for name in inputs:
-        if name != STANDARD_INPUT and not Path(name).exists():
+        if name != STANDARD_INPUT and not _exists(name):
             raise DataError(_no_such_input(name, piped))
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # a whole review is too long for a name
+        return False
 
 
 def _no_such_input(name: str, piped: str) -> str:
     """Return what to type in place of an input that is no path: a similar path, or a pipe."""
-    beside = Path(name).parent
-    others = sorted(path.name for path in beside.iterdir()) if beside.is_dir() else []
+    others: list[str] = []
+    with suppress(OSError):
+        others = sorted(path.name for path in Path(name).parent.iterdir())
     hint = suggest(Path(name).name, others)
     if not hint and piped:
         hint = f" To answer these words: printf '%s\\n' {shlex.quote(name)} | {piped}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tuning.comparison.reproduction import Reproduction
     from tuning.tracking.interface import Row
 
-TRAINED = ("train", "final", "seed")  # roles of runs that hold a tested network
+TRAINED = ("train", "final")  # roles of runs that hold a tested network
 LONGEST_VALUE = 40  # characters of a value in a table
 ORDER_OF_SUMS = (
     "nothing that is recorded has changed: threads and GPUs add numbers in another order each "
@@ -55,11 +55,20 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
 
 
 def _require_trained(row: "Row") -> None:
-    if row.role not in TRAINED or row.status != "FINISHED":
+    from tuning.comparison.reproduction import REPRODUCES
+    from tuning.training.train import WEIGHTS_OF
+
+    is_repetition = row.role == "seed" and REPRODUCES in row.tags
+    if (row.role not in TRAINED and not is_repetition) or row.status != "FINISHED":
         state = f"{row.role or 'no run of appline'}, {row.status}"
         raise UsageError(
             f"{row.id[:8]} cannot be trained again ({state}). Expected: a finished training or "
             "sweep. List them: appline runs"
+        )
+    if WEIGHTS_OF in row.tags:
+        raise UsageError(
+            f"{row.id[:8]} cannot be trained again: it kept the weights of {row.tags[WEIGHTS_OF]}, "
+            "which had another seed and fewer epochs. Expected: a run that kept its own"
         )
 
 

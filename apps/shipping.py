@@ -96,6 +96,8 @@ def export(options_type: type[Options], context: click.Context) -> None:
     stem = f"{options_type.domain}-{row.id[:8] if row else Path(params['model']).stem}"
     path = Path(params["output"] or f"{stem}{exports.ENDINGS[chosen]}")
     _require_place(path, exports.ENDINGS[chosen], params["force"])
+    if chosen in exports.NUMBERS_ALONE:
+        require_new_file("--output", exports.facts_file(path), params["force"])
     screen = Screen(quiet=params["quiet"], json=params["json"])
     runtime.import_tensorflow()
     serving = load_model(context, row)
@@ -113,9 +115,8 @@ def export(options_type: type[Options], context: click.Context) -> None:
 
 
 def _require_place(path: Path, ending: str, force: bool) -> None:
-    if path.suffix.lower() != ending:
-        expected = f"a name that ends in {ending}" if ending else "the name of a folder"
-        raise UsageError(f"--output {path}: expected {expected}")
+    if ending and path.suffix.lower() != ending:
+        raise UsageError(f"--output {path}: expected a name that ends in {ending}")
     if not ending and path.exists():
         raise UsageError(f"--output {path}: exists already. Choose another name for the folder")
     require_new_file("--output", path, force)

@@ -132,8 +132,8 @@ def export(
 
 
 def facts_file(path: Path) -> Path:
-    """Return where the facts of an export of numbers lie: beside it."""
-    return path.with_suffix(".json")
+    """Return where the facts of an export of numbers lie: beside it, as `pets.onnx.json`."""
+    return path.with_name(f"{path.name}.json")
 
 
 # ---------------------------------------------------------------- writers, and their runtimes

@@ -72,7 +72,14 @@ def idle_clock() -> float:
 
     if tf.config.list_physical_devices("GPU"):
         return time.perf_counter()
-    return time.process_time() / (os.cpu_count() or 1)
+    return time.process_time() / num_cores()
+
+
+def num_cores() -> int:
+    """Return the cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -198,3 +198,10 @@ def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Pat
     assert (outcome, "No run has the id" in said) == ("2", True)
     outcome, said = refused("text", "tune", "--resume", run.id[:8])
     assert (outcome, "it is a run of train" in said) == ("2", True)
+
+
+def test_a_text_in_place_of_a_file_is_answered_however_long_it_is() -> None:
+    review = "a lovely cup of tea " * 30
+    outcome, said = refused("text", "predict", review, "--run", "none")
+    assert outcome in ("2", "3"), said
+    assert "should not happen" not in said

@@ -23,6 +23,7 @@ from tuning.comparison.reproduction import (
 from tuning.reports.paired import compare_losses
 from tuning.tracking.interface import Row
 from tuning.tracking.provenance import CODE, MACHINE, code_digest, origin_tags
+from tuning.training.train import WEIGHTS_OF
 
 Sample = Callable[[Path], Path]
 SMALL: dict[str, tuple[Sample | None, tuple[str, ...]]] = {
@@ -123,3 +124,14 @@ def test_a_run_without_a_network_is_refused(
     message = refused(capsys, "reproduce", "scored")
     assert "cannot be trained again (evaluate, FINISHED)" in message
     assert "appline runs" in message
+
+
+def test_a_run_whose_weights_came_from_another_fit_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(tmp_path)
+    kept = store.start("kept", role="final", tags={WEIGHTS_OF: "trial 3"})
+    kept.finish()
+    assert "it kept the weights of trial 3" in refused(capsys, "reproduce", "kept")
+    trained(store, "further", (), role="seed")
+    assert "cannot be trained again (seed, FINISHED)" in refused(capsys, "reproduce", "further")

@@ -11,7 +11,7 @@ from apps import rendering, saved_runs
 from apps.list_runs import list_runs
 from apps.screen import Screen
 from pipelines.config.search_space import replace
-from pipelines.errors import TrainingInterrupted
+from pipelines.errors import TrainingInterrupted, UsageError
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
@@ -142,3 +142,8 @@ def test_an_interrupt_in_a_further_seed_keeps_the_model_of_the_first(
     (further,) = tracker.rows(role="seed")
     assert {row.status, further.status} == {"KILLED"}
     assert not tracker.model_file(further.id)
+
+
+def test_fewer_than_one_seed_is_refused_before_anything_is_fitted() -> None:
+    with pytest.raises(UsageError, match="seeds=0: expected at least one"):
+        Procedure(seeds=0)

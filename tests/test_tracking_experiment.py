@@ -13,6 +13,7 @@ from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from tests.tracking_samples import RECORD
 from tuning.tracking import interface
+from tuning.tracking.experiment_note import NOTE
 from tuning.tracking.interface import NullRun, NullTracker
 from tuning.tracking.mlflow_run import MlflowRun
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
@@ -135,3 +136,17 @@ def test_what_records_nothing_can_be_used_throughout(tmp_path: Path) -> None:
     run.model(tmp_path / "no-such.keras", {})
     run.finish()
     assert (run.id, tracker.record(RECORD), tracker.rows(), tracker.url("")) == ("", "", [], "")
+
+
+def test_a_note_that_a_person_has_written_stays(tracker: MlflowTracker) -> None:
+    headline = Objective(name="accuracy", direction="max")
+    board = Leaderboard(headline=headline)
+
+    def note() -> str:
+        return str(tracker.client.get_experiment(tracker.experiment_id).tags[NOTE])
+
+    tracker.leaderboard_view(board)
+    assert note().startswith("**Look at**")
+    tracker.client.set_experiment_tag(tracker.experiment_id, NOTE, "Ask Ada before you delete this")
+    tracker.leaderboard_view(board)
+    assert note() == "Ask Ada before you delete this"

@@ -10,9 +10,7 @@ decided. Nothing heavy is imported here: the parent need not know TensorFlow.
 import contextlib
 import math
 import multiprocessing
-import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +23,7 @@ import psutil
 
 from pipelines.errors import UsageError
 from pipelines.io.temporary import TemporaryFolder
+from pipelines.runtime import num_cores
 from tuning.execution.interface import TRIALS_PER_PROCESS, HangDetector, TrialScheduler
 from tuning.execution.trial import Outcome, Task, Work
 from tuning.execution.worker_process import MessageKind, WorkerSettings, serve
@@ -51,13 +50,6 @@ def count_workers(text: str) -> int:
             f"--workers {text}: expected a number of processes, 0 for none beside this one, or auto"
         )
     return int(text)
-
-
-def num_cores() -> int:
-    """Return the cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(eq=False)

@@ -51,7 +51,7 @@ def select_winner(
     began = time.monotonic()
     executor.run(definition.work(), refits)
     candidates = list(refits.candidates())
-    if len(candidates) < 2:
+    if not candidates:
         return None
     return replace(select(candidates, objective), seconds=time.monotonic() - began)
 

@@ -10,6 +10,7 @@ from tuning.tracking.interface import Row
 from tuning.tracking.ui_links import SavedView, run_page
 
 NOTE = "mlflow.note.content"
+BEST, VIEWS = "**Best so far**", "**Look at**"
 MOST_VIEWS = 8  # the newest ones
 
 
@@ -27,11 +28,16 @@ def experiment_note(
         link = f"[{_escape(best.name)}](#{run_page(experiment_id, best.id).partition('#')[2]})"
         score = f"test {headline.name} {best.metrics[f'test/{headline.name}']:.4g}"
         verdict = best.tags.get("verdict", "")
-        lines += [f"**Best so far** {link}: {score}{': ' if verdict else ''}{_escape(verdict)}", ""]
-    lines.append("**Look at**")
+        lines += [f"{BEST} {link}: {score}{': ' if verdict else ''}{_escape(verdict)}", ""]
+    lines.append(VIEWS)
     for view in views[:MOST_VIEWS]:
         lines.append(f"- [{_escape(view.name)}](#{view.path.partition('#')[2]})")
     return "\n".join(lines)
+
+
+def is_written_by_hand(note: str) -> bool:
+    """Return whether a person has written a note: `experiment_note` has not."""
+    return bool(note) and not note.startswith((BEST, VIEWS))
 
 
 def _best(runs: Sequence[Row], headline: Objective) -> Row | None:

@@ -20,7 +20,7 @@ from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
-from tuning.tracking.experiment_note import NOTE, experiment_note
+from tuning.tracking.experiment_note import NOTE, experiment_note, is_written_by_hand
 from tuning.tracking.interface import Record, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
@@ -214,8 +214,13 @@ class MlflowTracker:
         return path
 
     def _describe(self, headline: Objective) -> None:
-        """Write on the experiment's page what is best so far, and links to its views."""
+        """Write on the experiment's page what is best so far, and links to its views.
+
+        What a person has written there stays.
+        """
         experiment = self.client.get_experiment(self.experiment_id)
+        if is_written_by_hand(experiment.tags.get(NOTE, "")):
+            return
         note = experiment_note(
             self.experiment_id,
             self.rows(without_roles=NOT_MODELS, limit=MOST_MODELS),

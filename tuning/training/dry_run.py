@@ -1,7 +1,6 @@
 """What a training would cost, before it is begun: by arithmetic, or measured on a few steps."""
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import tensorflow as tf
 from pipelines.config.search_space import flatten, replace
 from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import AnyPipeline
+from pipelines.runtime import num_cores
 from pipelines.splits import Splits
 from tuning.training.costs import BYTES_PER_WEIGHT
 from tuning.training.fit import num_epochs
@@ -150,7 +150,7 @@ def _most_epoch_seconds(pipeline: AnyPipeline, spec: Any, splits: Splits) -> flo
     kernel_size = flatten(spec).get("conv.kernel_size")
     if isinstance(kernel_size, int) and kernel_size > LARGE_KERNEL:
         speed = FEWEST_WITH_LARGE_KERNELS
-    return macs / (speed * (os.cpu_count() or 1))
+    return macs / (speed * num_cores())
 
 
 def _size(layer: keras.layers.Layer) -> LayerSize:

@@ -14,7 +14,7 @@ import pandas as pd
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted, count_of
+from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted, UsageError, count_of
 from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.io.temporary import temporary_folder
@@ -90,6 +90,10 @@ class Procedure:
     seeds: int = 1
     strategy: Any = None
     earlier: EarlierFit | None = None
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UsageError(f"seeds={self.seeds}: expected at least one")
 
 
 def train(
