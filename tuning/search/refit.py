@@ -19,6 +19,7 @@ from tuning.search.progress import Progress
 from tuning.search.scheduler import trial_seed, trial_spec
 from tuning.search.trial_records import score_metric
 from tuning.tracking.interface import Record, Tracker
+from tuning.tracking.metric_batches import rounded
 
 REFIT_OF = "refit_of"  # tag of a refit's run: the number of the trial
 FIT_SEED = "fit_seed"  # parameter of its run: the seed of the fit
@@ -120,7 +121,8 @@ class _Refits:
             self._waiting.append((trial, replace(task, attempt=2)))
             return
         if outcome.score is not None:
-            self._scores[trial.number, task.seed] = outcome.score
+            # As MLflow keeps it: a resumed sweep reads it back and must choose the same.
+            self._scores[trial.number, task.seed] = rounded(outcome.score)
         self.tracker.record(self._record(trial, task, outcome))
 
     def _record(self, trial: Trial, task: Task, outcome: Outcome) -> Record:
