@@ -58,6 +58,7 @@ class Workplace:
             "THIS": "settings.yaml",
             "--model photos": f"--model {model}",
             "--run 1a2b3c4d": f"--run {rows['first']['id']}",
+            "--run photos": f"--run {rows['first']['id']}",  # in its place: models:/NAME@ALIAS
         }
         sweeps = [row for row in rows.values() if row["role"] == "sweep"]
         self.names["--resume 1a2b3c4d"] = f"--resume {sweeps[0]['id']}"
