@@ -6,10 +6,7 @@ from pipelines.errors import count_of
 from pipelines.io.samples import embedded_table
 from pipelines.text.texts import TextSource, as_texts
 
-FEWEST_COURSES = 25  # of a department: with fewer, there is little to learn it by
-# Which of five titles of a department are test: with fewer, a difference of three points between
-# two models would be lost in the noise.
-TESTED, OF = (1, 3), 5
+FEWEST_COURSES = 25  # of a department: with fewer, test would hold four titles or less
 
 
 def _reviews() -> TextSource:
@@ -40,14 +37,13 @@ def _courses() -> TextSource:
     """Read the titles of UCLA's courses in autumn 2018, and the department that gives each.
 
     Titles that several departments use ("Seminar") tell nothing and are left out, as are
-    departments of few courses. Two of five titles of each department are test.
+    departments of few courses.
     """
     courses = embedded_table("openintro", "ucla_f18")
     distinct = courses.drop_duplicates(["subject", "course"])
     own = distinct[~distinct["course"].duplicated(keep=False)]
     sizes = own["subject"].value_counts()
     kept = own[own["subject"].isin(sizes.index[sizes >= FEWEST_COURSES])]
-    is_test = (kept.groupby("subject").cumcount() % OF).isin(TESTED)
     note = (
         f"{len(kept)} of {count_of(len(courses), 'course')}: each title once, without those of "
         f"several departments and departments of fewer than {FEWEST_COURSES}"
@@ -55,10 +51,7 @@ def _courses() -> TextSource:
     return TextSource(
         name="courses",
         where="courses",
-        parts={
-            "train": as_texts(kept["course"][~is_test], kept["subject"][~is_test]),
-            "test": as_texts(kept["course"][is_test], kept["subject"][is_test]),
-        },
+        parts={"train": as_texts(kept["course"], kept["subject"])},
         notes=(note,),
     )
 
