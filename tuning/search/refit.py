@@ -20,9 +20,9 @@ from tuning.search.scheduler import trial_seed, trial_spec
 from tuning.search.trial_records import score_metric
 from tuning.tracking.interface import Record, Tracker
 from tuning.tracking.metric_batches import rounded
+from tuning.training.train import FIT_SEED
 
 REFIT_OF = "refit_of"  # tag of a refit's run: the number of the trial
-FIT_SEED = "fit_seed"  # parameter of its run: the seed of the fit
 
 
 def select_winner(

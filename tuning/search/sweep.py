@@ -38,12 +38,12 @@ from tuning.search.sweep_run import record_further_trials, record_result, start_
 from tuning.search.sweep_tags import CHOSEN_BY, TRIALS, WINNER
 from tuning.search.warm_start import WarmStart
 from tuning.tracking.interface import Row, Run, Tracker
+from tuning.training.baselines import record_baselines
 from tuning.training.train import (
     EarlierFit,
     Procedure,
     RunLabels,
     finishing,
-    record_baselines,
     train,
 )
 

@@ -15,10 +15,10 @@ from tuning.search.scheduler import RUNNING_TRIALS
 from tuning.search.sweep_tags import CHOSEN_BY, EXHAUSTED, TRIALS
 from tuning.search.trial_records import SAVED
 from tuning.tracking.interface import Run, Tracker
-from tuning.tracking.saved_views import SweepCharts
+from tuning.tracking.saved_views import COLOR, SweepCharts
 from tuning.tracking.ui_links import page_link
 from tuning.training.costs import COST_METRICS
-from tuning.training.train import COLOR, lift_metrics, record_data
+from tuning.training.train import lift_metrics, record_data
 
 # Colours of trials by rank: red, green, blue.
 DARKEST, LIGHTEST = (0, 76, 127), (190, 220, 240)

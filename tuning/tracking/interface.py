@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
+PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"

@@ -21,7 +21,7 @@ from pipelines.errors import ApplineError
 from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.experiment_note import NOTE, experiment_note, is_written_by_hand
-from tuning.tracking.interface import Record, Role, Row
+from tuning.tracking.interface import PARENT, Record, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
     LONGEST_TAG,
@@ -256,7 +256,7 @@ class MlflowTracker:
     ) -> str:
         all_tags = {**origin_tags(), **tags, "role": role}
         if parent:
-            all_tags["mlflow.parentRunId"] = parent
+            all_tags[PARENT] = parent
         all_tags = {key: truncate(value, LONGEST_TAG) for key, value in all_tags.items()}
         run = self.client.create_run(
             self.experiment_id, start_time=milliseconds(start), tags=all_tags, run_name=name

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from pipelines.io.digest import HEX_DIGITS
 from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.secrets import hide_secrets
 
@@ -22,7 +23,6 @@ PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run
 # Tags of what a result depends on beside settings and data.
 CODE, MACHINE = f"{HIDDEN}code", f"{HIDDEN}machine"
 ROOMS = ("pipelines", "tuning")  # whose code decides what a training comes to
-HEX_DIGITS = 16
 # Start times are counted from the clock, which may have been set since: only a clear difference
 # distinguishes two processes.
 CLOCK_TOLERANCE = 10.0  # seconds

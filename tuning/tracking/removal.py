@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from tuning.tracking.interface import Role, Row
+from tuning.tracking.interface import PARENT, Role, Row
 from tuning.tracking.local_store import LOCAL_ROOT, Store, artifact_folder, find_store
 from tuning.tracking.mlflow_client import Client, open_client
 from tuning.tracking.stored_runs import stored_runs
 
 MOST_RUNS = 100_000
-PARENT = "mlflow.parentRunId"
 BROKEN_OFF = ("FAILED", "KILLED")
 
 

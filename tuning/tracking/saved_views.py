@@ -23,6 +23,8 @@ VERDICT_COLUMN = "tags.`verdict`"
 # The tag of runs that the leaderboard shows. A search filter knows no OR, and finds by `!=` those
 # alone that have the tag at all.
 LISTED = f"{HIDDEN}listed"
+COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
+NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
 # What a table shows of what models cost; baselines have seconds, but no weights.
 SECONDS = "cost/train_s"
 SHOWN_COSTS = (SECONDS, "cost/params")

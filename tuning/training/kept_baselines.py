@@ -4,17 +4,19 @@ import hashlib
 import importlib.metadata
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from pipelines.io.digest import HEX_DIGITS
 from pipelines.pipeline import AnyPipeline
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.splits import Splits
 from tuning.results import ScoredBaseline
 from tuning.tracking.hidden_tags import HIDDEN
-from tuning.tracking.interface import Row, Tracker
+from tuning.tracking.interface import PARENT, Row, Tracker
 from tuning.tracking.provenance import code_digest
+from tuning.training.prefixes import without_prefix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +25,8 @@ if TYPE_CHECKING:
 SET, POSITION = f"{HIDDEN}baseline_set", f"{HIDDEN}baseline_position"
 READ_FROM = "read_from"  # the tag of one that was not computed: the run that had computed it
 LOSSES = "losses.parquet"  # exact to the last bit, as lifts are; MLflow's scores have 6 digits
-PARENT = "mlflow.parentRunId"
 # Packages that decide what a baseline answers.
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "keras", "tensorflow")
-HEX_DIGITS = 16
-T = TypeVar("T")
 
 
 def set_of(pipeline: AnyPipeline, splits: Splits) -> str:
@@ -72,12 +71,11 @@ def tables(scored: ScoredBaseline) -> "dict[str, pd.DataFrame]":
     return {LOSSES: pd.DataFrame({"loss": scored.losses})}
 
 
-def read(pipeline: AnyPipeline, splits: Splits, tracker: Tracker) -> list[ScoredBaseline]:
+def read(wanted: str, splits: Splits, tracker: Tracker) -> list[ScoredBaseline]:
     """Return the baselines that a run of the store has computed; empty where none has all of them.
 
-    Those of the newest run are taken.
+    `wanted` is what `set_of` has returned. Those of the newest run are taken.
     """
-    wanted = set_of(pipeline, splits)
     rows = tracker.rows(
         role="baseline", data_digest=splits.digest, status="FINISHED", everywhere=True
     )
@@ -107,21 +105,15 @@ def _restored(rows: Sequence[Row], tracker: Tracker) -> list[ScoredBaseline]:
         baselines.append(
             ScoredBaseline(
                 name=row.params["architecture"],
-                val=_without_prefix("val/", row.metrics),
-                test=_without_prefix("test/", row.metrics),
+                val=without_prefix("val/", row.metrics),
+                test=without_prefix("test/", row.metrics),
                 losses=losses["loss"].to_numpy(),
                 seconds=row.metrics["cost/train_s"],
-                params=_without_prefix("baseline.", row.params),
+                params=without_prefix("baseline.", row.params),
                 read_from=row.tags.get(PARENT, row.id),
             )
         )
     return baselines
-
-
-def _without_prefix(prefix: str, values: Mapping[str, T]) -> dict[str, T]:
-    return {
-        key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)
-    }
 
 
 def note_on(baselines: Sequence[ScoredBaseline]) -> list[str]:

@@ -1,8 +1,7 @@
 """One run from data to a tested, tracked, saved model: load, fit, evaluate, record, save."""
 
 import math
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,31 +24,30 @@ from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
 from tuning.reports.report_page import REPORT, final_report
-from tuning.reports.run_card import line_card, run_card
+from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
     TEST_PREDICTIONS,
-    Record,
     Role,
     Run,
     Tracker,
 )
-from tuning.tracking.metric_batches import rounded
-from tuning.tracking.saved_views import LISTED, Leaderboard
+from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR, Leaderboard
 from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
+from tuning.training.baselines import record_baselines
 from tuning.training.costs import latency_ms, megabytes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
+from tuning.training.prefixes import prefixed
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, Spread
 
+FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 MOST_ROWS = 200_000  # of a table of predictions
-COLOR = "mlflow.runColor"  # the tag by which MLflow colours a run in its charts and tables
-NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
 LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
@@ -277,93 +275,6 @@ def _rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
         ) from error
 
 
-def record_baselines(
-    pipeline: AnyPipeline,
-    splits: Splits,
-    tracker: Tracker,
-    *,
-    parent: str,
-    tags: Mapping[str, str],
-    recorded: Collection[str] = (),
-) -> list[ScoredBaseline]:
-    """Compute the baselines, or read them where the store has them; record each as a run.
-
-    Its role is `baseline`. Their scores are in the same columns as those of networks. Those whose
-    names are in `recorded` have a run already.
-    """
-    baselines = kept_baselines.read(pipeline, splits, tracker)
-    if not baselines:
-        with working("baselines"):
-            for baseline in pipeline.baselines(splits):
-                baselines.append(significance.score_baseline(pipeline, splits, baseline))
-    computed_from = kept_baselines.set_of(pipeline, splits)
-    listed = _listed_baselines(tracker, splits)
-    for number, scored in enumerate(baselines, start=1):
-        if scored.name in recorded:
-            continue
-        origin = kept_baselines.tags_of(baselines, number, computed_from)
-        record = _baseline_record(pipeline, splits, scored, parent, {**tags, **origin})
-        # The leaderboard shows it once, however many runs were compared with it.
-        if (scored.name, *_test_scores(record.metrics)) not in listed:
-            record = replace(record, tags={**record.tags, LISTED: "true"})
-        tracker.record(record)
-    return baselines
-
-
-def _listed_baselines(tracker: Tracker, splits: Splits) -> set[tuple[Any, ...]]:
-    """Return names and test scores of the baselines of this data that the leaderboard shows."""
-    rows = tracker.rows(role="baseline", data_digest=splits.digest)
-    return {(row.name, *_test_scores(row.metrics)) for row in rows if LISTED in row.tags}
-
-
-def _test_scores(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return the test scores among metrics as they are kept, in one order."""
-    scores = {name: rounded(float(value)) for name, value in metrics.items()}
-    return sorted((name, score) for name, score in scores.items() if name.startswith("test/"))
-
-
-def _headline_text(pipeline: AnyPipeline, splits: Splits, scored: ScoredBaseline) -> str:
-    name = pipeline.headline_metric(splits).name
-    return f"test {name} {scored.test[name]:.4g} (validation {scored.val[name]:.4g})"
-
-
-def _baseline_record(
-    pipeline: AnyPipeline,
-    splits: Splits,
-    scored: ScoredBaseline,
-    parent: str,
-    tags: Mapping[str, str],
-) -> Record:
-    now = time.time()
-    return Record(
-        name=scored.name,
-        role="baseline",
-        parent=parent,
-        tags={
-            "dataset": splits.dataset,
-            "data_digest": splits.digest,
-            COLOR: BASELINE_COLOR,
-            **tags,
-        },
-        card=line_card(_headline_text(pipeline, splits, scored), scored.seconds, "Baseline"),
-        splits=splits,
-        params={
-            **pipeline.options.as_params(),
-            "architecture": scored.name,
-            **_prefixed("baseline.", scored.params),
-        },
-        metrics={
-            **_prefixed("val/", scored.val),
-            **_prefixed("test/", scored.test),
-            "cost/train_s": scored.seconds,
-        },
-        # By these a later run compares itself, without computing the baseline again.
-        tables={} if scored.read_from else kept_baselines.tables(scored),
-        start_time=now - scored.seconds,
-        end_time=now,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Training:
     """The fits of one run, and what is kept of them when they are interrupted."""
@@ -393,7 +304,7 @@ class _Training:
             watch=replace(self.watch, on_epoch=self._has_weights),
             strategy=self.strategy,
         )
-        self.run.history(_prefixed(self.curves, fitted.history))
+        self.run.history(prefixed(self.curves, fitted.history))
         if fitted.best_epoch:
             with working("choosing on validation what the network counts"):
                 self.pipeline.calibrate(fitted.model, self.splits)
@@ -543,7 +454,7 @@ def _train_seed(
     labels = RunLabels(role="seed", parent=training.run.id, name=f"seed {seed}")
     run = _start_run(pipeline, training.spec, splits, tracker, labels)
     with finishing(run):
-        run.params({"fit_seed": seed})
+        run.params({FIT_SEED: seed})
         again = training.with_seed(seed, run)
         fitted = again.fit()
         final = again.refit(merged, fitted) if merged else fitted
@@ -555,8 +466,8 @@ def _train_seed(
             {
                 f"best/{again.watch.objective.name}": fitted.best_score,
                 "best/epoch": fitted.best_epoch,
-                **_prefixed("val/", val),
-                **_prefixed("test/", test),
+                **prefixed("val/", val),
+                **prefixed("test/", test),
                 "cost/train_s": tested.seconds,
             }
         )
@@ -668,8 +579,8 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     metrics: dict[str, float] = {
         f"best/{result.objective.name}": result.best_epoch_score,
         "best/epoch": result.best_epoch,
-        **_prefixed("val/", result.val),
-        **_prefixed("test/", result.test),
+        **prefixed("val/", result.val),
+        **prefixed("test/", result.test),
     }
     if not result.answers.is_network_alone:
         metrics[f"network_alone/{headline}"] = result.alone_test[headline]
@@ -684,7 +595,7 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
         metrics |= _spread_metrics("seeds", result.seeds.spread(headline))
         if result.seeds_lift:
             metrics |= _spread_metrics("seeds/lift", result.seeds_lift)
-    return {**metrics, **_prefixed("cost/", result.cost)}
+    return {**metrics, **prefixed("cost/", result.cost)}
 
 
 def lift_metrics(lift: Lift, headline: str) -> dict[str, float]:
@@ -699,10 +610,6 @@ def _spread_metrics(prefix: str, spread: Spread) -> dict[str, float]:
         f"{prefix}/min": min(spread.values),
         f"{prefix}/max": max(spread.values),
     }
-
-
-def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}{name}": value for name, value in values.items()}
 
 
 def _finish_page(
