@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.config.options import Options, PredictOptions, Question
 from pipelines.errors import DataError, UsageError, suggest
+from pipelines.evaluation.folds import require_folds
 from pipelines.io.paths import require_new_file, require_path
 from pipelines.io.tfds import PREFIX
 
@@ -27,6 +28,19 @@ def require_gate_with_baselines(flags: Mapping[str, Any]) -> None:
     """
     if flags["gate"] and flags["no_baselines"]:
         raise UsageError("--gate compares with the baselines: leave out --no-baselines")
+
+
+def require_folds_alone(options: Options, flags: Mapping[str, Any]) -> None:
+    """Refuse folds where the domain has none, and flags that ask for another training.
+
+    Raises:
+        UsageError: the message says what to leave out.
+    """
+    require_folds(options, flags["folds"])
+    if flags["seeds"] > 1:
+        raise UsageError("--folds and --seeds: each fold is trained once. Leave one of them out")
+    if flags["dry_run"]:
+        raise UsageError(f"--dry-run looks at one fold: --fold 1/{flags['folds']}, without --folds")
 
 
 def require_search_names(

@@ -70,6 +70,7 @@ def application(domain: str) -> click.Group:
         flags.OBJECTIVE,
         flags.DISTRIBUTE,
         flags.SEEDS,
+        flags.FOLDS,
         flags.DRY_RUN,
         *flags.TRAINING,
         *flags.TRACKING,

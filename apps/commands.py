@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Part, Splits
     from tuning.execution.interface import Executor
-    from tuning.results import TrainResult
+    from tuning.results import FoldsResult, TrainResult
     from tuning.search.definition import Sweep
     from tuning.tracking.interface import Row, Tracker
 
@@ -47,6 +47,10 @@ def train(options_type: type[Options], context: click.Context) -> None:
     command.options.objective(flags["objective"])
     checks.require_gate_with_baselines(flags)
     _show_settings(screen, command)
+    if flags["folds"]:
+        checks.require_folds_alone(command.options, flags)
+        _cross_validate(context, screen, command)
+        return
     pipeline, splits = _load_data(command, screen)
     doubts.require_none(splits, context, options_type)
     from tuning.training import distribute
@@ -85,6 +89,55 @@ def train(options_type: type[Options], context: click.Context) -> None:
         )
     said = screen.said([*splits.notes, *splits.doubts, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
+    _apply_gate(context, result)
+
+
+def _cross_validate(context: click.Context, screen: Screen, command: ResolvedCommand) -> None:
+    """Train and test in each fold; what is read, chosen and found is said of each."""
+    flags, options_type = command.flags, type(command.options)
+    of_first: dict[str, Any] = {"fold": f"1/{flags['folds']}"}
+    options = dataclasses.replace(command.options, **of_first)
+    pipeline, first = _load_data(dataclasses.replace(command, options=options), screen)
+    doubts.require_none(first, context, options_type)
+    from tuning.training import distribute
+    from tuning.training.fit import num_epochs
+    from tuning.training.folds import Chosen, Folds, cross_validate
+
+    doubts.say_data(screen, first, context, options_type)
+    whole = pipeline_for(command.options)
+    strategy = distribute.strategy(flags["distribute"])
+    objective = pipeline.objective_for(first, flags["objective"])
+    said = [*first.notes, *first.doubts]
+
+    def choose(fold: "AnyPipeline") -> Chosen:
+        splits = first
+        if fold.options != pipeline.options:
+            with screen.progress(f"reading fold {fold.options.fold}"):
+                splits = fold.load()
+        spec, decisions = _fit_defaults(screen, fold, command, splits)
+        fold.check(spec, splits)
+        screen.say(f"fold       {fold.options.fold}: {rendering.sizes(splits)}")
+        _say_decisions(screen, decisions)
+        said.extend([*splits.notes, *splits.doubts, *decisions])
+        return Chosen(splits=splits, spec=spec, notes=decisions)
+
+    epochs = num_epochs(command.spec.train, first.sizes()["train"])
+    with screen.progress():
+        result = cross_validate(
+            whole,
+            Folds(
+                count=flags["folds"],
+                name=flags["run_name"],
+                baselines=not flags["no_baselines"],
+                strategy=strategy,
+            ),
+            choose,
+            _open_tracker(command, pipeline, first),
+            objective=objective,
+            on_epoch=screen.on_epoch(epochs, objective.name),
+        )
+    text = rendering.folds_result(result, flags["tracking_uri"], screen.said(said))
+    screen.result(text, result.as_json())
     _apply_gate(context, result)
 
 
@@ -501,7 +554,7 @@ def load_model(context: click.Context, row: "Row | None") -> "ServingModel":
     return saved_runs.read_run_model(row, context.params["tracking_uri"])
 
 
-def _apply_gate(context: click.Context, result: "TrainResult") -> None:
+def _apply_gate(context: click.Context, result: "TrainResult | FoldsResult") -> None:
     """Exit with a code of its own where what answers is worse than the strongest baseline.
 
     That the network adds nothing is said, and is no failure: the answers are as good.

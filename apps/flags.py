@@ -27,6 +27,13 @@ SEEDS = make_flag(
     "fit and test the network with so many seeds (same split): the verdict is over all of them, "
     "the model that of the first",
 )
+FOLDS = make_flag(
+    "folds",
+    click.IntRange(min=0),
+    0,
+    "cross-validate: train and test in so many folds, then fit the model that is kept to all of "
+    "the data (0: one split into train, val and test)",
+)
 TRAINING: list[click.Parameter] = [
     make_flag(
         "deterministic",
@@ -213,6 +220,7 @@ FLAGS_OF_COMMANDS = frozenset(
         OBJECTIVE,
         DISTRIBUTE,
         SEEDS,
+        FOLDS,
         DRY_RUN,
         FIX,
         PART,

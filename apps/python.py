@@ -23,9 +23,10 @@ from apps.screen import Screen
 from pipelines import create_pipeline, options_class, pipeline_class, runtime
 from pipelines.config.search_space import replace
 from pipelines.errors import UsageError, suggest
+from pipelines.evaluation.folds import require_folds
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
-from tuning.results import SweepResult, TrainResult
+from tuning.results import FoldsResult, SweepResult, TrainResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Evaluation",
+    "FoldsResult",
     "Model",
     "SweepResult",
     "TrainResult",
     "atlas",
     "compare",
+    "cross_validate",
     "diff",
     "load_model",
     "pipeline",
@@ -117,6 +120,55 @@ def train(
             labels=RunLabels(notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
             procedure=Procedure(seeds=seeds, final_fit=final_fit),
+        )
+
+
+def cross_validate(
+    pipeline: AnyPipeline,
+    folds: int = 5,
+    hyperparameters: Mapping[str, object] | None = None,
+    *,
+    tracking_uri: str = "",
+    track: bool = True,
+    progress: bool = True,
+) -> FoldsResult:
+    """Train and test one network in each of several folds, and keep a model of all the data.
+
+    Args:
+        pipeline: what `pipeline` has returned; vision, text or forecast.
+        folds: how many.
+        hyperparameters, tracking_uri, track, progress: as for `train`.
+
+    Raises:
+        UsageError: this domain has no folds, or there is no such hyperparameter.
+        DataError: the data cannot be used, or has a test part of its own.
+    """
+    from tuning.training.fit import num_epochs
+    from tuning.training.folds import Chosen, Folds, in_fold
+    from tuning.training.folds import cross_validate as run_folds
+
+    require_folds(pipeline.options, folds)
+    given = hyperparameters or {}
+    spec = replace(pipeline.options.spec_type(), given)
+    screen = Screen(quiet=not progress)
+    first = _load(in_fold(pipeline, 1, folds), screen)
+
+    def choose(fold: AnyPipeline) -> Chosen:
+        splits = first if fold == in_fold(pipeline, 1, folds) else _load(fold, screen)
+        decisions: list[str] = []
+        fitted = fold.fit_defaults(spec, splits, given, decisions)
+        return Chosen(splits=splits, spec=fitted, notes=decisions)
+
+    objective = pipeline.objective_for(first)
+    epochs = num_epochs(spec.train, first.sizes()["train"])
+    with screen.progress():
+        return run_folds(
+            pipeline,
+            Folds(count=folds),
+            choose,
+            saved_runs.open_tracker(pipeline, first, tracking_uri, track=track),
+            objective=objective,
+            on_epoch=screen.on_epoch(epochs, objective.name),
         )
 
 

@@ -13,7 +13,7 @@ from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
     from pipelines.splits import Finding, Splits
-    from tuning.results import SweepResult, TrainResult, Trial
+    from tuning.results import FoldsResult, SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
     from tuning.training.dry_run import DryRun
 
@@ -123,10 +123,14 @@ def hyperparameter_table(options_type: type[Options]) -> str:
     return "\n".join(f"{name:<{width}}{description}" for name, description in rows)
 
 
+def sizes(splits: "Splits") -> str:
+    """Return how many examples each part has."""
+    return ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
+
+
 def data_lines(splits: "Splits") -> str:
     """Return what data a command works on, with its notes and what makes scores doubtful."""
-    sizes = ", ".join(f"{part} {count:,}" for part, count in splits.sizes().items())
-    lines = [f"data       {splits.dataset}: {sizes}  (digest {splits.digest})"]
+    lines = [f"data       {splits.dataset}: {sizes(splits)}  (digest {splits.digest})"]
     lines += _note_lines(splits.notes)
     lines += [f"audit      {doubt}" for doubt in splits.doubts]
     return "\n".join(lines)
@@ -239,6 +243,45 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
         lines.append(f"run        {run}  {result.url}")
         lines.append(
             f"next       appline {result.domain} predict INPUT --run {run}{_store_flag(store)}"
+        )
+    return "\n".join(lines)
+
+
+def folds_result(result: "FoldsResult", store: str = "", said: Collection[str] = ()) -> str:
+    """Return the end of a cross-validation: the verdict, the means, the folds, the model.
+
+    `store` and `said` are as for `train_result`.
+    """
+    headline = result.headline.name
+    means = result.means("test")
+    names = [headline, *(name for name in means if name != headline)][:MOST_METRICS]
+    rows = []
+    for name, scores in result.rows():
+        rows.append([name, *(format_number(scores[metric]) for metric in names)])
+    for number, fold in enumerate(result.folds, start=1):
+        rows.append([f"fold {number}", *(format_number(fold.test[metric]) for metric in names)])
+    better = {"max": "higher", "min": "lower"}[result.headline.direction]
+    first = result.folds[0]
+    title = (
+        f"{first.domain} / {first.dataset}: test scores, mean over {len(result.folds)} folds "
+        f"({headline}: {better} is better)"
+    )
+    notes: dict[str, None] = {}
+    for fold in result.folds:
+        notes |= dict.fromkeys(note for note in fold.notes if note not in said)
+    lines = [
+        result.verdict,
+        table(["model", *names], rows, title=title),
+        f"cost       {clock(result.seconds)} to train in all folds",
+        *_note_lines(notes),
+    ]
+    if result.model_file:
+        lines.append(f"model      {result.model_file}")
+    if result.run_id:
+        run = result.run_id[:8]
+        lines.append(f"run        {run}  {result.url}")
+        lines.append(
+            f"next       appline {first.domain} predict INPUT --run {run}{_store_flag(store)}"
         )
     return "\n".join(lines)
 

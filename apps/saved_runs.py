@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tuning.tracking.registry import Registered
     from tuning.tracking.removal import Unneeded
 
-# All but what is part of another run: trials, baselines, further seeds.
-LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "evaluate")
+# All but what is part of another run: trials, baselines, further seeds, single folds.
+LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "folds", "evaluate")
 
 
 def open_tracker(
@@ -123,14 +123,16 @@ def remove(rows: "Collection[Row]", uri: str) -> int:
 def winner_of(row: "Row", uri: str) -> "Row":
     """Return the run that holds the model of `row`: of a sweep, its final run; else itself.
 
-    Raises:
-        UsageError: the sweep has not come to its final run.
-    """
-    if row.role != "sweep":
-        return row
-    from tuning.tracking.stored_runs import final_run
+    Of folds it is the last one, whose model has learned from all of the data.
 
-    return final_run(row, uri=uri)
+    Raises:
+        UsageError: the sweep or the folds have not come to their end.
+    """
+    from tuning.tracking.stored_runs import final_run, model_of_folds
+
+    if row.role == "folds":
+        return model_of_folds(row, uri=uri)
+    return final_run(row, uri=uri) if row.role == "sweep" else row
 
 
 def read_run_model(row: "Row", uri: str) -> "ServingModel":

@@ -51,13 +51,13 @@ class Lift:
 
 @dataclass(frozen=True)
 class Spread:
-    """A number that was measured with several seeds."""
+    """A number that was measured with several seeds, or in several folds."""
 
     values: Sequence[float]
 
     @property
     def mean(self) -> float:
-        """The mean over the seeds."""
+        """The mean over the seeds or folds."""
         return statistics.fmean(self.values)
 
     @property
@@ -109,6 +109,32 @@ def sentence(
         return f"{_nothing(answers)}; {comparison}: {score} against {theirs} ({interval})"
     comparison = f"{_subject(answers)} {lift.verdict} {lift.baseline}"
     return f"{comparison}: {score} against {theirs} ({interval})"
+
+
+def folds_sentence(
+    answers: str,
+    lift: Lift | None,
+    metric: str,
+    scores: Mapping[str, float],
+    spread: Spread,
+    num_adding_nothing: int,
+) -> str:
+    """Return one sentence on the mean over the folds of cross-validation.
+
+    `scores` are the means of `metric` on test by model, under `answers` that of what answers, and
+    `spread` has its values in all folds.
+    """
+    subject = "The network" if answers == NETWORK else "The blend with the network"
+    folds = len(spread.values)
+    score = f"mean test {metric} {spread.mean:.4g} ± {spread.standard_error:.2g} over {folds} folds"
+    if lift is None:
+        return f"{subject} has {score}, with no baseline to compare"
+    interval = f"lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g}"
+    theirs = f"{scores[lift.baseline]:.4g}"
+    comparison = f"{subject} {lift.verdict} {lift.baseline}: {score} against {theirs} ({interval})"
+    if not num_adding_nothing:
+        return comparison
+    return f"{comparison}; in {num_adding_nothing} of them the network {ADDS_NOTHING}"
 
 
 def _subject(answers: Blend) -> str:

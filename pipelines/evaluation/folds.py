@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.config.options import Options
 from pipelines.errors import UsageError
 
 FOLD = re.compile(r"(\d+)/(\d+)")
@@ -43,6 +44,23 @@ class Fold:
     def smallest_class(self) -> int:
         """How many examples a class needs, to be in train and val of each fold: the largest one."""
         return 3 if self.count > FEWEST_FOLDS else 4
+
+
+def require_folds(options: Options, count: int) -> None:
+    """Refuse folds that these options or this number do not allow.
+
+    Raises:
+        UsageError: the message says what helps.
+    """
+    if "fold" not in options.option_names():
+        raise UsageError(
+            f"--folds: {options.domain} data is not divided into folds, for all users share one "
+            "history. Several seeds say how much of a score is luck: --seeds 5"
+        )
+    if count < FEWEST_FOLDS:
+        raise UsageError(f"--folds {count}: expected at least {FEWEST_FOLDS}")
+    if options.as_params()["fold"]:
+        raise UsageError("--folds goes through all folds, and --fold names one: leave one out")
 
 
 def parse_fold(text: str) -> Fold | None:

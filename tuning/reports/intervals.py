@@ -80,6 +80,23 @@ def seeds_interval(
     return mean - half, mean + half
 
 
+def folds_interval(differences: np.ndarray, test_per_train: float) -> tuple[float, float]:
+    """Return the ends of an interval of the mean of the differences `(folds,)` of all folds.
+
+    The trainings share most of their data, so that folds vary less than other data would. The
+    variance is corrected for it by the size of test for each example of train (Nadeau and Bengio,
+    "Inference for the generalization error", 2003).
+    """
+    from scipy import stats
+
+    count, mean = len(differences), float(differences.mean())
+    variance = (1 / count + test_per_train) * float(differences.var(ddof=1))
+    if math.sqrt(variance) <= ROUNDING * abs(mean):
+        return _without_spread(mean)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * math.sqrt(variance)
+    return mean - half, mean + half
+
+
 def _variance_of_mean(values: np.ndarray, strata: np.ndarray | None) -> float:
     total = 0.0
     for units in _by_stratum(values, strata):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.errors import count_of
-from tuning.results import Effect, SweepResult, TrainResult
+from tuning.results import Effect, FoldsResult, SweepResult, TrainResult
 
 MOST_METRICS = 4  # beside the names of models: MLflow squeezes a wider table
 # What Markdown may take for emphasis, code, a link, a tag or the end of a table's cell.
@@ -72,6 +72,27 @@ def score_table(result: TrainResult) -> list[str]:
     for name, scores in others:
         lines.append(_table_row(escape(name), map(scores.get, names)))
     return lines
+
+
+def folds_card(result: FoldsResult, links: Mapping[str, str]) -> str:
+    """Return the verdict over all folds, links, mean scores beside baselines, and each fold."""
+    headline = result.headline.name
+    means = result.means("test")
+    names = [headline, *(name for name in means if name != headline)][:MOST_METRICS]
+    lines = [f"## {result.verdict}", "", _links(links), ""]
+    lines += _table_head("test, mean over the folds", names)
+    for number, (name, scores) in enumerate(result.rows()):
+        first = escape(name) if number else f"**{escape(name)}**"
+        lines.append(_table_row(first, map(scores.get, names)))
+    lines += ["", *_table_head("fold", names)]
+    for number, fold in enumerate(result.folds, start=1):
+        lines.append(_table_row(str(number), map(fold.test.get, names)))
+    lines += [
+        "",
+        "The interval is that of Nadeau and Bengio (2003): folds share most of their training "
+        "data. The model has learned from all of the data, and nobody has tested it.",
+    ]
+    return "\n".join(lines)
 
 
 def line_card(score: str, seconds: float, what: str) -> str:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from tuning.tracking.saved_views import Leaderboard, SweepCharts
 
-Role: TypeAlias = Literal["train", "sweep", "trial", "baseline", "final", "seed", "evaluate"]
+Role: TypeAlias = Literal[
+    "train", "sweep", "trial", "baseline", "final", "seed", "folds", "fold", "evaluate"
+]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
+FOLDS = "folds"  # tag of the run of a fold: the run of all folds
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"

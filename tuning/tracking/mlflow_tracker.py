@@ -46,7 +46,15 @@ if TYPE_CHECKING:
 LOCAL_UI = "http://127.0.0.1:5000"
 # Without this tag MLflow may open the experiment on its page for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-NOT_MODELS: tuple[Role, ...] = ("trial", "baseline", "seed", "sweep", "evaluate")
+NOT_MODELS: tuple[Role, ...] = (
+    "trial",
+    "baseline",
+    "seed",
+    "sweep",
+    "fold",
+    "folds",
+    "evaluate",
+)
 MOST_MODELS = 1000  # among which the best is looked for
 
 

@@ -43,7 +43,7 @@ def find_unneeded(uri: str = "", root: Path = LOCAL_ROOT) -> list[Unneeded]:
         is_broken_off = run.status in BROKEN_OFF
         if run.role == "sweep" and is_broken_off and run.id not in with_trials:
             reasons[run.id] = f"{run.status.lower()} before a trial ended"
-        elif run.role in ("train", "final", "seed", "evaluate") and is_broken_off:
+        elif run.role in ("train", "final", "seed", "folds", "evaluate") and is_broken_off:
             reasons[run.id] = run.status.lower()
         elif run.role == "final" and run.status == "FINISHED" and sweep:
             if sweep in with_newer_final:

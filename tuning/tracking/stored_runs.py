@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pipelines.errors import ApplineError, UsageError
 from pipelines.io.temporary import temporary_folder
-from tuning.tracking.interface import Role, Row
+from tuning.tracking.interface import FOLDS, Role, Row
 from tuning.tracking.local_rows import find_local_run, local_artifact, local_counts, local_runs
 from tuning.tracking.local_store import (
     LOCAL_ROOT,
@@ -69,6 +69,24 @@ def final_run(sweep: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
     raise UsageError(
         f"The sweep {sweep.id[:8]} has no final run yet ({sweep.status}). "
         f"Continue it: appline {sweep.domain} tune --resume {sweep.id[:8]}"
+    )
+
+
+def model_of_folds(folds: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
+    """Return the run of the last fold, whose model has learned from all of the data.
+
+    Raises:
+        UsageError: the folds did not come to their end.
+    """
+    roles: tuple[Role, ...] = ("fold",)
+    if folds.status == "FINISHED":
+        for row in _rows_of_roles(find_store(uri, root), roles, MOST_FINALS):
+            if row.tags.get(FOLDS) == folds.id:
+                return row
+    raise UsageError(
+        f"The folds of {folds.id[:8]} have not come to their end ({folds.status}): there is no "
+        f"model of all the data. Begin again: appline {folds.domain} train --folds "
+        f"{folds.params.get('folds', 5)}"
     )
 
 

@@ -5,9 +5,9 @@ Dwork et al., "The reusable holdout: preserving validity in adaptive data analys
 
 from tuning.tracking.interface import Role, Tracker
 
-# Runs of a sweep that read train and val alone, and those that repeat another one: nobody chooses
-# among the seeds of a network.
-WITHOUT_TEST: tuple[Role, ...] = ("sweep", "trial", "baseline", "seed")
+# Runs of a sweep that read train and val alone, those that repeat another one, for nobody chooses
+# among the seeds of a network, and those that sum up others.
+WITHOUT_TEST: tuple[Role, ...] = ("sweep", "trial", "baseline", "seed", "folds")
 OFTEN = 5  # models scored on one test part, from which on its best score is a chosen one
 MOST_USES = 1000
 

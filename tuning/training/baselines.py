@@ -26,11 +26,12 @@ def record_baselines(
     parent: str,
     tags: Mapping[str, str],
     recorded: Collection[str] = (),
+    listed: bool = True,
 ) -> list[ScoredBaseline]:
     """Compute the baselines, or read them where the store has them; record each as a run.
 
     Its role is `baseline`. Their scores are in the same columns as those of networks. Those whose
-    names are in `recorded` have a run already.
+    names are in `recorded` have a run already. The leaderboard shows them unless `listed` is false.
     """
     computed_from = kept_baselines.set_of(pipeline, splits)
     baselines = kept_baselines.read(computed_from, splits, tracker)
@@ -38,14 +39,14 @@ def record_baselines(
         with working("baselines"):
             for baseline in pipeline.baselines(splits):
                 baselines.append(significance.score_baseline(pipeline, splits, baseline))
-    listed = _listed_baselines(tracker, splits)
+    on_leaderboard = _listed_baselines(tracker, splits)
     for number, scored in enumerate(baselines, start=1):
         if scored.name in recorded:
             continue
         origin = kept_baselines.tags_of(baselines, number, computed_from)
         record = _baseline_record(pipeline, splits, scored, parent, {**tags, **origin})
         # The leaderboard shows it once, however many runs were compared with it.
-        if (scored.name, *_test_scores(record.metrics)) not in listed:
+        if listed and (scored.name, *_test_scores(record.metrics)) not in on_leaderboard:
             record = replace(record, tags={**record.tags, LISTED: "true"})
         tracker.record(record)
     return baselines

@@ -152,7 +152,14 @@ def train(
         record_data(splits, run)
         run.text(write_config(pipeline.options, spec), "config.yaml")
         if baselines is None:
-            baselines = record_baselines(pipeline, splits, tracker, parent=run.id, tags=labels.tags)
+            baselines = record_baselines(
+                pipeline,
+                splits,
+                tracker,
+                parent=run.id,
+                tags=labels.tags,
+                listed=labels.role != "fold",
+            )
         training = _Training(
             pipeline=pipeline,
             spec=spec,
@@ -241,8 +248,8 @@ def _start_run(
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
-            # The runs of further seeds are in the spread of their model, not beside it.
-            **({} if labels.role == "seed" else LISTED_MODEL),
+            # Those of further seeds and single folds are in the spread of another run.
+            **({} if labels.role in ("seed", "fold") else LISTED_MODEL),
             **labels.tags,
         },
         params=params,

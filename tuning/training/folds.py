@@ -1,0 +1,196 @@
+"""Cross-validation: the network trained and tested in each fold, and one model of all the data.
+
+Every fold is a run of its own with the role `fold`, below a run with the role `folds` that says
+what came of all of them. In each the whole procedure is repeated, choices that the data makes too:
+nothing that is tested has been chosen by a look at it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pipelines.config.files import run_params, write_config
+from pipelines.config.options import Objective
+from pipelines.evaluation.folds import require_folds
+from pipelines.io.digest import data_digest
+from pipelines.pipeline import AnyPipeline
+from pipelines.splits import Splits
+from tuning.reports import intervals
+from tuning.reports.names import network_name, scored_name
+from tuning.reports.run_card import folds_card
+from tuning.results import FoldsResult, TrainResult
+from tuning.tracking.interface import FOLDS, Run, Tracker
+from tuning.tracking.saved_views import COLOR, NETWORK_COLOR
+from tuning.tracking.ui_links import page_link
+from tuning.training.monitor import EpochHook
+from tuning.training.prefixes import prefixed
+from tuning.training.train import Procedure, RunLabels, finishing, lift_metrics, train
+from tuning.verdicts import Lift
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The data of a fold, what is trained on it, and notes on what the data has decided of it."""
+
+    splits: Splits
+    spec: Any
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """How many folds there are, and what all of them share.
+
+    `name` is what the run of all folds is called. `baselines` says whether each fold has the simple
+    models beside the network, and `strategy` divides each batch among devices.
+    """
+
+    count: int
+    name: str = ""
+    baselines: bool = True
+    strategy: Any = None
+
+
+def in_fold(pipeline: AnyPipeline, number: int, count: int) -> AnyPipeline:
+    """Return the pipeline whose test part is the fold `number` of `count`."""
+    return replace(pipeline, options=replace(pipeline.options, fold=f"{number}/{count}"))
+
+
+def cross_validate(
+    pipeline: AnyPipeline,
+    folds: Folds,
+    choose: Callable[[AnyPipeline], Chosen],
+    tracker: Tracker,
+    *,
+    objective: Objective | None = None,
+    on_epoch: EpochHook | None = None,
+) -> FoldsResult:
+    """Train and test in each fold, then fit a model to all of the data.
+
+    The model that is kept is that of the last fold, fitted anew to all parts. It answers wherever
+    the run of the folds is named.
+
+    Args:
+        pipeline: whose network it is; its options name no fold.
+        folds: how many there are.
+        choose: returns the data of a fold, and what is trained on it.
+        tracker: where runs are kept.
+        objective: the metric that chooses the epoch; the pipeline's own by default.
+        on_epoch: is told of each epoch.
+
+    Raises:
+        UsageError: this domain has no folds.
+        Diverged, TrainingInterrupted: in one of the folds; the run is FAILED or KILLED.
+    """
+    require_folds(pipeline.options, folds.count)
+    chosen = choose(in_fold(pipeline, 1, folds.count))
+    run = _start_run(pipeline, chosen, folds, tracker)
+    results: list[TrainResult] = []
+    test_per_train: list[float] = []
+    digests: list[str] = []
+    with finishing(run):
+        run.text(write_config(pipeline.options, chosen.spec), "config.yaml")
+        for number in range(1, folds.count + 1):
+            fold = in_fold(pipeline, number, folds.count)
+            if number > 1:
+                chosen = choose(fold)
+            is_last = number == folds.count
+            result = train(
+                fold,
+                chosen.spec,
+                tracker,
+                objective=objective,
+                splits=chosen.splits,
+                baselines=None if folds.baselines else [],
+                labels=RunLabels(
+                    role="fold",
+                    parent=run.id,
+                    name=f"fold {number} of {folds.count}",
+                    tags={FOLDS: run.id},
+                    notes=chosen.notes,
+                ),
+                procedure=Procedure(
+                    strategy=folds.strategy, final_fit="all" if is_last else "tested"
+                ),
+                on_epoch=on_epoch,
+            )
+            results.append(result)
+            sizes = chosen.splits.sizes()
+            test_per_train.append(sizes["test"] / sizes["train"])
+            digests.append(chosen.splits.digest)
+        found = FoldsResult(
+            folds=results,
+            run_id=run.id,
+            url=tracker.url(run.id),
+            lift=_lift(results, float(np.mean(test_per_train))),
+        )
+        run.tags({"data_digest": data_digest(np.asarray(digests))})
+        _record(found, folds.name, run, tracker)
+    return found
+
+
+def _start_run(pipeline: AnyPipeline, chosen: Chosen, folds: Folds, tracker: Tracker) -> Run:
+    params = run_params(pipeline.options, chosen.spec)
+    dataset = chosen.splits.dataset
+    return tracker.start(
+        folds.name or f"{folds.count} folds of {network_name(pipeline.domain, params)}",
+        role="folds",
+        tags={"domain": pipeline.domain, "dataset": dataset, COLOR: NETWORK_COLOR},
+        params={**params, "folds": folds.count},
+    )
+
+
+def _lift(results: Sequence[TrainResult], test_per_train: float) -> Lift | None:
+    """Return the lift over the baseline that is best on validation, in the mean over the folds.
+
+    Its interval is that of `intervals.folds_interval`.
+    """
+    headline = results[0].headline
+    scores: dict[str, list[tuple[float, float]]] = {}
+    for result in results:
+        for baseline in result.baselines:
+            of_fold = baseline.val[headline.name], baseline.test[headline.name]
+            if all(map(math.isfinite, of_fold)):
+                scores.setdefault(baseline.name, []).append(of_fold)
+    everywhere = [name for name, of_folds in scores.items() if len(of_folds) == len(results)]
+    if not everywhere:
+        return None
+    strongest = headline.best(
+        everywhere, lambda name: float(np.mean([val for val, _ in scores[name]]))
+    )
+    sign = 1 if headline.direction == "max" else -1
+    differences = []
+    for result, (_, theirs) in zip(results, scores[strongest], strict=True):
+        differences.append(sign * (result.test[headline.name] - theirs))
+    low, high = intervals.folds_interval(np.asarray(differences), test_per_train)
+    return Lift(baseline=strongest, mean=float(np.mean(differences)), low=low, high=high)
+
+
+def _record(found: FoldsResult, name: str, run: Run, tracker: Tracker) -> None:
+    """Write the means over the folds, the verdict and the card into the run of all folds."""
+    headline = found.headline.name
+    metrics: dict[str, float] = {
+        **prefixed("val/", found.means("val")),
+        **prefixed("test/", found.means("test")),
+        "cost/train_s": found.seconds,
+    }
+    spread = found.spread(headline)
+    metrics |= {
+        "folds/mean": spread.mean,
+        "folds/se": spread.standard_error,
+        "folds/min": min(spread.values),
+        "folds/max": max(spread.values),
+    }
+    if found.lift:
+        metrics |= lift_metrics(found.lift, headline)
+        run.tags({"verdict": found.verdict_tag})
+    run.metrics(metrics)
+    run.table(found.table(), "folds.csv")
+    if not name:
+        title = f"{len(found.folds)} folds of {found.folds[-1].network}"
+        run.rename(scored_name(title, headline, spread.mean))
+    links = {"the model of all the data": page_link(found.folds[-1].url, "/artifacts")}
+    run.describe(folds_card(found, links))
