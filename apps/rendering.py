@@ -222,12 +222,11 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
     epoch = f"best epoch {result.best_epoch} of {result.epochs}"
     if result.stopped:
         epoch = f"{epoch}, stopped: {result.stopped}"
-    cost = result.cost
     lines = [
         result.verdict,
         leaderboard(result),
         f"{epoch}; {result.objective.name} {result.best_epoch_score:.4g} while it was fitted",
-        f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
+        f"cost       {result.cost_line}",
     ]
     if result.seeds_line:
         lines.insert(2, f"seeds      {result.seeds_line}")

@@ -6,7 +6,7 @@ subclass of it.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
@@ -18,6 +18,7 @@ from pipelines.config.search_space import Dimension, Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
 from pipelines.splits import Part, Splits
+from pipelines.timing import Spent
 
 if TYPE_CHECKING:
     import keras
@@ -29,11 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple model to compare with: its cost, and its predictions in the form of a network's."""
+    """A simple model to compare with: its cost, and its predictions in the form of a network's.
+
+    `spent` is what fitting and predicting took. `answer` answers so many examples of val, from what
+    networks are given too, for its time to be taken; None where that says nothing.
+    """
 
     name: str
     predictions: Mapping[Part, "np.ndarray"]
-    seconds: float
+    spent: Spent = Spent()
+    answer: Callable[[int], object] | None = None
     params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
 
 

@@ -25,16 +25,23 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 class ScoredBaseline:
     """A baseline in a comparison: its scores on val and test, and its loss for each test unit.
 
-    `read_from` is the run that has computed it, where that was an earlier one.
+    `cost` has the names of a network's: seconds and CPU seconds of fitting and predicting, and the
+    times of an answer where they could be taken. `read_from` is the run that has computed it, where
+    that was an earlier one.
     """
 
     name: str
     val: Mapping[str, float]
     test: Mapping[str, float]
     losses: np.ndarray
-    seconds: float
+    cost: Mapping[str, float]
     params: Mapping[str, Scalar]
     read_from: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of fitting and predicting."""
+        return self.cost["train_s"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +143,21 @@ class TrainResult:
         return verdicts.tag(self.answers, self.lift, len(self.seeds.seeds) if self.seeds else 1)
 
     @property
+    def cost_line(self) -> str:
+        """What the model costs beside its weights, in one line."""
+        cost = self.cost
+        parts = [
+            f"{cost['train_s']:.1f} s to train ({cost['train_cpu_s']:.1f} s of CPU)",
+            f"{cost['latency_ms_p50']:.2f} ms an example",
+            f"64 in {cost['latency_ms_b64_p50']:.3g} ms",
+        ]
+        if "macs" in cost:
+            parts.append(f"{cost['macs'] / 1e6:,.3g} million MACs")
+        if "peak_mb" in cost:
+            parts.append(f"{cost['peak_mb']:,.0f} MB at most")
+        return ", ".join(parts)
+
+    @property
     def seeds_line(self) -> str:
         """What the seeds differ in, in one line; "" where there was one."""
         if self.seeds is None:
@@ -214,6 +236,7 @@ class TrainResult:
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
             "cost": dict(self.cost),
+            "baseline_costs": {baseline.name: dict(baseline.cost) for baseline in self.baselines},
             "notes": list(self.notes),
             "changed": dict(self.changed),
             "test_uses": self.test_uses,

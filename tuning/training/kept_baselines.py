@@ -108,7 +108,7 @@ def _restored(rows: Sequence[Row], tracker: Tracker) -> list[ScoredBaseline]:
                 val=without_prefix("val/", row.metrics),
                 test=without_prefix("test/", row.metrics),
                 losses=losses["loss"].to_numpy(),
-                seconds=row.metrics["cost/train_s"],
+                cost=without_prefix("cost/", row.metrics),
                 params=without_prefix("baseline.", row.params),
                 read_from=row.tags.get(PARENT, row.id),
             )

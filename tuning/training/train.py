@@ -38,7 +38,7 @@ from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
 from tuning.training.baselines import record_baselines
-from tuning.training.costs import latency_ms, megabytes
+from tuning.training.costs import network_latencies, sizes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
@@ -343,23 +343,21 @@ class _Training:
         return final
 
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return the costs of the model: weights, megabytes, time to fit and time to answer.
+        """Return the costs of the model: sizes, time to fit and times to answer.
 
-        The time to fit is that of all fits; the time to answer is for one example.
+        The time to fit is that of all fits.
         """
-        params = final.model.count_params()
         seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
         if final is not fitted:
             seconds += final.seconds
             cpu_seconds += final.cpu_seconds
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
-            "params": params,
-            "mb": megabytes(params),
+            **sizes(self.pipeline, self.spec, self.splits, final.model),
             "train_s": seconds,
             "train_cpu_s": cpu_seconds,
             "examples_per_s": examples / fitted.seconds,
-            "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
+            **network_latencies(self.pipeline, self.spec, self.splits, final.model),
         }
 
     def with_seed(self, seed: int, run: Run) -> "_Training":
