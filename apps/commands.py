@@ -236,8 +236,12 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
     table = rendering.table([title, ""], rows)
     count = splits.sizes()[part]
+    from tuning.results import tables_as_json
+
+    tables = pipeline.score_tables(predictions, splits, part)
     plain = {"dataset": splits.dataset, "part": asked, "examples": count, **scores}
-    screen.result(table, plain)
+    text = "\n\n".join([table, *map(rendering.scores_by, tables.values())])
+    screen.result(text, {**plain, **tables_as_json(tables)})
 
 
 def predict(options_type: type[Options], context: click.Context) -> None:

@@ -285,6 +285,12 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     def table(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "pd.DataFrame":
         """Return predictions beside the truth, as a table for people."""
 
+    def score_tables(
+        self, predictions: "np.ndarray", splits: SplitsT, part: Part
+    ) -> Mapping[str, "pd.DataFrame"]:
+        """Return the scores of parts of the part by what divides it, such as `by_series`."""
+        return {}
+
     @abstractmethod
     def plots(
         self, predictions: "np.ndarray", splits: SplitsT, part: Part

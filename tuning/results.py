@@ -26,8 +26,8 @@ class ScoredBaseline:
     """A baseline in a comparison: its scores on val and test, and its loss for each test unit.
 
     `cost` has the names of a network's: seconds and CPU seconds of fitting and predicting, and the
-    times of an answer where they could be taken. `read_from` is the run that has computed it, where
-    that was an earlier one.
+    times of an answer where they could be taken. `tables` are `Pipeline.score_tables` of test.
+    `read_from` is the run that has computed it, and has its tables, where that was an earlier one.
     """
 
     name: str
@@ -36,6 +36,7 @@ class ScoredBaseline:
     losses: np.ndarray
     cost: Mapping[str, float]
     params: Mapping[str, Scalar]
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
     read_from: str = ""
 
     @property
@@ -97,7 +98,7 @@ class TrainResult:
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
-    is of the first, whose model is kept.
+    is of the first, whose model is kept. `tables` are `Pipeline.score_tables` of test.
     """
 
     domain: str
@@ -125,6 +126,7 @@ class TrainResult:
     seeds: SeedScores | None = None
     network: str = ""
     test_examples: int = 0
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -234,6 +236,7 @@ class TrainResult:
             "test": dict(self.test),
             "network_alone": {"val": dict(self.alone_val), "test": dict(self.alone_test)},
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
+            **tables_as_json(self.tables),
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
             "cost": dict(self.cost),
             "baseline_costs": {baseline.name: dict(baseline.cost) for baseline in self.baselines},
@@ -257,6 +260,16 @@ class TrainResult:
             "network_adds_nothing": self.seeds.num_adding_nothing,
             "seconds": self.seeds.seconds,
         }
+
+
+def tables_as_json(tables: "Mapping[str, pd.DataFrame]") -> dict[str, list[dict[str, Any]]]:
+    """Return tables of scores as plain rows, None where there is no number."""
+    plain = {}
+    for name, table in tables.items():
+        known = table.astype(object).where(table.notna(), None)
+        rows = known.itertuples(index=False, name=None)
+        plain[name] = [dict(zip(map(str, table.columns), row, strict=True)) for row in rows]
+    return plain
 
 
 @dataclass(frozen=True, kw_only=True)

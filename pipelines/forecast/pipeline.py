@@ -117,6 +117,11 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     def table(self, predictions: np.ndarray, splits: ForecastSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
 
+    def score_tables(
+        self, predictions: np.ndarray, splits: ForecastSplits, part: Part
+    ) -> dict[str, pd.DataFrame]:
+        return evaluate.score_tables(predictions, splits, part, self.options.point)
+
     def plots(
         self, predictions: np.ndarray, splits: ForecastSplits, part: Part
     ) -> Iterator[tuple[str, "Figure"]]:

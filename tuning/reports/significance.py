@@ -32,6 +32,7 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
         test=pipeline.score(test, splits, "test"),
         losses=pipeline.losses(test, splits, "test"),
         cost=cost,
+        tables=pipeline.score_tables(test, splits, "test"),
         params=baseline.params,
     )
 

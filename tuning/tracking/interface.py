@@ -24,6 +24,7 @@ PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"
 TEST_LOSSES = "predictions/test_losses.csv"
+TEST_SCORES = "scores/test_{}.csv"  # by what divides the part, such as by_series
 
 
 class Run(Protocol):

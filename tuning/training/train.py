@@ -29,6 +29,7 @@ from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
     TEST_PREDICTIONS,
+    TEST_SCORES,
     Role,
     Run,
     Tracker,
@@ -194,6 +195,7 @@ def train(
             test_examples=splits.sizes()["test"],
             network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
+            tables=pipeline.score_tables(predictions, splits, "test"),
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
@@ -558,6 +560,8 @@ def _record(
     """Write scores, predictions and figures into the run; return the figures by name."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
+    for name, table in result.tables.items():
+        run.table(table, TEST_SCORES.format(name))
     # Where it errs comes before how it learned.
     figures = {
         **dict(pipeline.plots(predictions, splits, "test")),
