@@ -575,7 +575,8 @@ def test_every_figure_can_be_drawn(
     pipeline: ForecastPipeline, splits: ForecastSplits, predictions: np.ndarray, tmp_path: Path
 ) -> None:
     figures = dict(pipeline.plots(predictions, splits, "test"))
-    assert set(figures) == {"forecasts", "error_by_step", "error_by_origin", "calibration"}
+    by = {"error_by_step", "error_by_origin", "error_in_units"}
+    assert set(figures) == {"forecasts", "calibration", *by}
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
 
