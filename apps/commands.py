@@ -115,6 +115,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             spec, decisions = _fit_defaults(screen, pipeline, command, splits, command.dimensions)
             dimensions = pipeline.fit_search(command.dimensions, splits)
             command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
+        least = flags["min_receptive_field"]
+        limits |= constraints.least_field(least, pipeline, command.spec, splits)
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],

@@ -254,6 +254,7 @@ def dry_run(cost: "DryRun") -> str:
     lines += [
         f"weights    {cost.params:,}",
         f"MACs       {macs} (multiply-accumulates, forward)",
+        *([f"sees       {cost.sees}"] if cost.sees else []),
         f"memory     about {cost.memory_mb:,.0f} MB for a training step, beside the data",
         f"step       {cost.step_ms:,.1f} ms",
         f"epoch      about {clock(cost.epoch_s)}; {cost.epochs} epochs about {clock(whole)}",

@@ -17,6 +17,7 @@ from pipelines.config.options import Objective, Options, PredictOptions
 from pipelines.config.search_space import Dimension, Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.splits import Part, Splits
 from pipelines.timing import Spent
 
@@ -171,6 +172,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         Raises:
             ImpossibleSpec: no network can have this spec.
         """
+
+    def receptive_field(self, spec: SpecT, splits: SplitsT) -> ReceptiveField | None:
+        """Return how much of an example one feature of the network sees; None: it is not known.
+
+        Raises:
+            ImpossibleSpec: no network can have this spec.
+        """
+        return None
 
     def check(self, spec: SpecT, splits: SplitsT) -> None:
         """Raise `ImpossibleSpec` when no network can have this spec."""

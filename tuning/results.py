@@ -11,6 +11,7 @@ from pipelines.blend import ALONE, Blend
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
 from pipelines.errors import count_of
+from pipelines.networks.receptive_field import ReceptiveField
 from tuning import verdicts
 from tuning.verdicts import CONFIDENCE, Lift, Spread
 
@@ -127,6 +128,7 @@ class TrainResult:
     network: str = ""
     test_examples: int = 0
     tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
+    receptive_field: ReceptiveField | None = None
 
     @property
     def verdict(self) -> str:
@@ -237,6 +239,7 @@ class TrainResult:
             "network_alone": {"val": dict(self.alone_val), "test": dict(self.alone_test)},
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
             **tables_as_json(self.tables),
+            "receptive_field": self.receptive_field.as_json() if self.receptive_field else None,
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
             "cost": dict(self.cost),
             "baseline_costs": {baseline.name: dict(baseline.cost) for baseline in self.baselines},

@@ -126,7 +126,11 @@ def _costs(work: Work, task: Task, fitted: "FitResult") -> dict[str, float]:
     }
     if work.latency:
         costs |= network_latencies(*network)
-    return prefixed("cost/", costs)
+    metrics = prefixed("cost/", costs)
+    field = work.pipeline.receptive_field(task.spec, work.splits)
+    if field:
+        metrics["network/receptive_field"] = field.sees
+    return metrics
 
 
 def _is_out_of_memory(error: Exception) -> bool:

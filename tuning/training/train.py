@@ -18,6 +18,7 @@ from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, write_model
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
 from tuning.reports import plots, significance
@@ -128,6 +129,7 @@ def train(
     if splits is None:
         splits = pipeline.load()
     _check(pipeline, spec, splits)
+    field = pipeline.receptive_field(spec, splits)
     # Refused here where the domain cannot, before anything is recorded.
     merged = pipeline.merge_train_val(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
@@ -150,7 +152,12 @@ def train(
         training, fitted, fit_notes = _fit(training, procedure.earlier)
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *kept_baselines.note_on(baselines), *fit_notes]
+        notes = [
+            *labels.notes,
+            *too_short_sighted(field),
+            *kept_baselines.note_on(baselines),
+            *fit_notes,
+        ]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -196,6 +203,7 @@ def train(
             network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
             tables=pipeline.score_tables(predictions, splits, "test"),
+            receptive_field=field,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
@@ -512,6 +520,11 @@ def _scores(
     return scores, pipeline.score(alone, splits, part), predictions
 
 
+def too_short_sighted(field: ReceptiveField | None) -> list[str]:
+    """Return a note where a feature of the network sees less than the data needs."""
+    return [] if field is None or field.is_enough else [field.describe()]
+
+
 def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> list[str]:
     """Return a note where the last epoch of a whole training was better than all before."""
     curve = fitted.history[objective.name]
@@ -589,6 +602,9 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
     metrics["audit/test_uses"] = result.test_uses
+    if result.receptive_field:
+        metrics["network/receptive_field"] = result.receptive_field.sees
+        metrics["network/receptive_field_needed"] = result.receptive_field.needs
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
     if result.seeds:
