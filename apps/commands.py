@@ -170,6 +170,8 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             spec, decisions = _fit_defaults(screen, pipeline, command, splits, command.dimensions)
             dimensions = pipeline.fit_search(command.dimensions, splits)
             command = dataclasses.replace(command, spec=spec, dimensions=dimensions)
+        least = flags["min_receptive_field"]
+        limits |= constraints.least_field(least, pipeline, command.spec, splits)
         sweep = Sweep(
             objectives=sweep_objectives(pipeline, splits, names),
             trials=flags["trials"],
@@ -290,8 +292,12 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
     table = rendering.table([title, ""], rows)
     count = splits.sizes()[part]
+    from tuning.results import tables_as_json
+
+    tables = pipeline.score_tables(predictions, splits, part)
     plain = {"dataset": splits.dataset, "part": asked, "examples": count, **scores}
-    screen.result(table, plain)
+    text = "\n\n".join([table, *map(rendering.scores_by, tables.values())])
+    screen.result(text, {**plain, **tables_as_json(tables)})
 
 
 def predict(options_type: type[Options], context: click.Context) -> None:

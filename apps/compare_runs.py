@@ -126,5 +126,6 @@ def _board_as_json(board: "Board") -> dict[str, object]:
         "data_digest": board.digest,
         "metric": board.metric.name,
         "direction": board.metric.direction,
+        "cheapest_within_noise": board.cheapest.run.id if board.cheapest else None,
         "runs": [standing.as_json(board.metric) for standing in board.standings],
     }

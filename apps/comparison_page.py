@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from apps.leaderboard_text import BETTER, COLUMNS, LATENCY, LEGEND, line_of
+from apps.leaderboard_text import BETTER, COLUMNS, LATENCY, LEGEND, cheapest_lines, line_of
 
 if TYPE_CHECKING:
     from tuning.comparison.leaderboard import Board, Standing
@@ -38,7 +38,9 @@ def page(boards: "Sequence[Board]") -> str:
             f"<h2>{escape(board.title)}: test {escape(metric.name)} ({BETTER[metric.direction]}), "
             f"data {escape(board.digest[:8])}</h2>"
         )
-        parts += [_table(board), _forest(board)]
+        parts.append(_table(board))
+        parts += [f"<p>{escape(line)}</p>" for line in cheapest_lines(board)]
+        parts.append(_forest(board))
     parts.append(f"<pre>{escape(LEGEND)}</pre></html>")
     return "\n".join(parts)
 

@@ -136,6 +136,13 @@ SEARCH: list[click.Parameter] = [
     ),
     make_flag("trial_time", str, "", "end a trial that takes longer: 90s, 10m"),
     make_flag(
+        "min_receptive_field",
+        str,
+        "",
+        "start no network whose features see less of an example: a number of steps or pixels, or "
+        "auto (a season, half of the picture)",
+    ),
+    make_flag(
         "warm_from",
         str,
         "",

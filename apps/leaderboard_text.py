@@ -21,6 +21,7 @@ LATENCY = "ms"
 BETTER = {"max": "higher is better", "min": "lower is better"}
 LEGEND = """\
 lift          over the strongest baseline, above 0 is better
+cheapest      the fewest weights among the best and those that tie with it
 against best  paired on the same test examples: McNemar's exact test for right
               and wrong answers, else a t-test of the differences; p is
               corrected by Holm for the runs of a table
@@ -35,7 +36,7 @@ def leaderboard(board: "Board") -> str:
         f"{board.title}: test {metric.name} ({BETTER[metric.direction]}), "
         f"data {board.digest[:8] or 'not known'}"
     )
-    return rendering.listing(
+    table = rendering.listing(
         [*COLUMNS, LATENCY],
         rows,
         title=title,
@@ -43,6 +44,22 @@ def leaderboard(board: "Board") -> str:
         wide=("name", "weights", LATENCY),
         shrinking=("network",),
     )
+    return "\n".join([table, *cheapest_lines(board)])
+
+
+def cheapest_lines(board: "Board") -> list[str]:
+    """Return which run is the cheapest of those that tie with the best; nothing where none does."""
+    cheapest = board.cheapest
+    if cheapest is None:
+        return []
+    best = board.standings[0].run.metrics["cost/params"]
+    if cheapest.is_best:
+        return [f"cheapest within noise: the best itself, {best:,.0f} weights"]
+    weights = cheapest.run.metrics["cost/params"]
+    return [
+        f"cheapest within noise: {cheapest.run.id[:8]} ({cheapest.network}), {weights:,.0f} "
+        f"weights against {best:,.0f} of the best"
+    ]
 
 
 def line_of(standing: "Standing", metric: str) -> list[str]:

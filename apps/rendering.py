@@ -12,6 +12,8 @@ from pipelines.errors import count_of
 from tuning.tracking.secrets import has_secret
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipelines.splits import Finding, Splits
     from tuning.results import FoldsResult, SweepResult, TrainResult, Trial
     from tuning.search.estimate import Estimate, Measured
@@ -23,6 +25,7 @@ WATCHED = ("conv.kernel_size", "conv.stride", "conv.filters")
 ALWAYS_FOUND = ("architecture", "train.learning_rate")
 MOST_SHOWN = 6  # hyperparameters of a trial in one line
 MOST_METRICS = 4  # in a table of scores
+MOST_PARTS = 12  # rows of a table of scores by series or step
 PIPE_WIDTH = 110  # columns, where there is no terminal
 NARROWEST = 100  # columns of a table, on a narrower terminal too
 GAP = 2  # blanks between the columns of a listing
@@ -226,12 +229,11 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
     epoch = f"best epoch {result.best_epoch} of {result.epochs}"
     if result.stopped:
         epoch = f"{epoch}, stopped: {result.stopped}"
-    cost = result.cost
     lines = [
         result.verdict,
         leaderboard(result),
         f"{epoch}; {result.objective.name} {result.best_epoch_score:.4g} while it was fitted",
-        f"cost       {cost['train_s']:.1f} s to train, {cost['latency_ms_p50']:.2f} ms an example",
+        f"cost       {result.cost_line}",
     ]
     if result.seeds_line:
         lines.insert(2, f"seeds      {result.seeds_line}")
@@ -295,6 +297,7 @@ def dry_run(cost: "DryRun") -> str:
     lines += [
         f"weights    {cost.params:,}",
         f"MACs       {macs} (multiply-accumulates, forward)",
+        *([f"sees       {cost.sees}"] if cost.sees else []),
         f"memory     about {cost.memory_mb:,.0f} MB for a training step, beside the data",
         f"step       {cost.step_ms:,.1f} ms",
         f"epoch      about {clock(cost.epoch_s)}; {cost.epochs} epochs about {clock(whole)}",
@@ -328,6 +331,21 @@ def leaderboard(result: "TrainResult") -> str:
     better = {"max": "higher", "min": "lower"}[result.headline.direction]
     title = f"{result.domain} / {result.dataset}: test scores ({headline}: {better} is better)"
     return table(["model", *names, "weights", "train s"], rows, title=title)
+
+
+def scores_by(table_of_scores: "pd.DataFrame") -> str:
+    """Return scores by what the first column names; of a long table its beginning.
+
+    The second column is a number of examples.
+    """
+    shown = table_of_scores.head(MOST_PARTS)
+    rows = []
+    for first, count, *scores in shown.itertuples(index=False, name=None):
+        rows.append([str(first), f"{count:,}", *map(format_number, scores)])
+    text = table([f"by {table_of_scores.columns[0]}", *table_of_scores.columns[1:]], rows)
+    if len(shown) < len(table_of_scores):
+        text += f"\n({len(table_of_scores) - len(shown)} more: --json)"
+    return text
 
 
 def _model_row(

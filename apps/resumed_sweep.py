@@ -27,7 +27,7 @@ from pipelines.config.search_space import (
     replace,
 )
 from pipelines.errors import UsageError
-from tuning.search.sweep_tags import DEFINITION, EXHAUSTED, FLAGS, TRIALS
+from tuning.search.sweep_tags import DEFINITION, EXHAUSTED, FIELD, FLAGS, TRIALS
 from tuning.tracking.provenance import PROCESS, alive
 
 if TYPE_CHECKING:
@@ -55,7 +55,15 @@ MAY_CHANGE = frozenset(
 )
 # Flags of one command, which the next one does not take over.
 NOT_KEPT = frozenset({"dry_run", "tracking_uri", "json", "quiet", "verbose", "config", "search"})
-DEFINING = ("objective", "tuner", "early_stop", "trial_epochs", "limit_costs", "experiment")
+DEFINING = (
+    "objective",
+    "tuner",
+    "early_stop",
+    "trial_epochs",
+    "limit_costs",
+    "min_receptive_field",
+    "experiment",
+)
 # Flags that only begin a sweep, or say what else is said.
 PLAYS_NO_PART = frozenset({"resume", "only_search", "no_tracking", "help_set"})
 
@@ -158,13 +166,16 @@ def _options(options_type: type[Options], recorded: Mapping[str, Any]) -> Option
 
 def _defining_flags(definition: Mapping[str, Any], row: "Row") -> dict[str, Any]:
     """Return the flags that decide what the trials are."""
-    limits = tuple(f"{name}={most:g}" for name, most in definition["limits"].items())
+    most = dict(definition["limits"])
+    least = most.pop(FIELD, 0)
+    limits = tuple(f"{name}={limit:g}" for name, limit in most.items())
     return {
         "objective": tuple(definition["objective"].split(", ")),
         "tuner": definition["tuner"],
         "early_stop": definition["early_stop"],
         "trial_epochs": definition["trial_epochs"],
         "limit_costs": limits,
+        "min_receptive_field": f"{least:g}" if least else "",
         "experiment": row.experiment,
     }
 

@@ -8,11 +8,10 @@ import importlib.util
 import json
 import logging
 import shutil
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -22,6 +21,7 @@ from pipelines.errors import ApplineError, UsageError
 from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, read_model, write_model
 from pipelines.pipeline import ServingModel
+from pipelines.timing import latency
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,6 @@ NUMBERS_ALONE: tuple[Format, ...] = ("onnx", "tflite")
 PACKAGES = ("onnx", "tf2onnx", "onnxruntime")  # of the extra `export`
 OPSET = 17
 EXAMPLES = 64  # that a proof asks about
-TIMED = 20  # calls whose median is the latency
 # Of the largest answer: what single precision may lose in sums of another order.
 TOLERANCE = 1e-4
 BEST_OF = ("probabilities", "scores")  # answers whose largest value is what people read
@@ -305,13 +304,8 @@ def _prove(
 def _latency(runner: Runner, inputs: Arrays) -> float:
     """Return the median time of an answer to one example, in milliseconds."""
     one = {name: values[:1] for name, values in inputs.items()}
-    runner(one)
-    seconds = []
-    for _ in range(TIMED):
-        begun = time.perf_counter()
-        runner(one)
-        seconds.append(time.perf_counter() - begun)
-    return 1000 * statistics.median(seconds)
+    runner(one)  # the first call traces
+    return latency(partial(runner, one)).p50
 
 
 def _size(path: Path) -> int:

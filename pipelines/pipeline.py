@@ -6,7 +6,7 @@ subclass of it.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
@@ -17,7 +17,9 @@ from pipelines.config.options import Objective, Options, PredictOptions
 from pipelines.config.search_space import Dimension, Scalar
 from pipelines.errors import UsageError
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.splits import Part, Splits
+from pipelines.timing import Spent
 
 if TYPE_CHECKING:
     import keras
@@ -29,11 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A simple model to compare with: its cost, and its predictions in the form of a network's."""
+    """A simple model to compare with: its cost, and its predictions in the form of a network's.
+
+    `spent` is what fitting and predicting took. `answer` answers so many examples of val, from what
+    networks are given too, for its time to be taken; None where that says nothing.
+    """
 
     name: str
     predictions: Mapping[Part, "np.ndarray"]
-    seconds: float
+    spent: Spent = Spent()
+    answer: Callable[[int], object] | None = None
     params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
 
 
@@ -166,6 +173,14 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
             ImpossibleSpec: no network can have this spec.
         """
 
+    def receptive_field(self, spec: SpecT, splits: SplitsT) -> ReceptiveField | None:
+        """Return how much of an example one feature of the network sees; None: it is not known.
+
+        Raises:
+            ImpossibleSpec: no network can have this spec.
+        """
+        return None
+
     def check(self, spec: SpecT, splits: SplitsT) -> None:
         """Raise `ImpossibleSpec` when no network can have this spec."""
         self.cost(spec, splits)
@@ -281,6 +296,12 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     @abstractmethod
     def table(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "pd.DataFrame":
         """Return predictions beside the truth, as a table for people."""
+
+    def score_tables(
+        self, predictions: "np.ndarray", splits: SplitsT, part: Part
+    ) -> Mapping[str, "pd.DataFrame"]:
+        """Return the scores of parts of the part by what divides it, such as `by_series`."""
+        return {}
 
     @abstractmethod
     def plots(

@@ -50,6 +50,7 @@ FLOORS = {
     "pipelines": (
         "pipelines.errors",
         "pipelines.runtime",
+        "pipelines.timing",
         "pipelines.interrupts",
         "pipelines.config",
         "pipelines.splits",

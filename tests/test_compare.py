@@ -105,6 +105,21 @@ def test_without_names_the_best_runs_stand_on_one_board_the_best_one_first(
     assert (best["seconds"], best["weights"], best["ms"]) == (12.0, 1234.0, 0.5)
 
 
+def test_the_cheapest_within_noise_stands_below_the_board(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (board,) = json.loads(printed(capsys, "compare", "--json"))["boards"]
+    final = next(run for run in board["runs"] if run["name"] == "final")
+    assert board["cheapest_within_noise"] == final["run"]
+    said = "617 weights against 1,234 of the best"
+    line = next(line for line in printed(capsys, "compare").splitlines() if said in line)
+    assert line.startswith(f"cheapest within noise: {final['run'][:8]}")
+    # The two that do not tie with it are no choice, whatever they cost.
+    good, bad = (run["run"] for run in board["runs"] if run["name"] in ("good", "bad"))
+    alone = json.loads(printed(capsys, "compare", good, bad, "--json"))["boards"][0]
+    assert alone["cheapest_within_noise"] is None
+
+
 def test_runs_are_paired_with_the_best_and_corrected_for_their_number(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

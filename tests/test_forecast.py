@@ -22,6 +22,8 @@ from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
 from pipelines.splits import Part
+from tuning.reports.significance import score_baseline
+from tuning.training import kept_baselines
 
 START = pd.Timestamp("2024-01-01")
 SMALL = replace(
@@ -293,6 +295,40 @@ def test_losses_average_to_the_headline(
     assert len(losses) == (96 - 12 + 1) // 12
 
 
+def test_scores_by_step_and_by_series_are_in_the_targets_own_units(
+    splits: ForecastSplits, predictions: np.ndarray
+) -> None:
+    whole = evaluate.score(predictions, splits, "test", "mean")
+    tables = evaluate.score_tables(predictions, splits, "test", "mean")
+    by_step, by_series = tables["by_step"], tables["by_series"]
+    assert list(by_step["step"]) == list(range(1, splits.horizon + 1))
+    assert sorted(by_series["series"]) == sorted(splits.names)
+    for table in tables.values():
+        assert np.average(table["mae"], weights=table["windows"]) == pytest.approx(whole["mae"])
+        squares = np.average(table["rmse"] ** 2, weights=table["windows"])
+        assert squares == pytest.approx(whole["rmse"] ** 2)
+    assert by_series["wape"].is_monotonic_decreasing
+    # By hand, from the rows of the data: nothing of it is scaled.
+    first = by_series["series"][0]
+    rows = splits.series[splits.starts["test"]] == splits.names.index(first)
+    starts = splits.starts["test"][rows]
+    truth = np.stack([splits.raw[start : start + splits.horizon] for start in starts])
+    error = np.abs(truth - predictions[rows, :, 0])
+    assert by_series["mae"][0] == pytest.approx(error.mean(), rel=1e-5)
+    assert by_series["wape"][0] == pytest.approx(error.sum() / np.abs(truth).sum(), rel=1e-5)
+    assert by_series["mean_truth"][0] == pytest.approx(truth.mean(), rel=1e-5)
+
+
+def test_baselines_keep_their_scores_by_step_and_by_series(
+    pipeline: ForecastPipeline, splits: ForecastSplits
+) -> None:
+    for baseline in pipeline.baselines(splits):
+        scored = score_baseline(pipeline, splits, baseline)
+        kept = kept_baselines.tables(scored)["scores/test_by_step.csv"]
+        mean = np.average(kept["mae"], weights=kept["windows"])
+        assert mean == pytest.approx(scored.test["mae"]), baseline.name
+
+
 def test_series_are_the_units_where_they_outnumber_the_blocks(
     pipeline: ForecastPipeline, splits: ForecastSplits
 ) -> None:
@@ -539,7 +575,8 @@ def test_every_figure_can_be_drawn(
     pipeline: ForecastPipeline, splits: ForecastSplits, predictions: np.ndarray, tmp_path: Path
 ) -> None:
     figures = dict(pipeline.plots(predictions, splits, "test"))
-    assert set(figures) == {"forecasts", "error_by_step", "error_by_origin", "calibration"}
+    by = {"error_by_step", "error_by_origin", "error_in_units"}
+    assert set(figures) == {"forecasts", "calibration", *by}
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
 

@@ -11,6 +11,7 @@ from pipelines.blend import ALONE, NETWORK, Blend
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Scalar
 from pipelines.errors import count_of
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.splits import Part
 from tuning import verdicts
 from tuning.verdicts import CONFIDENCE, Lift, Spread
@@ -26,16 +27,24 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 class ScoredBaseline:
     """A baseline in a comparison: its scores on val and test, and its loss for each test unit.
 
-    `read_from` is the run that has computed it, where that was an earlier one.
+    `cost` has the names of a network's: seconds and CPU seconds of fitting and predicting, and the
+    times of an answer where they could be taken. `tables` are `Pipeline.score_tables` of test.
+    `read_from` is the run that has computed it, and has its tables, where that was an earlier one.
     """
 
     name: str
     val: Mapping[str, float]
     test: Mapping[str, float]
     losses: np.ndarray
-    seconds: float
+    cost: Mapping[str, float]
     params: Mapping[str, Scalar]
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
     read_from: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of fitting and predicting."""
+        return self.cost["train_s"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +99,7 @@ class TrainResult:
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
-    is of the first, whose model is kept.
+    is of the first, whose model is kept. `tables` are `Pipeline.score_tables` of test.
     """
 
     domain: str
@@ -118,6 +127,8 @@ class TrainResult:
     seeds: SeedScores | None = None
     network: str = ""
     test_examples: int = 0
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
+    receptive_field: ReceptiveField | None = None
 
     @property
     def verdict(self) -> str:
@@ -134,6 +145,21 @@ class TrainResult:
     def verdict_tag(self) -> str:
         """The verdict in a few words, for a column."""
         return verdicts.tag(self.answers, self.lift, len(self.seeds.seeds) if self.seeds else 1)
+
+    @property
+    def cost_line(self) -> str:
+        """What the model costs beside its weights, in one line."""
+        cost = self.cost
+        parts = [
+            f"{cost['train_s']:.1f} s to train ({cost['train_cpu_s']:.1f} s of CPU)",
+            f"{cost['latency_ms_p50']:.2f} ms an example",
+            f"64 in {cost['latency_ms_b64_p50']:.3g} ms",
+        ]
+        if "macs" in cost:
+            parts.append(f"{cost['macs'] / 1e6:,.3g} million MACs")
+        if "peak_mb" in cost:
+            parts.append(f"{cost['peak_mb']:,.0f} MB at most")
+        return ", ".join(parts)
 
     @property
     def seeds_line(self) -> str:
@@ -212,8 +238,11 @@ class TrainResult:
             "test": dict(self.test),
             "network_alone": {"val": dict(self.alone_val), "test": dict(self.alone_test)},
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
+            **tables_as_json(self.tables),
+            "receptive_field": self.receptive_field.as_json() if self.receptive_field else None,
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
             "cost": dict(self.cost),
+            "baseline_costs": {baseline.name: dict(baseline.cost) for baseline in self.baselines},
             "notes": list(self.notes),
             "changed": dict(self.changed),
             "test_uses": self.test_uses,
@@ -371,6 +400,16 @@ def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each metric that all of `scores` have."""
     shared = [name for name in scores[0] if all(name in some for some in scores)]
     return {name: float(np.mean([some[name] for some in scores])) for name in shared}
+
+
+def tables_as_json(tables: "Mapping[str, pd.DataFrame]") -> dict[str, list[dict[str, Any]]]:
+    """Return tables of scores as plain rows, None where there is no number."""
+    plain = {}
+    for name, table in tables.items():
+        known = table.astype(object).where(table.notna(), None)
+        rows = known.itertuples(index=False, name=None)
+        plain[name] = [dict(zip(map(str, table.columns), row, strict=True)) for row in rows]
+    return plain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Logistic regression over the features of a frozen network: a baseline, fitted in seconds."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from pipelines.evaluation.likelihood import log_loss, probabilities
 from pipelines.splits import Part
+from pipelines.timing import Spent, Stopwatch
 
 C_VALUES = (1.0, 4.0, 16.0, 64.0)  # the inverse of the L2 penalty, for vectors of length 1
 MOST_ITERATIONS = 200
@@ -19,14 +19,14 @@ class FeatureRegression:
 
     `logits` `(n, classes)` of val come from a model of train, those of test from one of
     train and val together. `kernel` `(width, classes)` and `bias` `(classes,)` are of train
-    alone; `seconds` is what the fits took.
+    alone; `spent` is what the fits took.
     """
 
     logits: Mapping[Part, np.ndarray]
     c: float
     kernel: np.ndarray
     bias: np.ndarray
-    seconds: float
+    spent: Spent
 
 
 def fit_regression(
@@ -39,7 +39,7 @@ def fit_regression(
         one_hot: `(n, classes)`, 1 where an example has the class.
         exclusive: each example has one class; else any number.
     """
-    began = time.perf_counter()
+    watch = Stopwatch()
     best: tuple[float, float, np.ndarray] | None = None
     weights = np.zeros((vectors["train"].shape[1] + 1, one_hot["train"].shape[1]))
     for c in C_VALUES:
@@ -61,7 +61,7 @@ def fit_regression(
         c=c,
         kernel=weights[:-1].astype(np.float32),
         bias=weights[-1].astype(np.float32),
-        seconds=time.perf_counter() - began,
+        spent=watch.spent(),
     )
 
 

@@ -15,7 +15,8 @@ from pipelines.forecast.encoders import attention_encoder, dilated_encoder, recu
 from pipelines.forecast.quantiles import LEVELS
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
 from pipelines.networks.layers import CONV_KEYS, Dense, Dropout, conv
-from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure, sight
+from pipelines.networks.receptive_field import ReceptiveField, advice
 from pipelines.networks.registry import Architecture
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class ForecastArchitecture(Architecture):
 
     def check(self, spec: ForecastSpec, splits: "ForecastSplits") -> None:
         """Raise `ImpossibleSpec` where the history cannot go through this network."""
+
+    def sight(self, spec: ForecastSpec) -> float:
+        """Return how many steps of the history one feature sees; infinity: all of them."""
+        return math.inf
 
     def context_cost(self, spec: ForecastSpec, splits: "ForecastSplits") -> Cost:
         """Return what the context of one window costs, of shape `(horizon, width)`."""
@@ -59,6 +64,9 @@ class PatchArchitecture(ForecastArchitecture):
 
     def check(self, spec: ForecastSpec, splits: "ForecastSplits") -> None:
         _require_within_history("conv.kernel_size", spec.conv.kernel_size, splits)
+
+    def sight(self, spec: ForecastSpec) -> float:
+        return sight(self._vector(spec)).size
 
     def context_cost(self, spec: ForecastSpec, splits: "ForecastSplits") -> Cost:
         shape = (splits.lookback, splits.num_channels)
@@ -184,6 +192,27 @@ def cost(spec: ForecastSpec, splits: "ForecastSplits") -> Cost:
     if spec.start_from == "ridge":
         total = total.beside(measure((Dense(units=splits.horizon),), (splits.lookback,)))
     return total
+
+
+def receptive_field(spec: ForecastSpec, splits: "ForecastSplits") -> ReceptiveField:
+    """Return how many steps of the history one feature sees, beside a season.
+
+    All of them decide the level and the scale of a window, which come before.
+    """
+    needs = min(splits.season, splits.lookback)
+
+    def sees(candidate: ForecastSpec) -> float:
+        cost(candidate, splits)  # raises where there is no such network
+        return min(architecture_of(candidate).sight(candidate), splits.lookback)
+
+    seen = int(sees(spec))
+    return ReceptiveField(
+        sees=seen,
+        needs=needs,
+        what="a season" if splits.season <= splits.lookback else "the history",
+        unit="steps of the history",
+        advice=advice(spec, needs, sees) if seen < needs else (),
+    )
 
 
 def quantile_head() -> Plan:

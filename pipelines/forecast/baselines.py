@@ -3,7 +3,6 @@
 The ridge regression is also where networks start.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -16,6 +15,7 @@ from pipelines.forecast.quantiles import LEVELS
 from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.splits import SCORED_PARTS, Part
+from pipelines.timing import Stopwatch, first_rows
 
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
@@ -185,7 +185,7 @@ def _absolute_error(rule: Rule, splits: "ForecastSplits") -> float:
 
 
 def _baseline(name: str, fit: Callable[[], FittedRule], splits: "ForecastSplits") -> Baseline:
-    began = time.perf_counter()
+    watch = Stopwatch()
     with working(name):
         rule, params = fit()
         errors = [np.abs(truth - rule(history)) for _, history, truth in splits.chunks("val")]
@@ -194,8 +194,13 @@ def _baseline(name: str, fit: Callable[[], FittedRule], splits: "ForecastSplits"
         predictions["test"] = calibrate_rolling(
             predictions["test"], splits, "test", earlier=predictions["val"]
         )
+    _, histories, _ = next(splits.chunks("val"))
     return Baseline(
-        name=name, predictions=predictions, seconds=time.perf_counter() - began, params=params
+        name=name,
+        predictions=predictions,
+        spent=watch.spent(),
+        answer=lambda count: rule(histories[first_rows(count, len(histories))]),
+        params=params,
     )
 
 

@@ -72,6 +72,45 @@ def score(
     return scores
 
 
+def score_tables(
+    predictions: np.ndarray, splits: "ForecastSplits", part: Part, point: Point
+) -> dict[str, pd.DataFrame]:
+    """Return the scores by step ahead, and by series, the one with the largest WAPE first.
+
+    `mae` and `rmse` are in the target's own units, as `mean_truth` is; `mase` and `wape` have none.
+    """
+    truth = splits.truth(part)
+    forecast = point_forecasts(predictions, point)
+    series = splits.series[splits.starts[part]]
+    scale = splits.mase_scale[series]
+    by_step = []
+    for step in range(splits.horizon):
+        column = slice(step, step + 1)
+        scores = _plain_scores(truth[:, column], forecast[:, column], scale)
+        by_step.append({"step": step + 1, **scores})
+    by_series = []
+    order = np.argsort(series, kind="stable")
+    numbers, begins = np.unique(series[order], return_index=True)
+    for number, rows in zip(numbers, np.split(order, begins[1:]), strict=True):
+        scores = _plain_scores(truth[rows], forecast[rows], scale[rows])
+        by_series.append({"series": splits.names[number], **scores})
+    of_series = pd.DataFrame(by_series).sort_values(
+        "wape", ascending=False, kind="stable", ignore_index=True
+    )
+    return {"by_step": pd.DataFrame(by_step), "by_series": of_series}
+
+
+def _plain_scores(truth: np.ndarray, forecast: np.ndarray, scale: np.ndarray) -> dict[str, float]:
+    return {
+        "windows": len(truth),
+        "mae": metrics.mae(truth, forecast),
+        "rmse": metrics.rmse(truth, forecast),
+        "wape": metrics.wape(truth, forecast),
+        "mase": metrics.mase(truth, forecast, scale),
+        "mean_truth": float(np.mean(truth)),
+    }
+
+
 def losses(
     predictions: np.ndarray, splits: "ForecastSplits", part: Part, point: Point
 ) -> np.ndarray:
@@ -179,7 +218,7 @@ def table(predictions: np.ndarray, splits: "ForecastSplits", part: Part) -> pd.D
 def plots(
     predictions: np.ndarray, splits: "ForecastSplits", part: Part, point: Point
 ) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the figures: forecasts, error by step, error by origin, calibration."""
+    """Yield the figures: forecasts, error by step, error by origin, calibration, own units."""
     errors = window_mase(predictions, splits, part, point)
     number = splits.number[splits.starts[part]]
     folds = int(np.clip((np.ptp(number) + 1) // splits.horizon, 1, MOST_FOLDS))
@@ -189,3 +228,5 @@ def plots(
     yield "error_by_step", figures.error_by_step(of_part)
     yield "error_by_origin", figures.error_by_origin(of_part, by_time, float(np.nanmean(errors)))
     yield "calibration", figures.calibration(of_part)
+    tables = score_tables(predictions, splits, part, point)
+    yield "error_in_units", figures.error_in_units(of_part, tables["by_step"], tables["by_series"])

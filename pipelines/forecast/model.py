@@ -143,7 +143,7 @@ def _first_gaps(splits: "ForecastSplits", start: Rule, *, window_norm: bool) -> 
 
 def compile_arguments() -> dict[str, Any]:
     """Return loss and metrics: pinball loss of the quantiles, squared error of the mean."""
-    functions = {"pinball": pinball, "mae": absolute_error, "mse": squared_error}
+    functions = {"pinball": pinball, "scaled_mae": absolute_error, "scaled_mse": squared_error}
     metrics = []
     for name, function in functions.items():
         metrics.append(keras.metrics.MeanMetricWrapper(function, name=name))

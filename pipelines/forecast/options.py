@@ -85,8 +85,8 @@ class ForecastOptions(Options):
     headline: ClassVar[Objective] = Objective(name="mase", direction="min")
     objectives: ClassVar[tuple[Objective, ...]] = (
         Objective(name="val_pinball", direction="min"),
-        Objective(name="val_mae", direction="min"),
-        Objective(name="val_mse", direction="min"),
+        Objective(name="val_scaled_mae", direction="min"),
+        Objective(name="val_scaled_mse", direction="min"),
         Objective(name="val_loss", direction="min"),
     )
     search: ClassVar[Mapping[str, Dimension]] = {

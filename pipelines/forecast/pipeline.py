@@ -31,6 +31,7 @@ from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
 
@@ -74,6 +75,9 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
 
     def cost(self, spec: ForecastSpec, splits: ForecastSplits) -> Cost:
         return architectures.cost(spec, splits)
+
+    def receptive_field(self, spec: ForecastSpec, splits: ForecastSplits) -> ReceptiveField:
+        return architectures.receptive_field(spec, splits)
 
     def build(self, spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
         return model.build(spec, splits, self.ridges.start(spec.start_from, splits))
@@ -119,6 +123,11 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
 
     def table(self, predictions: np.ndarray, splits: ForecastSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
+
+    def score_tables(
+        self, predictions: np.ndarray, splits: ForecastSplits, part: Part
+    ) -> dict[str, pd.DataFrame]:
+        return evaluate.score_tables(predictions, splits, part, self.options.point)
 
     def plots(
         self, predictions: np.ndarray, splits: ForecastSplits, part: Part

@@ -24,6 +24,8 @@ RANKS = {
     "hard (90th percentile)": 0.9,
     "worst": 1.0,
 }
+MOST_BARS = 15  # series
+LONGEST_NAME = 28  # of a series, in characters
 MOST_MARKERS = 60  # steps ahead that are drawn as points, too
 COVERAGE = 90  # per cent, of the interval whose coverage is drawn by step
 
@@ -166,6 +168,42 @@ def error_by_step(of_part: Forecasts) -> Figure:
     bottom.set_ylabel(f"inside the {COVERAGE} % interval (%)")
     bottom.set_xlabel("step ahead")
     return figure
+
+
+def error_in_units(of_part: Forecasts, by_step: pd.DataFrame, by_series: pd.DataFrame) -> Figure:
+    """Show errors in the target's own units by step, and as shares of the truth by series.
+
+    Series may have units of their own; the largest shares come first.
+    """
+    has_series = len(by_series) > 1
+    title = of_part.title("error in the target's own units")
+    panels = (1, 2) if has_series else (1, 1)
+    figure, axes = new_figure(title, *panels, size=(11, 4.5) if has_series else (8, 4.5))
+    marker = "o" if len(by_step) <= MOST_MARKERS else None
+    for column, label, color in (("rmse", "RMSE", MUTED), ("mae", "MAE", MODEL)):
+        axes[0].plot(
+            by_step["step"], by_step[column], color=color, marker=marker, ms=3, lw=1.5, label=label
+        )
+    axes[0].set_ylim(bottom=0)
+    axes[0].set_xlabel("step ahead")
+    axes[0].set_ylabel("error, in the units of the target")
+    axes[0].legend(fontsize=8, frameon=False)
+    if has_series:
+        _bars_of_series(axes[1], by_series)
+    return figure
+
+
+def _bars_of_series(axis: Axes, by_series: pd.DataFrame) -> None:
+    worst = by_series.head(MOST_BARS)[::-1]
+    positions = np.arange(len(worst))
+    axis.barh(positions, 100 * worst["wape"], color=MODEL, height=0.7)
+    labels = [str(name)[:LONGEST_NAME] for name in worst["series"]]
+    axis.set_yticks(positions, labels, fontsize=8, parse_math=False)
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", color=GRID, linewidth=0.8)
+    shown = f"the {len(worst)} largest of {len(by_series)} series"
+    axis.set_title(shown if len(worst) < len(by_series) else "by series", fontsize=9, loc="left")
+    axis.set_xlabel("absolute error, % of the truth (WAPE)")
 
 
 def error_by_origin(of_part: Forecasts, by_time: pd.DataFrame, whole: float) -> Figure:

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from pipelines.config.hyperparameters import Activation, ConvSpec, GlobalPooling, Norm, Padding
 from pipelines.errors import ImpossibleSpec
-from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Plan, Shape, Sight, apply, measure, sight
 
 # The beginning of the names of Keras' layers; a sum is an average times the number of positions.
 _POOLING = {"max": "MaxPooling", "average": "AveragePooling", "sum": "AveragePooling"}
@@ -35,6 +35,9 @@ class Pool:
             )
         pooled = [extent // self.size for extent in extents]
         return Cost(shape=(*pooled, channels))
+
+    def sight(self, before: Sight) -> Sight:
+        return before.through(self.size, self.size)
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
@@ -98,6 +101,11 @@ class Conv:
                 f"does not fit into an extent of {extent}"
             )
         return (extent - reach) // self.stride + 1
+
+    def sight(self, before: Sight) -> Sight:
+        reach = self.dilation * (self.kernel_size - 1) + 1
+        seen = before.through(reach, self.stride)
+        return self.pool.sight(seen) if self.pool else seen
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
@@ -178,6 +186,9 @@ class Residual:
             filters=after[-1], kernel_size=1, stride=stride, activation=None, norm=self.norm
         )
 
+    def sight(self, before: Sight) -> Sight:
+        return sight(self.body, before)  # the shortcut sees one position
+
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
@@ -211,6 +222,10 @@ class Parallel:
             )
         return Cost(shape=(*extents.pop(), channels)).beside(*costs)
 
+    def sight(self, before: Sight) -> Sight:
+        branches = [sight(branch, before) for branch in self.branches]
+        return max(branches, key=lambda seen: seen.size)
+
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
@@ -230,6 +245,9 @@ class GlobalPool:
         if self.kind == "flatten":
             return Cost(shape=(math.prod(shape),))
         return Cost(shape=shape[-1:])
+
+    def sight(self, before: Sight) -> Sight:
+        return before
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
@@ -265,6 +283,9 @@ class Dense:
             macs=weights * math.prod(shape[:-1]),
         )
 
+    def sight(self, before: Sight) -> Sight:
+        return before
+
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
@@ -289,6 +310,9 @@ class Dropout:
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape)
 
+    def sight(self, before: Sight) -> Sight:
+        return before
+
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
@@ -303,6 +327,9 @@ class LayerNorm:
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape, params=2 * shape[-1])
+
+    def sight(self, before: Sight) -> Sight:
+        return before
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         return normalize("layer", x, name)

@@ -6,6 +6,7 @@ Keras. Shapes leave the batch out and end with the channels: `(steps, channels)`
 `(height, width, channels)` in two.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -39,6 +40,24 @@ class Cost:
         return Cost(shape=self.shape, params=params, macs=macs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What one position of a network's output sees of its input, along each extent.
+
+    It sees `size` positions, infinity for all of them; neighbours see what lies `step` apart.
+    """
+
+    size: float = 1
+    step: int = 1
+
+    def through(self, kernel_size: int, stride: int = 1) -> "Sight":
+        """Return what is seen through a window of so many positions, moved by `stride`."""
+        return Sight(size=self.size + (kernel_size - 1) * self.step, step=self.step * stride)
+
+
+EVERYTHING = Sight(size=math.inf)
+
+
 class Layer(Protocol):
     """One layer of a plan: what it costs by arithmetic, and what it is in Keras."""
 
@@ -48,6 +67,9 @@ class Layer(Protocol):
         Raises:
             ImpossibleSpec: the layer does not fit this shape.
         """
+
+    def sight(self, before: Sight) -> Sight:
+        """Return what is seen through the layer of what positions of its input see."""
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         """Return the layer applied to `x` `(batch, *shape)`.
@@ -70,6 +92,14 @@ def measure(plan: Plan, shape: Shape) -> Cost:
     for layer in plan:
         total = total.then(layer.cost(total.shape))
     return total
+
+
+def sight(plan: Plan, before: Sight | None = None) -> Sight:
+    """Return what one feature of `plan` sees of its input: its receptive field."""
+    seen = before or Sight()
+    for layer in plan:
+        seen = layer.sight(seen)
+    return seen
 
 
 def apply(plan: Plan, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:

@@ -10,7 +10,7 @@ from typing import Literal
 from pipelines.config.hyperparameters import Activation
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.layers import Dense, normalize
-from pipelines.networks.plan import Cost, KerasTensor, Shape, apply
+from pipelines.networks.plan import EVERYTHING, Cost, KerasTensor, Shape, Sight, apply
 
 # Of a cell, and of each gate: Keras' GRU has reset_after=True, which takes a second bias.
 GATES_AND_BIASES = {"lstm": (4, 1), "gru": (3, 2)}
@@ -40,6 +40,9 @@ class Recurrent:
             macs=weights * steps,
         )
 
+    def sight(self, before: Sight) -> Sight:
+        return EVERYTHING
+
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras
 
@@ -56,6 +59,9 @@ class Positions:
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape=shape, params=math.prod(shape))
+
+    def sight(self, before: Sight) -> Sight:
+        return before
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         from pipelines.networks.custom_layers import PositionEmbedding
@@ -94,6 +100,9 @@ class Attention:
         # Each step is compared with each step, and then averages over all of them: 2 products.
         compared = 2 * steps * steps * inner
         return Cost(shape=shape, params=dense + biases + norms, macs=steps * dense + compared)
+
+    def sight(self, before: Sight) -> Sight:
+        return EVERYTHING
 
     def apply(self, x: KerasTensor, name: str, mask: KerasTensor | None = None) -> KerasTensor:
         import keras

@@ -5,11 +5,11 @@ and a served model ask for the same models.
 """
 
 import dataclasses
-import time
 import typing
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from pipelines.recommend.item_models import (
     scores_of,
 )
 from pipelines.splits import SCORED_PARTS, Part
+from pipelines.timing import Spent, Stopwatch, first_rows
 
 if TYPE_CHECKING:
     from pipelines.recommend.data import RecommendSplits
@@ -72,11 +73,11 @@ STARTING_BIASES = Biases(user_penalty=5.0, item_penalty=3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class TunedBaseline:
-    """The settings of one baseline that are best on val, with their loss and the search time."""
+    """The settings of one baseline that are best on val, their loss and what the search took."""
 
     settings: Ranker | Rater
     loss: float
-    seconds: float
+    spent: Spent
 
 
 @dataclass
@@ -108,7 +109,7 @@ def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
     Their settings are chosen on val.
     """
     for name, tuned in tune(splits).items():
-        began = time.perf_counter()
+        watch = Stopwatch()
         predictions = {}
         with working(name):
             for part in SCORED_PARTS:
@@ -117,7 +118,8 @@ def baselines(splits: "RecommendSplits") -> Iterator[Baseline]:
         yield Baseline(
             name=name,
             predictions=predictions,
-            seconds=tuned.seconds + time.perf_counter() - began,
+            spent=tuned.spent + watch.spent(),
+            answer=partial(_answer, fitted, splits),
             params=dataclasses.asdict(tuned.settings),
         )
 
@@ -165,15 +167,23 @@ def _best_on_val(candidates: Sequence[Ranker | Rater], sample: "RecommendSplits"
 
     It is judged by NDCG@10, or by the squared error of ratings.
     """
-    began = time.perf_counter()
+    watch = Stopwatch()
     mask = sample.known_mask("val")
     losses = []
     for candidate in counted(candidates, "settings", len(candidates)):
         predictions = predict(candidate.fit(sample, mask), sample, "val")
         losses.append(float(evaluate.losses(predictions, sample, "val").mean()))
     best = int(np.argmin(losses))
-    seconds = time.perf_counter() - began
-    return TunedBaseline(settings=candidates[best], loss=losses[best], seconds=seconds)
+    return TunedBaseline(settings=candidates[best], loss=losses[best], spent=watch.spent())
+
+
+def _answer(fitted: ItemModel | FittedBiases, splits: "RecommendSplits", count: int) -> np.ndarray:
+    """Return the scores of all items, or the ratings, of so many cases of val."""
+    cases = splits.cases("val")
+    rows = first_rows(count, len(cases.user))
+    if isinstance(fitted, FittedBiases):
+        return fitted.ratings(cases.user[rows], cases.target[rows])
+    return scores_of(fitted, splits, "val", rows)
 
 
 def predict(fitted: ItemModel | FittedBiases, splits: "RecommendSplits", part: Part) -> np.ndarray:

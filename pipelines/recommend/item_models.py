@@ -70,7 +70,7 @@ class ItemModel:
 
 
 def scores_of(
-    item_model: ItemModel, splits: "RecommendSplits", part: Part, rows: slice
+    item_model: ItemModel, splits: "RecommendSplits", part: Part, rows: slice | np.ndarray
 ) -> np.ndarray:
     """Return the scores (cases, items + 1) of some of the cases of `part`."""
     return item_model.scores(splits.histories(part, item_model.length, rows))

@@ -6,7 +6,6 @@ Bigrams", ACL 2012).
 """
 
 import itertools
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pipelines.splits import Part
 from pipelines.text.layers import TfidfLogits
 from pipelines.text.tfidf_features import TfidfFeatures, fit_features
 from pipelines.text.tokens import Tokenization
+from pipelines.timing import Spent, Stopwatch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,7 +48,7 @@ class TfidfModel:
     missing (stacked generalisation, Wolpert 1992).
 
     `keys` `(features,)`, `idf` `(features,)`, `kernel` `(features, classes)` and `bias`
-    `(classes,)` are as in `TfidfLogits`; `seconds` is what all of it took.
+    `(classes,)` are as in `TfidfLogits`; `spent` is what all of it took.
     """
 
     logits: Mapping[Part, np.ndarray]
@@ -59,7 +59,7 @@ class TfidfModel:
     idf: np.ndarray
     kernel: np.ndarray
     bias: np.ndarray
-    seconds: float
+    spent: Spent
 
     def layer(self) -> TfidfLogits:
         """Return the layer that gives the same logits for raw texts."""
@@ -131,7 +131,7 @@ def fit_tfidf(
     """
     from scipy.sparse import vstack
 
-    began = time.perf_counter()
+    watch = Stopwatch()
     settings = _settings(texts["train"], one_hot["train"])
     features: dict[bool, TfidfFeatures] = {}
     for characters in dict.fromkeys(setting.characters for setting in settings):
@@ -158,7 +158,7 @@ def fit_tfidf(
         idf=chosen.idf,
         kernel=final.kernel,
         bias=final.bias,
-        seconds=time.perf_counter() - began,
+        spent=watch.spent(),
     )
 
 

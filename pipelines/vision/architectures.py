@@ -4,6 +4,7 @@ A new network is a function from a spec and an image's shape to named stages; `s
 into the registry.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -20,7 +21,8 @@ from pipelines.networks.layers import (
     conv,
     pool,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure, sight
+from pipelines.networks.receptive_field import ReceptiveField, advice
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, BACKBONE_KEY, TRANSFER, VisionSpec
@@ -63,6 +65,13 @@ class VisionArchitecture(Architecture):
         """
         return None
 
+    def sight(self, spec: VisionSpec, shape: Shape) -> float | None:
+        """Return how many pixels each way one feature sees of an image of `shape`.
+
+        None: arithmetic cannot tell.
+        """
+        return None
+
     def features(
         self, spec: VisionSpec, images: KerasTensor, splits: "VisionSplits"
     ) -> KerasTensor:
@@ -84,10 +93,16 @@ class StagedArchitecture(VisionArchitecture):
     stages: Callable[[VisionSpec, Shape], Stages]
 
     def cost(self, spec: VisionSpec, shape: Shape, num_classes: int) -> Cost:
+        return measure((*self._layers(spec, shape), *head(spec, num_classes)), shape)
+
+    def sight(self, spec: VisionSpec, shape: Shape) -> float:
+        return sight(self._layers(spec, shape)).size
+
+    def _layers(self, spec: VisionSpec, shape: Shape) -> Plan:
         layers: list[Layer] = []
         for stage in self.stages(spec, shape).values():
             layers += stage
-        return measure((*layers, *head(spec, num_classes)), shape)
+        return tuple(layers)
 
     def features(
         self, spec: VisionSpec, images: KerasTensor, splits: "VisionSplits"
@@ -136,6 +151,31 @@ class BackboneArchitecture(VisionArchitecture):
 def architecture_of(spec: VisionSpec) -> VisionArchitecture:
     """Return the entry that `spec` names."""
     return cast(VisionArchitecture, ARCHITECTURES[spec.architecture])
+
+
+def receptive_field(spec: VisionSpec, shape: Shape, num_classes: int) -> ReceptiveField | None:
+    """Return how many pixels each way one feature sees, beside half of the shorter side.
+
+    That is the size of an object that fills a fair part of the picture. None where arithmetic
+    cannot tell.
+    """
+    shorter = min(shape[:2])
+
+    def sees(candidate: VisionSpec) -> float:
+        entry = architecture_of(candidate)
+        entry.cost(candidate, shape, num_classes)  # raises where there is no such network
+        return min(entry.sight(candidate, shape) or 0, shorter)
+
+    if architecture_of(spec).sight(spec, shape) is None:
+        return None
+    seen, needs = int(sees(spec)), math.ceil(shorter / 2)
+    return ReceptiveField(
+        sees=seen,
+        needs=needs,
+        what="an object of half the picture",
+        unit="pixels each way",
+        advice=advice(spec, needs, sees) if seen < needs else (),
+    )
 
 
 def head(spec: VisionSpec, num_classes: int) -> Plan:

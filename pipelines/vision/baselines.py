@@ -3,12 +3,11 @@
 Where a pretrained backbone is on this machine, logistic regression on its features too.
 """
 
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.pretrained import weights
 from pipelines.splits import PARTS, SCORED_PARTS, Part
+from pipelines.timing import Stopwatch, first_rows
 from pipelines.vision.references import BackboneReference
 from pipelines.vision.spec import TransferSpec
 
@@ -41,8 +41,14 @@ FEW_STEPS = 60
 SMALLEST_PHOTO = 24  # pixels a side
 MOST_PHOTOS = 20_000
 
-# Returns the class probabilities `(n, classes)` of a part, for one setting of a baseline.
-Predictor: TypeAlias = Callable[[Part], np.ndarray]
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """One setting of a baseline: class probabilities `(n, classes)` of a part, or of new rows."""
+
+    setting: str
+    predict: Callable[[Part], np.ndarray]
+    answer: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +77,25 @@ def baselines(
     yield Baseline(
         name="most frequent",
         predictions={part: np.tile(shares, (splits.sizes()[part], 1)) for part in SCORED_PARTS},
-        seconds=0.0,
+        answer=lambda count: np.tile(shares, (count, 1)),
     )
     pixels = _pixels(splits, seed)
-    fits: dict[str, Callable[[_Pixels], dict[str, Predictor]]] = {
+    fits: dict[str, Callable[[_Pixels], list[_Candidate]]] = {
         "logistic regression": _logistic_regressions,
         "k-nearest neighbours": _nearest_neighbours,
     }
     for name, fit in fits.items():
-        began = time.perf_counter()
+        watch = Stopwatch()
         with working(name):
-            best = _best_on_val(name, began, pixels, fit(pixels), metric)
-        yield best
+            best = _best_on_val(pixels, fit(pixels), metric)
+            predictions = {part: best.predict(part) for part in SCORED_PARTS}
+        yield Baseline(
+            name=name,
+            predictions=predictions,
+            spent=watch.spent(),
+            answer=partial(_answer, best, splits),
+            params={**pixels.facts(), "setting": best.setting},
+        )
     spec = TransferSpec()
     if weights.is_here(spec.backbone) and is_affordable(splits):
         yield _on_features(splits, spec, regressions)
@@ -104,7 +117,7 @@ def _on_features(
     return Baseline(
         name=f"{spec.backbone} and logistic regression",
         predictions=predictions,
-        seconds=regression.seconds,
+        spent=regression.spent,
         params={"setting": f"C={regression.c:g}", "features": len(regression.kernel)},
     )
 
@@ -123,23 +136,21 @@ def _pixels(splits: "VisionSplits", seed: int) -> _Pixels:
     )
 
 
-def _best_on_val(
-    name: str, began: float, pixels: _Pixels, candidates: Mapping[str, Predictor], metric: str
-) -> Baseline:
-    losses = {}
-    for setting, predictor in candidates.items():
-        losses[setting] = classification.losses(pixels.val_y, predictor("val"), metric).mean()
-    best = min(losses, key=lambda setting: losses[setting])
-    predictions = {part: candidates[best](part) for part in SCORED_PARTS}
-    return Baseline(
-        name=name,
-        predictions=predictions,
-        seconds=time.perf_counter() - began,
-        params={**pixels.facts(), "setting": best},
-    )
+def _best_on_val(pixels: _Pixels, candidates: Sequence[_Candidate], metric: str) -> _Candidate:
+    def loss(candidate: _Candidate) -> float:
+        predictions = candidate.predict("val")
+        return float(classification.losses(pixels.val_y, predictions, metric).mean())
+
+    return min(candidates, key=loss)
 
 
-def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
+def _answer(candidate: _Candidate, splits: "VisionSplits", count: int) -> np.ndarray:
+    """Return the class probabilities of so many images of val, from their pixels."""
+    images = splits.val.x[first_rows(count, len(splits.val.y))]
+    return candidate.answer(_flatten(images, splits.scale))
+
+
+def _logistic_regressions(pixels: _Pixels) -> list[_Candidate]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -149,7 +160,7 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
     strengths, steps = STRENGTHS, STEPS
     if pixels.train_x.size >= MANY_VALUES:
         strengths, steps = STRENGTHS[:1], FEW_STEPS
-    candidates: dict[str, Predictor] = {}
+    candidates = []
     for strength in strengths:
         regression = LogisticRegression(C=strength, max_iter=steps, tol=1e-3)
         # One thread: see `feature_regression`.
@@ -157,40 +168,57 @@ def _logistic_regressions(pixels: _Pixels) -> dict[str, Predictor]:
             # It may stop early; it is scored as it is.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = make_pipeline(StandardScaler(), regression).fit(pixels.train_x, pixels.train_y)
-        candidates[f"C={strength}"] = partial(_class_probabilities, fitted, pixels)
+        answer = partial(_class_probabilities, fitted, pixels.num_classes)
+        candidates.append(
+            _Candidate(
+                setting=f"C={strength}",
+                predict=partial(_of_part, answer, pixels),
+                answer=answer,
+            )
+        )
     return candidates
 
 
-def _class_probabilities(model: Any, pixels: _Pixels, part: Part) -> np.ndarray:
+def _of_part(answer: Callable[[np.ndarray], np.ndarray], pixels: _Pixels, part: Part) -> np.ndarray:
+    return answer(pixels.rows[part])
+
+
+def _class_probabilities(model: Any, num_classes: int, rows: np.ndarray) -> np.ndarray:
     """Return probabilities `(n, classes)`; classes that the sample of train lacked have 0."""
-    rows = pixels.rows[part]
-    probabilities = np.zeros((len(rows), pixels.num_classes))
+    probabilities = np.zeros((len(rows), num_classes))
     probabilities[:, model.classes_] = model.predict_proba(rows)
     return probabilities
 
 
-def _nearest_neighbours(pixels: _Pixels) -> dict[str, Predictor]:
+def _nearest_neighbours(pixels: _Pixels) -> list[_Candidate]:
     from sklearn.neighbors import NearestNeighbors
 
     most = min(max(NEIGHBOURS), len(pixels.train_x))
     index = NearestNeighbors(n_neighbors=most).fit(pixels.train_x)
+
+    def labels(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(pixels.train_y[index.kneighbors(rows, return_distance=False)])
+
     # Found once for all numbers of neighbours: finding them is all the work.
-    nearest: dict[Part, np.ndarray] = {}
-    for part in SCORED_PARTS:
-        positions = index.kneighbors(pixels.rows[part], return_distance=False)
-        nearest[part] = pixels.train_y[positions]
+    nearest = {part: labels(pixels.rows[part]) for part in SCORED_PARTS}
     one_hot = np.eye(pixels.num_classes)
-    return {f"k={k}": partial(_votes, one_hot, nearest, k) for k in NEIGHBOURS}
+
+    def candidate(k: int) -> _Candidate:
+        return _Candidate(
+            setting=f"k={k}",
+            predict=lambda part: _votes(one_hot, nearest[part], k),
+            answer=lambda rows: _votes(one_hot, labels(rows), k),
+        )
+
+    return [candidate(k) for k in NEIGHBOURS]
 
 
-def _votes(
-    one_hot: np.ndarray, nearest: Mapping[Part, np.ndarray], k: int, part: Part
-) -> np.ndarray:
+def _votes(one_hot: np.ndarray, nearest: np.ndarray, k: int) -> np.ndarray:
     """Return the share of each class among the labels of the k nearest training images.
 
     `nearest` `(n, most)` holds the labels in the order of distance.
     """
-    columns = nearest[part].T[:k]
+    columns = nearest.T[:k]
     return np.asarray(sum(one_hot[column] for column in columns) / len(columns))
 
 

@@ -14,6 +14,7 @@ from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective, PredictOptions
 from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
 from pipelines.splits import Part
@@ -32,7 +33,7 @@ from pipelines.vision import (
     predict,
     serve,
 )
-from pipelines.vision.architectures import architecture_of
+from pipelines.vision.architectures import architecture_of, receptive_field
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.options import VisionOptions, VisionPredictOptions
 from pipelines.vision.references import BackboneReference
@@ -85,6 +86,9 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def cost(self, spec: VisionSpec, splits: VisionSplits) -> Cost | None:
         return architecture_of(spec).cost(spec, splits.shape, len(splits.classes))
+
+    def receptive_field(self, spec: VisionSpec, splits: VisionSplits) -> ReceptiveField | None:
+        return receptive_field(spec, splits.shape, len(splits.classes))
 
     def build(self, spec: VisionSpec, splits: VisionSplits) -> keras.Model:
         return model.build(spec, splits, tta=self.options.tta)

@@ -90,7 +90,9 @@ class LinePipeline(Pipeline[LineOptions, LineSpec, LineSplits]):
     def baselines(self, splits: LineSplits) -> Iterator[Baseline]:
         mean = splits.y["train"].mean()
         predictions = {part: np.full((POINTS, 1), mean) for part in PARTS}
-        yield Baseline(name="mean", predictions=predictions, seconds=0.0)
+        yield Baseline(
+            name="mean", predictions=predictions, answer=lambda count: np.full((count, 1), mean)
+        )
 
     def table(self, predictions: np.ndarray, splits: LineSplits, part: Part) -> pd.DataFrame:
         return pd.DataFrame({"y": splits.y[part][:, 0], "prediction": predictions[:, 0]})

@@ -10,12 +10,22 @@ import numpy as np
 from pipelines.config.options import Objective
 from tuning.comparison.headline import headline_of, short_verdict
 from tuning.reports.names import network_name
-from tuning.reports.paired import Paired, compare_losses, holm
+from tuning.reports.paired import TIE, Paired, compare_losses, holm
 from tuning.tracking.interface import Row
 
 # Reads the loss of each independent unit of test of a run; None where the run has kept none.
 ReadLosses: TypeAlias = Callable[[Row], "np.ndarray | None"]
-COSTS = {"seconds": "cost/train_s", "weights": "cost/params", "ms": "cost/latency_ms_p50"}
+COSTS = {
+    "seconds": "cost/train_s",
+    "cpu_seconds": "cost/train_cpu_s",
+    "weights": "cost/params",
+    "macs": "cost/macs",
+    "peak_mb": "cost/peak_mb",
+    "ms": "cost/latency_ms_p50",
+    "ms_p95": "cost/latency_ms_p95",
+    "ms_batch_64": "cost/latency_ms_b64_p50",
+    "ms_batch_64_p95": "cost/latency_ms_b64_p95",
+}
 BEST = "best"
 NOT_PAIRED = "not paired"
 
@@ -88,6 +98,18 @@ class Board:
     digest: str
     metric: Objective
     standings: Sequence[Standing]
+
+    @property
+    def cheapest(self) -> Standing | None:
+        """The run with the fewest weights among the best and those that tie with it.
+
+        None where it is not known: no other run ties, or one of them has kept no weights.
+        """
+        near = [standing for standing in self.standings if standing.outcome in (BEST, TIE)]
+        has_weights = all(COSTS["weights"] in standing.run.metrics for standing in near)
+        if len(near) < 2 or not has_weights:
+            return None
+        return min(near, key=lambda standing: standing.run.metrics[COSTS["weights"]])
 
 
 def boards(runs: Sequence[Row], read_losses: ReadLosses, *, best: int = 0) -> list[Board]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pipelines.config.options import Objective
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
-from tuning.training.costs import LATENCY, latency_ms, megabytes
+from tuning.training.costs import network_latencies, sizes
+from tuning.training.prefixes import prefixed
 
 if TYPE_CHECKING:
     from tuning.training.fit import FitResult
@@ -29,7 +30,7 @@ class Work:
     pipeline: AnyPipeline
     splits: Splits
     objective: Objective
-    latency: bool = False  # whether the time of one answer is measured too
+    latency: bool = False  # whether the times of answers are measured too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +118,19 @@ def with_half_batch(task: Task) -> Task | None:
 
 
 def _costs(work: Work, task: Task, fitted: "FitResult") -> dict[str, float]:
-    params = fitted.model.count_params()
+    network = work.pipeline, task.spec, work.splits, fitted.model
     costs = {
-        "cost/params": params,
-        "cost/mb": megabytes(params),
-        "cost/train_s": fitted.seconds,
-        "cost/train_cpu_s": fitted.cpu_seconds,
+        **sizes(*network),
+        "train_s": fitted.seconds,
+        "train_cpu_s": fitted.cpu_seconds,
     }
     if work.latency:
-        costs[LATENCY] = latency_ms(work.pipeline, task.spec, work.splits, fitted.model)
-    return costs
+        costs |= network_latencies(*network)
+    metrics = prefixed("cost/", costs)
+    field = work.pipeline.receptive_field(task.spec, work.splits)
+    if field:
+        metrics["network/receptive_field"] = field.sees
+    return metrics
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from tuning.verdicts import CONFIDENCE
 
 Outcome: TypeAlias = Literal["better", "tie", "worse"]
+TIE: Outcome = "tie"
 MCNEMAR = "McNemar's exact test"
 PAIRED_T = "paired t-test"
 
@@ -36,7 +37,7 @@ class Paired:
     def outcome(self, p_value: float) -> Outcome:
         """Return what the difference comes to, with `p_value` corrected for several tests."""
         if p_value >= 1 - CONFIDENCE:
-            return "tie"
+            return TIE
         return "better" if self.mean > 0 else "worse"
 
 

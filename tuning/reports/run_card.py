@@ -20,15 +20,13 @@ def run_card(
     `figures` begin with where it errs. `links` are addresses by what they lead to.
     """
     stopped = f" (stopped: {result.stopped})" if result.stopped else ""
-    cost = result.cost
     lines = [f"## {result.verdict}", ""]
     if links:
         lines += [_links(links), ""]
     lines += [
         *score_table(result),
         "",
-        f"**Cost** {cost['params']:,.0f} weights, {cost['train_s']:.0f} s to train, "
-        f"{cost['latency_ms_p50']:.2f} ms an example",
+        f"**Cost** {result.cost['params']:,.0f} weights, {result.cost_line}",
     ]
     if result.run_id:
         command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"

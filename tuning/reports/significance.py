@@ -11,6 +11,7 @@ from pipelines.config.options import Objective
 from pipelines.config.search_space import Choice, Dimension, Scalar
 from pipelines.pipeline import AnyPipeline, Baseline
 from pipelines.splits import Splits
+from pipelines.timing import latencies
 from tuning.reports import intervals
 from tuning.reports.paired import holm
 from tuning.results import Effect, Level, ScoredBaseline
@@ -22,12 +23,16 @@ GROUPS = 3  # into which a range is divided, to compare its values
 def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) -> ScoredBaseline:
     """Score a baseline on val and test, without keeping its predictions, which can be large."""
     test = baseline.predictions["test"]
+    cost = {"train_s": baseline.spent.seconds, "train_cpu_s": baseline.spent.cpu_seconds}
+    if baseline.answer:
+        cost |= latencies(baseline.answer)
     return ScoredBaseline(
         name=baseline.name,
         val=pipeline.score(baseline.predictions["val"], splits, "val"),
         test=pipeline.score(test, splits, "test"),
         losses=pipeline.losses(test, splits, "test"),
-        seconds=baseline.seconds,
+        cost=cost,
+        tables=pipeline.score_tables(test, splits, "test"),
         params=baseline.params,
     )
 

@@ -11,6 +11,7 @@ from pipelines.config.search_space import Scalar, Space, flatten
 from pipelines.errors import DataError, ImpossibleSpec, UsageError, suggest
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
+from tuning.search.sweep_tags import FIELD
 from tuning.training.costs import megabytes
 
 # Whether a trial with these values, by dotted key, can be started.
@@ -49,6 +50,27 @@ def _parse_limit(name: str, value: str, text: str) -> float:
     return limit
 
 
+def least_field(text: str, pipeline: AnyPipeline, spec: Any, splits: Splits) -> dict[str, float]:
+    """Return what `--min-receptive-field` says as a limit: a number, or what the data needs.
+
+    Raises:
+        UsageError: it is neither, or nothing is known of these networks.
+    """
+    if not text:
+        return {}
+    if text.isdecimal() and int(text):
+        return {FIELD: float(text)}
+    field = pipeline.receptive_field(spec, splits)
+    if text != "auto":
+        raise UsageError(f"--min-receptive-field {text}: expected auto, or a number above 0")
+    if field is None:
+        raise UsageError(
+            f"--min-receptive-field auto: what a {pipeline.domain} network of this architecture "
+            "sees is not known. Expected: a number, or nothing"
+        )
+    return {FIELD: float(field.needs)}
+
+
 def feasible(
     pipeline: AnyPipeline, space: Space[Any], splits: Splits, limits: Mapping[str, float]
 ) -> Feasible:
@@ -56,7 +78,7 @@ def feasible(
 
     It is done by arithmetic where the domain has it.
     """
-    num_params_of: dict[tuple[object, ...], int] = {}
+    kept: dict[tuple[object, ...], bool] = {}
 
     def is_feasible(values: Mapping[str, Scalar]) -> bool:
         spec = space.spec(values)
@@ -73,9 +95,9 @@ def feasible(
         # How it is trained does not change how large it is, and building a large backbone takes
         # seconds.
         network = _without_training(spec)
-        if network not in num_params_of:
-            num_params_of[network] = num_params(pipeline, spec, splits)
-        return within(num_params_of[network], limits)
+        if network not in kept:
+            kept[network] = keeps(pipeline, spec, splits, limits)
+        return kept[network]
 
     return is_feasible
 
@@ -85,9 +107,18 @@ def _without_training(spec: Any) -> tuple[Scalar, ...]:
     return tuple(values[key] for key in values if not key.startswith("train."))
 
 
-def within(params: int, limits: Mapping[str, float]) -> bool:
-    """Whether a network with this number of weights keeps the limits."""
-    return all(COSTS_BY_SIZE[name](params) <= limit for name, limit in limits.items())
+def keeps(pipeline: AnyPipeline, spec: Any, splits: Splits, limits: Mapping[str, float]) -> bool:
+    """Whether the network of a possible spec sees enough and costs no more than it may."""
+    most = dict(limits)
+    least = most.pop(FIELD, 0)
+    if least:
+        field = pipeline.receptive_field(spec, splits)
+        if field and field.sees < least:
+            return False
+    if not most:
+        return True
+    params = num_params(pipeline, spec, splits)
+    return all(COSTS_BY_SIZE[name](params) <= limit for name, limit in most.items())
 
 
 def num_params(pipeline: AnyPipeline, spec: Any, splits: Splits) -> int:

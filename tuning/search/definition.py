@@ -147,7 +147,8 @@ class SweepDefinition:
             pipeline=self.pipeline,
             splits=self.splits,
             objective=self.sweep.objective,
-            latency=LATENCY in names,
+            # Tracing a network for them takes a trial longer than is worth it for a column.
+            latency=any(name.startswith(LATENCY) for name in names),
         )
 
     def searcher(self, first: Sequence[Mapping[str, Scalar]] = ()) -> Searcher:

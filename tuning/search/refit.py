@@ -50,7 +50,7 @@ def select_winner(
     )
     refits = _Refits(definition=definition, trials=best, tracker=tracker, sweep_id=sweep_id)
     began = time.monotonic()
-    executor.run(definition.work(), refits)
+    executor.run(replace(definition.work(), latency=True), refits)
     candidates = list(refits.candidates())
     if not candidates:
         return None

@@ -40,7 +40,7 @@ def count_points(
     limits: Mapping[str, float],
     seed: int,
 ) -> SpaceCounts:
-    """Count what is in a space; `limits` are the most that a network may cost, by name."""
+    """Count what is in a space; `limits` are as in `Sweep`."""
     total = space.count()
     is_drawn = total is None or total > MOST_LISTED
     if is_drawn:
@@ -57,9 +57,7 @@ def count_points(
         except ImpossibleSpec:
             num_impossible += 1
             continue
-        if limits and not constraints.within(
-            constraints.num_params(pipeline, spec, splits), limits
-        ):
+        if limits and not constraints.keeps(pipeline, spec, splits, limits):
             num_over_limit += 1
             continue
         identity = space.identity(values)

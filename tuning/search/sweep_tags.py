@@ -10,3 +10,4 @@ WINNER = "winner"  # of its final run: the number of the trial that it was train
 CHOSEN_BY = "chosen_by"  # of the sweep's run and of its final run: the rule that chose the winner
 # A metric of its run: how many trials it has.
 TRIALS = "cost/trials"
+FIELD = "network/receptive_field"  # among the limits the one that is a least, not a most

@@ -27,6 +27,7 @@ FOLDS = "folds"  # tag of the run of a fold: the run of all folds
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"
 TEST_LOSSES = "predictions/test_losses.csv"
+TEST_SCORES = "scores/test_{}.csv"  # by what divides the part, such as by_series
 
 
 class Run(Protocol):

@@ -97,7 +97,7 @@ def _baseline_record(
         metrics={
             **prefixed("val/", scored.val),
             **prefixed("test/", scored.test),
-            "cost/train_s": scored.seconds,
+            **prefixed("cost/", scored.cost),
         },
         # By these a later run compares itself, without computing the baseline again.
         tables={} if scored.read_from else kept_baselines.tables(scored),

@@ -1,11 +1,11 @@
-"""What a model costs: weights, megabytes, seconds.
+"""What a model costs: weights, operations, megabytes, seconds, milliseconds of an answer.
 
 Imports nothing heavy, so that a wrong name is refused before anything is loaded.
 """
 
-import math
-import time
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.pipeline import AnyPipeline
@@ -14,17 +14,20 @@ from pipelines.splits import Splits
 if TYPE_CHECKING:
     import keras
 
-LATENCY = "cost/latency_ms_p50"
+LATENCY = "cost/latency_ms"  # begins the names of all times of an answer
 # What trials are measured by beside their scores; each can be an objective (less is better).
 COST_METRICS: Mapping[str, str] = {
     "cost/params": "weights",
+    "cost/macs": "multiply-accumulates of one example, where arithmetic can tell",
     "cost/mb": "megabytes of weights",
     "cost/train_s": "seconds of the fit",
     "cost/train_cpu_s": "CPU seconds of the fit",
-    LATENCY: "milliseconds of one example through the network",
+    "cost/latency_ms_p50": "milliseconds of one example through the network, the median",
+    "cost/latency_ms_p95": "milliseconds that 95 of 100 calls with one example stay below",
+    "cost/latency_ms_b64_p50": "milliseconds of a batch of 64 examples, the median",
+    "cost/latency_ms_b64_p95": "milliseconds that 95 of 100 batches of 64 stay below",
 }
 BYTES_PER_WEIGHT = 4  # float32
-LATENCY_CALLS = 30
 
 
 def megabytes(params: int) -> float:
@@ -32,27 +35,58 @@ def megabytes(params: int) -> float:
     return params * BYTES_PER_WEIGHT / 2**20
 
 
-def latency_ms(
-    pipeline: AnyPipeline,
-    spec: Any,
-    splits: Splits,
-    model: "keras.Model",
-    calls: int = LATENCY_CALLS,
-) -> float:
-    """Return the median time of one example's answer, in milliseconds."""
-    import numpy as np
+def sizes(
+    pipeline: AnyPipeline, spec: Any, splits: Splits, model: "keras.Model"
+) -> dict[str, float]:
+    """Return weights, operations, megabytes and the process's peak of memory, by name."""
+    params = model.count_params()
+    costs: dict[str, float] = {"params": params, "mb": megabytes(params)}
+    arithmetic = pipeline.cost(spec, splits)
+    if arithmetic:
+        costs["macs"] = arithmetic.macs
+    return costs | peak_memory()
+
+
+def peak_memory() -> dict[str, float]:
+    """Return the most memory that this process has held so far, in megabytes.
+
+    It holds everything: TensorFlow, the data, whatever was fitted before. Windows does not tell.
+    """
+    if sys.platform == "darwin":
+        import resource
+
+        return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    # Not getrusage: on Linux a process begins with the peak of the one that has started it.
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return {"peak_mb": int(line.split()[1]) / 2**10}
+    return {}
+
+
+def network_latencies(
+    pipeline: AnyPipeline, spec: Any, splits: Splits, model: "keras.Model"
+) -> dict[str, float]:
+    """Return the times of a network's answers to one example and to a batch, by name."""
     import tensorflow as tf
 
+    from pipelines.timing import BATCH_SIZES, first_rows, latencies
+
     inputs, _ = next(iter(pipeline.batches(splits, "val", spec, training=False)))
-    example = tf.nest.map_structure(lambda values: values[:1], inputs)
-    call = tf.function(lambda values: pipeline.serving_call(model, values))
-    # The first call traces the network; it is not timed.
-    call(example)
-    times = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        call(example)
-        times.append(time.perf_counter() - began)
-    if not times:
-        return math.nan
-    return 1000 * float(np.median(times))
+
+    def first(count: int) -> Any:
+        return tf.nest.map_structure(
+            lambda values: tf.gather(values, first_rows(count, len(values))), inputs
+        )
+
+    def shape(values: Any) -> Any:
+        return tf.TensorSpec([None, *values.shape[1:]], values.dtype)
+
+    examples = {size: first(size) for size in BATCH_SIZES}
+    # Traced once for all sizes: that takes longer than the calls.
+    call = tf.function(
+        lambda values: pipeline.serving_call(model, values),
+        input_signature=[tf.nest.map_structure(shape, inputs)],
+    )
+    return latencies(lambda size: call(examples[size]))

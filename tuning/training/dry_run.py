@@ -62,6 +62,7 @@ class DryRun:
     step_ms: float
     epoch_s: float  # of training, without validation
     epochs: int
+    sees: str = ""  # what a feature sees of an example, "" where it is not known
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -74,6 +75,7 @@ def measure(pipeline: AnyPipeline, spec: Any, splits: Splits) -> DryRun:
     model = pipeline.training_model(network, spec, splits)
     cost = pipeline.cost(spec, splits)
     macs = cost.macs if cost else None
+    field = pipeline.receptive_field(spec, splits)
     batches = pipeline.training_batches(splits, "train", spec)
     steps = max(1, int(batches.cardinality()))
     model.compile(
@@ -90,6 +92,7 @@ def measure(pipeline: AnyPipeline, spec: Any, splits: Splits) -> DryRun:
         step_ms=1000 * step_s,
         epoch_s=steps * step_s,
         epochs=num_epochs(spec.train, splits.sizes()["train"]),
+        sees=field.describe() if field else "",
     )
 
 

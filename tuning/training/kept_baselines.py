@@ -14,7 +14,7 @@ from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.splits import Splits
 from tuning.results import ScoredBaseline
 from tuning.tracking.hidden_tags import HIDDEN
-from tuning.tracking.interface import PARENT, Row, Tracker
+from tuning.tracking.interface import PARENT, TEST_SCORES, Row, Tracker
 from tuning.tracking.provenance import code_digest
 from tuning.training.prefixes import without_prefix
 
@@ -65,10 +65,11 @@ def tags_of(baselines: Sequence[ScoredBaseline], number: int, computed_from: str
 
 
 def tables(scored: ScoredBaseline) -> "dict[str, pd.DataFrame]":
-    """Return the artifacts from which a later run can compare itself with a baseline."""
+    """Return what the run of a baseline keeps: its losses, for later runs, and its score tables."""
     import pandas as pd
 
-    return {LOSSES: pd.DataFrame({"loss": scored.losses})}
+    scores = {TEST_SCORES.format(name): table for name, table in scored.tables.items()}
+    return {LOSSES: pd.DataFrame({"loss": scored.losses}), **scores}
 
 
 def read(wanted: str, splits: Splits, tracker: Tracker) -> list[ScoredBaseline]:
@@ -108,7 +109,7 @@ def _restored(rows: Sequence[Row], tracker: Tracker) -> list[ScoredBaseline]:
                 val=without_prefix("val/", row.metrics),
                 test=without_prefix("test/", row.metrics),
                 losses=losses["loss"].to_numpy(),
-                seconds=row.metrics["cost/train_s"],
+                cost=without_prefix("cost/", row.metrics),
                 params=without_prefix("baseline.", row.params),
                 read_from=row.tags.get(PARENT, row.id),
             )

@@ -18,6 +18,7 @@ from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, write_model
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import SCORED_PARTS, Part, Splits
 from tuning.reports import plots, significance
@@ -29,6 +30,7 @@ from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
     TEST_LOSSES,
     TEST_PREDICTIONS,
+    TEST_SCORES,
     Role,
     Run,
     Tracker,
@@ -38,7 +40,7 @@ from tuning.tracking.ui_links import page_link
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
 from tuning.training.baselines import record_baselines
-from tuning.training.costs import latency_ms, megabytes
+from tuning.training.costs import network_latencies, sizes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
@@ -142,6 +144,7 @@ def train(
     if splits is None:
         splits = pipeline.load()
     _check(pipeline, spec, splits)
+    field = pipeline.receptive_field(spec, splits)
     objective = objective or pipeline.objective_for(splits)
     labels, procedure = labels or RunLabels(), procedure or Procedure()
     # Refused here where the domain cannot, before anything is recorded.
@@ -172,7 +175,12 @@ def train(
         training, fitted, fit_notes = _fit(training, procedure.earlier)
         val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
         final = fitted
-        notes = [*labels.notes, *kept_baselines.note_on(baselines), *fit_notes]
+        notes = [
+            *labels.notes,
+            *too_short_sighted(field),
+            *kept_baselines.note_on(baselines),
+            *fit_notes,
+        ]
         if merged is not None:
             # Everything on val is chosen now: learn from it too.
             with working("retraining on train + validation"):
@@ -216,6 +224,8 @@ def train(
             test_examples=splits.sizes()["test"],
             network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
             test_uses=test_uses,
+            tables=pipeline.score_tables(predictions, splits, "test"),
+            receptive_field=field,
         )
         with _rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
@@ -365,23 +375,21 @@ class _Training:
         return final
 
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return the costs of the model: weights, megabytes, time to fit and time to answer.
+        """Return the costs of the model: sizes, time to fit and times to answer.
 
-        The time to fit is that of all fits; the time to answer is for one example.
+        The time to fit is that of all fits.
         """
-        params = final.model.count_params()
         seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
         if final is not fitted:
             seconds += final.seconds
             cpu_seconds += final.cpu_seconds
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
-            "params": params,
-            "mb": megabytes(params),
+            **sizes(self.pipeline, self.spec, self.splits, final.model),
             "train_s": seconds,
             "train_cpu_s": cpu_seconds,
             "examples_per_s": examples / fitted.seconds,
-            "latency_ms_p50": latency_ms(self.pipeline, self.spec, self.splits, final.model),
+            **network_latencies(self.pipeline, self.spec, self.splits, final.model),
         }
 
     def with_seed(self, seed: int, run: Run) -> "_Training":
@@ -557,6 +565,11 @@ def _scores(
     return scores, pipeline.score(alone, splits, part), predictions
 
 
+def too_short_sighted(field: ReceptiveField | None) -> list[str]:
+    """Return a note where a feature of the network sees less than the data needs."""
+    return [] if field is None or field.is_enough else [field.describe()]
+
+
 def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> list[str]:
     """Return a note where the last epoch of a whole training was better than all before."""
     curve = fitted.history[objective.name]
@@ -605,6 +618,8 @@ def _record(
     """Write scores, predictions and figures into the run; return the figures by name."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
+    for name, table in result.tables.items():
+        run.table(table, TEST_SCORES.format(name))
     # Where it errs comes before how it learned.
     figures = {
         **dict(pipeline.plots(predictions, splits, "test")),
@@ -632,6 +647,9 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
     metrics["audit/test_uses"] = result.test_uses
+    if result.receptive_field:
+        metrics["network/receptive_field"] = result.receptive_field.sees
+        metrics["network/receptive_field_needed"] = result.receptive_field.needs
     if result.lift:
         metrics |= lift_metrics(result.lift, headline)
     if result.seeds:
