@@ -16,6 +16,7 @@ from tuning.verdicts import CONFIDENCE, Lift, Spread
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 NETWORK_ALONE = "network alone"  # the row of a network that does not answer alone
 GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
@@ -90,7 +91,8 @@ class TrainResult:
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
-    is of the first, whose model is kept.
+    is of the first, whose model is kept. `lift` is over the strongest baseline, `lifts` are over
+    each, that one first. `figures` are those of its run, by name.
     """
 
     domain: str
@@ -118,6 +120,8 @@ class TrainResult:
     seeds: SeedScores | None = None
     network: str = ""
     test_examples: int = 0
+    lifts: Sequence[Lift] = ()
+    figures: "Mapping[str, Figure]" = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -213,6 +217,7 @@ class TrainResult:
             "network_alone": {"val": dict(self.alone_val), "test": dict(self.alone_test)},
             "baselines": {baseline.name: dict(baseline.test) for baseline in self.baselines},
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
+            "lifts": [lift.as_json(self.headline.name) for lift in self.lifts],
             "cost": dict(self.cost),
             "notes": list(self.notes),
             "changed": dict(self.changed),
@@ -244,7 +249,9 @@ class Trial:
     values: Mapping[str, Scalar]
     scores: tuple[float, ...] = ()
     batch_size: int = 0  # half of the searched one where memory ran out; 0: not known
+    start_time: float = 0.0  # seconds since 1970
     seconds: float
+    worker: str = ""  # machine and process that ran it; empty where that is not known
     epochs: int
     costs: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""  # why it ended before its last epoch; empty when it did not
@@ -364,6 +371,7 @@ class Level:
     mean: float  # score
     standard_error: float  # NaN for a single trial
     count: int
+    scores: tuple[float, ...] = ()  # of each trial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import Part, Splits
-from tuning.reports import plots, significance
+from tuning.reports import plots, significance, verdict_plots
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
 from tuning.reports.report_page import REPORT, final_report
@@ -166,6 +166,7 @@ def train(
         seeds, seed_losses = _further_seeds(
             training, procedure.seeds, (fitted, final), test, losses, merged, tracker
         )
+        lifts = _lifts(pipeline, splits, seed_losses, baselines)
         WORTH_WAITING.clear()
         with working("preparing the model to be served"):
             serving = pipeline.serve(final.model, splits)
@@ -186,7 +187,8 @@ def train(
             alone_val=alone_val,
             alone_test=alone_test,
             baselines=baselines,
-            lift=_lift(pipeline, splits, seed_losses, baselines),
+            lift=lifts[0] if lifts else None,
+            lifts=lifts,
             seeds=seeds,
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
@@ -203,7 +205,7 @@ def train(
             _finish_page(result, labels, run, tracker, figures)
             run.finish()
             tracker.confirm(run.id)
-    return replace(result, model_file=tracker.model_file(run.id))
+    return replace(result, model_file=tracker.model_file(run.id), figures=figures)
 
 
 def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
@@ -522,17 +524,15 @@ def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> lis
     return [f"{objective.name} was still improving in the last epoch: try --epochs {2 * epochs}"]
 
 
-def _lift(
+def _lifts(
     pipeline: AnyPipeline,
     splits: Splits,
     losses: np.ndarray,
     baselines: Sequence[ScoredBaseline],
-) -> Lift | None:
-    strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
-    if strongest is None:
-        return None
-    strata = pipeline.strata(splits, "test")
-    return significance.lift(losses, strongest, pipeline.options.seed, strata)
+) -> list[Lift]:
+    """Return the lift over each baseline, the strongest one's first."""
+    headline, strata = pipeline.headline_metric(splits), pipeline.strata(splits, "test")
+    return significance.lifts(losses, baselines, headline, pipeline.options.seed, strata)
 
 
 def changed_hyperparameters(spec: Any) -> dict[str, Any]:
@@ -562,6 +562,7 @@ def _record(
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
     # Where it errs comes before how it learned.
     figures = {
+        **verdict_plots.lifts(result.lifts, result.headline),
         **dict(pipeline.plots(predictions, splits, "test")),
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
