@@ -279,6 +279,15 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     def table(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "pd.DataFrame":
         """Return predictions beside the truth, as a table for people."""
 
+    def mistakes(
+        self, predictions: "np.ndarray", splits: SplitsT, part: Part
+    ) -> "pd.DataFrame | None":
+        """Return the worst mistakes with their inputs, the worst first; None where figures do.
+
+        It is a table for people: at most `MOST_MISTAKES` rows, with short texts.
+        """
+        return None
+
     @abstractmethod
     def plots(
         self, predictions: "np.ndarray", splits: SplitsT, part: Part

@@ -26,7 +26,8 @@ GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
 class ScoredBaseline:
     """A baseline in a comparison: its scores on val and test, and its loss for each test unit.
 
-    `read_from` is the run that has computed it, where that was an earlier one.
+    `mistakes` are `Pipeline.mistakes` of test. `read_from` is the run that has computed it, where
+    that was an earlier one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ScoredBaseline:
     losses: np.ndarray
     seconds: float
     params: Mapping[str, Scalar]
+    mistakes: "pd.DataFrame | None" = None
     read_from: str = ""
 
 
@@ -92,7 +94,8 @@ class TrainResult:
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
     is of the first, whose model is kept. `lift` is over the strongest baseline, `lifts` are over
-    each, that one first. `figures` are those of its run, by name.
+    each, that one first. `figures` are those of its run, by name; `mistakes` are tables of the
+    worst ones, of what answers and of the strongest baseline, by the names of `rows`.
     """
 
     domain: str
@@ -122,6 +125,7 @@ class TrainResult:
     test_examples: int = 0
     lifts: Sequence[Lift] = ()
     figures: "Mapping[str, Figure]" = field(default_factory=dict)
+    mistakes: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

@@ -21,6 +21,7 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 table { border-collapse: collapse } .wide { overflow-x: auto }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left }
+td { max-width: 28rem; vertical-align: top }
 figure { margin: 1rem 0; width: fit-content; max-width: 100% }
 svg { display: block; max-width: 100%; height: auto; fill: currentColor }
 """
@@ -43,7 +44,7 @@ def final_report(result: TrainResult, figures: "Mapping[str, Figure]") -> str:
     """Return the report of a trained run: verdict, scores, then its figures."""
     return _page(
         f"{result.domain} / {result.dataset}: {result.network}",
-        [*_verdict(result), *_figures(figures)],
+        [*_verdict(result), *_figures(figures), *_mistakes(result)],
     )
 
 
@@ -67,6 +68,7 @@ def sweep_report(result: SweepResult, figures: "Mapping[str, Figure]") -> str:
         _trials(result),
         f"<h2>The final model: {escape(final.network)}</h2>",
         *_figures(final_figures, "final-"),
+        *_mistakes(final),
     ]
     return _page(f"{final.domain} / {final.dataset}: sweep of {len(result.trials)} trials", parts)
 
@@ -78,6 +80,15 @@ def _verdict(result: TrainResult) -> list[str]:
         rows.append([name, *(format_number(scores.get(key)) for key in names)])
     examples = f"test, {result.test_examples:,} examples"
     return [f"<p><strong>{escape(result.verdict)}</strong></p>", _table([examples, *names], rows)]
+
+
+def _mistakes(result: TrainResult) -> list[str]:
+    parts = []
+    for model, mistakes in result.mistakes.items():
+        parts.append(f"<h2>Worst mistakes: {escape(model)}</h2>")
+        rows = [[_short(cell) for cell in row] for row in mistakes.itertuples(index=False)]
+        parts.append(_table(list(mistakes.columns), rows) if rows else "<p>None.</p>")
+    return parts
 
 
 def _trials(result: SweepResult) -> str:

@@ -29,6 +29,7 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
         losses=pipeline.losses(test, splits, "test"),
         seconds=baseline.seconds,
         params=baseline.params,
+        mistakes=pipeline.mistakes(test, splits, "test"),
     )
 
 

@@ -24,6 +24,9 @@ PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"
 TEST_LOSSES = "predictions/test_losses.csv"
+# The worst mistakes with their inputs, of what answers and of the strongest baseline.
+TEST_MISTAKES = "predictions/test_mistakes.csv"
+BASELINE_MISTAKES = "predictions/test_mistakes_of_strongest_baseline.csv"
 
 
 class Run(Protocol):

@@ -192,7 +192,10 @@ class MlflowTracker:
         # That it is missing is an answer here.
         with temporary_folder() as folder, suppress(ApplineError):
             file = self.client.download_artifacts(run_id, path, str(folder))
-            return pd.read_parquet(file) if path.endswith(".parquet") else pd.read_csv(file)
+            if path.endswith(".parquet"):
+                return pd.read_parquet(file)
+            # A text "NA" is a text.
+            return pd.read_csv(file, keep_default_na=False)
         return None
 
     def curve(self, run_id: str, metric: str) -> list[float]:

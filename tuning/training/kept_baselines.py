@@ -14,7 +14,7 @@ from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.splits import Splits
 from tuning.results import ScoredBaseline
 from tuning.tracking.hidden_tags import HIDDEN
-from tuning.tracking.interface import PARENT, Row, Tracker
+from tuning.tracking.interface import PARENT, TEST_MISTAKES, Row, Tracker
 from tuning.tracking.provenance import code_digest
 from tuning.training.prefixes import without_prefix
 
@@ -68,7 +68,10 @@ def tables(scored: ScoredBaseline) -> "dict[str, pd.DataFrame]":
     """Return the artifacts from which a later run can compare itself with a baseline."""
     import pandas as pd
 
-    return {LOSSES: pd.DataFrame({"loss": scored.losses})}
+    kept = {LOSSES: pd.DataFrame({"loss": scored.losses})}
+    if scored.mistakes is not None:
+        kept[TEST_MISTAKES] = scored.mistakes
+    return kept
 
 
 def read(wanted: str, splits: Splits, tracker: Tracker) -> list[ScoredBaseline]:
@@ -110,6 +113,7 @@ def _restored(rows: Sequence[Row], tracker: Tracker) -> list[ScoredBaseline]:
                 losses=losses["loss"].to_numpy(),
                 seconds=row.metrics["cost/train_s"],
                 params=without_prefix("baseline.", row.params),
+                mistakes=tracker.table(row.id, TEST_MISTAKES),
                 read_from=row.tags.get(PARENT, row.id),
             )
         )

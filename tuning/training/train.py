@@ -27,7 +27,9 @@ from tuning.reports.report_page import REPORT, final_report
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
+    BASELINE_MISTAKES,
     TEST_LOSSES,
+    TEST_MISTAKES,
     TEST_PREDICTIONS,
     Role,
     Run,
@@ -43,7 +45,7 @@ from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
 from tuning.training.seeds import SeedTest, train_further
-from tuning.verdicts import Lift, Spread
+from tuning.verdicts import Lift, Spread, row_name
 
 FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
@@ -189,6 +191,7 @@ def train(
             baselines=baselines,
             lift=lifts[0] if lifts else None,
             lifts=lifts,
+            mistakes=_mistakes(pipeline, splits, final.model, predictions, baselines),
             seeds=seeds,
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
@@ -535,6 +538,21 @@ def _lifts(
     return significance.lifts(losses, baselines, headline, pipeline.options.seed, strata)
 
 
+def _mistakes(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    model: Any,
+    predictions: np.ndarray,
+    baselines: Sequence[ScoredBaseline],
+) -> dict[str, pd.DataFrame]:
+    """Return the worst mistakes of what answers, and of the strongest baseline, by their names."""
+    tables = {row_name(pipeline.blend(model)): pipeline.mistakes(predictions, splits, "test")}
+    strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
+    if strongest:
+        tables[strongest.name] = strongest.mistakes
+    return {name: table for name, table in tables.items() if table is not None}
+
+
 def changed_hyperparameters(spec: Any) -> dict[str, Any]:
     """Return the hyperparameters that differ from their defaults."""
     defaults = flatten(type(spec)())
@@ -560,6 +578,10 @@ def _record(
     """Write scores, predictions and figures into the run; return the figures by name."""
     run.metrics(summary_metrics(result))
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
+    for mistakes, path in zip(
+        result.mistakes.values(), (TEST_MISTAKES, BASELINE_MISTAKES), strict=False
+    ):
+        run.table(mistakes, path)
     # Where it errs comes before how it learned.
     figures = {
         **verdict_plots.lifts(result.lifts, result.headline),
