@@ -1,6 +1,6 @@
 """Forecasting: the contract kept."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,6 +91,9 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         self, model: keras.Model, splits: ForecastSplits, like: keras.Model | None = None
     ) -> None:
         predict.calibrate(model, splits, like)
+
+    def merge_into_train(self, splits: ForecastSplits, parts: Sequence[Part]) -> ForecastSplits:
+        return splits.merge_into_train(parts)
 
     def predict(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
         if isinstance(splits, hold_out.HoldOut):

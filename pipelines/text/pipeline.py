@@ -1,6 +1,6 @@
 """Text classification: the contract kept."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,8 +108,8 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     ) -> None:
         predict.calibrate(model, splits, self.references, like)
 
-    def merge_train_val(self, splits: TextSplits) -> TextSplits:
-        return data.merge_train_val(splits)
+    def merge_into_train(self, splits: TextSplits, parts: Sequence[Part]) -> TextSplits:
+        return data.merge_into_train(splits, parts)
 
     def predict(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
         return predict.predict(model, splits, part, self.references)
