@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from pipelines.config.options import Objective
 from tuning.results import GRADIENT_NORM, Effect, SweepResult, Trial
@@ -63,6 +63,10 @@ def gradients(history: Mapping[str, Sequence[float]]) -> Figure:
         epochs = range(1, len(values) + 1)
         axes.plot(epochs, values, label=label, color=color, linestyle=style)
     axes.set_yscale("log")
+    # Plain numbers, also where all lie within one power of ten.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.set_ylabel("norm of the gradient")
     finish(axes, title="Gradient norm by group of layers (one fixed batch)", x="epoch")
     axes.legend(frameon=False, fontsize=SMALL_FONT)
