@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo checked test test-all lint types bench ui docs clean
+.PHONY: demo checked test test-all lint types bench ui docs screenshots clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "appline needs Python 3.11 or newer. Choose one: make PYTHON=python3.12 ...")'
@@ -49,6 +49,9 @@ ui: $(READY)  ## MLflow on the local store
 
 docs: $(READY)  ## the --help texts in docs/
 	$(BIN)/python docs/generate.py
+
+screenshots: $(READY)  ## the pictures in docs/pages/, of MLflow's pages in a browser
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

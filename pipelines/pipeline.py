@@ -303,6 +303,15 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """Return the scores of parts of the part by what divides it, such as `by_series`."""
         return {}
 
+    def mistakes(
+        self, predictions: "np.ndarray", splits: SplitsT, part: Part
+    ) -> "pd.DataFrame | None":
+        """Return the worst mistakes with their inputs, the worst first; None where figures do.
+
+        It is a table for people: at most `MOST_MISTAKES` rows, with short texts.
+        """
+        return None
+
     @abstractmethod
     def plots(
         self, predictions: "np.ndarray", splits: SplitsT, part: Part

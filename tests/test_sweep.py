@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import os
+import re
 import resource
 import socket
 import subprocess
@@ -25,7 +27,7 @@ from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor, TrialScheduler
-from tuning.execution.trial import Outcome, Work, run_trial
+from tuning.execution.trial import Outcome, Work, run_trial, worker_name
 from tuning.results import SweepResult, Trial
 from tuning.search import constraints
 from tuning.search.definition import Sweep, sweep_objectives
@@ -106,6 +108,20 @@ def test_a_sweep_is_a_tree_of_runs_with_the_same_columns(tracker: MlflowTracker)
     assert result.best.score == min(losses)
 
 
+def test_a_sweeps_report_shows_verdicts_curves_and_the_timeline_of_its_workers(
+    tracker: MlflowTracker, tmp_path: Path
+) -> None:
+    result = sweep(tracker)
+    assert {trial.worker for trial in result.trials} == {worker_name(os.getpid())}
+    assert all(trial.start_time > 0 for trial in result.trials)
+    report = tracker.client.download_artifacts(result.run_id, "report.html", str(tmp_path))
+    headings = re.findall(r"<h2>([^<]*)</h2>", Path(report).read_text())
+    assert headings[:2] == ["Lifts", "What was found"]
+    assert {"Importance", "Learning curves", "Timeline", "Curves", "Gradients"} <= set(headings)
+    assert [lift.baseline for lift in result.final.lifts] == ["mean"]
+    assert result.final.lifts[0] == result.final.lift
+
+
 def test_a_failing_trial_is_recorded_with_its_reason_and_the_sweep_goes_on(
     tracker: MlflowTracker,
 ) -> None:
@@ -155,6 +171,8 @@ def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(
     assert [trial.replayed for trial in resumed.trials] == [True, True, False, False]
     assert scores(resumed) == pytest.approx(scores(undisturbed))
     assert resumed.run_id == stopped.value.run_id
+    assert {trial.worker for trial in resumed.trials} == {worker_name(os.getpid())}
+    assert sorted(trial.start_time for trial in resumed.trials)[0] > 0
     assert len(tracker.rows(role="trial", sweep=resumed.run_id)) == 4
     baselines = [row.name for row in tracker.rows(role="baseline", sweep=resumed.run_id)]
     assert len(baselines) == len(set(baselines)), "resuming does not record baselines again"

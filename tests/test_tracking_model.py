@@ -10,6 +10,7 @@ import keras
 import pytest
 
 from tests.tracking_samples import points
+from tuning.tracking.log_model import REQUIREMENTS_CHECK
 from tuning.tracking.mlflow_run import MlflowRun
 from tuning.tracking.mlflow_tracker import MlflowTracker
 from tuning.tracking.stored_runs import download
@@ -29,6 +30,21 @@ def test_a_model_lies_under_model_with_its_facts_and_the_code_that_answers(
     assert json.loads((folder / "facts.json").read_text()) == facts
     assert (folder / "code" / "pipelines" / "pipeline.py").exists()
     assert "keras==" in (folder / "requirements.txt").read_text()
+
+
+def test_installed_packages_are_not_read_again_to_check_what_was_read_from_them(
+    run: MlflowRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took half a second of each training."""
+    from mlflow.utils import environment
+
+    checked: list[object] = []
+    monkeypatch.setattr(environment, REQUIREMENTS_CHECK, checked.append)
+    (tmp_path / "network.keras").write_bytes(b"the network")
+    run.model(tmp_path / "network.keras", {"domain": "vision"})
+    assert checked == []
+    environment.warn_dependency_requirement_mismatches("is MLflow's own again")
+    assert checked == ["is MLflow's own again"]
 
 
 def test_a_models_page_shows_the_runs_summaries_whenever_they_were_written(

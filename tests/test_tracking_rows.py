@@ -117,3 +117,44 @@ def test_a_sweep_without_a_final_run_says_how_to_come_to_one(
     message = rf"no final run yet \(KILLED\)\. Continue it: appline \w+ tune --resume {sweep[:8]}"
     with pytest.raises(UsageError, match=message):
         final_run(find_run(sweep, root=store_root), root=store_root)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"limit": 2},
+        {"role": "trial"},
+        {"without_roles": ("trial", "baseline")},
+        {"sweep": "8b64"},
+        {"data_digest": "d1"},
+        {"status": "FAILED"},
+        {"name": "the second's", "role": "trial"},
+        {"name": "first", "everywhere": True},
+    ],
+    ids=str,
+)
+def test_a_local_store_finds_the_runs_that_mlflow_finds(
+    tracker: MlflowTracker, wanted: dict[str, Any]
+) -> None:
+    for number, name in enumerate(("first", "the second's", "third", "final")):
+        changes: dict[str, Any] = {
+            "name": name,
+            "role": "final" if name == "final" else "trial",
+            "status": "FAILED" if name == "the second's" else "FINISHED",
+            "tags": {"sweep": f"8b64{number}", "data_digest": f"d{number % 2}"},
+            # Two begin at the same time.
+            "start_time": RECORD.start_time + number // 2,
+        }
+        tracker.record(replace(RECORD, **changes))
+    through_mlflow = replace(tracker, store=replace(tracker.store, database=None))
+    found = tracker.rows(**wanted)
+    assert found == through_mlflow.rows(**wanted) != []
+    newest = tracker.rows(limit=1)
+    assert through_mlflow.rows(run_id=newest[0].id) == tracker.rows(run_id=newest[0].id) == newest
+
+
+def test_a_local_search_misses_what_was_deleted(tracker: MlflowTracker) -> None:
+    kept, deleted = tracker.record(RECORD), tracker.record(RECORD)
+    tracker.client.delete_run(deleted)
+    assert [row.id for row in tracker.rows()] == [kept]

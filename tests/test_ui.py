@@ -4,13 +4,10 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from apps.cli import main
 from apps.ui import serve_ui
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
+from tests.browser import RunningUi, serve, served
 from tuning.tracking.interface import Record
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.saved_views import SweepCharts
@@ -35,12 +33,6 @@ CHARTS = SweepCharts(
     headline=Objective(name="accuracy", direction="max"),
     searched=["conv.kernel_size"],
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class FakeMlflow(BaseHTTPRequestHandler):
@@ -132,19 +124,6 @@ def test_a_server_that_is_down_is_named() -> None:
 # --- the real server
 
 
-@dataclass(frozen=True)
-class RunningUi:
-    """A running `serve_ui`: its process, and the link that it printed."""
-
-    process: "subprocess.Popen[str]"
-    link: str
-
-    @property
-    def base(self) -> str:
-        """The address before the link's `/#`."""
-        return self.link.partition("/#")[0]
-
-
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     """Return a tracker that has written one sweep view into a local store."""
@@ -153,23 +132,15 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> MlflowTracker:
     return tracker
 
 
-def serve(tracker: MlflowTracker) -> RunningUi:
+def store_of(tracker: MlflowTracker) -> Path:
     assert tracker.store.database
-    root = str(tracker.store.database.parent)
-    program = f"from apps.ui import serve_ui; serve_ui({root!r}, {free_port()})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert process.stdout
-    return RunningUi(process, process.stdout.readline().strip())
+    return tracker.store.database.parent
 
 
 @pytest.fixture(scope="module")
 def running_ui(local: MlflowTracker) -> Iterator[RunningUi]:
-    started = serve(local)
-    with started.process:
-        yield started
-        started.process.terminate()
+    with served(store_of(local)) as running:
+        yield running
 
 
 def get(url: str) -> bytes:
@@ -245,7 +216,7 @@ def test_artifacts_of_the_local_store_are_shown_by_the_server(
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_with_all_its_children(stop: signal.Signals, local: MlflowTracker) -> None:
-    with serve(local).process as process:
+    with serve(store_of(local)).process as process:
         children = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, stop)
         assert process.wait(30) == 0

@@ -18,6 +18,7 @@ from tuning.verdicts import CONFIDENCE, Lift, Spread
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 NETWORK_ALONE = "network alone"  # the row of a network that does not answer alone
 GRADIENT_NORM = "grad_norm/"  # begins the name of a curve of gradient norms
@@ -29,7 +30,8 @@ class ScoredBaseline:
 
     `cost` has the names of a network's: seconds and CPU seconds of fitting and predicting, and the
     times of an answer where they could be taken. `tables` are `Pipeline.score_tables` of test.
-    `read_from` is the run that has computed it, and has its tables, where that was an earlier one.
+    `mistakes` are `Pipeline.mistakes` of test. `read_from` is the run that has computed it, and has
+    its tables, where that was an earlier one.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ScoredBaseline:
     cost: Mapping[str, float]
     params: Mapping[str, Scalar]
     tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
+    mistakes: "pd.DataFrame | None" = None
     read_from: str = ""
 
     @property
@@ -99,7 +102,10 @@ class TrainResult:
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
-    is of the first, whose model is kept. `tables` are `Pipeline.score_tables` of test.
+    is of the first, whose model is kept. `lift` is over the strongest baseline, `lifts` are over
+    each, that one first. `tables` are `Pipeline.score_tables` of test. `figures` are those of its
+    run, by name; `mistakes` are tables of the worst ones, of what answers and of the strongest
+    baseline, by the names of `rows`.
     """
 
     domain: str
@@ -129,6 +135,9 @@ class TrainResult:
     test_examples: int = 0
     tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
     receptive_field: ReceptiveField | None = None
+    lifts: Sequence[Lift] = ()
+    figures: "Mapping[str, Figure]" = field(default_factory=dict)
+    mistakes: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -241,6 +250,7 @@ class TrainResult:
             **tables_as_json(self.tables),
             "receptive_field": self.receptive_field.as_json() if self.receptive_field else None,
             "lift": self.lift.as_json(self.headline.name) if self.lift else None,
+            "lifts": [lift.as_json(self.headline.name) for lift in self.lifts],
             "cost": dict(self.cost),
             "baseline_costs": {baseline.name: dict(baseline.cost) for baseline in self.baselines},
             "notes": list(self.notes),
@@ -420,7 +430,9 @@ class Trial:
     values: Mapping[str, Scalar]
     scores: tuple[float, ...] = ()
     batch_size: int = 0  # half of the searched one where memory ran out; 0: not known
+    start_time: float = 0.0  # seconds since 1970
     seconds: float
+    worker: str = ""  # machine and process that ran it; empty where that is not known
     epochs: int
     costs: Mapping[str, float] = field(default_factory=dict)
     stopped: str = ""  # why it ended before its last epoch; empty when it did not
@@ -540,6 +552,7 @@ class Level:
     mean: float  # score
     standard_error: float  # NaN for a single trial
     count: int
+    scores: tuple[float, ...] = ()  # of each trial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ LONGEST_UPRIGHT = 3  # characters of a class name; longer names would overlap
 RELIABILITY_BINS = 10
 FEW_EXAMPLES = 10  # in a bin
 TALLEST = 14.0  # inches
+DARK = "#101010"  # on a light cell; black follows the theme of the page that shows a figure
 
 
 def classification_plots(
@@ -65,7 +66,7 @@ def _confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
 
 def _write_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray) -> None:
     for row, column in np.argwhere(counts > 0):
-        color = "white" if shares[row, column] > 0.5 else "black"
+        color = "white" if shares[row, column] > 0.5 else DARK
         text = str(counts[row, column])
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
 

@@ -15,7 +15,7 @@ from pipelines.splits import Part
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
 
-TRUTH, MODEL, MUTED = "#1a1a1a", "#0b6aa2", "#8a8f98"
+TRUTH, MODEL, MUTED = "black", "#0b6aa2", "#8a8f98"
 GRID = "#e6e8eb"
 # How hard a window was, as its rank among all.
 RANKS = {

@@ -3,12 +3,13 @@
 Their predictions have the form that `ranking` describes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from pipelines.evaluation.mistakes import MOST_MISTAKES, shortened
 from pipelines.recommend import plots as figures
 from pipelines.recommend.ranking import discounted_gain
 from pipelines.splits import Part
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LIST_LENGTH = 10  # of the recommendations that coverage, novelty and tables look at
 NOT_IN_TRAIN = "(not in train)"
+# Items in a table of mistakes.
+SHOWN_HISTORY = 5  # the last ones
+SHOWN_BEST = 3
 
 
 def score(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> dict[str, float]:
@@ -97,6 +101,47 @@ def table(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.
     for place in range(LIST_LENGTH):
         frame[f"top {place + 1}"] = titles[best[:, place]]
     return frame
+
+
+def mistakes(predictions: np.ndarray, splits: "RecommendSplits", part: Part) -> pd.DataFrame:
+    """Return the cases that were foreseen worst: the user's last items, and what came.
+
+    To rank, those are the targets that are furthest down, with what was ranked first in their
+    place; targets that train does not hold are nobody's mistake. To rate, the largest errors.
+    """
+    cases = splits.cases(part)
+    to_rank = splits.task == "rank"
+    badness = np.abs(_errors(predictions, splits, part))
+    if to_rank:
+        badness = np.where((cases.target > 0) & (predictions[:, 0] > 1), predictions[:, 0], 0)
+    worst = np.argsort(-badness, kind="stable")[:MOST_MISTAKES]
+    worst = worst[badness[worst] > 0]
+    titles = [NOT_IN_TRAIN, *splits.titles]
+    frame = pd.DataFrame(
+        {
+            "user": [splits.people[person - 1] for person in cases.person[worst]],
+            "history": [
+                _listed(titles, splits.item[max(start, end - SHOWN_HISTORY) : end])
+                for start, end in zip(cases.start[worst], cases.end[worst], strict=True)
+            ],
+        }
+    )
+    came = [shortened(titles[target]) for target in cases.target[worst]]
+    if not to_rank:
+        prediction = predictions[worst, 0]
+        return frame.assign(
+            item=came,
+            rating=cases.rating[worst],
+            prediction=prediction.round(3),
+            error=(prediction - cases.rating[worst]).round(3),
+        )
+    best = predictions[worst, 1 : 1 + SHOWN_BEST].astype(np.int64)
+    frame["ranked first"] = [_listed(titles, numbers[numbers > 0]) for numbers in best]
+    return frame.assign(came=came, rank=predictions[worst, 0])
+
+
+def _listed(titles: Sequence[str], items: np.ndarray) -> str:
+    return shortened(" · ".join(titles[number] for number in items))
 
 
 def plots(

@@ -119,6 +119,11 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
     def table(self, predictions: np.ndarray, splits: RecommendSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
 
+    def mistakes(
+        self, predictions: np.ndarray, splits: RecommendSplits, part: Part
+    ) -> pd.DataFrame:
+        return evaluate.mistakes(predictions, splits, part)
+
     def plots(
         self, predictions: np.ndarray, splits: RecommendSplits, part: Part
     ) -> Iterator[tuple[str, "Figure"]]:

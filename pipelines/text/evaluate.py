@@ -9,6 +9,7 @@ import pandas as pd
 from pipelines.config.options import ClassMetric, Objective
 from pipelines.errors import UsageError
 from pipelines.evaluation import class_balance, classification
+from pipelines.evaluation.mistakes import MOST_MISTAKES, SHOWN_CHARACTERS, shortened
 from pipelines.evaluation.plots import classification_plots
 from pipelines.splits import Part
 from pipelines.text.thresholds import probabilities_of, rescaled
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from pipelines.text.data import TextSplits
 
-SHOWN_CHARACTERS = 300  # of a text in a table of predictions
 LENGTH_GROUPS = 5
 
 
@@ -64,10 +64,37 @@ def table(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataF
         for name, column in classification.probability_columns(shown, splits.classes).items():
             frame[name] = column
     texts = splits.of_part(part)
-    is_file = len(texts.origin) > 0 and isinstance(texts.origin[0], str)
-    frame.insert(1, "file" if is_file else "row", texts.origin)
+    frame.insert(1, _origin_name(texts.origin), texts.origin)
     frame.insert(2, "text", [text[:SHOWN_CHARACTERS] for text in texts.x])
     return frame
+
+
+def mistakes(predictions: np.ndarray, splits: "TextSplits", part: Part) -> pd.DataFrame:
+    """Return the most confident wrong answers: the text, its label, and the answer.
+
+    `probability` is that of the answer, `p(label)` that of the label. Where a text may have several
+    labels, the worst is the one with the most confident wrong decision on one of them.
+    """
+    labels, decided = splits.labels(part), rescaled(predictions)
+    confidence = decided.max(axis=1)
+    if not splits.exclusive:
+        confidence = np.abs(decided - labels).max(axis=1)
+    wrong = np.flatnonzero(~classification.is_correct(labels, decided))
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    columns = ["label", "answer"]
+    frame = classification.table(labels[worst], decided[worst], splits.classes)[columns]
+    if splits.exclusive:
+        frame["probability"] = confidence[worst].round(classification.DIGITS)
+        frame["p(label)"] = decided[worst, labels[worst]].round(classification.DIGITS)
+    texts = splits.of_part(part)
+    frame.insert(0, "text", [shortened(str(texts.x[position])) for position in worst])
+    frame.insert(0, _origin_name(texts.origin), [texts.origin[position] for position in worst])
+    return frame
+
+
+def _origin_name(origin: np.ndarray) -> str:
+    """Return what tells whence a text comes: the file it is in, or the row of the table."""
+    return "file" if len(origin) > 0 and isinstance(origin[0], str) else "row"
 
 
 def plots(

@@ -137,6 +137,9 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def table(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)
 
+    def mistakes(self, predictions: np.ndarray, splits: TextSplits, part: Part) -> pd.DataFrame:
+        return evaluate.mistakes(predictions, splits, part)
+
     def plots(
         self, predictions: np.ndarray, splits: TextSplits, part: Part
     ) -> Iterator[tuple[str, "Figure"]]:

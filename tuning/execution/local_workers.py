@@ -25,7 +25,7 @@ from pipelines.errors import UsageError
 from pipelines.io.temporary import TemporaryFolder
 from pipelines.runtime import num_cores
 from tuning.execution.interface import TRIALS_PER_PROCESS, HangDetector, TrialScheduler
-from tuning.execution.trial import Outcome, Task, Work
+from tuning.execution.trial import Outcome, Task, Work, worker_name
 from tuning.execution.worker_process import MessageKind, WorkerSettings, serve
 
 BYTES_PER_WORKER = 1.5 * 2**30  # TensorFlow, a small network and its batches
@@ -266,8 +266,14 @@ class LocalWorkers:
         """Replace a worker whose process is gone, and report its trial."""
         task, worker.task = worker.task, None
         assert task
+        outcome = replace(
+            outcome,
+            start_time=worker.start_time,
+            end_time=time.time(),
+            worker=worker_name(worker.process.pid or 0),
+        )
         self._replace(self._workers.index(worker))
-        scheduler.ended(task, replace(outcome, start_time=worker.start_time, end_time=time.time()))
+        scheduler.ended(task, outcome)
 
     def _end_hanging(self, scheduler: TrialScheduler) -> None:
         now = time.monotonic()

@@ -4,6 +4,8 @@ The same task has the same outcome in this process, in another one, and on anoth
 """
 
 import dataclasses
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +60,7 @@ class Outcome:
     died: bool = False  # with its process: the trial may not be the cause
     start_time: float = 0.0  # seconds since 1970
     end_time: float = 0.0
+    worker: str = ""  # see `worker_name`; empty where its process was lost
 
     @property
     def epochs(self) -> int:
@@ -90,6 +93,7 @@ def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outc
             out_of_memory=_is_out_of_memory(error),
             start_time=start_time,
             end_time=time.time(),
+            worker=worker_name(os.getpid()),
         )
     if fitted.interrupted:
         raise KeyboardInterrupt
@@ -101,7 +105,13 @@ def run_trial(work: Work, task: Task, report: EpochReport | None = None) -> Outc
         stopped=fitted.stopped,
         start_time=start_time,
         end_time=time.time(),
+        worker=worker_name(os.getpid()),
     )
+
+
+def worker_name(process_id: int) -> str:
+    """Return what a worker is called: its machine and its process."""
+    return f"{socket.gethostname()} {process_id}"
 
 
 def with_half_batch(task: Task) -> Task | None:

@@ -1,11 +1,12 @@
 """Figures of trainings and sweeps, whatever the domain."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from pipelines.config.options import Objective
 from tuning.results import GRADIENT_NORM, Effect, SweepResult, Trial
@@ -15,6 +16,9 @@ EFFECTS_PER_ROW = 3
 MOST_MARKED_EPOCHS = 30  # a longer curve is a plain line
 SMALL_FONT = 9  # points
 TITLE_FONT = 10
+# Of lines that belong together: colours of Okabe and Ito, for all kinds of colour vision.
+LINE_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+LINE_STYLES = ("-", "--", ":", "-.")
 # Axes of counts: there is no epoch 1.25.
 WHOLE_NUMBERS = ("epoch", "trial")
 
@@ -31,7 +35,7 @@ def curves(history: Mapping[str, Sequence[float]], objective: Objective, best_ep
         _draw_curve(axes, history, name, label="train")
         _draw_curve(axes, history, f"val_{name}", label="validation")
         axes.axvline(best_epoch, color="0.75", linestyle=":", label=f"kept: epoch {best_epoch}")
-        _finish(axes, title=name, x="epoch")
+        finish(axes, title=name, x="epoch")
         axes.legend(frameon=False, fontsize=SMALL_FONT)
     return figure
 
@@ -53,13 +57,26 @@ def gradients(history: Mapping[str, Sequence[float]]) -> Figure:
     """
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
-    for name, values in history.items():
-        if name.startswith(GRADIENT_NORM):
-            axes.plot(range(1, len(values) + 1), values, label=name.removeprefix(GRADIENT_NORM))
+    groups = {name: values for name, values in history.items() if name.startswith(GRADIENT_NORM)}
+    for (name, values), (color, style) in zip(groups.items(), _looks(), strict=False):
+        label = name.removeprefix(GRADIENT_NORM)
+        epochs = range(1, len(values) + 1)
+        axes.plot(epochs, values, label=label, color=color, linestyle=style)
     axes.set_yscale("log")
-    _finish(axes, title="Gradient norm by group of layers (one fixed batch)", x="epoch")
+    # Plain numbers, also where all lie within one power of ten.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_ylabel("norm of the gradient")
+    finish(axes, title="Gradient norm by group of layers (one fixed batch)", x="epoch")
     axes.legend(frameon=False, fontsize=SMALL_FONT)
     return figure
+
+
+def _looks() -> Iterator[tuple[str, str]]:
+    """Return endless pairs of a colour and a line style: 24 that differ, then the same again."""
+    looks = [(color, style) for style in LINE_STYLES for color in LINE_COLORS]
+    return itertools.cycle(looks)
 
 
 def progress(trials: Sequence[Trial], objective: Objective) -> Figure:
@@ -76,7 +93,7 @@ def progress(trials: Sequence[Trial], objective: Objective) -> Figure:
     axes.scatter(numbers, scores, s=22, color="C0", label="trial")
     axes.step(numbers, best, where="post", color="C1", label="best so far")
     axes.set_ylabel(objective.name)
-    _finish(axes, title="Score of each trial, by its number", x="trial")
+    finish(axes, title="Score of each trial, by its number", x="trial")
     axes.legend(frameon=False)
     return figure
 
@@ -104,7 +121,7 @@ def pareto(result: SweepResult) -> Figure:
             fontsize=SMALL_FONT,
         )
     axes.set_ylabel(first.name)
-    _finish(axes, title="What no other trial beats in every objective", x=second.name)
+    finish(axes, title="What no other trial beats in every objective", x=second.name)
     axes.legend(frameon=False)
     return figure
 
@@ -126,7 +143,7 @@ def effects(effects: Sequence[Effect], objective: Objective, most: int = MOST_EF
     rows = max(1, math.ceil(len(drawn) / columns))
     figure = Figure(figsize=(3.6 * columns, 2.7 * rows + 0.5), layout="constrained")
     figure.suptitle(
-        f"Mean {objective.name} by value, with standard errors and the number of trials",
+        f"Mean {objective.name} by value ± 1 standard error; small dots: trials, and their number",
         fontsize=TITLE_FONT,
     )
     cells = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
@@ -143,6 +160,7 @@ def _draw_effect(axes: Axes, effect: Effect) -> None:
         error = None if math.isnan(level.standard_error) else level.standard_error
         # One trial with a value is luck as likely as not: it does not win.
         color = "C1" if label == effect.best and level.count > 1 else "C0"
+        axes.scatter([x] * len(level.scores), level.scores, s=10, color=color, alpha=0.35)
         axes.errorbar(x, level.mean, yerr=error, fmt="o", color=color, capsize=3)
         axes.annotate(
             f"{level.count}",
@@ -157,13 +175,15 @@ def _draw_effect(axes: Axes, effect: Effect) -> None:
     title = effect.key
     if effect.together:
         title += f"\nchanged together with {', '.join(effect.together)}"
-    _finish(axes, title=title, x="")
+    finish(axes, title=title, x="")
 
 
-def _finish(axes: Axes, *, title: str, x: str) -> None:
+def finish(axes: Axes, *, title: str, x: str) -> None:
+    """Give a figure's axes their title, the label of x, and a faint grid."""
     if x in WHOLE_NUMBERS:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_title(title, fontsize=TITLE_FONT)
     axes.set_xlabel(x)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)

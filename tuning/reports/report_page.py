@@ -13,16 +13,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REPORT = "report.html"  # the artifact
-# Both themes of a browser; figures are drawn on white, and stay so in a dark page.
+# Both themes of a browser.
 STYLE = """
-:root { color-scheme: light dark; --line: #8886 }
+:root { color-scheme: light dark; --line: #8886; --muted: #666; --faint: #bbb }
+@media (prefers-color-scheme: dark) { :root { --muted: #aaa; --faint: #555 } }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 table { border-collapse: collapse } .wide { overflow-x: auto }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left }
-figure { background: #fff; margin: 1rem 0; padding: .5rem; border-radius: 6px; width: fit-content }
-svg { display: block; max-width: 100%; height: auto }
+td { max-width: 28rem; vertical-align: top }
+figure { margin: 1rem 0; width: fit-content; max-width: 100% }
+svg { display: block; max-width: 100%; height: auto; fill: currentColor }
 """
+# What of a figure follows the theme: matplotlib's black, its greys for what matters less, and those
+# for lines in the background. Near-black, on a coloured ground, stays.
+THEMED = {
+    "#000000": "currentColor",
+    "#666666": "var(--muted)",
+    "#808080": "var(--muted)",
+    "#8a8f98": "var(--muted)",
+    "#b0b0b0": "var(--faint)",
+    "#b3b3b3": "var(--faint)",
+    "#bfbfbf": "var(--faint)",
+    "#e6e8eb": "var(--line)",
+}
 MOST_TRIALS = 200  # in the table, the best first
 
 
@@ -30,7 +44,7 @@ def final_report(result: TrainResult, figures: "Mapping[str, Figure]") -> str:
     """Return the report of a trained run: verdict, scores, then its figures."""
     return _page(
         f"{result.domain} / {result.dataset}: {result.network}",
-        [*_verdict(result), *_figures(figures)],
+        [*_verdict(result), *_figures(figures), *_mistakes(result)],
     )
 
 
@@ -40,8 +54,11 @@ def sweep_report(result: SweepResult, figures: "Mapping[str, Figure]") -> str:
     effects = []
     for effect in result.effects:
         effects.append(f"<li><code>{escape(effect.key)}</code> {escape(describe_effect(effect))}")
+    final_figures = dict(final.figures)
+    lifts = final_figures.pop("lifts", None)
     parts = [
         *_verdict(final),
+        *_figures({"lifts": lifts} if lifts else {}),
         "<h2>What was found</h2>",
         "<p>Mean of the trials with each value, standard error, number. P-values are corrected for "
         "the number of hyperparameters; the search did not try values at random.</p>",
@@ -49,6 +66,9 @@ def sweep_report(result: SweepResult, figures: "Mapping[str, Figure]") -> str:
         *_figures(figures),
         "<h2>Trials, the best first</h2>",
         _trials(result),
+        f"<h2>The final model: {escape(final.network)}</h2>",
+        *_figures(final_figures, "final-"),
+        *_mistakes(final),
     ]
     return _page(f"{final.domain} / {final.dataset}: sweep of {len(result.trials)} trials", parts)
 
@@ -60,6 +80,15 @@ def _verdict(result: TrainResult) -> list[str]:
         rows.append([name, *(format_number(scores.get(key)) for key in names)])
     examples = f"test, {result.test_examples:,} examples"
     return [f"<p><strong>{escape(result.verdict)}</strong></p>", _table([examples, *names], rows)]
+
+
+def _mistakes(result: TrainResult) -> list[str]:
+    parts = []
+    for model, mistakes in result.mistakes.items():
+        parts.append(f"<h2>Worst mistakes: {escape(model)}</h2>")
+        rows = [[_short(cell) for cell in row] for row in mistakes.itertuples(index=False)]
+        parts.append(_table(list(mistakes.columns), rows) if rows else "<p>None.</p>")
+    return parts
 
 
 def _trials(result: SweepResult) -> str:
@@ -86,19 +115,20 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
 
 
-def _figures(figures: "Mapping[str, Figure]") -> list[str]:
+def _figures(figures: "Mapping[str, Figure]", prefix: str = "") -> list[str]:
+    """Return the figures with their names as headings; `prefix` begins the ids inside of them."""
     parts = []
-    for number, (name, figure) in enumerate(figures.items()):
+    for name, figure in figures.items():
         title = escape(name.replace("_", " ").capitalize())
-        parts.append(f"<h2>{title}</h2><figure>{_svg(figure, f'f{number}-')}</figure>")
+        parts.append(f"<h2>{title}</h2><figure>{_svg(figure, f'{prefix}{name}-')}</figure>")
     return parts
 
 
 def _svg(figure: "Figure", prefix: str) -> str:
     """Return a figure as inline SVG; `prefix` keeps its ids apart from those of other figures."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    svg = re.sub("|".join(THEMED), lambda found: THEMED[found[0]], buffer.getvalue())
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", svg[svg.index("<svg") :])
     return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
 

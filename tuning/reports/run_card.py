@@ -5,8 +5,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.errors import count_of
+from pipelines.evaluation.mistakes import shortened
 from tuning.results import Effect, FoldsResult, SweepResult, TrainResult
 
+SHOWN_MISTAKES = 5
+SHOWN_CHARACTERS = 90  # of a text of theirs
+MISTAKE_COLUMNS = 5  # the last ones: whence an example comes is in the file
 MOST_METRICS = 4  # beside the names of models: MLflow squeezes a wider table
 # What Markdown may take for emphasis, code, a link, a tag or the end of a table's cell.
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
@@ -30,7 +34,7 @@ def run_card(
     ]
     if result.run_id:
         command = f"appline {result.domain} predict INPUT --run {result.run_id[:8]}"
-        lines += ["", f"**Use it** `{command}`", ""]
+        lines += ["", f"**Use it** `{command}`", "", *_mistakes(result)]
         lines += _images(result.run_id, figures)
     lines += [
         "",
@@ -47,6 +51,25 @@ def run_card(
         lines += ["", "**Notes**"]
         lines += [f"- {escape(note)}" for note in result.notes]
     return "\n".join(lines)
+
+
+def _mistakes(result: TrainResult) -> list[str]:
+    """Return the worst mistakes of what answers as a short table; the whole one is a file."""
+    for model, mistakes in result.mistakes.items():
+        worst = mistakes.head(SHOWN_MISTAKES).iloc[:, -MISTAKE_COLUMNS:]
+        if worst.empty:
+            return []
+        columns = [str(column) for column in worst.columns]
+        lines = [
+            "**Where it errs most** " + escape(model),
+            "",
+            *_table_head(columns[0], columns[1:]),
+        ]
+        for row in worst.itertuples(index=False):
+            cells = [escape(shortened(str(cell), SHOWN_CHARACTERS)) for cell in row]
+            lines.append(f"| {' | '.join(cells)} |")
+        return [*lines, ""]
+    return []
 
 
 def _links(links: Mapping[str, str]) -> str:

@@ -34,6 +34,7 @@ def score_baseline(pipeline: AnyPipeline, splits: Splits, baseline: Baseline) ->
         cost=cost,
         tables=pipeline.score_tables(test, splits, "test"),
         params=baseline.params,
+        mistakes=pipeline.mistakes(test, splits, "test"),
     )
 
 
@@ -42,14 +43,32 @@ def strongest(baselines: Sequence[ScoredBaseline], headline: Objective) -> Score
 
     It is chosen like the network: without a look at test.
     """
+    scored = _comparable(baselines, headline)
+    if not scored:
+        return None
+    return headline.best(scored, lambda baseline: baseline.val[headline.name])
+
+
+def _comparable(baselines: Sequence[ScoredBaseline], headline: Objective) -> list[ScoredBaseline]:
     scored = []
     for baseline in baselines:
         scores = baseline.val[headline.name], baseline.test[headline.name]
         if all(map(math.isfinite, scores)):
             scored.append(baseline)
-    if not scored:
-        return None
-    return headline.best(scored, lambda baseline: baseline.val[headline.name])
+    return scored
+
+
+def lifts(
+    losses: np.ndarray,
+    baselines: Sequence[ScoredBaseline],
+    headline: Objective,
+    seed: int,
+    strata: np.ndarray | None = None,
+) -> list[Lift]:
+    """Return the lift over each baseline that has scores, the strongest one's first; see `lift`."""
+    first = strongest(baselines, headline)
+    ordered = sorted(_comparable(baselines, headline), key=lambda baseline: baseline is not first)
+    return [lift(losses, baseline, seed, strata) for baseline in ordered]
 
 
 def lift(
@@ -146,7 +165,12 @@ def _level(scores: Sequence[float]) -> Level:
     standard_error = math.nan
     if len(scores) > 1:
         standard_error = float(np.std(scores, ddof=1) / math.sqrt(len(scores)))
-    return Level(mean=float(np.mean(scores)), standard_error=standard_error, count=len(scores))
+    return Level(
+        mean=float(np.mean(scores)),
+        standard_error=standard_error,
+        count=len(scores),
+        scores=tuple(scores),
+    )
 
 
 def _p_value(groups: Sequence[Sequence[float]]) -> float:

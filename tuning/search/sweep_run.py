@@ -1,10 +1,11 @@
 """The sweep's own run in MLflow: what is written when it starts, and when it has ended well."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipelines.config.files import run_params, write_config
 from pipelines.config.search_space import Choice, Scalar
-from tuning.reports import plots
+from tuning.reports import plots, trial_plots, verdict_plots
 from tuning.reports.names import sweep_view_name
 from tuning.reports.report_page import REPORT, sweep_report
 from tuning.reports.run_card import sweep_card
@@ -70,12 +71,7 @@ def record_result(
     run.tags({CHOSEN_BY: result.rule})
     _record_end(run, exhausted=result.exhausted)
     _tag_trials(result, tracker)
-    figures = {
-        "progress": plots.progress(result.trials, objective),
-        "effects": plots.effects(result.effects, objective),
-    }
-    if len(result.objectives) > 1:
-        figures["pareto"] = plots.pareto(result)
+    figures = _figures(result, tracker)
     for name, figure in figures.items():
         run.figure(figure, f"plots/{name}.png")
     run.text(sweep_report(result, figures), REPORT)
@@ -96,6 +92,42 @@ def record_result(
         "report": page_link(result.url, f"/artifacts/{REPORT}"),
     }
     run.describe(sweep_card(result, links))
+
+
+def _figures(result: SweepResult, tracker: Tracker) -> dict[str, Any]:
+    """Return the sweep's figures by name: what was found, then how it was."""
+    objective, winner = result.objectives[0], result.best.number
+    final = result.final
+    figures = {
+        "progress": plots.progress(result.trials, objective),
+        "effects": plots.effects(result.effects, objective),
+        **trial_plots.importance(result.effects, objective),
+    }
+    if len(result.objectives) > 1:
+        figures["pareto"] = plots.pareto(result)
+    if result.selection:
+        figures |= verdict_plots.refits(result.selection, final.baselines, final.headline)
+    curves = _curves(result, tracker)
+    if curves:
+        figures["learning_curves"] = trial_plots.curves(curves, objective, winner)
+    figures["timeline"] = trial_plots.timeline(result.trials, winner)
+    return figures
+
+
+def _curves(result: SweepResult, tracker: Tracker) -> Mapping[int, Sequence[float]]:
+    """Return the objective by epoch of the best trials, by number, where there are several epochs.
+
+    The tracker has them, also those of a sweep that was resumed.
+    """
+    objective = result.objectives[0]
+    scored = [trial for trial in result.trials if trial.scores and trial.epochs > 1]
+    scored.sort(key=lambda trial: trial.scores[0], reverse=objective.direction == "max")
+    curves: dict[int, Sequence[float]] = {}
+    for trial in scored[: trial_plots.MOST_CURVES]:
+        curve = tracker.curve(trial.run_id, objective.name)
+        if len(curve) > 1:
+            curves[trial.number] = curve
+    return curves
 
 
 def record_further_trials(

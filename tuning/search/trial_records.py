@@ -23,6 +23,7 @@ RESULTS_KNOWN = (
 )
 RESULT_NUMBER = f"{HIDDEN}result_number"  # that the trial's own result was the n-th, from 1
 ATTEMPT = f"{HIDDEN}attempt"  # 2 when it was run once more
+WORKER = f"{HIDDEN}worker"  # machine and process that ran it
 REASON = "reason"  # why it has no score
 STOPPED = "stopped"  # why it ended before its last epoch
 STOPPED_EARLY = "stopped_early"  # "true" when that was the rule of early stopping
@@ -85,6 +86,8 @@ def trial_record(
         RESULT_NUMBER: str(result_number),
         ATTEMPT: str(ended.task.attempt),
     }
+    if outcome.worker:
+        tags[WORKER] = outcome.worker
     if outcome.reason:
         tags[REASON] = outcome.reason
     if outcome.stopped:
@@ -143,7 +146,9 @@ def trial_from_row(row: Row, proposal: Proposal, objectives: Sequence[Objective]
         values=proposal.values,
         scores=scores,
         batch_size=int(row.params["train.batch_size"]),
+        start_time=row.start_time,
         seconds=end_time - row.start_time,
+        worker=row.tags.get(WORKER, ""),
         epochs=int(row.metrics.get(EPOCHS, 0)),
         costs={name: row.metrics[name] for name in COST_METRICS if name in row.metrics},
         stopped=row.tags.get(STOPPED, ""),

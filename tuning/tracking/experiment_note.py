@@ -6,6 +6,7 @@ This file imports no MLflow.
 from collections.abc import Sequence
 
 from pipelines.config.options import Objective
+from tuning.reports.run_card import escape
 from tuning.tracking.interface import Row
 from tuning.tracking.ui_links import SavedView, run_page
 
@@ -25,13 +26,13 @@ def experiment_note(
     lines = []
     best = _best(runs, headline)
     if best:
-        link = f"[{_escape(best.name)}](#{run_page(experiment_id, best.id).partition('#')[2]})"
+        link = f"[{escape(best.name)}](#{run_page(experiment_id, best.id).partition('#')[2]})"
         score = f"test {headline.name} {best.metrics[f'test/{headline.name}']:.4g}"
         verdict = best.tags.get("verdict", "")
-        lines += [f"{BEST} {link}: {score}{': ' if verdict else ''}{_escape(verdict)}", ""]
+        lines += [f"{BEST} {link}: {score}{': ' if verdict else ''}{escape(verdict)}", ""]
     lines.append(VIEWS)
     for view in views[:MOST_VIEWS]:
-        lines.append(f"- [{_escape(view.name)}](#{view.path.partition('#')[2]})")
+        lines.append(f"- [{escape(view.name)}](#{view.path.partition('#')[2]})")
     return "\n".join(lines)
 
 
@@ -48,9 +49,3 @@ def _best(runs: Sequence[Row], headline: Objective) -> Row | None:
     digest = tested[0].tags.get("data_digest")
     same = [run for run in tested if run.tags.get("data_digest") == digest]
     return headline.best(same, lambda run: run.metrics[key])
-
-
-def _escape(text: str) -> str:
-    for character in "\\[]*_`<>":
-        text = text.replace(character, f"\\{character}")
-    return text

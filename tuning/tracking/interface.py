@@ -28,6 +28,9 @@ FOLDS = "folds"  # tag of the run of a fold: the run of all folds
 TEST_PREDICTIONS = "predictions/test.csv"
 TEST_LOSSES = "predictions/test_losses.csv"
 TEST_SCORES = "scores/test_{}.csv"  # by what divides the part, such as by_series
+# The worst mistakes with their inputs, of what answers and of the strongest baseline.
+TEST_MISTAKES = "predictions/test_mistakes.csv"
+BASELINE_MISTAKES = "predictions/test_mistakes_of_strongest_baseline.csv"
 
 
 class Run(Protocol):

@@ -8,7 +8,8 @@ import importlib.metadata
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tuning.tracking.mlflow_client import Client
 
 MODEL_CODE = Path(__file__).parent / "logged_model.py"
 PIPELINES = Path(__file__).parents[2] / "pipelines"
+# A function of `mlflow.utils.environment`; a version of MLflow without it has nothing to skip.
+REQUIREMENTS_CHECK = "warn_dependency_requirement_mismatches"
 # What a process needs that loads a logged model; `pipelines` travels with the model.
 SERVING_PACKAGES = (
     "mlflow",
@@ -81,18 +84,35 @@ def _write_folder(folder: Path, network: Path, facts: Mapping[str, Any], logged:
     requirements = []
     for package in SERVING_PACKAGES:
         requirements.append(f"{package}=={importlib.metadata.version(package)}")
-    save_model(
-        path=str(folder),
-        python_model=str(MODEL_CODE),
-        code_paths=[str(PIPELINES)],
-        signature=signature,
-        pip_requirements=requirements,
-        mlflow_model=Model(
-            artifact_path=logged.artifact_location,
-            model_uuid=logged.model_id,
-            run_id=logged.source_run_id,
-            model_id=logged.model_id,
-        ),
-    )
+    with _requirements_unchecked():
+        save_model(
+            path=str(folder),
+            python_model=str(MODEL_CODE),
+            code_paths=[str(PIPELINES)],
+            signature=signature,
+            pip_requirements=requirements,
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                model_uuid=logged.model_id,
+                run_id=logged.source_run_id,
+                model_id=logged.model_id,
+            ),
+        )
     shutil.copyfile(network, folder / "model.keras")
     (folder / "facts.json").write_text(json.dumps(facts))
+
+
+@contextmanager
+def _requirements_unchecked() -> Iterator[None]:
+    """Keep MLflow from comparing requirements with what is installed: they were read from there.
+
+    It would read the list of files of every installed package, which takes half a second.
+    """
+    from mlflow.utils import environment
+
+    check = getattr(environment, REQUIREMENTS_CHECK, None)
+    setattr(environment, REQUIREMENTS_CHECK, lambda requirements: None)
+    try:
+        yield
+    finally:
+        setattr(environment, REQUIREMENTS_CHECK, check)

@@ -9,12 +9,13 @@ MLflow's fluent functions are avoided: they keep a hidden current run for the pr
 value a call, which costs 5-10 times as much.
 """
 
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
@@ -22,6 +23,7 @@ from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.experiment_note import NOTE, experiment_note, is_written_by_hand
 from tuning.tracking.interface import PARENT, Record, Role, Row
+from tuning.tracking.local_rows import local_condition, local_search
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
 from tuning.tracking.metric_batches import (
     LONGEST_TAG,
@@ -180,19 +182,25 @@ class MlflowTracker:
         limit: int = 1000,
         everywhere: bool = False,
     ) -> list[Row]:
+        wanted: dict[str, Any] = {
+            "run_id": run_id,
+            "name": name,
+            "role": role,
+            "without_roles": without_roles,
+            "sweep": sweep,
+            "data_digest": data_digest,
+            "status": status,
+        }
+        if self.store.database:
+            experiment_id = "" if everywhere else self.experiment_id
+            # What cannot be read so, MLflow will tell in words.
+            with suppress(sqlite3.Error):
+                condition = local_condition(**wanted)
+                return local_search(self.store.database, condition, limit, experiment_id)
         experiments = {self.experiment_id: self.name}
         if everywhere:
             experiments = all_experiments(self.client)
-        condition = run_filter(
-            run_id=run_id,
-            name=name,
-            role=role,
-            without_roles=without_roles,
-            sweep=sweep,
-            data_digest=data_digest,
-            status=status,
-        )
-        return search(self.client, experiments, condition, limit)
+        return search(self.client, experiments, run_filter(**wanted), limit)
 
     def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
         import pandas as pd
@@ -200,7 +208,10 @@ class MlflowTracker:
         # That it is missing is an answer here.
         with temporary_folder() as folder, suppress(ApplineError):
             file = self.client.download_artifacts(run_id, path, str(folder))
-            return pd.read_parquet(file) if path.endswith(".parquet") else pd.read_csv(file)
+            if path.endswith(".parquet"):
+                return pd.read_parquet(file)
+            # A text "NA" is a text.
+            return pd.read_csv(file, keep_default_na=False)
         return None
 
     def curve(self, run_id: str, metric: str) -> list[float]:

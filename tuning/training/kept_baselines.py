@@ -14,7 +14,7 @@ from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.splits import Splits
 from tuning.results import ScoredBaseline
 from tuning.tracking.hidden_tags import HIDDEN
-from tuning.tracking.interface import PARENT, TEST_SCORES, Row, Tracker
+from tuning.tracking.interface import PARENT, TEST_MISTAKES, TEST_SCORES, Row, Tracker
 from tuning.tracking.provenance import code_digest
 from tuning.training.prefixes import without_prefix
 
@@ -69,7 +69,10 @@ def tables(scored: ScoredBaseline) -> "dict[str, pd.DataFrame]":
     import pandas as pd
 
     scores = {TEST_SCORES.format(name): table for name, table in scored.tables.items()}
-    return {LOSSES: pd.DataFrame({"loss": scored.losses}), **scores}
+    kept = {LOSSES: pd.DataFrame({"loss": scored.losses}), **scores}
+    if scored.mistakes is not None:
+        kept[TEST_MISTAKES] = scored.mistakes
+    return kept
 
 
 def read(wanted: str, splits: Splits, tracker: Tracker) -> list[ScoredBaseline]:
@@ -111,6 +114,7 @@ def _restored(rows: Sequence[Row], tracker: Tracker) -> list[ScoredBaseline]:
                 losses=losses["loss"].to_numpy(),
                 cost=without_prefix("cost/", row.metrics),
                 params=without_prefix("baseline.", row.params),
+                mistakes=tracker.table(row.id, TEST_MISTAKES),
                 read_from=row.tags.get(PARENT, row.id),
             )
         )

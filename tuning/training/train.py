@@ -21,14 +21,16 @@ from pipelines.model_file import facts_as_json, write_model
 from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import AnyPipeline, ServingModel
 from pipelines.splits import SCORED_PARTS, Part, Splits
-from tuning.reports import plots, significance
+from tuning.reports import plots, significance, verdict_plots
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
 from tuning.reports.report_page import REPORT, final_report
 from tuning.reports.run_card import run_card
 from tuning.results import ScoredBaseline, SeedScores, TrainResult
 from tuning.tracking.interface import (
+    BASELINE_MISTAKES,
     TEST_LOSSES,
+    TEST_MISTAKES,
     TEST_PREDICTIONS,
     TEST_SCORES,
     Role,
@@ -45,7 +47,7 @@ from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
 from tuning.training.seeds import SeedTest, train_further
-from tuning.verdicts import Lift, Spread
+from tuning.verdicts import Lift, Spread, row_name
 
 FinalFit: TypeAlias = Literal["tested", "all"]
 FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
@@ -191,14 +193,14 @@ def train(
                 "(turn off: train.refit=false)"
             )
         test_uses = 1 + count_uses(tracker, splits.digest)
-        notes += often_used(test_uses)
         test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
         losses = pipeline.losses(predictions, splits, "test")
         seeds, seed_losses = _further_seeds(
             training, procedure.seeds, (fitted, final), test, losses, merged, tracker
         )
+        lifts = _lifts(pipeline, splits, seed_losses, baselines)
         serving, final_note = _serving(training, fitted, final, everything)
-        notes += final_note
+        notes += [*often_used(test_uses), *final_note]
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -216,7 +218,9 @@ def train(
             alone_val=alone_val,
             alone_test=alone_test,
             baselines=baselines,
-            lift=_lift(pipeline, splits, seed_losses, baselines),
+            lift=lifts[0] if lifts else None,
+            lifts=lifts,
+            mistakes=_mistakes(pipeline, splits, final.model, predictions, baselines),
             seeds=seeds,
             cost=training.cost(fitted, final),
             notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
@@ -235,7 +239,7 @@ def train(
             _finish_page(result, labels, run, tracker, figures)
             run.finish()
             tracker.confirm(run.id)
-    return replace(result, model_file=tracker.model_file(run.id))
+    return replace(result, model_file=tracker.model_file(run.id), figures=figures)
 
 
 def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
@@ -580,17 +584,30 @@ def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> lis
     return [f"{objective.name} was still improving in the last epoch: try --epochs {2 * epochs}"]
 
 
-def _lift(
+def _lifts(
     pipeline: AnyPipeline,
     splits: Splits,
     losses: np.ndarray,
     baselines: Sequence[ScoredBaseline],
-) -> Lift | None:
+) -> list[Lift]:
+    """Return the lift over each baseline, the strongest one's first."""
+    headline, strata = pipeline.headline_metric(splits), pipeline.strata(splits, "test")
+    return significance.lifts(losses, baselines, headline, pipeline.options.seed, strata)
+
+
+def _mistakes(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    model: Any,
+    predictions: np.ndarray,
+    baselines: Sequence[ScoredBaseline],
+) -> dict[str, pd.DataFrame]:
+    """Return the worst mistakes of what answers, and of the strongest baseline, by their names."""
+    tables = {row_name(pipeline.blend(model)): pipeline.mistakes(predictions, splits, "test")}
     strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
-    if strongest is None:
-        return None
-    strata = pipeline.strata(splits, "test")
-    return significance.lift(losses, strongest, pipeline.options.seed, strata)
+    if strongest:
+        tables[strongest.name] = strongest.mistakes
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def changed_hyperparameters(spec: Any) -> dict[str, Any]:
@@ -620,8 +637,13 @@ def _record(
     run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
     for name, table in result.tables.items():
         run.table(table, TEST_SCORES.format(name))
+    for mistakes, path in zip(
+        result.mistakes.values(), (TEST_MISTAKES, BASELINE_MISTAKES), strict=False
+    ):
+        run.table(mistakes, path)
     # Where it errs comes before how it learned.
     figures = {
+        **verdict_plots.lifts(result.lifts, result.headline),
         **dict(pipeline.plots(predictions, splits, "test")),
         "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
         "gradients": plots.gradients(fitted.history),
