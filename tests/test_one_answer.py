@@ -1,5 +1,7 @@
 """One model, one answer: the same input has the same answer on every way to a model."""
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -11,12 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
+from apps.serving.application import Limits, Service, make_application
 from pipelines import DOMAINS, create_pipeline, exports
 from pipelines.config.search_space import replace
 from pipelines.errors import ApplineError
 from pipelines.model_file import read_model, write_model
-from pipelines.pipeline import AnyPipeline, ServingModel
+from pipelines.pipeline import AnyPipeline, RawRequest, ServingModel
 from tests.samples import small_log, small_series, small_texts
 from tests.serving import ask, load_pyfunc, write_pyfunc
 from tuning.training.fit import fit
@@ -111,6 +115,20 @@ def test_pyfunc_answers_as_predict_does(trained: Trained) -> None:
     require_same(trained.pyfunc.predict(trained.asked), trained.expected())
 
 
+def test_requests_that_are_answered_together_have_the_answers_that_each_has_alone(
+    trained: Trained,
+) -> None:
+    asked = trained.asked
+    broken = pd.DataFrame({"nonsense": [1.5], "other": [None]})
+    sources = [asked, broken, trained.pipeline.example(trained.served.facts), asked.tail(40)]
+    requests = [RawRequest(source=source) for source in sources]
+    first, refused, *others = trained.pipeline.predict_many(trained.served, requests)
+    assert isinstance(refused, ApplineError)
+    for source, answered in zip([asked, *sources[2:]], [first, *others], strict=True):
+        assert isinstance(answered, pd.DataFrame)
+        require_same(answered, trained.pipeline.predict_raw(trained.served, source))
+
+
 def test_a_file_is_answered_as_the_table_in_it(trained: Trained) -> None:
     path = trained.folder / "asked.csv"
     trained.asked.to_csv(path, index=False)
@@ -142,6 +160,59 @@ def test_the_example_of_a_model_is_answered_over_http_as_by_predict(trained: Tra
 def test_a_csv_over_http_is_answered_as_predict_does(trained: Trained) -> None:
     reply = ask(trained.pyfunc, trained.asked.to_csv(index=False), "text/csv")
     require_same(reply.answers, trained.expected())
+
+
+def served_over_http(trained: Trained) -> TestClient:
+    limits = Limits(body_bytes=2**20, seconds=60)
+    return TestClient(make_application(Service(trained.served, "model.keras", limits)))
+
+
+def test_serve_answers_json_as_predict_does(trained: Trained) -> None:
+    rows = json.loads(trained.asked.to_json(orient="records"))
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", json={"instances": rows})
+    assert reply.status_code == 200, reply.text
+    answers = pd.DataFrame(reply.json()["predictions"])
+    require_same(answers, trained.expected())
+
+
+def test_serve_answers_a_table_or_a_picture_as_predict_does(trained: Trained) -> None:
+    if trained.pipeline.domain == "vision":
+        example = trained.pipeline.example(trained.served.facts)
+        body, kind = base64.b64decode(example["image"][0]), "image/png"
+        example["image"] = [body]
+        expected = trained.pipeline.predict_raw(trained.served, example)
+    else:
+        body, kind = trained.asked.to_csv(index=False).encode(), "text/csv"
+        expected = trained.expected()
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", content=body, headers={"Content-Type": kind})
+    assert reply.status_code == 200, reply.text
+    require_same(pd.DataFrame(reply.json()["predictions"]), expected)
+
+
+def test_serve_answers_its_own_example_and_says_which_columns_it_takes(trained: Trained) -> None:
+    with served_over_http(trained) as client:
+        described = client.get("/openapi.json").json()
+        contents = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+        schema = contents["application/json"]["schema"]
+        (example,) = schema["examples"]
+        reply = client.post("/invocations", json=example)
+    assert reply.status_code == 200, reply.text
+    assert len(reply.json()["predictions"])
+    columns = trained.pipeline.example(trained.served.facts).columns
+    assert list(schema["properties"]["instances"]["items"]["properties"]) == list(columns)
+
+
+def test_serve_refuses_in_a_sentence_what_predict_refuses(trained: Trained) -> None:
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", json={"instances": [{"nonsense": 1.5, "other": None}]})
+    assert reply.status_code == 400, reply.text
+    error = reply.json()["error"]
+    assert error["field"].startswith("instances")
+    assert len(error["message"]) < 1000
+    for word in ("Traceback", "site-packages", "/tmp"):
+        assert word not in error["message"]
 
 
 # Text needs strings, and the item models of a recommender lists of any length.

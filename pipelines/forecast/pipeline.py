@@ -1,6 +1,6 @@
 """Forecasting: the contract kept."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.config.search_space import Dimension
+from pipelines.errors import ApplineError
 from pipelines.forecast import (
     architectures,
     audit,
@@ -28,10 +29,16 @@ from pipelines.forecast import (
 from pipelines.forecast.data import ForecastSplits
 from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.options import ForecastOptions
-from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.networks.plan import Cost
-from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import (
+    Baseline,
+    Pipeline,
+    RawInput,
+    RawRequest,
+    ServingFacts,
+    ServingModel,
+)
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -145,6 +152,10 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        if not isinstance(options, ForecastPredictOptions):
-            options = ForecastPredictOptions()
         return serve.predict_raw(serving, source, options, notes if notes is not None else [])
+
+    @classmethod
+    def predict_many(
+        cls, serving: ServingModel, requests: Sequence[RawRequest]
+    ) -> list[pd.DataFrame | ApplineError]:
+        return serve.predict_many(serving, requests)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from pipelines.config.options import DRIFT_HELP, PredictOptions, option
 from pipelines.errors import UsageError
@@ -47,6 +47,20 @@ class ForecastPredictOptions(PredictOptions):
     drift: bool = option(False, DRIFT_HELP)
     plot: str = option(
         "", "draw history, forecasts and intervals into this file: .png, .svg or .pdf"
+    )
+
+    of_requests: ClassVar[tuple[str, ...]] = (
+        "skip_unreadable",
+        "target",
+        "id_column",
+        "time_column",
+        "time_format",
+        "day_first",
+        "decimal",
+        "drop_missing",
+        "fill",
+        "fill_limit",
+        "drift",
     )
 
     def __post_init__(self) -> None:

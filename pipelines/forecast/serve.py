@@ -3,6 +3,8 @@
 Both are in the target's own units. The intervals follow what has lately come true.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.config.options import PredictOptions
+from pipelines.errors import ApplineError, DataError
 from pipelines.evaluation.drift import DRIFT
 from pipelines.forecast import answers, pictures, predict
 from pipelines.forecast.column_names import SERIES, TARGET, TIME
@@ -21,8 +24,9 @@ from pipelines.forecast.intervals import interval_factors, latest_factors, scale
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.read_history import read_history
-from pipelines.pipeline import RawInput, ServingModel
+from pipelines.pipeline import RawInput, RawRequest, ServingModel
 from pipelines.splits import SCORED_PARTS
+from pipelines.together import answer_together, only_answer
 
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
@@ -140,7 +144,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
 def predict_raw(
     serving: ServingModel,
     source: RawInput,
-    options: ForecastPredictOptions,
+    options: PredictOptions | None,
     notes: list[str],
 ) -> pd.DataFrame:
     """Return series, time, `mean, q0.025 ... q0.975` for the steps after each series' last value.
@@ -153,28 +157,71 @@ def predict_raw(
         DataError: a column is missing, all histories are too short, or the future of a covariate
             is missing.
     """
-    history = read_history(source, serving.facts, options, notes)
-    forecasts = _forecasts(serving, history)
-    drifted = drift(history, notes)
+    request = RawRequest(source=source, options=options, notes=notes)
+    return only_answer(predict_many(serving, [request]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Windows:
+    """A history, and the network's inputs of what is asked and of what has lately come true."""
+
+    history: History
+    ahead: dict[str, np.ndarray] | None  # None without a series that is long enough
+    recent: np.ndarray  # starts of windows
+
+    def inputs(self) -> list[dict[str, np.ndarray]]:
+        """Return the inputs of all that the network is asked, in order."""
+        if self.ahead is None:
+            return []
+        if not len(self.recent):
+            return [self.ahead]
+        return [self.ahead, self.history.inputs_before(self.recent)]
+
+
+def predict_many(
+    serving: ServingModel, requests: Sequence[RawRequest]
+) -> list[pd.DataFrame | ApplineError]:
+    """Return what `predict_raw` returns or raises for each request; all windows go together."""
+
+    def answer(read: Sequence[tuple[RawRequest, _Windows]]) -> list[pd.DataFrame]:
+        network = UncalibratedNetwork(serving.model, log1p=serving.facts.log1p)
+        forecasts = network.forecast_all([part for _, asked in read for part in asked.inputs()])
+        tables = []
+        for request, asked in read:
+            own = [forecasts.pop(0) for _ in asked.inputs()]
+            tables.append(_table(request, asked, own, network.factors))
+        return tables
+
+    return answer_together(requests, lambda request: _read_request(serving, request), answer)
+
+
+def _read_request(serving: ServingModel, request: RawRequest) -> _Windows:
+    options = _own_options(request)
+    history = read_history(request.source, serving.facts, options, request.notes)
+    ahead = history.inputs_ahead() if history.panel.names else None
+    return _Windows(history=history, ahead=ahead, recent=history.recent_starts())
+
+
+def _own_options(request: RawRequest) -> ForecastPredictOptions:
+    options = request.options
+    return options if isinstance(options, ForecastPredictOptions) else ForecastPredictOptions()
+
+
+def _table(
+    request: RawRequest, asked: _Windows, own: list[np.ndarray], factors: np.ndarray
+) -> pd.DataFrame:
+    """Return the answer to one request, from the network's forecasts of its windows."""
+    options, history = _own_options(request), asked.history
+    forecasts = np.empty((0, history.facts.horizon, 1 + len(history.facts.levels)))
+    if own:
+        if len(own) > 1:
+            factors = interval_factors(history.truth(asked.recent), own[1])
+        forecasts = scale_intervals(own[0], factors)
+    drifted = drift(history, request.notes)
     if options.plot:
-        pictures.draw(history, forecasts, Path(options.plot), notes)
+        pictures.draw(history, forecasts, Path(options.plot), request.notes)
     columns = {DRIFT: drifted} if options.drift else {}
     return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
-
-
-def _forecasts(serving: ServingModel, history: History) -> np.ndarray:
-    """Return forecasts `(series, horizon, 1 + levels)` in the target's own units."""
-    facts = history.facts
-    if not history.panel.names:
-        return np.empty((0, facts.horizon, 1 + len(facts.levels)))
-    inputs = history.inputs_ahead()
-    network = UncalibratedNetwork(serving.model, log1p=facts.log1p)
-    factors = network.factors
-    recent = history.recent_starts()
-    if len(recent):
-        came_true = network.forecast(history.inputs_before(recent))
-        factors = interval_factors(history.truth(recent), came_true)
-    return scale_intervals(network.forecast(inputs), factors)
 
 
 class UncalibratedNetwork:
@@ -188,6 +235,14 @@ class UncalibratedNetwork:
         (self.factors,) = calibrated.get_weights()
         self._model = keras.Model(model.input, calibrated.input)
         self._log1p = log1p
+
+    def forecast_all(self, parts: Sequence[dict[str, np.ndarray]]) -> list[np.ndarray]:
+        """Return the forecasts of several inputs, made together."""
+        if not parts:
+            return []
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        ends = np.cumsum([len(part["series"]) for part in parts])
+        return np.split(self.forecast(joined), ends[:-1])
 
     def forecast(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units."""

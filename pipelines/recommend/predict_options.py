@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from annotated_types import Ge
 
@@ -41,6 +41,8 @@ class RecommendPredictOptions(PredictOptions):
     query_vectors: str = option(
         "", "write the vector of each row of the input too, to search that index with"
     )
+
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "top", "repeat", "new_only")
 
     @property
     def needs_input(self) -> bool:

@@ -38,6 +38,8 @@ class TextPredictOptions(PredictOptions):
     )
     drift: bool = option(False, DRIFT_HELP)
 
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions(ClassifierOptions):

@@ -42,6 +42,8 @@ class VisionPredictOptions(PredictOptions):
     )
     drift: bool = option(False, DRIFT_HELP)
 
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VisionOptions(ClassifierOptions):
