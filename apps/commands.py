@@ -79,7 +79,9 @@ def train(options_type: type[Options], context: click.Context) -> None:
             baselines=[] if flags["no_baselines"] else None,
             labels=RunLabels(name=flags["run_name"], notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
-            procedure=Procedure(seeds=flags["seeds"], strategy=strategy),
+            procedure=Procedure(
+                seeds=flags["seeds"], strategy=strategy, final_fit=flags["final_fit"]
+            ),
         )
     said = screen.said([*splits.notes, *splits.doubts, *decisions])
     screen.result(rendering.train_result(result, flags["tracking_uri"], said), result.as_json())
@@ -127,6 +129,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             limits=limits,
             warm_from=flags["warm_from"],
             refit_top=flags["refit_top"],
+            final_fit=flags["final_fit"],
             name=flags["run_name"],
             resume=recorded.row.id if recorded else "",
             flags=resumed_sweep.flags_to_record(command),
@@ -227,11 +230,9 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     scores = pipeline.score(predictions, splits, part)
     if command.flags["output"]:
         _write_table(pipeline.table(predictions, splits, part), command.flags["output"])
-    if asked == "val" and row and row.params.get("train.refit") == "True":
-        screen.say(
-            "note       this network was retrained on train + validation (train.refit): what it "
-            "scored before is in the val/ metrics of its run"
-        )
+    learned = saved_runs.learned_from(row, asked) if row else ""
+    if learned:
+        screen.say(f"note       {learned}")
     title = f"{pipeline.domain} / {splits.dataset}: {asked}, {splits.sizes()[part]:,} examples"
     rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
     table = rendering.table([title, ""], rows)

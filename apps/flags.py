@@ -47,6 +47,13 @@ TRAINING: list[click.Parameter] = [
         "leave out the simple models that the network is compared with",
     ),
     make_flag(
+        "final_fit",
+        click.Choice(["tested", "all"]),
+        "tested",
+        "the model that is kept: the tested one, or one that is then fitted to all of the data, "
+        "test too, for the epochs that validation has chosen; scores stay those of the tested one",
+    ),
+    make_flag(
         "gate",
         bool,
         False,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tuning.comparison.difference import Difference
     from tuning.comparison.reproduction import Reproduction
+    from tuning.training.train import FinalFit
 
 __all__ = [
     "Evaluation",
@@ -70,6 +71,7 @@ def train(
     hyperparameters: Mapping[str, object] | None = None,
     *,
     seeds: int = 1,
+    final_fit: "FinalFit" = "tested",
     splits: Splits | None = None,
     tracking_uri: str = "",
     track: bool = True,
@@ -83,6 +85,7 @@ def train(
             their defaults.
         seeds: with how many seeds the network is fitted and tested: the verdict is over all of
             them, the model that of the first.
+        final_fit: `all` keeps a model that is fitted to all of the data once the scores are known.
         splits: the data, if `pipeline.load()` has been called already.
         tracking_uri: MLflow's server or store; MLFLOW_TRACKING_URI or ./mlruns by default.
         track: whether anything is kept. `load_model` needs a run that was kept.
@@ -113,7 +116,7 @@ def train(
             splits=splits,
             labels=RunLabels(notes=decisions),
             on_epoch=screen.on_epoch(epochs, objective.name),
-            procedure=Procedure(seeds=seeds),
+            procedure=Procedure(seeds=seeds, final_fit=final_fit),
         )
 
 

@@ -76,7 +76,7 @@ def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, scree
     """Train with the settings of `row`; return the id of the new run."""
     from tuning.comparison.reproduction import REPRODUCES
     from tuning.training.fit import num_epochs
-    from tuning.training.train import RunLabels, train
+    from tuning.training.train import FINAL_FIT, Procedure, RunLabels, train
 
     with screen.progress(f"reading {pipeline.options.data}"):
         splits = pipeline.load()
@@ -95,6 +95,7 @@ def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, scree
                 role="seed", name=f"{row.name}, reproduced", tags={REPRODUCES: row.id}
             ),
             on_epoch=screen.on_epoch(epochs, objective),
+            procedure=Procedure(final_fit="all" if FINAL_FIT in row.params else "tested"),
         )
     return result.run_id
 

@@ -52,6 +52,18 @@ def find(run_id: str, uri: str) -> "Row":
     return find_run(run_id, uri=uri)
 
 
+def learned_from(row: "Row", part: str) -> str:
+    """Return a sentence where the model of a run has learned from `part`; "" where it has not."""
+    from tuning.training.train import FINAL_FIT
+
+    scored = f"scored before is in the {part}/ metrics of its run"
+    if part in ("val", "test") and row.params.get(FINAL_FIT) == "all":
+        return f"this model has learned from {part} too (--final-fit all): what was {scored}"
+    if part == "val" and row.params.get("train.refit") == "True":
+        return f"this network was retrained on train + validation (train.refit): what it {scored}"
+    return ""
+
+
 def latest(uri: str, limit: int, roles: "Collection[Role]" = LISTED_ROLES) -> "list[Row]":
     """Return the latest runs of all experiments with one of `roles`, the newest first."""
     runtime.prepare_environment()

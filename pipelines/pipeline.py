@@ -257,15 +257,18 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         have been trained on val too.
         """
 
-    def merge_train_val(self, splits: SplitsT) -> SplitsT:
-        """Return splits whose train holds val too; classes, tokens and items keep their numbers.
+    def merge_into_train(self, splits: SplitsT, parts: Sequence[Part]) -> SplitsT:
+        """Return splits whose train holds `parts` too, behind its own examples, in their order.
+
+        Classes, tokens, units and items keep their numbers, and the digest stays: what was fitted
+        to the splits before is fitted to nothing more.
 
         Raises:
             UsageError: networks of this domain are fitted to train alone.
         """
         raise UsageError(
-            f"train.refit=true: a {self.domain} network is fitted to train alone. "
-            "Expected: train.refit=false"
+            f"a {self.domain} network is fitted to train alone. Expected: train.refit=false, and "
+            "no --final-fit"
         )
 
     @abstractmethod

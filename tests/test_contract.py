@@ -30,7 +30,7 @@ from pipelines.config.search_space import (
     hyperparameters,
     replace,
 )
-from pipelines.errors import ImpossibleSpec
+from pipelines.errors import ImpossibleSpec, UsageError
 from pipelines.model_file import facts_as_json, read_model, write_model
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import PARTS, SCORED_PARTS
@@ -293,6 +293,25 @@ def test_tables_and_plots_are_made(pipeline: AnyPipeline, splits: Any, network: 
     assert isinstance(pipeline.table(predictions, splits, "test"), pd.DataFrame)
     names = [name for name, _ in pipeline.plots(predictions, splits, "test")]
     assert len(set(names)) == len(names)
+
+
+def test_a_model_may_be_fitted_to_all_parts_once_it_is_tested(
+    pipeline: AnyPipeline, splits: Any, spec: Any, network: Any
+) -> None:
+    if pipeline.domain == FIFTH:
+        with pytest.raises(UsageError, match="fitted to train alone"):
+            pipeline.merge_into_train(splits, ["val", "test"])
+        return
+    everything = pipeline.merge_into_train(splits, ["val", "test"])
+    assert everything.digest == splits.digest
+    assert everything.sizes()["train"] > splits.sizes()["train"]
+    assert everything.sizes()["test"] == splits.sizes()["test"]
+    watch = Watch(objective=pipeline.objective_for(splits))
+    fitted = fit(pipeline, spec, everything, seed=1, watch=watch, until=1)
+    pipeline.calibrate(fitted.model, splits, like=network)
+    serving = pipeline.serve(fitted.model, everything)
+    example = pipeline.example(serving.facts)
+    assert len(pipeline.predict_raw(serving, example))
 
 
 def test_no_part_of_a_training_reads_test_data_before_the_end(

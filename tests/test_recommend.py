@@ -293,7 +293,7 @@ def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
 ) -> None:
     spec = replace(RecommendSpec(), SMALL)
     first = shaken(pipeline.build(spec, splits))
-    again = shaken(pipeline.build(spec, splits.merge_train_val()))
+    again = shaken(pipeline.build(spec, splits.merge_into_train(["val"])))
     predict.stacking_weights(first).assign(
         0.3, {"Markov": {"settings": {"kind": "Markov", "window": 3}, "weight": 0.7}}
     )
@@ -302,7 +302,7 @@ def test_a_network_that_has_learned_from_val_takes_over_what_was_chosen_before(
 
 
 def test_merged_splits_hold_val_in_train_and_have_the_same_test(splits: RecommendSplits) -> None:
-    merged = splits.merge_train_val()
+    merged = splits.merge_into_train(["val"])
     assert merged.sizes()["train"] == splits.sizes()["train"] + int((splits.part == 1).sum())
     assert np.array_equal(merged.known_mask("val"), splits.known_mask("test"))
     assert np.array_equal(merged.histories("test"), splits.histories("test"))

@@ -268,9 +268,7 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_recorded(
     tracker: MlflowTracker,
 ) -> None:
     before = len(tracker.rows())
-    with pytest.raises(
-        UsageError, match=r"train\.refit=true: a line network is fitted to train alone"
-    ):
+    with pytest.raises(UsageError, match="a line network is fitted to train alone"):
         run_sweep(
             PIPELINE,
             OPTIONS.space(replace(LineSpec(), {"train.refit": True}), DIMENSIONS),

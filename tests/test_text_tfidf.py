@@ -250,14 +250,14 @@ def test_loading_and_a_network_by_itself_fit_nothing(
     network = pipeline.build(spec, splits)
     pipeline.calibrate(network, splits)
     pipeline.predict(network, splits, "val")
-    assert pipeline.serve(network, pipeline.merge_train_val(splits)).notes == ()
+    assert pipeline.serve(network, pipeline.merge_into_train(splits, ["val"])).notes == ()
 
 
 def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text(
     pipeline: TextPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     splits = pipeline.load()
-    merged = pipeline.merge_train_val(splits)
+    merged = pipeline.merge_into_train(splits, ["val"])
     assert merged.sizes() == {"train": 16, "val": 4, "test": 4}
     logits = pipeline.references.tfidf.model(splits).logits
     # Also where the logits of the splits were not computed before.

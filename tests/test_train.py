@@ -3,22 +3,25 @@
 import dataclasses
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import pytest
 
+from apps import saved_runs
 from pipelines.config.search_space import replace
 from pipelines.errors import ResultLost, TrainingInterrupted, UsageError
+from pipelines.splits import Part
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.stored_runs import find_run, read_table
-from tuning.training.train import train
+from tuning.training.train import Procedure, train
 
 
 def test_an_interrupted_training_keeps_its_best_score_under_the_objective_it_had(
@@ -70,9 +73,10 @@ class MergingLines(LinePipeline):
     train_sizes: ClassVar[list[int]] = []
     chose_on_val: ClassVar[list[bool]] = []
 
-    def merge_train_val(self, splits: LineSplits) -> LineSplits:
-        x = {**splits.x, "train": np.concatenate([splits.x["train"], splits.x["val"]])}
-        y = {**splits.y, "train": np.concatenate([splits.y["train"], splits.y["val"]])}
+    def merge_into_train(self, splits: LineSplits, parts: Sequence[Part]) -> LineSplits:
+        joined: list[Part] = ["train", *parts]
+        x = {**splits.x, "train": np.concatenate([splits.x[part] for part in joined])}
+        y = {**splits.y, "train": np.concatenate([splits.y[part] for part in joined])}
         return dataclasses.replace(splits, x=x, y=y)
 
     def build(self, spec: LineSpec, splits: LineSplits) -> Any:
@@ -108,12 +112,39 @@ def test_with_refit_the_tested_network_has_learned_from_val_for_the_epochs_that_
     assert any("retrained on train + validation" in note for note in result.notes)
 
 
+def test_the_model_of_a_final_fit_has_learned_from_all_parts_and_the_scores_from_none_of_them(
+    tmp_path: Path,
+) -> None:
+    pipeline = MergingLines(LineOptions())
+    root = tmp_path / "mlruns"
+    tested = train(pipeline, LineSpec(), NullTracker())
+    fitted_to_all = train(
+        pipeline,
+        LineSpec(),
+        open_tracker("line/line", root=root),
+        procedure=Procedure(final_fit="all"),
+    )
+    assert pipeline.train_sizes[-2:] == [64, 192]
+    assert fitted_to_all.test == tested.test
+    assert fitted_to_all.val == tested.val
+    kept = keras.saving.load_model(fitted_to_all.model_file)
+    splits = pipeline.load()
+    predictions = pipeline.predict(kept.get_layer("network"), splits, "test")
+    assert pipeline.score(predictions, splits, "test") != fitted_to_all.test
+    row = find_run(fitted_to_all.run_id, root=root)
+    assert row.params["final_fit"] == "all"
+    assert any("all of the data, test too" in note for note in fitted_to_all.notes)
+    assert "learned from test" in saved_runs.learned_from(row, "test")
+
+
 def test_refit_of_a_domain_without_it_is_refused_before_anything_is_recorded(
     tracker: MlflowTracker,
 ) -> None:
     pipeline = LinePipeline(LineOptions())
     spec = replace(LineSpec(), {"train.refit": True})
-    message = r"train\.refit=true: a line network is fitted to train alone"
+    message = "a line network is fitted to train alone"
     with pytest.raises(UsageError, match=message):
         train(pipeline, spec, tracker)
+    with pytest.raises(UsageError, match=message):
+        train(pipeline, LineSpec(), tracker, procedure=Procedure(final_fit="all"))
     assert not tracker.rows()

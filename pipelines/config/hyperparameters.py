@@ -114,8 +114,8 @@ class TrainSpec:
     )
     refit: bool = hyper(
         False,
-        "text, recommend: retrain on train + validation, for the epochs chosen on validation, "
-        "and test and serve that network",
+        "retrain on train + validation, for the epochs chosen on validation, and test and serve "
+        "that network",
     )
     # Pays in fits of ten epochs or more only.
     ema: Rate = hyper(

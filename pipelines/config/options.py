@@ -202,6 +202,11 @@ class ClassifierOptions(Options):
         "what models are compared in and epochs are chosen by (auto: accuracy, or balanced "
         "accuracy where classes are uneven in train)",
     )
+    fold: str = option(
+        "",
+        "2/5: test is the second of five parts of the data, which has no test part of its own "
+        "(train --folds goes through all of them)",
+    )
 
     headline: ClassVar[Objective] = Objective(name="accuracy", direction="max")
     objectives: ClassVar[tuple[Objective, ...]] = (

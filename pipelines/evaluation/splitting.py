@@ -2,13 +2,13 @@
 
 import math
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from pipelines.errors import DataError, UsageError, count_of, shorten
+from pipelines.evaluation.folds import Fold
 from pipelines.splits import PARTS, SCORED_PARTS, Part
 
 LARGE_TRAIN = 5_000  # training examples of which a tenth tells models apart
@@ -41,12 +41,16 @@ def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
 
 
 def split_parts(
-    labels: Mapping[Part, np.ndarray], seed: int, groups: np.ndarray | None = None
+    labels: Mapping[Part, np.ndarray],
+    seed: int,
+    groups: np.ndarray | None = None,
+    fold: Fold | None = None,
 ) -> dict[Part, tuple[Part, np.ndarray]]:
     """Return for each part which given part it comes from, and which rows of that.
 
-    Given parts stay whole; a missing part is a fifth of train, stratified by class. When test is
-    given, val is a tenth of a train of 5,000 or more, and never more than 5,000.
+    Given parts stay whole; a missing part is a fifth of train, stratified by class, or for test
+    what the `fold` holds out. When test is given, val is a tenth of a train of 5,000 or more, and
+    never more than 5,000.
 
     Args:
         labels: for each given part, `train` among them, class numbers `(n,)`. Each class of train
@@ -56,24 +60,35 @@ def split_parts(
         groups: names `(n,)` of what must stay together in one part, of the examples of `train`;
             sizes and classes of the parts are then as near as whole groups allow. An example with
             an empty name stands for itself.
+        fold: which part of cross-validation test is.
 
     Raises:
         DataError: there are fewer groups than parts.
+        UsageError: there is a test part already, which a fold would replace.
     """
     from sklearn.model_selection import train_test_split
 
     rows: dict[Part, tuple[Part, np.ndarray]] = {}
     for part, numbers in labels.items():
         rows[part] = (part, np.arange(len(numbers)))
+    if fold and "test" in labels:
+        raise UsageError(
+            "the data has a test part of its own, and folds would take another: leave out --folds "
+            "and --fold (several seeds say how much is luck: --seeds 5), or give train alone"
+        )
     num_classes = len(np.unique(labels["train"]))
     # Test before val: a fifth of everything, then a fifth of what is left.
     for part in reversed(SCORED_PARTS):
         if part in labels:
             continue
         left = rows["train"][1]
-        if groups is not None:
-            kept, taken = _split_groups(
-                labels["train"][left], groups[left], seed, test_is_given="test" in labels
+        if groups is not None or (fold and part == "test"):
+            kept, taken = _held_out(
+                labels["train"][left],
+                None if groups is None else groups[left],
+                seed,
+                fold=fold if part == "test" else None,
+                test_is_given="test" in labels,
             )
             rows["train"] = ("train", left[kept])
             rows[part] = ("train", left[taken])
@@ -88,27 +103,35 @@ def split_parts(
     return {part: rows[part] for part in PARTS}
 
 
-def _split_groups(
-    labels: np.ndarray, groups: np.ndarray, seed: int, *, test_is_given: bool
+def _held_out(
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    seed: int,
+    *,
+    fold: Fold | None,
+    test_is_given: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of examples that stay, and of those of a part that is split off."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    """Return the positions of examples that stay, and of those of a part that is split off.
 
+    Without a `fold` groups are divided into as many folds as give a part its usual size, and the
+    first one is taken.
+    """
+    if groups is None:
+        assert fold
+        return fold.split(labels, None, seed)
     names = np.asarray([name or f"\0{row}" for row, name in enumerate(groups)], dtype=object)
     distinct, numbers = np.unique(names, return_inverse=True)
-    if len(distinct) < FEWEST_GROUPS:
+    least = fold.count if fold else FEWEST_GROUPS
+    if len(distinct) < least:
         raise DataError(
             f"--group-column: there are {count_of(len(distinct), 'group')} to divide, and each "
-            f"part needs one of its own. Expected {FEWEST_GROUPS} or more"
+            f"part needs one of its own. Expected {least} or more"
         )
-    size = _part_size(len(labels), test_is_given=test_is_given)
-    folds = max(2, min(round(len(labels) / size), len(distinct)))
-    divide = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class of fewer examples than there are folds cannot be in each of them.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        kept, taken = next(divide.split(labels, labels, numbers))
-    return np.asarray(kept), np.asarray(taken)
+    if fold is None:
+        size = _part_size(len(labels), test_is_given=test_is_given)
+        count = max(2, min(round(len(labels) / size), len(distinct)))
+        fold = Fold(number=1, count=count)
+    return fold.split(labels, numbers, seed)
 
 
 def require_groups(groups: Sequence[np.ndarray | None], column: str, where: str) -> None:
@@ -276,7 +299,9 @@ def require_classes(
         )
 
 
-def smallest_class(labels: Mapping[Part, np.ndarray]) -> int:
+def smallest_class(labels: Mapping[Part, np.ndarray], fold: Fold | None = None) -> int:
     """Return how many examples each class needs: one for train, and one for each missing part."""
+    if fold:
+        return fold.smallest_class
     missing = set(SCORED_PARTS) - set(labels)
     return 1 + len(missing)

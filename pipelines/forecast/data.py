@@ -1,7 +1,7 @@
 """Series from tables to `ForecastSplits`: read, divided by time, scaled by what train holds."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,15 @@ class ForecastSplits(Splits):
     def only(self, part: Part, keep: np.ndarray) -> "ForecastSplits":
         """Return these splits with the windows of `part` for which `keep` `(windows,)` is true."""
         return dataclasses.replace(self, starts={**self.starts, part: self.starts[part][keep]})
+
+    def merge_into_train(self, parts: Sequence[Part]) -> "ForecastSplits":
+        """Return these splits with the windows of `parts` in train.
+
+        Values stay scaled by what train alone holds, so that a network may be compared with one
+        that was fitted to it.
+        """
+        starts = np.concatenate([self.starts["train"], *(self.starts[part] for part in parts)])
+        return dataclasses.replace(self, starts={**self.starts, "train": starts})
 
     def truth(self, part: Part) -> np.ndarray:
         """Return what is to be forecast, in its own units: `(windows, horizon)`."""

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.evaluation.folds import Fold
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.protocol import WindowProtocol
 from pipelines.splits import PARTS, Part
@@ -19,8 +20,34 @@ def find_borders(panel: Panel, protocol: WindowProtocol, notes: list[str]) -> Bo
     """Return the steps at which train, val and test begin, and where test ends.
 
     Raises:
-        DataError: the protocol asks for more steps than there are.
+        DataError: the protocol asks for more steps than there are, or for a fold of fewer than are
+            forecast at once.
     """
+    borders = _borders_of_parts(panel, protocol, notes)
+    if protocol.fold is None:
+        return borders
+    return _borders_of_fold(borders, protocol.fold, protocol.horizon)
+
+
+def _borders_of_fold(borders: Borders, fold: Fold, horizon: int) -> Borders:
+    """Return the borders where test is one of `fold.count` stretches of the test part.
+
+    Train grows from fold to fold, and val keeps its length: the rolling origin of Tashman (2000).
+    """
+    first, begin_val, begin_test, end = borders
+    steps = (end - begin_test) // fold.count
+    if steps < horizon:
+        most = (end - begin_test) // horizon
+        helps = f"At most {most} folds" if most > 1 else "Give test more steps (--split)"
+        raise DataError(
+            f"{fold.count} folds of a test part of {end - begin_test:,} steps have {steps:,} each: "
+            f"too few for --horizon {horizon}. {helps}, or a shorter horizon"
+        )
+    end -= (fold.count - fold.number) * steps
+    return first, end - steps - (begin_test - begin_val), end - steps, end
+
+
+def _borders_of_parts(panel: Panel, protocol: WindowProtocol, notes: list[str]) -> Borders:
     first, end = int(panel.number.min()), int(panel.number.max()) + 1
     total = end - first
     if protocol.counts is None:

@@ -67,6 +67,11 @@ class ForecastOptions(Options):
         "steps of train/val/test, e.g. 8640/2880/2880, or shares, e.g. 0.7/0.1/0.2 "
         "(default: the sample's, else the latter)",
     )
+    fold: str = option(
+        "",
+        "2/5: test is the second of five stretches of the test part, and what lies before it is "
+        "train and val (train --folds goes through all of them)",
+    )
     point: Point = option(
         "median", "which forecast point scores (MASE, MAE, MSE ...) are computed from"
     )

@@ -99,6 +99,9 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     ) -> None:
         predict.calibrate(model, splits, like)
 
+    def merge_into_train(self, splits: ForecastSplits, parts: Sequence[Part]) -> ForecastSplits:
+        return splits.merge_into_train(parts)
+
     def predict(self, model: keras.Model, splits: ForecastSplits, part: Part) -> np.ndarray:
         if isinstance(splits, hold_out.HoldOut):
             return hold_out.predict(model, splits)

@@ -6,6 +6,7 @@ The user's options come first, then what the sample is scored by, then what is u
 from dataclasses import dataclass, replace
 
 from pipelines.errors import UsageError
+from pipelines.evaluation.folds import Fold, parse_fold
 from pipelines.forecast.frequency import DAY, Frequency
 from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.samples import Sample
@@ -23,7 +24,8 @@ Shares = tuple[float, float, float]
 class WindowProtocol:
     """How windows are cut: lengths in steps, and how many steps each part gets.
 
-    `counts` are the steps of train, val and test; None means that `shares` decides.
+    `counts` are the steps of train, val and test; None means that `shares` decides. With a `fold`
+    the test part is a stretch of that, and val the steps right before it (a rolling origin).
     """
 
     horizon: int
@@ -34,6 +36,7 @@ class WindowProtocol:
     log1p: bool = False
     calendar: bool = True
     limit: int = 0
+    fold: Fold | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,7 @@ def window_protocol(
         log1p=options.log1p,
         calendar=options.calendar,
         limit=options.limit,
+        fold=parse_fold(options.fold),
     )
 
 

@@ -4,7 +4,7 @@ They are split before anything is fitted to them.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
@@ -308,9 +308,10 @@ class RecommendSplits(Splits):
         keep[sample_indices(len(keep), LARGEST_VALIDATION_SAMPLE, self.seed)] = True
         return self.only("val", keep)
 
-    def merge_train_val(self) -> "RecommendSplits":
-        """Return these splits with the interactions of val in train."""
-        return dataclasses.replace(self, part=np.where(self.part == 1, 0, self.part))
+    def merge_into_train(self, parts: Sequence[Part]) -> "RecommendSplits":
+        """Return these splits with the interactions of `parts` in train."""
+        merged = np.isin(self.part, [PARTS.index(part) for part in parts])
+        return dataclasses.replace(self, part=np.where(merged, 0, self.part))
 
     def only(self, part: Part, keep: np.ndarray) -> "RecommendSplits":
         """Return splits with only the cases of `part` (val or test) that `keep` (cases,) marks."""

@@ -99,8 +99,8 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
     ) -> None:
         predict.calibrate(model, splits, like)
 
-    def merge_train_val(self, splits: RecommendSplits) -> RecommendSplits:
-        return splits.merge_train_val()
+    def merge_into_train(self, splits: RecommendSplits, parts: Sequence[Part]) -> RecommendSplits:
+        return splits.merge_into_train(parts)
 
     def predict(self, model: keras.Model, splits: RecommendSplits, part: Part) -> np.ndarray:
         if splits.method == "hold-out":

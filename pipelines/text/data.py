@@ -3,7 +3,7 @@
 They are split before a vocabulary or anything else is fitted to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class TextSplits(Splits):
 
     All that it knows is taken from train alone. `ids` `(n, length)` are the tokens' numbers,
     computed once for all trials (see `TokenIds`); `y` are class numbers `(n,)`, or zeros and ones
-    `(n, classes)` where a text may have several. With `val_in_train` the texts of val come after
+    `(n, classes)` where a text may have several. The texts of the parts in `merged` come after
     those of train, too.
     """
 
@@ -49,7 +49,7 @@ class TextSplits(Splits):
     tokenization: "Tokenization"
     seed: int
     text_columns: tuple[str, ...] = ()  # of the table that the texts come from
-    val_in_train: bool = False
+    merged: tuple[Part, ...] = ()
 
     def of_part(self, part: Part) -> Texts:
         """Return the texts of a part with their labels and origins."""
@@ -67,6 +67,11 @@ class TextSplits(Splits):
     def exclusive(self) -> bool:
         """Whether each text has exactly one class."""
         return self.y["train"].ndim == 1
+
+    @property
+    def num_own(self) -> int:
+        """How many texts of train are its own, and come from no part that was merged into it."""
+        return len(self.y["train"]) - sum(len(self.y[part]) for part in self.merged)
 
     def one_hot(self, part: Part) -> np.ndarray:
         """Return the classes of each text as zeros and ones `(n, classes)`."""
@@ -133,20 +138,20 @@ def load(options: TextOptions) -> TextSplits:
     return replace(splits, notes=(*splits.notes, *uneven))
 
 
-def merge_train_val(splits: TextSplits) -> TextSplits:
-    """Return splits whose train holds the texts of val too, behind its own.
+def merge_into_train(splits: TextSplits, parts: Sequence[Part]) -> TextSplits:
+    """Return splits whose train holds the texts of `parts` too, behind its own.
 
     Classes and tokens keep their numbers.
     """
-    train = join_texts([splits.train, splits.val])
-    y = np.concatenate([splits.y["train"], splits.y["val"]])
-    ids = np.concatenate([splits.ids["train"], splits.ids["val"]])
+    joined: list[Part] = ["train", *parts]
+    y = np.concatenate([splits.y[part] for part in joined])
+    ids = np.concatenate([splits.ids[part] for part in joined])
     return replace(
         splits,
-        train=train,
+        train=join_texts([splits.of_part(part) for part in joined]),
         y={**splits.y, "train": y},
         ids={**splits.ids, "train": ids},
-        val_in_train=True,
+        merged=tuple(parts),
     )
 
 

@@ -118,13 +118,13 @@ def _of_part(
 ) -> list[T]:
     """Return what `compute` returns for the texts of a part, computed once for a data set.
 
-    Where val is merged into train, what is known of both parts is returned, one after the other.
+    Where others are merged into train, what is known of each is returned, one after the other.
     """
     texts = splits.texts(part)
     parts: list[tuple[Part, np.ndarray]] = [(part, texts)]
-    if part == "train" and splits.val_in_train:
-        val = splits.texts("val")
-        parts = [("train", texts[: len(texts) - len(val)]), ("val", val)]
+    if part == "train":
+        parts = [("train", texts[: splits.num_own])]
+        parts += [(other, splits.texts(other)) for other in splits.merged]
     encoded = []
     for name, own in parts:
         key = (splits.digest, splits.seed, name, settings)

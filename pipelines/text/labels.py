@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
+from pipelines.evaluation.folds import parse_fold
 from pipelines.splits import SCORED_PARTS, Part
 from pipelines.text.label_cells import SEPARATORS
 from pipelines.text.options import TextOptions
@@ -68,7 +69,7 @@ def split_labelled(source: TextSource, options: TextOptions) -> LabelledParts:
     if source.several:
         split = _split_by_rarest_class(source, options)
         return split.subsample(options.limit, options.seed) if options.limit else split
-    split = _split_by_class(source, options.seed)
+    split = _split_by_class(source, options)
     if options.limit:
         split = split.subsample(options.limit, options.seed)
     splitting.require_known(split.y, split.classes, source.where)
@@ -133,7 +134,7 @@ def _take(
 # ------------------------------------------------------------------------------ one class each
 
 
-def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
+def _split_by_class(source: TextSource, options: TextOptions) -> LabelledParts:
     present: set[str] = set()
     for texts in source.parts.values():
         present.update(texts.labels)
@@ -142,7 +143,8 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
     for part, texts in source.parts.items():
         given[part] = splitting.class_numbers(list(texts.labels), classes)
     counts = splitting.count_classes(given["train"], classes)
-    least = splitting.smallest_class(given)
+    fold = parse_fold(options.fold)
+    least = splitting.smallest_class(given, fold)
     combined = _note_combined_labels(classes, source.where)
     notes = (*source.notes, *combined)
     try:
@@ -151,7 +153,7 @@ def _split_by_class(source: TextSource, seed: int) -> LabelledParts:
         if combined and combined[0] not in str(error):
             raise DataError(f"{error}. {combined[0]}") from None
         raise
-    rows = splitting.split_parts(given, seed, source.parts["train"].groups)
+    rows = splitting.split_parts(given, options.seed, source.parts["train"].groups, fold)
     return _take(source, given, rows, classes, notes)
 
 
@@ -189,11 +191,13 @@ def _split_by_rarest_class(source: TextSource, options: TextOptions) -> Labelled
     given = {part: many_hot(rows, classes) for part, rows in names.items()}
     train = given["train"]
     counts = dict(zip(classes, train.sum(axis=0).tolist(), strict=True))
-    least = splitting.smallest_class(given)
+    fold = parse_fold(options.fold)
+    least = splitting.smallest_class(given, fold)
     splitting.require_classes(counts, where, least=least, notes=source.notes)
     groups = {part: _rarest_class(labels, train) for part, labels in given.items()}
     together = source.parts["train"].groups
-    rows = _keep_classes_in_train(splitting.split_parts(groups, options.seed, together), train)
+    divided = splitting.split_parts(groups, options.seed, together, fold)
+    rows = _keep_classes_in_train(divided, train)
     split = _take(source, given, rows, classes, source.notes)
     _require_usable(split, where, has_limit=bool(options.limit))
     return split

@@ -117,8 +117,8 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     ) -> None:
         predict.calibrate(model, splits, self.references, like)
 
-    def merge_train_val(self, splits: TextSplits) -> TextSplits:
-        return data.merge_train_val(splits)
+    def merge_into_train(self, splits: TextSplits, parts: Sequence[Part]) -> TextSplits:
+        return data.merge_into_train(splits, parts)
 
     def predict(self, model: keras.Model, splits: TextSplits, part: Part) -> np.ndarray:
         return predict.predict(model, splits, part, self.references)

@@ -23,7 +23,7 @@ class TfidfReference:
     """The TF-IDF model that networks start from, fitted once to each data set."""
 
     def __init__(self) -> None:
-        # By digest and seed, which are those of the splits before val was merged into train, too.
+        # By digest and seed, which stay where other parts are merged into train.
         self._models: dict[tuple[str, int], TfidfModel] = {}
 
     def model(self, splits: "TextSplits") -> TfidfModel:
@@ -37,12 +37,12 @@ class TfidfReference:
     def logits(self, splits: "TextSplits", part: Part) -> np.ndarray:
         """Return the logits `(n, classes)` that a network corrects.
 
-        None comes from a model that has seen the text or, for val, was chosen after it: where val
-        is merged into train its texts keep the logits that they had.
+        None comes from a model that has seen the text or, for val, was chosen after it: what is
+        merged into train keeps the logits that it had.
         """
         logits = self.model(splits).logits
-        if part == "train" and splits.val_in_train:
-            return np.concatenate([logits["train"], logits["val"]])
+        if part == "train":
+            return np.concatenate([logits["train"], *(logits[other] for other in splits.merged)])
         return logits[part]
 
 
@@ -61,7 +61,7 @@ class EncoderReference:
             for part in PARTS:
                 vectors[part] = self._encoded.vectors(splits, part, settings)
             one_hot = _one_hot(splits)
-            vectors["train"] = vectors["train"][: len(one_hot["train"])]
+            vectors["train"] = vectors["train"][: splits.num_own]
             with working(f"logistic regression on vectors by {settings.name}"):
                 self._models[key] = fit_regression(vectors, one_hot, exclusive=splits.exclusive)
         return self._models[key]
@@ -80,18 +80,16 @@ class References:
 
 
 def _one_hot(splits: "TextSplits") -> dict[Part, np.ndarray]:
-    """Return the classes of each text `(n, classes)` by part, train without what came from val."""
+    """Return the classes of each text `(n, classes)` by part, train without what is merged in."""
     one_hot = {part: splits.one_hot(part) for part in PARTS}
-    if splits.val_in_train:
-        num_train = splits.sizes()["train"] - splits.sizes()["val"]
-        one_hot["train"] = one_hot["train"][:num_train]
+    one_hot["train"] = one_hot["train"][: splits.num_own]
     return one_hot
 
 
 def _fit(splits: "TextSplits") -> TfidfModel:
     texts = {part: splits.texts(part) for part in PARTS}
     one_hot = _one_hot(splits)
-    texts["train"] = texts["train"][: len(one_hot["train"])]
+    texts["train"] = texts["train"][: splits.num_own]
     return fit_tfidf(
         texts, one_hot, splits.tokenization, exclusive=splits.exclusive, seed=splits.seed
     )

@@ -1,6 +1,7 @@
 """Images from anywhere to `VisionSplits`: read, checked, and split before anything is fitted."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,7 +27,8 @@ MIRRORED_SHARE = 0.6
 class VisionSplits(Splits):
     """Images `(n, height, width, channels)` and class numbers `(n,)` for each part.
 
-    With them, the facts that a network must know.
+    With them, the facts that a network must know. The images of the parts in `merged` come after
+    those of train, too.
     """
 
     train: Images
@@ -35,6 +37,7 @@ class VisionSplits(Splits):
     classes: tuple[str, ...]
     scale: float  # the largest value that a pixel can have
     seed: int
+    merged: tuple[Part, ...] = ()
 
     def images(self, part: Part) -> Images:
         """Return the images of a part."""
@@ -136,6 +139,12 @@ def load(options: VisionOptions) -> VisionSplits:
         scale=source.scale or _largest_value(parts["train"].x),
         seed=options.seed,
     )
+
+
+def merge_into_train(splits: VisionSplits, parts: Sequence[Part]) -> VisionSplits:
+    """Return splits whose train holds the images of `parts` too, behind its own."""
+    train = splits.train.join([splits.images(part) for part in parts])
+    return replace(splits, train=train, merged=tuple(parts))
 
 
 def _largest_value(x: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipelines.evaluation import splitting
+from pipelines.evaluation.folds import Fold, parse_fold
 from pipelines.io.layouts import LabelledFile
 from pipelines.splits import Part
 from pipelines.vision.images import Images, ImageSource
@@ -30,7 +31,9 @@ def divide(source: ImageSource, options: VisionOptions) -> Divided:
     if options.min_class and not source.is_divided:
         source = _without_small_classes(source, options.min_class)
     numbered, classes = _number_classes(source)
-    parts = _split(numbered, classes, source, options.seed)
+    # Files that were chosen for a limit are in their parts already.
+    fold = None if source.is_divided else parse_fold(options.fold)
+    parts = _split(numbered, classes, source, options.seed, fold)
     if options.limit:
         numbers = {part: images.y for part, images in parts.items()}
         for part, kept in splitting.limit_parts(numbers, options.limit, options.seed).items():
@@ -104,14 +107,18 @@ def _number_classes(source: ImageSource) -> tuple[dict[Part, Images], tuple[str,
 
 
 def _split(
-    numbered: Mapping[Part, Images], classes: tuple[str, ...], read: ImageSource, seed: int
+    numbered: Mapping[Part, Images],
+    classes: tuple[str, ...],
+    read: ImageSource,
+    seed: int,
+    fold: Fold | None,
 ) -> dict[Part, Images]:
     numbers = {part: images.y for part, images in numbered.items()}
     counts = splitting.count_classes(numbers["train"], classes)
-    least = splitting.smallest_class(numbers)
+    least = splitting.smallest_class(numbers, fold)
     splitting.require_classes(counts, read.where, least=least, notes=read.notes)
     groups = numbered["train"].groups
     parts = {}
-    for part, (source, rows) in splitting.split_parts(numbers, seed, groups).items():
+    for part, (source, rows) in splitting.split_parts(numbers, seed, groups, fold).items():
         parts[part] = numbered[source].take(rows)
     return parts

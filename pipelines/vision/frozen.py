@@ -38,9 +38,19 @@ def head_of(network: keras.Model) -> keras.Model:
 def features(splits: "VisionSplits", part: Part, spec: TransferSpec) -> np.ndarray:
     """Return the features `(n, width)` of the images of a part.
 
+    Of each part they are computed once, whatever is merged into train.
+
     Raises:
         UsageError, DataError: there is no such backbone, or its weights are not on this machine.
     """
+    if part != "train":
+        return _cached(splits, part, splits.images(part).x, spec)
+    num_own = len(splits.train.y) - sum(len(splits.images(other).y) for other in splits.merged)
+    own = _cached(splits, part, splits.train.x[:num_own], spec)
+    return np.concatenate([own, *(features(splits, other, spec) for other in splits.merged)])
+
+
+def _cached(splits: "VisionSplits", part: Part, x: np.ndarray, spec: TransferSpec) -> np.ndarray:
     extent = max(splits.shape[:2])
     # The digest of the splits is there; one of the images would be computed in every trial.
     key = FeatureKey(
@@ -52,7 +62,7 @@ def features(splits: "VisionSplits", part: Part, spec: TransferSpec) -> np.ndarr
 
     def compute() -> np.ndarray:
         with working(f"features of {part} by {spec.backbone}"):
-            return _compute(splits.images(part).x, spec, splits)
+            return _compute(x, spec, splits)
 
     return cached_features(key, compute)
 

@@ -23,6 +23,16 @@ class Images:
     names: np.ndarray | None = None
     groups: np.ndarray | None = None
 
+    def join(self, others: Sequence["Images"]) -> "Images":
+        """Return these images and those of `others` behind them; all are read into memory."""
+        parts = [self, *others]
+        return Images(
+            x=np.concatenate([images.x for images in parts]),
+            y=np.concatenate([images.y for images in parts]),
+            names=_joined([images.names for images in parts]),
+            groups=_joined([images.groups for images in parts]),
+        )
+
     def take(self, rows: np.ndarray) -> "Images":
         """Return the images at these positions."""
         names = groups = None
@@ -60,6 +70,11 @@ class ImageSource:
     scale: float = 0.0
     notes: tuple[str, ...] = ()
     is_divided: bool = False
+
+
+def _joined(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    given = [array for array in arrays if array is not None]
+    return np.concatenate(given) if len(given) == len(arrays) else None
 
 
 def name_classes(parts: Mapping[Part, Images], names: Sequence[str]) -> dict[Part, Images]:

@@ -136,6 +136,9 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
             return _weighted(shuffled, splits, spec)
         return super().training_batches(splits, part, spec)
 
+    def merge_into_train(self, splits: VisionSplits, parts: Sequence[Part]) -> VisionSplits:
+        return data.merge_into_train(splits, parts)
+
     def serving_call(self, model: keras.Model, inputs: Any) -> Any:
         return predict.probabilities(model, inputs)
 

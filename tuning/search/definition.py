@@ -16,6 +16,7 @@ from tuning.search.ask_tell import Searcher
 from tuning.search.tuners import TUNERS, require
 from tuning.training.costs import COST_METRICS, LATENCY
 from tuning.training.fit import num_epochs
+from tuning.training.train import FinalFit
 
 # A search looks at a schedule this much shorter than the training that follows: ranks of short fits
 # agree with those of long ones (Spearman .92 at a third of the epochs on Fashion-MNIST).
@@ -48,6 +49,7 @@ class Sweep:
     warm_from: str = ""
     name: str = ""
     resume: str = ""  # the id of the sweep's run
+    final_fit: FinalFit = "tested"  # the model that is kept of the winner: see `train.Procedure`
     refit_top: str = AUTO  # how many of the best trials are fitted again: a number, or auto
     # With which it is resumed where nothing else is said: budgets and places.
     flags: Mapping[str, Any] = field(default_factory=dict)
@@ -124,7 +126,9 @@ class SweepDefinition:
         """Raise `UsageError` for what would fail only after the trials, or change their meaning."""
         if self.space.base.train.refit:
             # Raises where the domain cannot train on train + validation.
-            self.pipeline.merge_train_val(self.splits)
+            self.pipeline.merge_into_train(self.splits, ["val"])
+        if self.sweep.final_fit == "all":
+            self.pipeline.merge_into_train(self.splits, ["val", "test"])
         if "architecture" not in self.space.dimensions:
             spec = self.space.spec(self.space.defaults())
             if self.pipeline.cost(spec, self.splits) is None:

@@ -274,7 +274,8 @@ class _RunningSweep:
                     score=best.scores[0],
                     spec=of_trial,
                     seed=trial_seed(pipeline.options.seed, best.number),
-                )
+                ),
+                final_fit=self.definition.sweep.final_fit,
             ),
             on_epoch=self.progress.final_epoch,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from pipelines.io.progress import working
 from pipelines.io.temporary import temporary_folder
 from pipelines.model_file import facts_as_json, write_model
 from pipelines.pipeline import AnyPipeline, ServingModel
-from pipelines.splits import Part, Splits
+from pipelines.splits import SCORED_PARTS, Part, Splits
 from tuning.reports import plots, significance
 from tuning.reports.audit_page import audit_metrics, audit_page
 from tuning.reports.names import network_name, scored_name
@@ -45,6 +45,8 @@ from tuning.training.prefixes import prefixed
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, Spread
 
+FinalFit: TypeAlias = Literal["tested", "all"]
+FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
 FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 MOST_ROWS = 200_000  # of a table of predictions
@@ -82,16 +84,29 @@ class Procedure:
     With several `seeds` it is fitted and tested with each of them, from the options' own on.
     `strategy` divides each batch among devices (see `tuning.training.distribute`). Where an
     `earlier` fit was better on validation than the whole training, it is repeated, and the better
-    weights of both are kept.
+    weights of both are kept. The model that is kept is the one that was tested, or with a
+    `final_fit` to `all` one that is then fitted anew to all of the data.
     """
 
     seeds: int = 1
     strategy: Any = None
     earlier: EarlierFit | None = None
+    final_fit: FinalFit = "tested"
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise UsageError(f"seeds={self.seeds}: expected at least one")
+        if self.final_fit not in get_args(FinalFit):
+            raise UsageError(
+                f"final_fit={self.final_fit!r}: expected one of {', '.join(get_args(FinalFit))}"
+            )
+
+    def everything(self, pipeline: AnyPipeline, splits: Splits) -> Splits | None:
+        """Return splits with all parts in train, None where no model is fitted to them."""
+        if self.final_fit == "tested":
+            return None
+        merged: Splits = pipeline.merge_into_train(splits, SCORED_PARTS)
+        return merged
 
 
 def train(
@@ -127,10 +142,11 @@ def train(
     if splits is None:
         splits = pipeline.load()
     _check(pipeline, spec, splits)
-    # Refused here where the domain cannot, before anything is recorded.
-    merged = pipeline.merge_train_val(splits) if spec.train.refit else None
     objective = objective or pipeline.objective_for(splits)
     labels, procedure = labels or RunLabels(), procedure or Procedure()
+    # Refused here where the domain cannot, before anything is recorded.
+    merged = pipeline.merge_into_train(splits, ["val"]) if spec.train.refit else None
+    everything = procedure.everything(pipeline, splits)
     run = _start_run(pipeline, spec, splits, tracker, labels)
     with finishing(run):
         record_data(splits, run)
@@ -166,9 +182,8 @@ def train(
         seeds, seed_losses = _further_seeds(
             training, procedure.seeds, (fitted, final), test, losses, merged, tracker
         )
-        WORTH_WAITING.clear()
-        with working("preparing the model to be served"):
-            serving = pipeline.serve(final.model, splits)
+        serving, final_note = _serving(training, fitted, final, everything)
+        notes += final_note
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -412,6 +427,29 @@ def _fit(training: _Training, earlier: EarlierFit | None) -> tuple[_Training, Fi
         f"({training.epochs})"
     )
     return replace(again, keeps_interrupted=True), repeated, [note]
+
+
+def _serving(
+    training: _Training, fitted: FitResult, tested: FitResult, everything: Splits | None
+) -> tuple[ServingModel, list[str]]:
+    """Return the model to be kept, and notes on it.
+
+    It is the tested one or, where there are splits with `everything` in train, one that is fitted
+    to them for the epochs that val has chosen.
+    """
+    served, splits, notes = tested, training.splits, []
+    if everything is not None:
+        with working("fitting the final model to all of the data"):
+            served, splits = training.refit(everything, fitted), everything
+        training.run.params({FINAL_FIT: "all"})
+        notes.append(
+            "the model that is kept was then fitted to all of the data, test too, for "
+            f"{count_of(fitted.best_epoch, 'epoch')} ({served.seconds:.0f} s): the scores are "
+            "those of the one before it"
+        )
+    WORTH_WAITING.clear()
+    with working("preparing the model to be served"):
+        return training.pipeline.serve(served.model, splits), notes
 
 
 def _further_seeds(
