@@ -45,6 +45,11 @@ class ForecastPredictOptions(PredictOptions):
         FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
     drift: bool = option(False, DRIFT_HELP)
+    explain: bool = option(
+        False,
+        "say in columns what the mean is the sum of: by_level, by_calendar, by_shape (season and "
+        "trend of the history), by_<covariate>",
+    )
     plot: str = option(
         "", "draw history, forecasts and intervals into this file: .png, .svg or .pdf"
     )
@@ -61,6 +66,7 @@ class ForecastPredictOptions(PredictOptions):
         "fill",
         "fill_limit",
         "drift",
+        "explain",
     )
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from pipelines.config.options import PredictOptions
 from pipelines.errors import ApplineError, DataError
 from pipelines.evaluation.drift import DRIFT
-from pipelines.forecast import answers, pictures, predict
+from pipelines.forecast import answers, explain, pictures, predict
 from pipelines.forecast.column_names import SERIES, TARGET, TIME
 from pipelines.forecast.drift import drift
 from pipelines.forecast.facts import ForecastFacts, facts_of
@@ -189,7 +189,7 @@ def predict_many(
         tables = []
         for request, asked in read:
             own = [forecasts.pop(0) for _ in asked.inputs()]
-            tables.append(_table(request, asked, own, network.factors))
+            tables.append(_table(request, asked, own, network))
         return tables
 
     return answer_together(requests, lambda request: _read_request(serving, request), answer)
@@ -208,11 +208,15 @@ def _own_options(request: RawRequest) -> ForecastPredictOptions:
 
 
 def _table(
-    request: RawRequest, asked: _Windows, own: list[np.ndarray], factors: np.ndarray
+    request: RawRequest,
+    asked: _Windows,
+    own: list[np.ndarray],
+    network: "UncalibratedNetwork",
 ) -> pd.DataFrame:
     """Return the answer to one request, from the network's forecasts of its windows."""
     options, history = _own_options(request), asked.history
     forecasts = np.empty((0, history.facts.horizon, 1 + len(history.facts.levels)))
+    factors = network.factors
     if own:
         if len(own) > 1:
             factors = interval_factors(history.truth(asked.recent), own[1])
@@ -221,6 +225,8 @@ def _table(
     if options.plot:
         pictures.draw(history, forecasts, Path(options.plot), request.notes)
     columns = {DRIFT: drifted} if options.drift else {}
+    if options.explain and asked.ahead is not None:
+        columns |= explain.contributions(network.forecast, asked.ahead, history.facts)
     return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
 
 

@@ -12,6 +12,7 @@ from pipelines.errors import shorten
 from pipelines.io.answers import join_answers
 from pipelines.io.progress import counted
 from pipelines.pipeline import ServingModel
+from pipelines.recommend import explain
 from pipelines.recommend.excluded import Excluded
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.predict_options import RecommendPredictOptions
@@ -87,8 +88,11 @@ def recommend(serving: ServingModel, questions: Sequence[Question]) -> list[pd.D
     for question in questions:
         rows = slice(begin, begin + len(question.rows))
         top = question.options.top
-        notes = [case.note for case in cases[rows]]
-        tables.append(_best(facts, question.rows, best[rows, :top], scores[rows, :top], notes))
+        answered = _Best(best[rows, :top], scores[rows, :top], cases[rows])
+        because = None
+        if question.options.explain:
+            because = answered.because(serving)
+        tables.append(_table(facts, question.rows, answered, because))
         begin = rows.stop
     return tables
 
@@ -97,14 +101,28 @@ def _keeps_seen(facts: RecommendFacts, options: RecommendPredictOptions) -> bool
     return options.repeat or (facts.repeats and not options.new_only)
 
 
-def _best(
-    facts: RecommendFacts,
-    requests: Requests,
-    best: np.ndarray,
-    scores: np.ndarray,
-    notes: Sequence[str],
+@dataclass(frozen=True)
+class _Best:
+    """The numbers and scores of the best items `(cases, top)`."""
+
+    items: np.ndarray
+    scores: np.ndarray
+    cases: Sequence[_Case]
+
+    def because(self, serving: ServingModel) -> np.ndarray:
+        """Return which items of the history are behind each `(cases, top)`."""
+        users = [case.user for case in self.cases]
+        histories = [case.history for case in self.cases]
+        names = np.asarray(serving.facts.items, dtype=object)
+        return explain.because(serving.model, users, histories, self.items, names)
+
+
+def _table(
+    facts: RecommendFacts, requests: Requests, answered: _Best, because: np.ndarray | None
 ) -> pd.DataFrame:
-    """Return the items `best` `(rows, top)` as a table, a row for each item."""
+    """Return the best items as a table, a row for each item."""
+    best, scores = answered.items, answered.scores
+    notes = [case.note for case in answered.cases]
     # Fewer where fewer are left to recommend.
     row, place = np.nonzero(np.isfinite(scores))
     positions = best[row, place] - 1
@@ -117,6 +135,8 @@ def _best(
             "note": np.asarray(notes, dtype=object)[row],
         }
     )
+    if because is not None:
+        answers[explain.BECAUSE] = because[row, place]
     asked = requests.frame.iloc[row].reset_index(drop=True)
     asked.insert(0, _new_name("row", asked), row + 1)
     return join_answers(asked, answers)

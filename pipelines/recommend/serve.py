@@ -244,7 +244,7 @@ def _read_request(serving: ServingModel, request: RawRequest) -> answers.Questio
 
 def _require_ranker(options: RecommendPredictOptions) -> None:
     defaults = RecommendPredictOptions()
-    for name in ("top", "exclude", "repeat", "new_only", "all_users"):
+    for name in ("top", "exclude", "repeat", "new_only", "all_users", "explain"):
         if getattr(options, name) != getattr(defaults, name):
             flag = name.replace("_", "-")
             raise UsageError(

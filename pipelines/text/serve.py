@@ -17,7 +17,7 @@ from pipelines.networks.models import class_answers
 from pipelines.networks.plan import KerasTensor
 from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
 from pipelines.pretrained.sentences import pool
-from pipelines.text import drift, predict
+from pipelines.text import drift, explain, predict
 from pipelines.text.input_names import ENCODER, PIECES, START_LOGITS, THRESHOLDS, TOKENS, VECTORS
 from pipelines.text.inputs import Asked, Reader, add_errors
 from pipelines.text.layers import AboveThresholds, TokenIds
@@ -191,6 +191,9 @@ def _table(
     drifted = _drift(serving, asked.texts, notes)
     if options.drift:
         answers[DRIFT] = drifted
+    if options.explain:
+        labels = probabilities.argmax(axis=1)
+        answers[explain.BECAUSE] = explain.because(serving.model, asked.texts, labels)
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
 

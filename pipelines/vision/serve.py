@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
@@ -23,7 +24,7 @@ from pipelines.io.progress import counted
 from pipelines.networks.models import class_answers
 from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
 from pipelines.together import answer_together, only_answer
-from pipelines.vision import drift, predict
+from pipelines.vision import drift, explain, predict
 from pipelines.vision.inputs import read_request
 from pipelines.vision.options import Resize, VisionPredictOptions
 from pipelines.vision.pictures import Fitted, PictureFormat, fit_picture
@@ -198,10 +199,34 @@ def predict_many(
         answered = answer_pictures(serving, together, skip=skip)
         tables: list[pd.DataFrame | ApplineError] = []
         for (asked, request), of_request in zip(read, answered, strict=True):
-            tables.append(_table(serving.facts, asked, request, of_request))
+            table = _table(serving.facts, asked, request, of_request)
+            folder = _own_options(asked).explain
+            if folder and isinstance(table, pd.DataFrame):
+                files = _heatmaps(serving, request, of_request, Path(folder))
+                table = join_answers(table, pd.DataFrame({explain.HEATMAP: files}))
+            tables.append(table)
         return tables
 
     return answer_together(requests, read, answer)
+
+
+def _heatmaps(
+    serving: ServingModel, request: Request, answered: "Answered", folder: Path
+) -> np.ndarray:
+    """Return the file of each picture's heatmap `(n,)`, None where there is no answer."""
+    facts: VisionFacts = serving.facts
+    wanted = picture_format(facts)
+    files = np.full(len(request.pictures), None, dtype=object)
+    rows = np.flatnonzero(answered.has_answer)
+    labels = np.nan_to_num(answered.probabilities).argmax(axis=1)
+    network = serving.model.get_layer("network")
+    for begin in range(0, len(rows), explain.AT_ONCE):
+        some = rows[begin : begin + explain.AT_ONCE]
+        pixels = np.stack([_fit(request.pictures[row], wanted).x for row in some])
+        names = [facts.classes[labels[row]] for row in some]
+        units = (facts.lowest, facts.scale)
+        files[some] = explain.write(network, pixels, labels[some], names, units, folder)
+    return files
 
 
 def _own_options(asked: RawRequest) -> VisionPredictOptions:
