@@ -181,6 +181,13 @@ EXPORT: list[click.Parameter] = [
         show_default=True,
         help="of the file; onnx and tflite hold no texts",
     ),
+    click.Option(
+        ["--quantize"],
+        type=click.Choice(["none", "float16", "int8"]),
+        default="none",
+        show_default=True,
+        help="make the weights of onnx and tflite smaller, and say what that costs on validation",
+    ),
     click.Option(["-o", "--output"], default="", help="where to (default: application-RUN)"),
     click.Option(["--force"], is_flag=True, help="overwrite it"),
 ]

@@ -347,6 +347,23 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         return serving.model
 
+    def portable_inputs(
+        self, serving: ServingModel, splits: SplitsT, part: Part
+    ) -> "dict[str, np.ndarray]":
+        """Return what the portable model takes for the examples of a part, by name.
+
+        Raises:
+            UsageError: networks of this domain are not quantized.
+        """
+        raise UsageError(
+            f"--quantize: {self.domain} networks are not quantized. Expected: no --quantize"
+        )
+
+    @classmethod
+    def portable_predictions(cls, answers: "Mapping[str, np.ndarray]") -> "np.ndarray":
+        """Return what the portable model has answered as `score` takes it."""
+        raise NotImplementedError
+
     @classmethod
     @abstractmethod
     def example(cls, facts: Any) -> "pd.DataFrame":

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from apps.serving.application import Limits, Service, make_application
 from pipelines import DOMAINS, create_pipeline, exports
 from pipelines.config.search_space import replace
-from pipelines.errors import ApplineError
+from pipelines.errors import ApplineError, UsageError
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import AnyPipeline, RawRequest, ServingModel
 from tests.samples import small_log, small_series, small_texts
@@ -230,7 +230,9 @@ def test_an_export_answers_as_the_model_or_is_not_written(
 
     def write() -> exports.Proof:
         exports.require_format(exports.input_types(served.model), form)
-        return exports.export(served, pipeline.portable_model(served), form, inputs, path)
+        return exports.export(
+            served, pipeline.portable_model(served), exports.Target(format=form), inputs, path
+        )
 
     if form in exports.NUMBERS_ALONE and pipeline.domain in HOLDS_NUMBERS_ALONE:
         with pytest.raises(ApplineError, match="Expected: --format keras or --format savedmodel"):
@@ -245,6 +247,47 @@ def test_an_export_answers_as_the_model_or_is_not_written(
     assert exports.facts_file(path).exists() == (form in exports.NUMBERS_ALONE)
 
 
+def test_what_holds_numbers_alone_answers_validation_as_the_network_does(trained: Trained) -> None:
+    pipeline, splits = trained.pipeline, trained.splits
+    if pipeline.domain in HOLDS_NUMBERS_ALONE:
+        with pytest.raises(UsageError, match="not quantized"):
+            pipeline.portable_inputs(trained.served, splits, "val")
+        return
+    inputs = pipeline.portable_inputs(trained.served, splits, "val")
+    runner = exports.keras_runner(pipeline.portable_model(trained.served))
+    answers = pipeline.portable_predictions(exports.in_batches(runner, inputs))
+    expected = pipeline.predict(trained.network, splits, "val")
+    if pipeline.domain == "forecast":  # intervals on validation follow what has come true
+        answers, expected = answers[..., 0], expected[..., 0]
+    assert np.allclose(answers, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["float16", "int8"])
+@pytest.mark.parametrize("form", exports.NUMBERS_ALONE)
+def test_a_quantized_export_is_as_near_as_it_says_and_tells_what_it_costs(
+    trained: Trained, form: exports.Format, quantize: exports.Quantization, tmp_path: Path
+) -> None:
+    pipeline, served, splits = trained.pipeline, trained.served, trained.splits
+    if pipeline.domain in HOLDS_NUMBERS_ALONE:
+        pytest.skip("these formats hold no model of this domain")
+    val = pipeline.portable_inputs(served, splits, "val")
+
+    def score(runner: exports.Runner) -> dict[str, float]:
+        answers = exports.in_batches(runner, val)
+        return pipeline.score(pipeline.portable_predictions(answers), splits, "val")
+
+    target = exports.Target(format=form, quantize=quantize, score=score)
+    inputs = pipeline.served_inputs(served, exports.EXAMPLES)
+    path = tmp_path / f"small{exports.ENDINGS[form]}"
+    proof = exports.export(served, pipeline.portable_model(served), target, inputs, path)
+    assert 0 < proof.largest_difference <= proof.tolerance
+    headline = pipeline.headline_metric(splits).name
+    expected = pipeline.score(pipeline.predict(trained.network, splits, "val"), splits, "val")
+    assert proof.full_scores[headline] == pytest.approx(expected[headline], rel=1e-3)
+    assert proof.scores[headline] == pytest.approx(expected[headline], rel=0.1)
+
+
 @pytest.mark.slow
 def test_an_export_of_another_network_is_not_written(trained: Trained, tmp_path: Path) -> None:
     pipeline = trained.pipeline
@@ -256,7 +299,13 @@ def test_an_export_of_another_network_is_not_written(trained: Trained, tmp_path:
     inputs = pipeline.served_inputs(trained.served, 8)
     path = tmp_path / "other.onnx"
     with pytest.raises(ApplineError, match="is not written, because it answers otherwise"):
-        exports.export(trained.served, pipeline.portable_model(other), "onnx", inputs, path)
+        exports.export(
+            trained.served,
+            pipeline.portable_model(other),
+            exports.Target(format="onnx"),
+            inputs,
+            path,
+        )
     assert not path.exists()
 
 
@@ -278,7 +327,7 @@ def test_the_example_of_the_docs_reads_a_photo_as_predict_does(
     served = trained.served
     inputs = trained.pipeline.served_inputs(served, 8)
     portable = trained.pipeline.portable_model(served)
-    exports.export(served, portable, "onnx", inputs, tmp_path / "pets.onnx")
+    exports.export(served, portable, exports.Target(format="onnx"), inputs, tmp_path / "pets.onnx")
     docs = Path(__file__).parents[1] / "docs" / "export.md"
     (example,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)

@@ -143,6 +143,15 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
         return hold_out.served_inputs(hold_out.load(self.options, serving.facts), count)
 
+    def portable_inputs(
+        self, serving: ServingModel, splits: ForecastSplits, part: Part
+    ) -> dict[str, np.ndarray]:
+        return serve.served_windows(serving.facts, splits, part)
+
+    @classmethod
+    def portable_predictions(cls, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([answers["mean"][..., None], answers["quantiles"]], axis=-1)
+
     @classmethod
     def example(cls, facts: ForecastFacts) -> pd.DataFrame:
         return serve.example(facts)

@@ -25,7 +25,7 @@ from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.read_history import read_history
 from pipelines.pipeline import RawInput, RawRequest, ServingModel
-from pipelines.splits import SCORED_PARTS
+from pipelines.splits import SCORED_PARTS, Part
 from pipelines.together import answer_together, only_answer
 
 if TYPE_CHECKING:
@@ -115,6 +115,25 @@ def example(facts: ForecastFacts) -> pd.DataFrame:
     columns |= {name: np.where(steps > 0, np.nan, values.round(3)) for name in targets}
     columns |= dict.fromkeys(facts.covariates, 0.0)
     return pd.DataFrame(columns)
+
+
+def served_windows(
+    facts: ForecastFacts, splits: "ForecastSplits", part: Part
+) -> dict[str, np.ndarray]:
+    """Return what the served model takes for the windows of a part, in the table's own units."""
+    starts = splits.starts[part]
+    mean, std = _covariate_scales(splits)
+    # Calendar features have the scale 1.
+    others = splits.rows[:, 1:] * std + mean
+    rows = np.column_stack([splits.raw, others]).astype(np.float32)
+    inputs = {
+        "history": splits.windows(rows, starts, -splits.lookback, 0),
+        "series": facts.positions(splits.names)[splits.series[starts]],
+    }
+    if splits.num_future:
+        future = splits.windows(rows, starts, 0, splits.horizon)
+        inputs["future"] = future[..., -splits.num_future :]
+    return inputs
 
 
 def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Model:

@@ -177,6 +177,15 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
         return {"image": self.load_hold_out(serving).test.x[:count].astype("float32")}
 
+    def portable_inputs(
+        self, serving: ServingModel, splits: VisionSplits, part: Part
+    ) -> dict[str, np.ndarray]:
+        return {"image": splits.images(part).x.astype("float32")}
+
+    @classmethod
+    def portable_predictions(cls, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+        return answers["probabilities"]
+
     @classmethod
     def portable_model(cls, serving: ServingModel) -> keras.Model:
         return serve.portable_model(serving)
