@@ -33,7 +33,7 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width">',
-        f"<title>{title}</title>",
+        f'<title>{title}</title><link rel=icon href="data:,">',
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
         "padding:0 1rem;color-scheme:light dark}pre{overflow:auto;padding:1rem;"
         "border:1px solid #8886;border-radius:6px;font-size:13px}</style>",
