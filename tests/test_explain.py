@@ -15,7 +15,7 @@ from pipelines import options_class
 from pipelines.forecast import explain as forecast_explain
 from pipelines.text import explain as text_explain
 from pipelines.vision import explain as vision_explain
-from tests.test_one_answer import Trained
+from tests.test_one_answer import Trained, served_over_http
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,21 @@ def test_what_is_popular_has_no_history_behind_it(recommend: Trained) -> None:
     answers = explained(recommend, pd.DataFrame({"user": ["nobody", "u1"]}), top=2)
     assert (answers.loc[answers["row"] == 1, "because"] == "").all()
     assert (answers.loc[answers["row"] == 2, "because"] != "").all()
+
+
+def test_each_of_all_items_that_are_left_is_explained(recommend: Trained) -> None:
+    answers = explained(recommend, pd.DataFrame({"history": [["i3", "i5"]]}), top=1_000)
+    assert len(answers) == 28  # of 30
+    assert (answers["because"] != "").all()
+
+
+def test_a_request_to_a_server_may_ask_why(text: Trained) -> None:
+    rows = [{"text": "the soup was stale"}]
+    with served_over_http(text) as client:
+        reply = client.post("/invocations", json={"instances": rows, "params": {"explain": True}})
+    (answer,) = reply.json()["predictions"]
+    expected = explained(text, pd.DataFrame(rows))
+    assert answer["because"] == expected["because"][0]
 
 
 # ---------------------------------------------------------------------------------------- vision

@@ -34,7 +34,9 @@ def contributions(
         inputs = {"user": np.full(len(some), user, np.int32), "history": padded}
         scores.append(np.asarray(model(inputs, training=False)["scores"])[:, best])
     with_all, without = np.split(np.concatenate(scores), [1])
-    return items, with_all - without
+    # Items that cannot be recommended have a score of -inf with and without.
+    with np.errstate(invalid="ignore"):
+        return items, np.nan_to_num(with_all - without)
 
 
 def because(
