@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from apps import commands, flags, rendering, running_sweep, shipping
+from apps import commands, flags, rendering, running_sweep, serve_model, shipping
 from apps.click_options import (
     options_flags,
     spec_flags,
@@ -105,6 +105,7 @@ def application(domain: str) -> click.Group:
             *without_defaults(data),
             flags.TRACKING_URI,
         ],
+        serve_model.serve: [*flags.MODEL, *flags.SERVER, flags.TRACKING_URI],
         shipping.register: [*flags.REGISTRATION, flags.TRACKING_URI],
         commands.check: [*training, flags.FIX],
         commands.datasets: [],

@@ -195,8 +195,44 @@ EXPORT: list[click.Parameter] = [
         show_default=True,
         help="of the file; onnx and tflite hold no texts",
     ),
+    click.Option(
+        ["--quantize"],
+        type=click.Choice(["none", "float16", "int8"]),
+        default="none",
+        show_default=True,
+        help="make the weights of onnx and tflite smaller, and say what that costs on validation",
+    ),
     click.Option(["-o", "--output"], default="", help="where to (default: application-RUN)"),
     click.Option(["--force"], is_flag=True, help="overwrite it"),
+]
+SERVER: list[click.Parameter] = [
+    click.Option(
+        ["--host"],
+        default="127.0.0.1",
+        show_default=True,
+        help="address to listen at; 0.0.0.0: other machines can reach it, without a login",
+    ),
+    click.Option(
+        ["--port"],
+        type=click.IntRange(0, 65535),
+        default=8000,
+        show_default=True,
+        help="port to listen at; 0: any free one",
+    ),
+    click.Option(
+        ["--max-body"],
+        type=click.FloatRange(min=0, min_open=True),
+        default=16.0,
+        show_default=True,
+        help="largest request, in MB",
+    ),
+    click.Option(
+        ["--timeout"],
+        type=click.FloatRange(min=0, min_open=True),
+        default=30.0,
+        show_default=True,
+        help="seconds after which a request is given up",
+    ),
 ]
 PART = click.Option(
     ["--part"],
@@ -219,7 +255,7 @@ ANSWERS: list[click.Parameter] = [
     ),
 ]
 
-_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, REGISTRATION, EXPORT, TABLE, ANSWERS)
+_LISTS = (TRAINING, SEARCH, TRACKING, OUTPUT, MODEL, REGISTRATION, EXPORT, SERVER, TABLE, ANSWERS)
 # The names of all of these: a config file may hold those of several commands.
 FLAGS_OF_COMMANDS = frozenset(
     param.name

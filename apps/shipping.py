@@ -18,7 +18,9 @@ from pipelines.errors import ApplineError, UsageError, count_of
 from pipelines.io.paths import require_new_file
 
 if TYPE_CHECKING:
-    from pipelines.exports import Proof
+    from pipelines import exports
+    from pipelines.config.options import Objective
+    from pipelines.pipeline import AnyPipeline, ServingModel
     from tuning.tracking.interface import Row
 
 # What MLflow refuses in a name, and what `models:/NAME@ALIAS` could not be read with.
@@ -80,9 +82,12 @@ def export(options_type: type[Options], context: click.Context) -> None:
 
     64 examples of the run's data, or of --data, are asked of both; the largest difference, the
     agreement, size and latency are printed, and logged to the run. Where it answers otherwise,
-    nothing is written.
+    nothing is written. With --quantize, so is what that costs on the validation part.
     """
     params = context.params
+    from pipelines import exports
+
+    exports.require_quantizable(params["format"], params["quantize"])
     given = context.get_parameter_source("data") not in (ParameterSource.DEFAULT, None)
     if params["model"] and not params["run"] and not given:
         raise UsageError("--model also needs --data: examples that the export is proved on")
@@ -90,8 +95,6 @@ def export(options_type: type[Options], context: click.Context) -> None:
     base = saved_runs.options_of_run(options_type, row) if row else None
     command = resolve(context, options_type, base)
     checks.require_data(command.options)
-    from pipelines import exports
-
     chosen: exports.Format = params["format"]
     stem = f"{options_type.domain}-{row.id[:8] if row else Path(params['model']).stem}"
     path = Path(params["output"] or f"{stem}{exports.ENDINGS[chosen]}")
@@ -105,13 +108,41 @@ def export(options_type: type[Options], context: click.Context) -> None:
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
         inputs = pipeline.served_inputs(serving, exports.EXAMPLES)
+        target, headline = _target(pipeline, serving, chosen, params["quantize"])
     with screen.progress(f"writing {chosen} and asking it"):
         portable = pipeline.portable_model(serving)
-        proof = exports.export(serving, portable, chosen, inputs, path)
+        proof = exports.export(serving, portable, target, inputs, path)
     if row:
         saved_runs.log_metrics(row, _as_metrics(proof), params["tracking_uri"])
     plain = {"file": str(path), **dataclasses.asdict(proof)}
-    screen.result(_told(proof, path), plain)
+    screen.result(_told(proof, path, headline), plain)
+
+
+def _target(
+    pipeline: "AnyPipeline",
+    serving: "ServingModel",
+    chosen: "exports.Format",
+    quantize: "exports.Quantization",
+) -> "tuple[exports.Target, Objective]":
+    """Return what is written, and the metric to tell of it on validation where it is quantized.
+
+    Raises:
+        UsageError, DataError: networks of this domain are not quantized, or the data does not fit.
+    """
+    from pipelines import exports
+
+    if quantize == "none":
+        return exports.Target(format=chosen), pipeline.options.headline
+    splits = pipeline.load()
+    pipeline.restore_network(serving, splits)
+    inputs = pipeline.portable_inputs(serving, splits, "val")
+
+    def score(runner: exports.Runner) -> dict[str, float]:
+        answers = exports.in_batches(runner, inputs)
+        return pipeline.score(pipeline.portable_predictions(answers), splits, "val")
+
+    target = exports.Target(format=chosen, quantize=quantize, score=score)
+    return target, pipeline.headline_metric(splits)
 
 
 def _require_place(path: Path, ending: str, force: bool) -> None:
@@ -122,7 +153,7 @@ def _require_place(path: Path, ending: str, force: bool) -> None:
     require_new_file("--output", path, force)
 
 
-def _told(proof: "Proof", path: Path) -> str:
+def _told(proof: "exports.Proof", path: Path, headline: "Objective") -> str:
     """Return what was proved, as lines for people."""
     from pipelines.exports import NUMBERS_ALONE, facts_file
 
@@ -130,15 +161,22 @@ def _told(proof: "Proof", path: Path) -> str:
     lines = [
         f"written     {path} ({proof.num_bytes / 2**20:.2f} MB)",
         f"proved      {count_of(proof.examples, 'example')}: largest difference "
-        f"{proof.largest_difference:.2g}{agreement}",
+        f"{proof.largest_difference:.2g} (at most {proof.tolerance:.2g}){agreement}",
         f"latency     {proof.latency_ms:.2f} ms an example, in Keras {proof.keras_latency_ms:.2f}",
     ]
+    if proof.scores:
+        before, after = proof.full_scores[headline.name], proof.scores[headline.name]
+        lines.insert(
+            2,
+            f"costs       validation {headline.name} {before:.4g} before, {after:.4g} as "
+            f"{proof.quantize} ({after - before:+.2g})",
+        )
     if proof.format in NUMBERS_ALONE:
         lines.append(f"beside it   {facts_file(path)}: what it was trained on, for whoever asks it")
     return "\n".join(lines)
 
 
-def _as_metrics(proof: "Proof") -> dict[str, float]:
+def _as_metrics(proof: "exports.Proof") -> dict[str, float]:
     """Return a proof as metrics of the run."""
     values = {
         "largest_difference": proof.largest_difference,
@@ -147,7 +185,11 @@ def _as_metrics(proof: "Proof") -> dict[str, float]:
     }
     if proof.agreement is not None:
         values["agreement"] = proof.agreement
-    return {f"export/{proof.format}/{name}": value for name, value in values.items()}
+    for name, value in proof.scores.items():
+        values[f"val_{name}"] = value
+        values[f"val_{name}_cost"] = value - proof.full_scores[name]
+    form = proof.format if proof.quantize == "none" else f"{proof.format}-{proof.quantize}"
+    return {f"export/{form}/{name}": value for name, value in values.items()}
 
 
 def _default_name(row: "Row") -> str:

@@ -9,8 +9,9 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -40,8 +41,10 @@ NUMBERS_ALONE: tuple[Format, ...] = ("onnx", "tflite")
 PACKAGES = ("onnx", "tf2onnx", "onnxruntime")  # of the extra `export`
 OPSET = 17
 EXAMPLES = 64  # that a proof asks about
-# Of the largest answer: what single precision may lose in sums of another order.
-TOLERANCE = 1e-4
+Quantization: TypeAlias = Literal["none", "float16", "int8"]
+# Of the largest answer: what single precision may lose in sums of another order, what a network
+# may lose whose weights have the 11 bits of half precision, and one whose weights have 8.
+TOLERANCES: Mapping[Quantization, float] = {"none": 1e-4, "float16": 1e-2, "int8": 5e-2}
 BEST_OF = ("probabilities", "scores")  # answers whose largest value is what people read
 
 
@@ -50,10 +53,12 @@ class Proof:
     """What an export answered, compared with the model that it was made from.
 
     `agreement` is the share of examples whose best answer is the same, None where there is no best
-    one. Latencies are of one example, in milliseconds.
+    one. Latencies are of one example, in milliseconds. Where the export is quantized, `scores` are
+    its metrics on validation and `full_scores` those of the model before.
     """
 
     format: Format
+    quantize: Quantization
     examples: int
     largest_difference: float
     largest_answer: float
@@ -61,11 +66,44 @@ class Proof:
     num_bytes: int
     latency_ms: float
     keras_latency_ms: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    full_scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference that is no more than rounding."""
+        return TOLERANCES[self.quantize] * max(1.0, self.largest_answer)
 
     @property
     def holds(self) -> bool:
         """Whether the answers are the same but for rounding."""
-        return self.largest_difference <= TOLERANCE * max(1.0, self.largest_answer)
+        return self.largest_difference <= self.tolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is written: a format, and how its weights are made smaller.
+
+    `score` gives the metrics on validation of whatever answers; it is asked where the export is
+    quantized.
+    """
+
+    format: Format
+    quantize: Quantization = "none"
+    score: Callable[[Runner], Mapping[str, float]] | None = None
+
+
+def require_quantizable(chosen: Format, quantize: Quantization) -> None:
+    """Refuse to quantize a format that is read back as it was trained.
+
+    Raises:
+        UsageError: the message says which formats can be.
+    """
+    if quantize != "none" and chosen not in NUMBERS_ALONE:
+        raise UsageError(
+            f"--quantize {quantize}: --format {chosen} holds the network as it was trained. "
+            f"Expected: --format {' or --format '.join(NUMBERS_ALONE)}"
+        )
 
 
 def require_format(serving_inputs: Mapping[str, str], chosen: Format) -> None:
@@ -93,9 +131,9 @@ def input_types(model: "keras.Model") -> dict[str, str]:
 
 
 def export(
-    serving: ServingModel, portable: "keras.Model", chosen: Format, inputs: Arrays, path: Path
+    serving: ServingModel, portable: "keras.Model", target: Target, inputs: Arrays, path: Path
 ) -> Proof:
-    """Write a model to `path` in the format `chosen`, if it is proved on `inputs`.
+    """Write a model to `path` as the `target` says, if it is proved on `inputs`.
 
     Nothing is at `path` yet; where the proof fails, nothing is there afterwards. `portable` is what
     formats of numbers hold of the model.
@@ -103,11 +141,15 @@ def export(
     Raises:
         ApplineError: the format cannot hold the model, or it answers otherwise.
     """
+    chosen = target.format
     with temporary_folder() as folder:
         written = folder / f"model{ENDINGS[chosen]}"
         try:
-            runner = WRITERS[chosen](serving, portable, written)
-            proof = _prove(serving, chosen, runner, inputs, written)
+            runner = WRITERS[chosen](serving, portable, written, target.quantize)
+            proof = _prove(serving, target, runner, inputs, written)
+            if target.score is not None:
+                full = target.score(keras_runner(portable))
+                proof = replace(proof, scores=target.score(runner), full_scores=full)
         except ApplineError:
             raise
         except Exception as error:  # converters raise whatever they like
@@ -120,14 +162,23 @@ def export(
             raise ApplineError(
                 f"--format {chosen}: is not written, because it answers otherwise: of "
                 f"{proof.examples} examples the largest difference is "
-                f"{proof.largest_difference:.3g}, where the largest answer is "
-                f"{proof.largest_answer:.3g}. Expected: --format keras or --format savedmodel"
+                f"{proof.largest_difference:.3g}, and may be {proof.tolerance:.2g}, where the "
+                f"largest answer is {proof.largest_answer:.3g}. Expected: {_milder(target)}"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(written, path)
         if chosen in NUMBERS_ALONE:
             facts_file(path).write_text(json.dumps(facts_as_json(serving), indent=2))
     return proof
+
+
+def _milder(target: Target) -> str:
+    """Return what to type in place of an export that answers otherwise."""
+    if target.quantize == "int8":
+        return "--quantize float16"
+    if target.quantize == "float16":
+        return "no --quantize"
+    return "--format keras or --format savedmodel"
 
 
 def facts_file(path: Path) -> Path:
@@ -138,7 +189,9 @@ def facts_file(path: Path) -> Path:
 # ---------------------------------------------------------------- writers, and their runtimes
 
 
-def _keras(serving: ServingModel, portable: "keras.Model", path: Path) -> Runner:
+def _keras(
+    serving: ServingModel, portable: "keras.Model", path: Path, quantize: Quantization
+) -> Runner:
     write_model(serving, path)
     return keras_runner(read_model(path).model)
 
@@ -155,7 +208,9 @@ def keras_runner(model: "keras.Model") -> Runner:
     return run
 
 
-def _savedmodel(serving: ServingModel, portable: "keras.Model", path: Path) -> Runner:
+def _savedmodel(
+    serving: ServingModel, portable: "keras.Model", path: Path, quantize: Quantization
+) -> Runner:
     import tensorflow as tf
 
     model = serving.model
@@ -170,12 +225,19 @@ def _savedmodel(serving: ServingModel, portable: "keras.Model", path: Path) -> R
     return run
 
 
-def _tflite(serving: ServingModel, portable: "keras.Model", path: Path) -> Runner:
+def _tflite(
+    serving: ServingModel, portable: "keras.Model", path: Path, quantize: Quantization
+) -> Runner:
     import tensorflow as tf
 
     with temporary_folder() as folder:
         portable.export(folder / "saved", format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
+        if quantize != "none":
+            # Without examples of the data: weights alone, activations as they come.
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         path.write_bytes(converter.convert())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it moves to a package of its own
@@ -184,7 +246,9 @@ def _tflite(serving: ServingModel, portable: "keras.Model", path: Path) -> Runne
     return lambda inputs: _as_arrays(signature(**inputs))
 
 
-def _onnx(serving: ServingModel, portable: "keras.Model", path: Path) -> Runner:
+def _onnx(
+    serving: ServingModel, portable: "keras.Model", path: Path, quantize: Quantization
+) -> Runner:
     import onnxruntime
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -215,10 +279,41 @@ def _onnx(serving: ServingModel, portable: "keras.Model", path: Path) -> Runner:
         for tensor, name in zip(frozen.outputs, sorted(portable.output), strict=True)
     }
     _rename(proto.graph, names)
-    path.write_bytes(proto.SerializeToString())
+    _write_onnx(proto, path, quantize)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     answers = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(answers, session.run(None, dict(inputs)), strict=True))
+
+
+def _write_onnx(proto: Any, path: Path, quantize: Quantization) -> None:
+    """Write an ONNX model, its weights made smaller as `quantize` says."""
+    if quantize == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        proto = convert_float_to_float16(proto, keep_io_types=True)
+    path.write_bytes(proto.SerializeToString())
+    if quantize != "int8":
+        return
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    full = path.with_name("full.onnx")
+    path.rename(full)
+    with warnings.catch_warnings(), _quiet_root_logger():
+        warnings.simplefilter("ignore")
+        # Unsigned: ONNX Runtime has convolutions of these alone.
+        quantize_dynamic(full, path, weight_type=QuantType.QUInt8)
+    full.unlink()
+
+
+@contextmanager
+def _quiet_root_logger() -> Iterator[None]:
+    """Pass over advice on a step of preparation, which changes no answer."""
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def keras_caller(model: "keras.Model") -> Callable[[Any], Any]:
@@ -256,7 +351,7 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
             node.output[position] = names.get(name, name)
 
 
-WRITERS: Mapping[Format, Callable[[ServingModel, "keras.Model", Path], Runner]] = {
+WRITERS: Mapping[Format, Callable[[ServingModel, "keras.Model", Path, Quantization], Runner]] = {
     "keras": _keras,
     "savedmodel": _savedmodel,
     "onnx": _onnx,
@@ -267,8 +362,18 @@ WRITERS: Mapping[Format, Callable[[ServingModel, "keras.Model", Path], Runner]] 
 # ---------------------------------------------------------------------------------- the proof
 
 
+def in_batches(runner: Runner, inputs: Arrays) -> Arrays:
+    """Return what `runner` answers to many examples, asked a few at a time."""
+    count = len(next(iter(inputs.values())))
+    parts = []
+    for begin in range(0, count, EXAMPLES):
+        some = {name: values[begin : begin + EXAMPLES] for name, values in inputs.items()}
+        parts.append(runner(some))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _prove(
-    serving: ServingModel, chosen: Format, runner: Runner, inputs: Arrays, path: Path
+    serving: ServingModel, target: Target, runner: Runner, inputs: Arrays, path: Path
 ) -> Proof:
     reference = keras_runner(serving.model)
     expected, received = reference(inputs), runner(inputs)
@@ -287,9 +392,10 @@ def _prove(
             same = answers.argmax(axis=-1) == of_model.argmax(axis=-1)
             agreement = float(same.mean())
     if len(differences) == 1:
-        raise ApplineError(f"--format {chosen}: gives no numbers, so nothing can be proved")
+        raise ApplineError(f"--format {target.format}: gives no numbers, so nothing can be proved")
     return Proof(
-        format=chosen,
+        format=target.format,
+        quantize=target.quantize,
         examples=len(next(iter(inputs.values()))),
         # NaN compares as nothing: it must not pass for 0.
         largest_difference=float(np.nan_to_num(np.max(differences), nan=np.inf)),

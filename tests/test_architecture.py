@@ -60,6 +60,7 @@ FLOORS = {
         "pipelines.evaluation",
         "pipelines.blend",
         "pipelines.pipeline",
+        "pipelines.together",
         tuple(f"pipelines.{domain}" for domain in DOMAINS),
         "pipelines",  # the registry of domains
         "pipelines.model_file",

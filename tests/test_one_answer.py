@@ -1,5 +1,7 @@
 """One model, one answer: the same input has the same answer on every way to a model."""
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -11,12 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
+from apps.serving.application import Limits, Service, make_application
 from pipelines import DOMAINS, create_pipeline, exports
 from pipelines.config.search_space import replace
-from pipelines.errors import ApplineError
+from pipelines.errors import ApplineError, UsageError
 from pipelines.model_file import read_model, write_model
-from pipelines.pipeline import AnyPipeline, ServingModel
+from pipelines.pipeline import AnyPipeline, RawRequest, ServingModel
 from tests.samples import small_log, small_series, small_texts
 from tests.serving import ask, load_pyfunc, write_pyfunc
 from tuning.training.fit import fit
@@ -111,6 +115,20 @@ def test_pyfunc_answers_as_predict_does(trained: Trained) -> None:
     require_same(trained.pyfunc.predict(trained.asked), trained.expected())
 
 
+def test_requests_that_are_answered_together_have_the_answers_that_each_has_alone(
+    trained: Trained,
+) -> None:
+    asked = trained.asked
+    broken = pd.DataFrame({"nonsense": [1.5], "other": [None]})
+    sources = [asked, broken, trained.pipeline.example(trained.served.facts), asked.tail(40)]
+    requests = [RawRequest(source=source) for source in sources]
+    first, refused, *others = trained.pipeline.predict_many(trained.served, requests)
+    assert isinstance(refused, ApplineError)
+    for source, answered in zip([asked, *sources[2:]], [first, *others], strict=True):
+        assert isinstance(answered, pd.DataFrame)
+        require_same(answered, trained.pipeline.predict_raw(trained.served, source))
+
+
 def test_a_file_is_answered_as_the_table_in_it(trained: Trained) -> None:
     path = trained.folder / "asked.csv"
     trained.asked.to_csv(path, index=False)
@@ -144,6 +162,59 @@ def test_a_csv_over_http_is_answered_as_predict_does(trained: Trained) -> None:
     require_same(reply.answers, trained.expected())
 
 
+def served_over_http(trained: Trained) -> TestClient:
+    limits = Limits(body_bytes=2**20, seconds=60)
+    return TestClient(make_application(Service(trained.served, "model.keras", limits)))
+
+
+def test_serve_answers_json_as_predict_does(trained: Trained) -> None:
+    rows = json.loads(trained.asked.to_json(orient="records"))
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", json={"instances": rows})
+    assert reply.status_code == 200, reply.text
+    answers = pd.DataFrame(reply.json()["predictions"])
+    require_same(answers, trained.expected())
+
+
+def test_serve_answers_a_table_or_a_picture_as_predict_does(trained: Trained) -> None:
+    if trained.pipeline.domain == "vision":
+        example = trained.pipeline.example(trained.served.facts)
+        body, kind = base64.b64decode(example["image"][0]), "image/png"
+        example["image"] = [body]
+        expected = trained.pipeline.predict_raw(trained.served, example)
+    else:
+        body, kind = trained.asked.to_csv(index=False).encode(), "text/csv"
+        expected = trained.expected()
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", content=body, headers={"Content-Type": kind})
+    assert reply.status_code == 200, reply.text
+    require_same(pd.DataFrame(reply.json()["predictions"]), expected)
+
+
+def test_serve_answers_its_own_example_and_says_which_columns_it_takes(trained: Trained) -> None:
+    with served_over_http(trained) as client:
+        described = client.get("/openapi.json").json()
+        contents = described["paths"]["/invocations"]["post"]["requestBody"]["content"]
+        schema = contents["application/json"]["schema"]
+        (example,) = schema["examples"]
+        reply = client.post("/invocations", json=example)
+    assert reply.status_code == 200, reply.text
+    assert len(reply.json()["predictions"])
+    columns = trained.pipeline.example(trained.served.facts).columns
+    assert list(schema["properties"]["instances"]["items"]["properties"]) == list(columns)
+
+
+def test_serve_refuses_in_a_sentence_what_predict_refuses(trained: Trained) -> None:
+    with served_over_http(trained) as client:
+        reply = client.post("/invocations", json={"instances": [{"nonsense": 1.5, "other": None}]})
+    assert reply.status_code == 400, reply.text
+    error = reply.json()["error"]
+    assert error["field"].startswith("instances")
+    assert len(error["message"]) < 1000
+    for word in ("Traceback", "site-packages", "/tmp"):
+        assert word not in error["message"]
+
+
 # Text needs strings, and the item models of a recommender lists of any length.
 HOLDS_NUMBERS_ALONE = ("text", "recommend")
 
@@ -159,7 +230,9 @@ def test_an_export_answers_as_the_model_or_is_not_written(
 
     def write() -> exports.Proof:
         exports.require_format(exports.input_types(served.model), form)
-        return exports.export(served, pipeline.portable_model(served), form, inputs, path)
+        return exports.export(
+            served, pipeline.portable_model(served), exports.Target(format=form), inputs, path
+        )
 
     if form in exports.NUMBERS_ALONE and pipeline.domain in HOLDS_NUMBERS_ALONE:
         with pytest.raises(ApplineError, match="Expected: --format keras or --format savedmodel"):
@@ -174,6 +247,47 @@ def test_an_export_answers_as_the_model_or_is_not_written(
     assert exports.facts_file(path).exists() == (form in exports.NUMBERS_ALONE)
 
 
+def test_what_holds_numbers_alone_answers_validation_as_the_network_does(trained: Trained) -> None:
+    pipeline, splits = trained.pipeline, trained.splits
+    if pipeline.domain in HOLDS_NUMBERS_ALONE:
+        with pytest.raises(UsageError, match="not quantized"):
+            pipeline.portable_inputs(trained.served, splits, "val")
+        return
+    inputs = pipeline.portable_inputs(trained.served, splits, "val")
+    runner = exports.keras_runner(pipeline.portable_model(trained.served))
+    answers = pipeline.portable_predictions(exports.in_batches(runner, inputs))
+    expected = pipeline.predict(trained.network, splits, "val")
+    if pipeline.domain == "forecast":  # intervals on validation follow what has come true
+        answers, expected = answers[..., 0], expected[..., 0]
+    assert np.allclose(answers, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["float16", "int8"])
+@pytest.mark.parametrize("form", exports.NUMBERS_ALONE)
+def test_a_quantized_export_is_as_near_as_it_says_and_tells_what_it_costs(
+    trained: Trained, form: exports.Format, quantize: exports.Quantization, tmp_path: Path
+) -> None:
+    pipeline, served, splits = trained.pipeline, trained.served, trained.splits
+    if pipeline.domain in HOLDS_NUMBERS_ALONE:
+        pytest.skip("these formats hold no model of this domain")
+    val = pipeline.portable_inputs(served, splits, "val")
+
+    def score(runner: exports.Runner) -> dict[str, float]:
+        answers = exports.in_batches(runner, val)
+        return pipeline.score(pipeline.portable_predictions(answers), splits, "val")
+
+    target = exports.Target(format=form, quantize=quantize, score=score)
+    inputs = pipeline.served_inputs(served, exports.EXAMPLES)
+    path = tmp_path / f"small{exports.ENDINGS[form]}"
+    proof = exports.export(served, pipeline.portable_model(served), target, inputs, path)
+    assert 0 < proof.largest_difference <= proof.tolerance
+    headline = pipeline.headline_metric(splits).name
+    expected = pipeline.score(pipeline.predict(trained.network, splits, "val"), splits, "val")
+    assert proof.full_scores[headline] == pytest.approx(expected[headline], rel=1e-3)
+    assert proof.scores[headline] == pytest.approx(expected[headline], rel=0.1)
+
+
 @pytest.mark.slow
 def test_an_export_of_another_network_is_not_written(trained: Trained, tmp_path: Path) -> None:
     pipeline = trained.pipeline
@@ -185,7 +299,13 @@ def test_an_export_of_another_network_is_not_written(trained: Trained, tmp_path:
     inputs = pipeline.served_inputs(trained.served, 8)
     path = tmp_path / "other.onnx"
     with pytest.raises(ApplineError, match="is not written, because it answers otherwise"):
-        exports.export(trained.served, pipeline.portable_model(other), "onnx", inputs, path)
+        exports.export(
+            trained.served,
+            pipeline.portable_model(other),
+            exports.Target(format="onnx"),
+            inputs,
+            path,
+        )
     assert not path.exists()
 
 
@@ -207,7 +327,7 @@ def test_the_example_of_the_docs_reads_a_photo_as_predict_does(
     served = trained.served
     inputs = trained.pipeline.served_inputs(served, 8)
     portable = trained.pipeline.portable_model(served)
-    exports.export(served, portable, "onnx", inputs, tmp_path / "pets.onnx")
+    exports.export(served, portable, exports.Target(format="onnx"), inputs, tmp_path / "pets.onnx")
     docs = Path(__file__).parents[1] / "docs" / "export.md"
     (example,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)

@@ -76,6 +76,9 @@ class PredictOptions:
         False, "answer what can be read; the rest gets a row with the reason in the column `error`"
     )
 
+    # The options that a request to a server may set: those that name no files of its machine.
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable",)
+
     @property
     def needs_input(self) -> bool:
         """Whether `predict` must be given something to answer."""

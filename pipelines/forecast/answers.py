@@ -25,7 +25,8 @@ def table(
 ) -> pd.DataFrame:
     """Return one row a series and step: series, time, `mean`, the quantiles, and what is `beside`.
 
-    That are columns `(series,)` of which each step has the value of its series.
+    That are columns `(series, horizon)`, or `(series,)` of which each step has the value of its
+    series.
     With errors, each series that is too short has a row with the reason in the column `error`.
     """
     ahead = history.steps_ahead
@@ -33,7 +34,10 @@ def table(
     times = history.panel.frequency.times(ahead.ravel())
     values = pd.DataFrame(_by_level(history.facts.levels, forecasts))
     for name, cells in beside.items():
-        values[name] = np.repeat(cells, history.facts.horizon)
+        if cells.ndim > 1:
+            values[name] = significant(cells.ravel())
+        else:
+            values[name] = np.repeat(cells, history.facts.horizon)
     if with_errors:
         values[ERROR] = pd.Series("", index=values.index, dtype=object)
     written = as_written(times, history.panel.time_form)

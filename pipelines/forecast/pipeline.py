@@ -12,6 +12,7 @@ import tensorflow as tf
 from pipelines.blend import Blend
 from pipelines.config.options import PredictOptions
 from pipelines.config.search_space import Dimension
+from pipelines.errors import ApplineError
 from pipelines.forecast import (
     architectures,
     audit,
@@ -28,11 +29,17 @@ from pipelines.forecast import (
 from pipelines.forecast.data import ForecastSplits
 from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.options import ForecastOptions
-from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.spec import ForecastSpec
 from pipelines.networks.plan import Cost
 from pipelines.networks.receptive_field import ReceptiveField
-from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import (
+    Baseline,
+    Pipeline,
+    RawInput,
+    RawRequest,
+    ServingFacts,
+    ServingModel,
+)
 from pipelines.splits import Part
 
 if TYPE_CHECKING:
@@ -145,6 +152,15 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
     def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
         return hold_out.served_inputs(hold_out.load(self.options, serving.facts), count)
 
+    def portable_inputs(
+        self, serving: ServingModel, splits: ForecastSplits, part: Part
+    ) -> dict[str, np.ndarray]:
+        return serve.served_windows(serving.facts, splits, part)
+
+    @classmethod
+    def portable_predictions(cls, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([answers["mean"][..., None], answers["quantiles"]], axis=-1)
+
     @classmethod
     def example(cls, facts: ForecastFacts) -> pd.DataFrame:
         return serve.example(facts)
@@ -157,6 +173,10 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        if not isinstance(options, ForecastPredictOptions):
-            options = ForecastPredictOptions()
         return serve.predict_raw(serving, source, options, notes if notes is not None else [])
+
+    @classmethod
+    def predict_many(
+        cls, serving: ServingModel, requests: Sequence[RawRequest]
+    ) -> list[pd.DataFrame | ApplineError]:
+        return serve.predict_many(serving, requests)

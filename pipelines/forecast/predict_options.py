@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from pipelines.config.options import DRIFT_HELP, PredictOptions, option
 from pipelines.errors import UsageError
@@ -45,8 +45,28 @@ class ForecastPredictOptions(PredictOptions):
         FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
     drift: bool = option(False, DRIFT_HELP)
+    explain: bool = option(
+        False,
+        "say in columns what the mean is the sum of: by_level, by_calendar, by_shape (season and "
+        "trend of the history), by_<covariate>",
+    )
     plot: str = option(
         "", "draw history, forecasts and intervals into this file: .png, .svg or .pdf"
+    )
+
+    of_requests: ClassVar[tuple[str, ...]] = (
+        "skip_unreadable",
+        "target",
+        "id_column",
+        "time_column",
+        "time_format",
+        "day_first",
+        "decimal",
+        "drop_missing",
+        "fill",
+        "fill_limit",
+        "drift",
+        "explain",
     )
 
     def __post_init__(self) -> None:

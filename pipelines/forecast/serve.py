@@ -3,6 +3,8 @@
 Both are in the target's own units. The intervals follow what has lately come true.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError
+from pipelines.config.options import PredictOptions
+from pipelines.errors import ApplineError, DataError
 from pipelines.evaluation.drift import DRIFT
-from pipelines.forecast import answers, pictures, predict
+from pipelines.forecast import answers, explain, pictures, predict
 from pipelines.forecast.column_names import SERIES, TARGET, TIME
 from pipelines.forecast.drift import drift
 from pipelines.forecast.facts import ForecastFacts, facts_of
@@ -21,8 +24,9 @@ from pipelines.forecast.intervals import interval_factors, latest_factors, scale
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.read_history import read_history
-from pipelines.pipeline import RawInput, ServingModel
-from pipelines.splits import SCORED_PARTS
+from pipelines.pipeline import RawInput, RawRequest, ServingModel
+from pipelines.splits import SCORED_PARTS, Part
+from pipelines.together import answer_together, only_answer
 
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
@@ -113,6 +117,25 @@ def example(facts: ForecastFacts) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def served_windows(
+    facts: ForecastFacts, splits: "ForecastSplits", part: Part
+) -> dict[str, np.ndarray]:
+    """Return what the served model takes for the windows of a part, in the table's own units."""
+    starts = splits.starts[part]
+    mean, std = _covariate_scales(splits)
+    # Calendar features have the scale 1.
+    others = splits.rows[:, 1:] * std + mean
+    rows = np.column_stack([splits.raw, others]).astype(np.float32)
+    inputs = {
+        "history": splits.windows(rows, starts, -splits.lookback, 0),
+        "series": facts.positions(splits.names)[splits.series[starts]],
+    }
+    if splits.num_future:
+        future = splits.windows(rows, starts, 0, splits.horizon)
+        inputs["future"] = future[..., -splits.num_future :]
+    return inputs
+
+
 def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Model:
     """Return the network inside, which takes scaled windows.
 
@@ -140,7 +163,7 @@ def restore_network(serving: ServingModel, splits: "ForecastSplits") -> keras.Mo
 def predict_raw(
     serving: ServingModel,
     source: RawInput,
-    options: ForecastPredictOptions,
+    options: PredictOptions | None,
     notes: list[str],
 ) -> pd.DataFrame:
     """Return series, time, `mean, q0.025 ... q0.975` for the steps after each series' last value.
@@ -153,28 +176,77 @@ def predict_raw(
         DataError: a column is missing, all histories are too short, or the future of a covariate
             is missing.
     """
-    history = read_history(source, serving.facts, options, notes)
-    forecasts = _forecasts(serving, history)
-    drifted = drift(history, notes)
-    if options.plot:
-        pictures.draw(history, forecasts, Path(options.plot), notes)
-    columns = {DRIFT: drifted} if options.drift else {}
-    return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
+    request = RawRequest(source=source, options=options, notes=notes)
+    return only_answer(predict_many(serving, [request]))
 
 
-def _forecasts(serving: ServingModel, history: History) -> np.ndarray:
-    """Return forecasts `(series, horizon, 1 + levels)` in the target's own units."""
-    facts = history.facts
-    if not history.panel.names:
-        return np.empty((0, facts.horizon, 1 + len(facts.levels)))
-    inputs = history.inputs_ahead()
-    network = UncalibratedNetwork(serving.model, log1p=facts.log1p)
+@dataclass(frozen=True, kw_only=True)
+class _Windows:
+    """A history, and the network's inputs of what is asked and of what has lately come true."""
+
+    history: History
+    ahead: dict[str, np.ndarray] | None  # None without a series that is long enough
+    recent: np.ndarray  # starts of windows
+
+    def inputs(self) -> list[dict[str, np.ndarray]]:
+        """Return the inputs of all that the network is asked, in order."""
+        if self.ahead is None:
+            return []
+        if not len(self.recent):
+            return [self.ahead]
+        return [self.ahead, self.history.inputs_before(self.recent)]
+
+
+def predict_many(
+    serving: ServingModel, requests: Sequence[RawRequest]
+) -> list[pd.DataFrame | ApplineError]:
+    """Return what `predict_raw` returns or raises for each request; all windows go together."""
+
+    def answer(read: Sequence[tuple[RawRequest, _Windows]]) -> list[pd.DataFrame]:
+        network = UncalibratedNetwork(serving.model, log1p=serving.facts.log1p)
+        forecasts = network.forecast_all([part for _, asked in read for part in asked.inputs()])
+        tables = []
+        for request, asked in read:
+            own = [forecasts.pop(0) for _ in asked.inputs()]
+            tables.append(_table(request, asked, own, network))
+        return tables
+
+    return answer_together(requests, lambda request: _read_request(serving, request), answer)
+
+
+def _read_request(serving: ServingModel, request: RawRequest) -> _Windows:
+    options = _own_options(request)
+    history = read_history(request.source, serving.facts, options, request.notes)
+    ahead = history.inputs_ahead() if history.panel.names else None
+    return _Windows(history=history, ahead=ahead, recent=history.recent_starts())
+
+
+def _own_options(request: RawRequest) -> ForecastPredictOptions:
+    options = request.options
+    return options if isinstance(options, ForecastPredictOptions) else ForecastPredictOptions()
+
+
+def _table(
+    request: RawRequest,
+    asked: _Windows,
+    own: list[np.ndarray],
+    network: "UncalibratedNetwork",
+) -> pd.DataFrame:
+    """Return the answer to one request, from the network's forecasts of its windows."""
+    options, history = _own_options(request), asked.history
+    forecasts = np.empty((0, history.facts.horizon, 1 + len(history.facts.levels)))
     factors = network.factors
-    recent = history.recent_starts()
-    if len(recent):
-        came_true = network.forecast(history.inputs_before(recent))
-        factors = interval_factors(history.truth(recent), came_true)
-    return scale_intervals(network.forecast(inputs), factors)
+    if own:
+        if len(own) > 1:
+            factors = interval_factors(history.truth(asked.recent), own[1])
+        forecasts = scale_intervals(own[0], factors)
+    drifted = drift(history, request.notes)
+    if options.plot:
+        pictures.draw(history, forecasts, Path(options.plot), request.notes)
+    columns = {DRIFT: drifted} if options.drift else {}
+    if options.explain and asked.ahead is not None:
+        columns |= explain.contributions(network.forecast, asked.ahead, history.facts)
+    return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
 
 
 class UncalibratedNetwork:
@@ -188,6 +260,14 @@ class UncalibratedNetwork:
         (self.factors,) = calibrated.get_weights()
         self._model = keras.Model(model.input, calibrated.input)
         self._log1p = log1p
+
+    def forecast_all(self, parts: Sequence[dict[str, np.ndarray]]) -> list[np.ndarray]:
+        """Return the forecasts of several inputs, made together."""
+        if not parts:
+            return []
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        ends = np.cumsum([len(part["series"]) for part in parts])
+        return np.split(self.forecast(joined), ends[:-1])
 
     def forecast(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return forecasts `(windows, horizon, 1 + levels)` in the target's own units."""

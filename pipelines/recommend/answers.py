@@ -12,6 +12,7 @@ from pipelines.errors import shorten
 from pipelines.io.answers import join_answers
 from pipelines.io.progress import counted
 from pipelines.pipeline import ServingModel
+from pipelines.recommend import explain
 from pipelines.recommend.excluded import Excluded
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.predict_options import RecommendPredictOptions
@@ -28,6 +29,15 @@ class _Case:
     user: int
     history: list[int]
     note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """The rows that one request asks about, and what may be answered to them."""
+
+    rows: Requests
+    options: RecommendPredictOptions
+    excluded: Excluded
 
 
 def network_inputs(facts: RecommendFacts, requests: Requests) -> dict[str, np.ndarray]:
@@ -55,13 +65,17 @@ def unknown_users(facts: RecommendFacts, requests: Requests) -> list[str]:
 # --------------------------------------------------------------------------------------- recommend
 
 
-def recommend(
-    serving: ServingModel, requests: Requests, options: RecommendPredictOptions, excluded: Excluded
-) -> pd.DataFrame:
-    """Return the best items for each request, the rows as they were given beside them."""
+def recommend(serving: ServingModel, questions: Sequence[Question]) -> list[pd.DataFrame]:
+    """Return the best items for the rows of each question, the rows as they were given beside."""
     facts: RecommendFacts = serving.facts
-    cases = _cases(facts, requests)
-    ranker = _Ranker(serving, cases, options, excluded.of_rows(facts, requests))
+    cases, excluded, keeps_seen = [], [], []
+    for question in questions:
+        of_question = _cases(facts, question.rows)
+        cases += of_question
+        excluded += question.excluded.of_rows(facts, question.rows)
+        keeps_seen += [_keeps_seen(facts, question.options)] * len(of_question)
+    most = max(question.options.top for question in questions)
+    ranker = _Ranker(serving, cases, most, excluded, np.asarray(keeps_seen))
     best_parts = []
     score_parts = []
     begins = range(0, len(cases), BATCH_SIZE)
@@ -70,6 +84,45 @@ def recommend(
         best_parts.append(best)
         score_parts.append(scores)
     best, scores = np.concatenate(best_parts), np.concatenate(score_parts)
+    tables, begin = [], 0
+    for question in questions:
+        rows = slice(begin, begin + len(question.rows))
+        top = question.options.top
+        answered = _Best(best[rows, :top], scores[rows, :top], cases[rows])
+        because = None
+        if question.options.explain:
+            because = answered.because(serving)
+        tables.append(_table(facts, question.rows, answered, because))
+        begin = rows.stop
+    return tables
+
+
+def _keeps_seen(facts: RecommendFacts, options: RecommendPredictOptions) -> bool:
+    return options.repeat or (facts.repeats and not options.new_only)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The numbers and scores of the best items `(cases, top)`."""
+
+    items: np.ndarray
+    scores: np.ndarray
+    cases: Sequence[_Case]
+
+    def because(self, serving: ServingModel) -> np.ndarray:
+        """Return which items of the history are behind each `(cases, top)`."""
+        users = [case.user for case in self.cases]
+        histories = [case.history for case in self.cases]
+        names = np.asarray(serving.facts.items, dtype=object)
+        return explain.because(serving.model, users, histories, self.items, names)
+
+
+def _table(
+    facts: RecommendFacts, requests: Requests, answered: _Best, because: np.ndarray | None
+) -> pd.DataFrame:
+    """Return the best items as a table, a row for each item."""
+    best, scores = answered.items, answered.scores
+    notes = [case.note for case in answered.cases]
     # Fewer where fewer are left to recommend.
     row, place = np.nonzero(np.isfinite(scores))
     positions = best[row, place] - 1
@@ -79,9 +132,11 @@ def recommend(
             "item": np.asarray(facts.items, dtype=object)[positions],
             "title": np.asarray(facts.titles, dtype=object)[positions],
             "score": scores[row, place].round(4),
-            "note": np.asarray([case.note for case in cases], dtype=object)[row],
+            "note": np.asarray(notes, dtype=object)[row],
         }
     )
+    if because is not None:
+        answers[explain.BECAUSE] = because[row, place]
     asked = requests.frame.iloc[row].reset_index(drop=True)
     asked.insert(0, _new_name("row", asked), row + 1)
     return join_answers(asked, answers)
@@ -99,15 +154,14 @@ class _Ranker:
 
     serving: ServingModel
     cases: Sequence[_Case]
-    options: RecommendPredictOptions
+    most: int  # items for a case
     excluded: Sequence[np.ndarray]  # numbers of items, for each case
+    keeps_seen: np.ndarray  # (cases,)
 
     def __post_init__(self) -> None:
-        facts: RecommendFacts = self.serving.facts
-        self._keeps_seen = self.options.repeat or (facts.repeats and not self.options.new_only)
         self._popularity = None
         if not all(case.history for case in self.cases):
-            self._popularity = _popularity(facts)
+            self._popularity = _popularity(self.serving.facts)
 
     def best_items(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers and scores of the best items of some cases, best first.
@@ -121,12 +175,12 @@ class _Ranker:
         if self._popularity is not None:
             # No network has learned what to recommend without a user and a history.
             scores[~history.any(axis=1)] = self._popularity
-        if not self._keeps_seen:
-            np.put_along_axis(scores, history, -np.inf, axis=1)
+        without_seen = np.flatnonzero(~self.keeps_seen[rows])
+        scores[without_seen[:, None], history[without_seen]] = -np.inf
         for row, items in enumerate(self.excluded[rows]):
             scores[row, items] = -np.inf
         scores[:, 0] = -np.inf
-        return _largest(scores, min(self.options.top, scores.shape[1] - 1))
+        return _largest(scores, min(self.most, scores.shape[1] - 1))
 
 
 def _largest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -195,13 +249,16 @@ def _popularity(facts: RecommendFacts) -> np.ndarray:
 # -------------------------------------------------------------------------------------------- rate
 
 
-def rate(serving: ServingModel, requests: Requests) -> pd.DataFrame:
-    """Return a rating for each request, the rows as they were given beside it."""
+def rate(serving: ServingModel, questions: Sequence[Question]) -> list[pd.DataFrame]:
+    """Return a rating for each row of each question, the rows as they were given beside it."""
     facts: RecommendFacts = serving.facts
-    assert requests.users is not None
-    assert requests.items is not None
-    user = _numbers_of(requests.users, facts.user_numbers)
-    item = _numbers_of(requests.items, facts.item_numbers)
+    users, items = [], []
+    for question in questions:
+        assert question.rows.users is not None
+        assert question.rows.items is not None
+        users.append(_numbers_of(question.rows.users, facts.user_numbers))
+        items.append(_numbers_of(question.rows.items, facts.item_numbers))
+    user, item = np.concatenate(users), np.concatenate(items)
     ratings = []
     begins = range(0, len(user), BATCH_SIZE)
     for begin in counted(begins, "batches of rows", len(begins)):
@@ -216,7 +273,13 @@ def rate(serving: ServingModel, requests: Requests) -> pd.DataFrame:
     for words in zip(unknown_user, unknown_item, strict=True):
         notes.append("; ".join(word for word in words if word))
     rating = np.concatenate(ratings).clip(low, high).round(3)
-    return join_answers(requests.frame, pd.DataFrame({"rating": rating, "note": notes}))
+    answers = pd.DataFrame({"rating": rating, "note": notes})
+    tables, begin = [], 0
+    for question in questions:
+        end = begin + len(question.rows)
+        tables.append(join_answers(question.rows.frame, answers.iloc[begin:end]))
+        begin = end
+    return tables
 
 
 def _numbers_of(names: np.ndarray, numbers: Mapping[str, int]) -> np.ndarray:

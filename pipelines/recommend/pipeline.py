@@ -11,9 +11,17 @@ import tensorflow as tf
 
 from pipelines.blend import Blend
 from pipelines.config.options import Objective, PredictOptions
-from pipelines.errors import UsageError
+from pipelines.errors import ApplineError, UsageError
 from pipelines.networks.plan import Cost
-from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import (
+    Baseline,
+    Pipeline,
+    RawInput,
+    RawRequest,
+    RequestForm,
+    ServingFacts,
+    ServingModel,
+)
 from pipelines.recommend import (
     audit,
     baselines,
@@ -153,6 +161,16 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
         return serve.predict_raw(serving, source, options, notes)
+
+    @classmethod
+    def predict_many(
+        cls, serving: ServingModel, requests: Sequence[RawRequest]
+    ) -> list[pd.DataFrame | ApplineError]:
+        return serve.predict_many(serving, requests)
+
+    @classmethod
+    def request_form(cls, facts: RecommendFacts) -> RequestForm:
+        return serve.request_form(facts)
 
     @classmethod
     def similar(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from annotated_types import Ge
 
@@ -34,12 +34,25 @@ class RecommendPredictOptions(PredictOptions):
     new_only: bool = option(
         False, "leave out items of the history, also where the model was trained with repeats"
     )
+    explain: bool = option(
+        False,
+        "say in a column `because` which items of the history have moved each score, by how much: "
+        "the score less the one without this item",
+    )
     all_users: bool = option(False, "answer all users that the model knows; needs no input")
     user_column: str = option("", "column of the users (default: as in the training data)")
     history_column: str = option("", "column of lists of items (default: history, items, sequence)")
     vectors: str = option("", VECTORS_HELP)
     query_vectors: str = option(
         "", "write the vector of each row of the input too, to search that index with"
+    )
+
+    of_requests: ClassVar[tuple[str, ...]] = (
+        "skip_unreadable",
+        "top",
+        "repeat",
+        "new_only",
+        "explain",
     )
 
     @property

@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from pipelines.config.options import PredictOptions
-from pipelines.errors import DataError, UsageError
+from pipelines.errors import ApplineError, DataError, UsageError
 from pipelines.io.answers import ERROR
 from pipelines.networks.plan import KerasTensor
-from pipelines.pipeline import RawInput, ServingModel
+from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingModel
 from pipelines.recommend import answers, item_vectors, predict
 from pipelines.recommend.excluded import read_excluded
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.layers import ItemModelScores, WeightedScores
 from pipelines.recommend.predict_options import RecommendPredictOptions
-from pipelines.recommend.requests import of_all_users, read_requests
+from pipelines.recommend.requests import HISTORIES, of_all_users, read_requests
+from pipelines.together import answer_together, only_answer
 
 if TYPE_CHECKING:
     from pipelines.recommend.data import RecommendSplits
@@ -135,6 +136,13 @@ def example(facts: RecommendFacts) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def request_form(facts: RecommendFacts) -> RequestForm:
+    """Return the column that a history is pasted into; what is rated are pairs in a table."""
+    if facts.task == "rate":
+        return RequestForm(kind="table", field="", label="Users and items to rate")
+    return RequestForm(kind="text", field=HISTORIES[0], label="A history: ids of items")
+
+
 def restore_network(serving: ServingModel, splits: "RecommendSplits") -> keras.Model:
     """Return the network inside, for splits whose users and items have the same numbers.
 
@@ -183,8 +191,35 @@ def predict_raw(
     Raises:
         DataError: the input cannot be read, or lacks a column.
     """
-    chosen = options if isinstance(options, RecommendPredictOptions) else RecommendPredictOptions()
     said = [] if notes is None else notes
+    request = RawRequest(source=source, options=options, notes=said)
+    return only_answer(predict_many(serving, [request]))
+
+
+def predict_many(
+    serving: ServingModel, requests: Sequence[RawRequest]
+) -> list[pd.DataFrame | ApplineError]:
+    """Return what `predict_raw` returns or raises for each request; all rows go together."""
+    facts: RecommendFacts = serving.facts
+
+    def answer(
+        read: Sequence[tuple[RawRequest, answers.Question | pd.DataFrame]],
+    ) -> list[pd.DataFrame]:
+        questions = [question for _, question in read if isinstance(question, answers.Question)]
+        ask = answers.rate if facts.task == "rate" else answers.recommend
+        answered = iter(ask(serving, questions) if questions else [])
+        tables: list[pd.DataFrame] = []
+        for _, question in read:
+            tables.append(question if isinstance(question, pd.DataFrame) else next(answered))
+        return tables
+
+    return answer_together(requests, lambda request: _read_request(serving, request), answer)
+
+
+def _read_request(serving: ServingModel, request: RawRequest) -> answers.Question | pd.DataFrame:
+    """Return what is asked, or the answer where the network is not needed for it."""
+    options, source, said = request.options, request.source, request.notes
+    chosen = options if isinstance(options, RecommendPredictOptions) else RecommendPredictOptions()
     facts: RecommendFacts = serving.facts
     if facts.task == "rate":
         _require_ranker(chosen)
@@ -194,7 +229,7 @@ def predict_raw(
             return pd.DataFrame()
     excluded = read_excluded(chosen.exclude, facts, said)
     try:
-        requests = (
+        rows = (
             of_all_users(facts) if chosen.all_users else read_requests(source, facts, chosen, said)
         )
     except DataError as error:
@@ -202,16 +237,14 @@ def predict_raw(
             raise
         return pd.DataFrame({"source": [str(source)], ERROR: [str(error)]})
     if chosen.query_vectors:
-        item_vectors.write_query_vectors(serving, requests, Path(chosen.query_vectors), said)
-    said += answers.unknown_users(facts, requests)
-    if facts.task == "rate":
-        return answers.rate(serving, requests)
-    return answers.recommend(serving, requests, chosen, excluded)
+        item_vectors.write_query_vectors(serving, rows, Path(chosen.query_vectors), said)
+    said += answers.unknown_users(facts, rows)
+    return answers.Question(rows=rows, options=chosen, excluded=excluded)
 
 
 def _require_ranker(options: RecommendPredictOptions) -> None:
     defaults = RecommendPredictOptions()
-    for name in ("top", "exclude", "repeat", "new_only", "all_users"):
+    for name in ("top", "exclude", "repeat", "new_only", "all_users", "explain"):
         if getattr(options, name) != getattr(defaults, name):
             flag = name.replace("_", "-")
             raise UsageError(

@@ -37,6 +37,13 @@ class TextPredictOptions(PredictOptions):
         repeatable=True,
     )
     drift: bool = option(False, DRIFT_HELP)
+    explain: bool = option(
+        False,
+        "say in a column `because` which words have moved the probability, by how much: the "
+        "probability less the one without this word",
+    )
+
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift", "explain")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,19 @@ import tensorflow as tf
 
 from pipelines.blend import Blend
 from pipelines.config.options import Objective, PredictOptions
+from pipelines.errors import ApplineError
 from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
 from pipelines.networks.uneven_classes import weigh_examples
-from pipelines.pipeline import Baseline, Pipeline, RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import (
+    Baseline,
+    Pipeline,
+    RawInput,
+    RawRequest,
+    RequestForm,
+    ServingFacts,
+    ServingModel,
+)
 from pipelines.splits import Part
 from pipelines.text import (
     audit,
@@ -32,7 +41,7 @@ from pipelines.text import (
     serve,
 )
 from pipelines.text.data import TextSplits
-from pipelines.text.options import TextOptions, TextPredictOptions
+from pipelines.text.options import TextOptions
 from pipelines.text.references import References
 from pipelines.text.serve import TextFacts
 from pipelines.text.spec import TextSpec
@@ -166,7 +175,14 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        chosen = TextPredictOptions() if options is None else options
-        if not isinstance(chosen, TextPredictOptions):
-            chosen = TextPredictOptions(skip_unreadable=chosen.skip_unreadable)
-        return serve.predict_raw(serving, source, chosen, [] if notes is None else notes)
+        return serve.predict_raw(serving, source, options, [] if notes is None else notes)
+
+    @classmethod
+    def predict_many(
+        cls, serving: ServingModel, requests: Sequence[RawRequest]
+    ) -> list[pd.DataFrame | ApplineError]:
+        return serve.predict_many(serving, requests)
+
+    @classmethod
+    def request_form(cls, facts: TextFacts) -> RequestForm:
+        return serve.request_form(facts)

@@ -1,5 +1,6 @@
 """A trained network for its user: texts in, labels with probabilities out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -7,20 +8,22 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError, shorten
+from pipelines.config.options import PredictOptions
+from pipelines.errors import ApplineError, DataError, shorten
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
 from pipelines.evaluation.drift import DRIFT, Seen, drift_of
 from pipelines.io.answers import join_answers
 from pipelines.networks.models import class_answers
 from pipelines.networks.plan import KerasTensor
-from pipelines.pipeline import RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
 from pipelines.pretrained.sentences import pool
-from pipelines.text import drift, predict
+from pipelines.text import drift, explain, predict
 from pipelines.text.input_names import ENCODER, PIECES, START_LOGITS, THRESHOLDS, TOKENS, VECTORS
-from pipelines.text.inputs import Reader, add_errors
+from pipelines.text.inputs import Asked, Reader, add_errors
 from pipelines.text.layers import AboveThresholds, TokenIds
 from pipelines.text.options import TextPredictOptions
 from pipelines.text.references import References
+from pipelines.together import answer_together, only_answer
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -103,6 +106,12 @@ def example(facts: TextFacts) -> pd.DataFrame:
     return pd.DataFrame({name: ["This is a text.", "And this is another."] for name in columns})
 
 
+def request_form(facts: TextFacts) -> RequestForm:
+    """Return the column that a text is typed into."""
+    (field, *_) = facts.text_columns or ["text"]
+    return RequestForm(kind="text", field=field, label="A text")
+
+
 def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
     """Return the whole model, with its own tokens and its own TF-IDF.
 
@@ -121,7 +130,7 @@ def restore_network(serving: ServingModel, splits: "TextSplits") -> keras.Model:
 
 
 def predict_raw(
-    serving: ServingModel, source: RawInput, options: TextPredictOptions, notes: list[str]
+    serving: ServingModel, source: RawInput, options: PredictOptions | None, notes: list[str]
 ) -> pd.DataFrame:
     """Return one row a text: what was given, `label`, `probability`, then each class's probability.
 
@@ -130,21 +139,61 @@ def predict_raw(
     of .txt files with a text each, or an array of strings. A row without a text has no label, and
     the reason in the column `error`.
     """
-    facts: TextFacts = serving.facts
+    request = RawRequest(source=source, options=options, notes=notes)
+    return only_answer(predict_many(serving, [request]))
+
+
+def predict_many(
+    serving: ServingModel, requests: Sequence[RawRequest]
+) -> list[pd.DataFrame | ApplineError]:
+    """Return what `predict_raw` returns or raises for each request; all texts go together."""
+
+    def answer(read: Sequence[tuple[RawRequest, Asked]]) -> list[pd.DataFrame]:
+        texts = np.concatenate([asked.texts for _, asked in read])
+        probabilities = predict.predict_texts(serving.model, texts).astype(np.float64)
+        tables, begin = [], 0
+        for request, asked in read:
+            end = begin + len(asked.texts)
+            tables.append(_table(serving, request, asked, probabilities[begin:end]))
+            begin = end
+        return tables
+
+    return answer_together(requests, lambda request: _read_request(serving.facts, request), answer)
+
+
+def _read_request(facts: TextFacts, request: RawRequest) -> Asked:
+    options = _own_options(request)
     reader = Reader(
         columns=options.text_column,
         trained_on=facts.text_columns,
         skip_unreadable=options.skip_unreadable,
-        notes=notes,
+        notes=request.notes,
     )
-    asked = reader.read(source)
+    asked = reader.read(request.source)
     if not len(asked.texts):
         raise DataError("There is no text to answer. Expected at least one")
-    probabilities = predict.predict_texts(serving.model, asked.texts)
-    answers = _answers(facts, probabilities.astype(np.float64))
+    return asked
+
+
+def _own_options(request: RawRequest) -> TextPredictOptions:
+    options = request.options
+    if isinstance(options, TextPredictOptions):
+        return options
+    return TextPredictOptions(skip_unreadable=options is not None and options.skip_unreadable)
+
+
+def _table(
+    serving: ServingModel, request: RawRequest, asked: Asked, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Return the answers to one request, beside what was asked."""
+    options, notes = _own_options(request), request.notes
+    answers = _answers(serving.facts, probabilities)
     drifted = _drift(serving, asked.texts, notes)
     if options.drift:
         answers[DRIFT] = drifted
+    if options.explain:
+        labels = probabilities.argmax(axis=1)
+        answers[explain.BECAUSE] = explain.because(serving.model, asked.texts, labels)
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
 

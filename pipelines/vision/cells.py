@@ -18,10 +18,10 @@ LONGEST_PATH = 4_096
 SHOWN_CHARACTERS = 60  # of a text that is no image
 
 
-def from_cell(cell: object, root: Path) -> Picture:
+def from_cell(cell: object, root: Path | None) -> Picture:
     """Return the picture in a cell: a path, base64, bytes, an array, nested lists.
 
-    Paths are read from `root`.
+    Paths are read from `root`; without one, what is a path is no picture.
 
     Raises:
         DataError: there is none.
@@ -32,7 +32,7 @@ def from_cell(cell: object, root: Path) -> Picture:
         return _found(cell, root)
     if isinstance(cell, bytes | bytearray | memoryview):
         return bytes(cell)
-    if isinstance(cell, Path):
+    if isinstance(cell, Path) and root is not None:
         return root / cell
     if isinstance(cell, np.ndarray):
         return cell
@@ -46,11 +46,14 @@ def from_cell(cell: object, root: Path) -> Picture:
     raise DataError(f"an image is a path, bytes, base64 or numbers. Received: {cell!r}")
 
 
-def _found(text: str, root: Path) -> Path | bytes:
+def _found(text: str, root: Path | None) -> Path | bytes:
     if not text.strip():
         raise DataError("the path is empty")
     found = from_text(text)
     if isinstance(found, Path):
+        if root is None:
+            shown = text[:SHOWN_CHARACTERS]
+            raise DataError(f"{shown!r} is no image in base64, and no path is read here")
         if not (root / found).exists():
             shown = text[:SHOWN_CHARACTERS]
             raise DataError(f"{shown!r} is neither a file nor an image in base64")

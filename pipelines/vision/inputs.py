@@ -32,8 +32,16 @@ SHOWN_NAMES = 4  # of the usual columns of paths
 SHOWN_LINKS = 3
 
 
-def read_request(source: RawInput, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
+def read_request(
+    source: RawInput,
+    wanted: PictureFormat,
+    options: VisionPredictOptions,
+    *,
+    is_remote: bool = False,
+) -> Request:
     """Return the pictures of an array, a table, a folder or a file.
+
+    A table that `is_remote` holds pictures alone: paths in it would be read on this machine.
 
     Raises:
         DataError: it is none of these, holds no pictures, or a path in it leads nowhere. With
@@ -42,7 +50,8 @@ def read_request(source: RawInput, wanted: PictureFormat, options: VisionPredict
     if isinstance(source, np.ndarray):
         return _of_array(source, wanted)
     if isinstance(source, pd.DataFrame):
-        return _of_frame(source, wanted, options)
+        root = None if is_remote else Path(options.image_root).expanduser()
+        return _of_frame(source, wanted, options, root)
     path = Path(source)
     if path.is_dir():
         return _of_folder(path)
@@ -184,8 +193,16 @@ def _ends_as_images(column: pd.Series) -> bool:
     return bool(texts) and sum(text.endswith(SUFFIXES) for text in texts) * 2 > len(column)
 
 
-def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
-    """Return the images of a table in memory: paths, bytes, base64 or arrays in a column."""
+def _of_frame(
+    frame: pd.DataFrame,
+    wanted: PictureFormat,
+    options: VisionPredictOptions,
+    root: Path | None,
+) -> Request:
+    """Return the images of a table in memory: paths, bytes, base64 or arrays in a column.
+
+    Paths are read from `root`, without which none is.
+    """
     if not len(frame):
         raise DataError("the table holds no rows, so there is nothing to answer")
     frame = frame.rename(columns=str)
@@ -209,13 +226,12 @@ def _of_frame(frame: pd.DataFrame, wanted: PictureFormat, options: VisionPredict
             "the table has no column of images. Expected one called image, with paths, bytes or "
             f"base64. Its columns: {shorten(list(frame.columns), 2 * SHOWN_NAMES)}"
         )
-    root = Path(options.image_root).expanduser()
     pictures = [_asked_of(cell, root) for cell in frame[column]]
     names = [f"row {row}" for row in range(1, 1 + len(pictures))]
     return Request(frame=_shown(frame, column), pictures=pictures, names=names)
 
 
-def _asked_of(cell: object, root: Path) -> Asked:
+def _asked_of(cell: object, root: Path | None) -> Asked:
     try:
         return from_cell(cell, root)
     except DataError as reason:
@@ -238,7 +254,7 @@ def _shown(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 def _of_array(x: np.ndarray, wanted: PictureFormat) -> Request:
     if x.dtype.kind in "USO" and (x.ndim == 1 or x.ndim == 0):
         cells = pd.DataFrame({"image": list(x.ravel())})
-        return _of_frame(cells, wanted, VisionPredictOptions())
+        return _of_frame(cells, wanted, VisionPredictOptions(), Path())
     if x.dtype.kind not in "biuf":
         raise DataError(f"An image is an array of numbers. Received: dtype {x.dtype}")
     pictures = _one_or_many(x, wanted)

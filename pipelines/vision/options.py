@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pipelines.config.hyperparameters import CONDITIONS
@@ -21,6 +22,7 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
+from pipelines.errors import UsageError
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -41,6 +43,22 @@ class VisionPredictOptions(PredictOptions):
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
     drift: bool = option(False, DRIFT_HELP)
+    explain: str = option(
+        "",
+        "draw where the network has looked (Grad-CAM) over each image, into this folder; the "
+        "column `heatmap` names the files",
+    )
+
+    of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift")
+
+    def check(self, inputs: tuple[str, ...], force: bool) -> None:
+        folder = Path(self.explain)
+        if not self.explain or force or not folder.exists():
+            return
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise UsageError(
+                f"--explain {folder}: exists already. Choose another name, or add --force"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

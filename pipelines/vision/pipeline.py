@@ -12,11 +12,21 @@ import tensorflow as tf
 
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective, PredictOptions
+from pipelines.errors import ApplineError
 from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
 from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.networks.uneven_classes import weigh_examples
-from pipelines.pipeline import Baseline, Phase, Pipeline, RawInput, ServingFacts, ServingModel
+from pipelines.pipeline import (
+    Baseline,
+    Phase,
+    Pipeline,
+    RawInput,
+    RawRequest,
+    RequestForm,
+    ServingFacts,
+    ServingModel,
+)
 from pipelines.splits import Part
 from pipelines.vision import (
     audit,
@@ -35,7 +45,7 @@ from pipelines.vision import (
 )
 from pipelines.vision.architectures import architecture_of, receptive_field
 from pipelines.vision.data import VisionSplits
-from pipelines.vision.options import VisionOptions, VisionPredictOptions
+from pipelines.vision.options import VisionOptions
 from pipelines.vision.references import BackboneReference
 from pipelines.vision.serve import VisionFacts
 from pipelines.vision.spec import VisionSpec
@@ -171,6 +181,15 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def served_inputs(self, serving: ServingModel, count: int) -> dict[str, np.ndarray]:
         return {"image": self.load_hold_out(serving).test.x[:count].astype("float32")}
 
+    def portable_inputs(
+        self, serving: ServingModel, splits: VisionSplits, part: Part
+    ) -> dict[str, np.ndarray]:
+        return {"image": splits.images(part).x.astype("float32")}
+
+    @classmethod
+    def portable_predictions(cls, answers: Mapping[str, np.ndarray]) -> np.ndarray:
+        return answers["probabilities"]
+
     @classmethod
     def portable_model(cls, serving: ServingModel) -> keras.Model:
         return serve.portable_model(serving)
@@ -187,9 +206,17 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
         options: PredictOptions | None = None,
         notes: list[str] | None = None,
     ) -> pd.DataFrame:
-        return serve.predict_raw(
-            serving, source, _own_options(options), notes if notes is not None else []
-        )
+        return serve.predict_raw(serving, source, options, notes if notes is not None else [])
+
+    @classmethod
+    def predict_many(
+        cls, serving: ServingModel, requests: Sequence[RawRequest]
+    ) -> list[pd.DataFrame | ApplineError]:
+        return serve.predict_many(serving, requests)
+
+    @classmethod
+    def request_form(cls, facts: VisionFacts) -> RequestForm:
+        return serve.request_form(facts)
 
 
 def _weighted(batches: tf.data.Dataset, splits: VisionSplits, spec: VisionSpec) -> tf.data.Dataset:
@@ -197,9 +224,3 @@ def _weighted(batches: tf.data.Dataset, splits: VisionSplits, spec: VisionSpec) 
     if spec.train.class_weight != "auto":
         return batches
     return weigh_examples(batches, class_balance.class_weights(splits.class_counts()))
-
-
-def _own_options(options: PredictOptions | None) -> VisionPredictOptions:
-    if isinstance(options, VisionPredictOptions):
-        return options
-    return VisionPredictOptions()

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import keras
@@ -14,14 +15,16 @@ import pandas as pd
 from annotated_types import Ge, Gt, Le
 from PIL import Image
 
-from pipelines.errors import DataError
+from pipelines.config.options import PredictOptions
+from pipelines.errors import ApplineError, DataError
 from pipelines.evaluation.classification import DIGITS, probability_columns
 from pipelines.evaluation.drift import DRIFT, Seen, drift_note, drift_of
 from pipelines.io.answers import ERROR, join_answers
 from pipelines.io.progress import counted
 from pipelines.networks.models import class_answers
-from pipelines.pipeline import RawInput, ServingFacts, ServingModel
-from pipelines.vision import drift, predict
+from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
+from pipelines.together import answer_together, only_answer
+from pipelines.vision import drift, explain, predict
 from pipelines.vision.inputs import read_request
 from pipelines.vision.options import Resize, VisionPredictOptions
 from pipelines.vision.pictures import Fitted, PictureFormat, fit_picture
@@ -135,6 +138,11 @@ def example(facts: VisionFacts) -> pd.DataFrame:
     return pd.DataFrame({"image": [base64.b64encode(content.getvalue()).decode()]})
 
 
+def request_form(facts: VisionFacts) -> RequestForm:
+    """Return the column that a picture is dropped into."""
+    return RequestForm(kind="image", field="image", label="A picture")
+
+
 def restore_network(serving: ServingModel, splits: "VisionSplits") -> keras.Model:
     """Return the network inside a served model.
 
@@ -157,7 +165,7 @@ def _require_same(dataset: str, what: str, of_model: Any, of_data: Any) -> None:
 
 
 def predict_raw(
-    serving: ServingModel, source: RawInput, options: VisionPredictOptions, notes: list[str]
+    serving: ServingModel, source: RawInput, options: PredictOptions | None, notes: list[str]
 ) -> pd.DataFrame:
     """Return one row for each image: what was asked, `label`, `probability`, `p(<class>)` ...
 
@@ -169,19 +177,81 @@ def predict_raw(
     Raises:
         DataError: an image cannot be read, or has values that the model cannot know.
     """
+    asked = RawRequest(source=source, options=options, notes=notes)
+    return only_answer(predict_many(serving, [asked]))
+
+
+def predict_many(
+    serving: ServingModel, requests: Sequence[RawRequest]
+) -> list[pd.DataFrame | ApplineError]:
+    """Return what `predict_raw` returns or raises for each request; all pictures go together."""
     wanted = picture_format(serving.facts)
-    request = read_request(source, wanted, options)
-    notes += request.notes
-    answered = answer_pictures(serving, request, skip=options.skip_unreadable)
-    notes += answered.notes
+
+    def read(asked: RawRequest) -> Request:
+        request = read_request(asked.source, wanted, _own_options(asked), is_remote=asked.is_remote)
+        asked.notes.extend(request.notes)
+        return request
+
+    def answer(read: Sequence[tuple[RawRequest, Request]]) -> list[pd.DataFrame | ApplineError]:
+        together = [request for _, request in read]
+        # A picture that nobody can read must not keep the others' requests from their answers.
+        skip = len(read) > 1 or _own_options(read[0][0]).skip_unreadable
+        answered = answer_pictures(serving, together, skip=skip)
+        tables: list[pd.DataFrame | ApplineError] = []
+        for (asked, request), of_request in zip(read, answered, strict=True):
+            table = _table(serving.facts, asked, request, of_request)
+            folder = _own_options(asked).explain
+            if folder and isinstance(table, pd.DataFrame):
+                files = _heatmaps(serving, request, of_request, Path(folder))
+                table = join_answers(table, pd.DataFrame({explain.HEATMAP: files}))
+            tables.append(table)
+        return tables
+
+    return answer_together(requests, read, answer)
+
+
+def _heatmaps(
+    serving: ServingModel, request: Request, answered: "Answered", folder: Path
+) -> np.ndarray:
+    """Return the file of each picture's heatmap `(n,)`, None where there is no answer."""
+    facts: VisionFacts = serving.facts
+    wanted = picture_format(facts)
+    files = np.full(len(request.pictures), None, dtype=object)
+    rows = np.flatnonzero(answered.has_answer)
+    labels = np.nan_to_num(answered.probabilities).argmax(axis=1)
+    network = serving.model.get_layer("network")
+    for begin in range(0, len(rows), explain.AT_ONCE):
+        some = rows[begin : begin + explain.AT_ONCE]
+        pixels = np.stack([_fit(request.pictures[row], wanted).x for row in some])
+        names = [facts.classes[labels[row]] for row in some]
+        units = (facts.lowest, facts.scale)
+        files[some] = explain.write(network, pixels, labels[some], names, units, folder)
+    return files
+
+
+def _own_options(asked: RawRequest) -> VisionPredictOptions:
+    options = asked.options
+    return options if isinstance(options, VisionPredictOptions) else VisionPredictOptions()
+
+
+def _table(
+    facts: VisionFacts, asked: RawRequest, request: Request, answered: "Answered"
+) -> pd.DataFrame | ApplineError:
+    """Return the answers to one request beside what was asked, or why there are none."""
+    options = _own_options(asked)
+    if not options.skip_unreadable:
+        for row, reason in enumerate(answered.errors):
+            if reason is not None:
+                return _unreadable(request, row, reason)
+    asked.notes.extend(answered.notes)
     probabilities = answered.probabilities
-    names = np.asarray([*serving.facts.classes, None], dtype=object)
+    names = np.asarray([*facts.classes, None], dtype=object)
     # A picture without an answer has no probabilities.
     best = np.where(answered.has_answer, np.nan_to_num(probabilities).argmax(axis=1), -1)
     answers = pd.DataFrame(
         {"label": names[best], "probability": probabilities.max(axis=1).round(DIGITS)}
     )
-    answers = answers.join(probability_columns(probabilities, serving.facts.classes))
+    answers = answers.join(probability_columns(probabilities, facts.classes))
     if options.drift:
         answers[DRIFT] = answered.drift
     if options.skip_unreadable:
@@ -207,8 +277,10 @@ class Answered:
         return np.asarray([error is None for error in self.errors])
 
 
-def answer_pictures(serving: ServingModel, request: Request, *, skip: bool) -> Answered:
-    """Return the answers of a model, a batch at a time.
+def answer_pictures(
+    serving: ServingModel, requests: Sequence[Request], *, skip: bool
+) -> list[Answered]:
+    """Return the answers of a model to each request, a batch of all pictures at a time.
 
     Raises:
         DataError: a picture cannot be read, unless such are to be skipped.
@@ -216,33 +288,49 @@ def answer_pictures(serving: ServingModel, request: Request, *, skip: bool) -> A
     facts: VisionFacts = serving.facts
     wanted = picture_format(facts)
     network = serving.model.get_layer("network")
-    count = len(request.pictures)
+    # Where each picture is: its request, and its row there.
+    places = [(request, row) for request in requests for row in range(len(request.pictures))]
+    count = len(places)
     probabilities = np.full((count, len(facts.classes)), np.nan, dtype="float32")
     errors: list[str | None] = [None] * count
     values = {measure.name: np.full(count, np.nan) for measure in drift.MEASURES}
-    remarks: Counter[str] = Counter()
+    remarks: list[Counter[str]] = [Counter() for _ in places]
     rows = iter(counted(range(count), "images", count))
     while batch := list(itertools.islice(rows, _batch_size(wanted))):
         pixels, kept = [], []
         for row in batch:
             try:
-                fitted = _fit(request.pictures[row], wanted)
+                request, place = places[row]
+                fitted = _fit(request.pictures[place], wanted)
             except DataError as reason:
                 if not skip:
-                    raise _unreadable(request, row, str(reason)) from None
+                    raise _unreadable(request, place, str(reason)) from None
                 errors[row] = str(reason)
                 continue
             pixels.append(fitted.x)
             kept.append(row)
-            remarks.update(fitted.remarks)
+            remarks[row].update(fitted.remarks)
         if kept:
             x = np.stack(pixels)
             probabilities[kept] = predict.predict(network, x)
             for name, numbers in drift.measured(x, facts.scale).items():
                 values[name][kept] = numbers
     drifted = drift_of(values, facts.seen, drift.MEASURES)
-    notes = [*_sentences(remarks, errors, count), *drift_note(drifted, "images")]
-    return Answered(probabilities=probabilities, drift=drifted, errors=errors, notes=notes)
+    answered, begin = [], 0
+    for request in requests:
+        rows_of = slice(begin, begin + len(request.pictures))
+        said = sum(remarks[rows_of], start=Counter[str]())
+        notes = _sentences(said, errors[rows_of], len(request.pictures))
+        answered.append(
+            Answered(
+                probabilities=probabilities[rows_of],
+                drift=drifted[rows_of],
+                errors=errors[rows_of],
+                notes=[*notes, *drift_note(drifted[rows_of], "images")],
+            )
+        )
+        begin = rows_of.stop
+    return answered
 
 
 def _fit(picture: Asked, wanted: PictureFormat) -> Fitted:

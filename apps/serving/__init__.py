@@ -1,0 +1,1 @@
+"""`appline <domain> serve`: a trained model behind HTTP."""

@@ -1,0 +1,224 @@
+"""`predict --explain`: what is said to have moved an answer has moved it by so much."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from apps.cli import main
+from pipelines import options_class
+from pipelines.forecast import explain as forecast_explain
+from pipelines.text import explain as text_explain
+from pipelines.vision import explain as vision_explain
+from tests.test_one_answer import Trained, served_over_http
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained("text", tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained("forecast", tmp_path_factory.mktemp("forecast"))
+
+
+@pytest.fixture(scope="module")
+def recommend(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained("recommend", tmp_path_factory.mktemp("recommend"))
+
+
+@pytest.fixture(scope="module")
+def vision(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained("vision", tmp_path_factory.mktemp("vision"))
+
+
+def explained(trained: Trained, asked: Any, **options: Any) -> pd.DataFrame:
+    chosen = options_class(trained.pipeline.domain).predict_type(**{"explain": True, **options})
+    return trained.pipeline.predict_raw(trained.served, asked, chosen)
+
+
+def first_reason(told: str) -> tuple[str, float]:
+    match = re.match(r"(\S+) ([+-][\d.]+)", told)
+    assert match, told
+    return match[1], float(match[2])
+
+
+# ----------------------------------------------------------------------------------------- text
+
+
+def test_without_the_word_that_counts_most_the_probability_falls_by_what_was_said(
+    text: Trained,
+) -> None:
+    asked = text.asked
+    answers = explained(text, asked)
+    column = f"p({answers['label'][0]})"
+    word, raised = first_reason(answers["because"][0])
+    left = " ".join(other for other in asked["text"][0].split() if other != word)
+    without = text.pipeline.predict_raw(text.served, pd.DataFrame({"text": [left]}))
+    assert raised > 0
+    assert answers[column][0] - without[column][0] == pytest.approx(raised, abs=1e-3)
+
+
+def test_an_explained_answer_is_the_answer(text: Trained) -> None:
+    pd.testing.assert_frame_equal(
+        explained(text, text.asked).drop(columns="because"), text.expected()
+    )
+
+
+def test_of_a_long_text_neighbours_are_taken_out_together(text: Trained) -> None:
+    words = [f"word{number}" for number in range(950)]
+    pieces, raised = text_explain.contributions(text.served.model, " ".join(words), 0)
+    assert len(pieces) == len(raised) == 95
+    assert pieces[0] == " ".join(words[:10])
+    assert " ".join(pieces).split() == words
+
+
+# -------------------------------------------------------------------------------------- forecast
+
+
+def test_the_parts_of_a_forecast_add_up_to_it(forecast: Trained) -> None:
+    answers = explained(forecast, forecast.asked)
+    parts = [name for name in answers.columns if name.startswith("by_")]
+    assert parts == ["by_level", "by_calendar", "by_shape"]
+    total = answers[parts].sum(axis=1)
+    assert np.allclose(total, answers["mean"], rtol=1e-4)
+    assert answers["by_level"].nunique() == 1
+
+
+def test_a_flat_history_has_no_shape(forecast: Trained) -> None:
+    flat = forecast.asked.assign(y=10.0)
+    answers = explained(forecast, flat)
+    assert np.allclose(answers["by_shape"], 0, atol=1e-4)
+
+
+class LinearFacts:
+    """Facts of a model of two covariates, the second of which is known in advance."""
+
+    covariates = ("past", "known")
+    known_future = ("known",)
+    horizon = 3
+
+
+def test_the_parts_of_a_linear_forecast_are_its_terms() -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"history": rng.normal(size=(2, 5, 3)), "future": rng.normal(size=(2, 3, 1))}
+    of_target, of_past = rng.normal(size=(2, 5))
+
+    def linear(given: dict[str, np.ndarray]) -> np.ndarray:
+        base = given["history"][:, :, 0] @ of_target + given["history"][:, :, 1] @ of_past
+        return np.asarray((base[:, None] + 2 * given["future"][:, :, 0])[..., None])
+
+    parts = forecast_explain.contributions(linear, inputs, LinearFacts())  # type: ignore[arg-type]
+    target, past, known = np.moveaxis(inputs["history"], -1, 0)
+    shape = (target - target.mean(axis=1, keepdims=True)) @ of_target
+    from_past = (past - past.mean(axis=1, keepdims=True)) @ of_past
+    from_known = 2 * (inputs["future"][..., 0] - known.mean(axis=1, keepdims=True))
+    assert np.allclose(parts["by_shape"], shape[:, None])
+    assert np.allclose(parts["by_past"], from_past[:, None])
+    assert np.allclose(parts["by_known"], from_known)
+    assert np.allclose(parts["by_calendar"], 0)
+    assert np.allclose(sum(parts.values()), linear(inputs)[..., 0])
+
+
+# ------------------------------------------------------------------------------------- recommend
+
+
+def test_without_an_item_of_the_history_a_score_falls_by_what_was_said(recommend: Trained) -> None:
+    history = ["i3", "i5", "i6", "i8"]
+    answers = explained(recommend, pd.DataFrame({"history": [history]}), top=3)
+    best = answers.iloc[0]
+    item, raised = first_reason(best["because"])
+    assert item in history
+    left = [other for other in history if other != item]
+    options = options_class("recommend").predict_type(top=30)  # type: ignore[call-arg]
+    without = recommend.pipeline.predict_raw(
+        recommend.served, pd.DataFrame({"history": [left]}), options
+    )
+    (score,) = without.loc[without["item"] == best["item"], "score"]
+    assert best["score"] - score == pytest.approx(raised, abs=2e-4)
+
+
+def test_what_is_popular_has_no_history_behind_it(recommend: Trained) -> None:
+    answers = explained(recommend, pd.DataFrame({"user": ["nobody", "u1"]}), top=2)
+    assert (answers.loc[answers["row"] == 1, "because"] == "").all()
+    assert (answers.loc[answers["row"] == 2, "because"] != "").all()
+
+
+def test_each_of_all_items_that_are_left_is_explained(recommend: Trained) -> None:
+    answers = explained(recommend, pd.DataFrame({"history": [["i3", "i5"]]}), top=1_000)
+    assert len(answers) == 28  # of 30
+    assert (answers["because"] != "").all()
+
+
+def test_a_request_to_a_server_may_ask_why(text: Trained) -> None:
+    rows = [{"text": "the soup was stale"}]
+    with served_over_http(text) as client:
+        reply = client.post("/invocations", json={"instances": rows, "params": {"explain": True}})
+    (answer,) = reply.json()["predictions"]
+    expected = explained(text, pd.DataFrame(rows))
+    assert answer["because"] == expected["because"][0]
+
+
+# ---------------------------------------------------------------------------------------- vision
+
+
+def small_network(*, nested: bool) -> keras.Model:
+    """A network whose one feature map is the picture itself, and speaks for class 0."""
+    image = keras.Input((4, 4, 1))
+    convolution = keras.layers.Conv2D(1, 1, use_bias=False, name="maps")
+    maps = convolution(image)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    features = pooled
+    if nested:
+        features = keras.Model(image, pooled, name="backbone")(image)
+    head = keras.layers.Dense(2, use_bias=False)
+    network = keras.Model(image, head(features), name="network")
+    convolution.set_weights([np.ones((1, 1, 1, 1))])
+    head.set_weights([np.array([[1.0, -1.0]])])
+    return network
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["own", "backbone"])
+def test_the_heat_of_a_linear_network_is_its_feature_map(nested: bool) -> None:
+    network = small_network(nested=nested)
+    x = np.random.default_rng(0).uniform(size=(2, 4, 4, 1)).astype("float32")
+    before = np.asarray(network(x))
+    heat = vision_explain.heatmaps(network, x, np.array([0, 0]))
+    assert np.allclose(heat, x[..., 0] / x.max(axis=(1, 2, 3), keepdims=True)[..., 0], atol=1e-5)
+    assert not vision_explain.heatmaps(network, x, np.array([1, 1])).any()
+    assert np.array_equal(np.asarray(network(x)), before)
+
+
+def test_a_network_without_feature_maps_is_explained_by_its_slopes() -> None:
+    image = keras.Input((2, 2, 1))
+    dense = keras.layers.Dense(1, use_bias=False)
+    network = keras.Model(image, dense(keras.layers.Flatten()(image)))
+    dense.set_weights([np.array([[1.0], [0.0], [-1.0], [4.0]])])
+    heat = vision_explain.heatmaps(network, np.ones((1, 2, 2, 1), "float32"), np.array([0]))
+    assert np.allclose(heat, np.array([[[0.25, 0], [0, 1]]]))
+
+
+def test_each_picture_has_a_drawing_beside_its_answer(vision: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "heat"
+    answers = explained(vision, vision.asked, explain=str(folder))
+    files = [Path(name) for name in answers["heatmap"]]
+    assert sorted(folder.iterdir()) == files
+    assert [path.stem.partition("-")[2] for path in files] == list(answers["label"])
+    with Image.open(files[0]) as drawn:
+        assert drawn.size == (224, 224)
+
+
+def test_a_folder_that_holds_something_is_not_written_into(
+    vision: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept.png").touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["vision", "predict", "--model", str(vision.path), "--explain", ".", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "exists already" in capsys.readouterr().err
