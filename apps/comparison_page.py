@@ -63,12 +63,17 @@ def _cells(tag: str, columns: Sequence[str], texts: Sequence[str]) -> str:
 
 def _forest(board: "Board") -> str:
     """Return a plot of each run's lift over its strongest baseline, with the 95 % interval."""
-    lifted = [one for one in board.standings if "lift/low" in one.run.metrics]
+    from tuning.comparison.headline import lift_of
+
+    lifted = []
+    ends = [0.0]
+    for standing in board.standings:
+        lift = lift_of(standing.run, board.metric.name)
+        if lift:
+            lifted.append((standing, lift))
+            ends += lift[1:]
     if not lifted:
         return ""
-    ends = [0.0]
-    for standing in lifted:
-        ends += [standing.run.metrics["lift/low"], standing.run.metrics["lift/high"]]
     low, high = min(ends), max(ends)
     scale = PLOT / ((high - low) or 1.0)
 
@@ -85,8 +90,8 @@ def _forest(board: "Board") -> str:
         f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height - 2 * ROW}" '
         'stroke="currentColor" stroke-dasharray="3 3"/>',
     ]
-    for row, standing in enumerate(lifted):
-        parts += _interval(standing, board.metric.name, (row + 0.5) * ROW, across)
+    for row, (standing, lift) in enumerate(lifted):
+        parts += _interval(standing, lift, (row + 0.5) * ROW, across)
     bottom = height - 1.3 * ROW
     ticks = {across(value): f"{value:+.3g}" for value in (low, high)}
     ticks[zero] = "0"
@@ -97,19 +102,21 @@ def _forest(board: "Board") -> str:
 
 
 def _interval(
-    standing: "Standing", metric: str, at: float, across: Callable[[float], float]
+    standing: "Standing",
+    lift: tuple[float, float, float],
+    at: float,
+    across: Callable[[float], float],
 ) -> list[str]:
-    metrics = standing.run.metrics
-    low, high = across(metrics["lift/low"]), across(metrics["lift/high"])
+    mean, low, high = map(across, lift)
     colour = "var(--tie)"
-    if metrics["lift/low"] > 0:
+    if lift[1] > 0:
         colour = "var(--better)"
-    elif metrics["lift/high"] < 0:
+    elif lift[2] < 0:
         colour = "var(--worse)"
     label = escape(f"{standing.run.id[:8]} {standing.network}")
     return [
         f'<text x="0" y="{at + 4:.1f}">{label}</text>',
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{at}" y2="{at}" stroke="{colour}" '
         'stroke-width="2"/>',
-        f'<circle cx="{across(metrics[f"lift/{metric}"]):.1f}" cy="{at}" r="5" fill="{colour}"/>',
+        f'<circle cx="{mean:.1f}" cy="{at}" r="5" fill="{colour}"/>',
     ]

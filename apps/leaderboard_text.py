@@ -83,11 +83,13 @@ def line_of(standing: "Standing", metric: str) -> list[str]:
 
 def lift_text(standing: "Standing", metric: str) -> str:
     """Return the lift with its interval, "" without a baseline."""
-    metrics = standing.run.metrics
-    if f"lift/{metric}" not in metrics:
+    from tuning.comparison.headline import lift_of
+
+    lift = lift_of(standing.run, metric)
+    if lift is None:
         return ""
-    low, high = metrics["lift/low"], metrics["lift/high"]
-    return f"{metrics[f'lift/{metric}']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    mean, low, high = lift
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def outcome_text(standing: "Standing") -> str:

@@ -1,5 +1,6 @@
 """`appline runs` and `appline compare`, on a real store."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -8,8 +9,10 @@ import pandas as pd
 import pytest
 
 import apps.python as appline
+from apps import saved_runs
 from apps.cli import main
 from tests.stored_runs_samples import open_store, swept, trained
+from tuning.comparison.headline import lift_of
 from tuning.comparison.leaderboard import Standing
 from tuning.tracking.interface import Record, Row
 
@@ -244,3 +247,13 @@ def test_a_network_without_convolutions_is_not_called_by_a_kernel_size() -> None
         standing = Standing(run=row, score=0.5, against_best=None, p_value=1.0, is_best=True)
         names.append(standing.network)
     assert names == ["vgg k3 s1 f32", "transfer"]
+
+
+def test_a_lift_whose_interval_was_not_kept_is_none(store: Path) -> None:
+    row = saved_runs.latest("", 1, ("train",))[0]
+    name = "lift/accuracy"
+    whole = {name: 0.1, "lift/low": 0.05, "lift/high": 0.15}
+    assert lift_of(dataclasses.replace(row, metrics=whole), "accuracy") == (0.1, 0.05, 0.15)
+    for lost in whole:
+        metrics = {key: value for key, value in whole.items() if key != lost}
+        assert lift_of(dataclasses.replace(row, metrics=metrics), "accuracy") is None

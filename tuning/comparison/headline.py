@@ -30,6 +30,18 @@ def headline_of(run: Row) -> Objective | None:
     return None
 
 
+def lift_of(run: Row, metric: str) -> tuple[float, float, float] | None:
+    """Return the lift of a run in `metric` with the ends of its interval.
+
+    It is None where one of them was not kept: without a baseline, or of a value that is not finite.
+    """
+    names = (f"{LIFT}{metric}", *LIFT_BOUNDS)
+    if not all(name in run.metrics for name in names):
+        return None
+    mean, low, high = (run.metrics[name] for name in names)
+    return mean, low, high
+
+
 def short_verdict(run: Row) -> str:
     """Return a run's verdict in two or three words, such as `beats knn`; "" without one."""
     verdict = run.tags.get("verdict", "")
