@@ -250,7 +250,7 @@ def test_a_network_without_convolutions_is_not_called_by_a_kernel_size() -> None
 
 
 def test_a_lift_whose_interval_was_not_kept_is_none(store: Path) -> None:
-    row = saved_runs.latest("", 1, ("train",))[0]
+    (row,) = saved_runs.latest("", 1)
     name = "lift/accuracy"
     whole = {name: 0.1, "lift/low": 0.05, "lift/high": 0.15}
     assert lift_of(dataclasses.replace(row, metrics=whole), "accuracy") == (0.1, 0.05, 0.15)
