@@ -68,7 +68,7 @@ def find_boards(names: Sequence[str], uri: str, best: int) -> "list[Board]":
     from tuning.comparison.leaderboard import boards
 
     if not names:
-        rows = saved_runs.latest(uri, MOST_RUNS, ("train", "final"))
+        rows = saved_runs.latest(uri, MOST_RUNS, ("train", "final", "folds"))
         finished = [row for row in rows if row.status == "FINISHED"]
         by_experiment: dict[str, list[Row]] = {}
         for row in finished:
@@ -79,7 +79,9 @@ def find_boards(names: Sequence[str], uri: str, best: int) -> "list[Board]":
         return found
     chosen = {}
     for name in names:
-        row = saved_runs.winner_of(saved_runs.find(name, uri), uri)
+        row = saved_runs.find(name, uri)
+        if row.role != "folds":  # what came of all folds has no model, and scores of its own
+            row = saved_runs.winner_of(row, uri)
         if headline_of(row) is None:
             raise UsageError(
                 f"{name}: this run has no test score (it is {row.role or 'of another program'}, "

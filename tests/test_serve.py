@@ -67,6 +67,7 @@ PIXELS = {"image": [[0] * 8] * 8}
         ({"instances": [PIXELS, {"image": "/etc/passwd"}]}, "no path is read", "instances[1]"),
         ({"instances": [{"image": "../secret.png"}]}, "no path is read", "instances[0]"),
         ([1], "The body is a list", None),
+        ({"instances": 3}, "instances: a number", "instances"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -28,6 +28,22 @@ PARAMS = "params"
 MOST_DEPTH = 20  # of lists and objects in each other: an image is three
 
 
+# What JSON calls a value, by its type in Python.
+KINDS: Mapping[type, str] = {
+    list: "a list",
+    dict: "an object",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "nothing",
+}
+
+
+def _kind(value: Any) -> str:
+    return KINDS[type(value)]
+
+
 class Refused(ApplineError):
     """A request that is none: the status, and the field that is to blame."""
 
@@ -95,7 +111,7 @@ class Bodies:
             reason = error if isinstance(error, ValueError) else "it is nested too deeply"
             raise Refused(400, f"The body is no JSON: {reason}. {self._expected()}") from None
         if not isinstance(content, Mapping):
-            raise Refused(400, f"The body is a {type(content).__name__}. {self._expected()}")
+            raise Refused(400, f"The body is {_kind(content)}. {self._expected()}")
         known = (INSTANCES, PARAMS)
         for name in content:
             if name not in known:
@@ -108,9 +124,7 @@ class Bodies:
 
     def _rows(self, rows: Any) -> list[dict[str, Any]]:
         if not isinstance(rows, list) or not rows:
-            found = "nothing" if rows is None else f"a {type(rows).__name__}"
-            if rows == []:
-                found = "an empty list"
+            found = "an empty list" if rows == [] else _kind(rows)
             raise Refused(400, f"{INSTANCES}: {found}. {self._expected()}", INSTANCES)
         for number, row in enumerate(rows):
             field = f"{INSTANCES}[{number}]"
