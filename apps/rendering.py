@@ -238,15 +238,20 @@ def train_result(result: "TrainResult", store: str = "", said: Collection[str] =
     if result.seeds_line:
         lines.insert(2, f"seeds      {result.seeds_line}")
     lines += _note_lines(note for note in result.notes if note not in said)
+    lines += _model_lines(result, result.domain, store)
+    return "\n".join(lines)
+
+
+def _model_lines(result: "TrainResult | FoldsResult", domain: str, store: str) -> list[str]:
+    """Return where the model and the run are, and the command that asks the model."""
+    lines = []
     if result.model_file:
         lines.append(f"model      {result.model_file}")
     if result.run_id:
         run = result.run_id[:8]
         lines.append(f"run        {run}  {result.url}")
-        lines.append(
-            f"next       appline {result.domain} predict INPUT --run {run}{_store_flag(store)}"
-        )
-    return "\n".join(lines)
+        lines.append(f"next       appline {domain} predict INPUT --run {run}{_store_flag(store)}")
+    return lines
 
 
 def folds_result(result: "FoldsResult", store: str = "", said: Collection[str] = ()) -> str:
@@ -277,14 +282,7 @@ def folds_result(result: "FoldsResult", store: str = "", said: Collection[str] =
         f"cost       {clock(result.seconds)} to train in all folds",
         *_note_lines(notes),
     ]
-    if result.model_file:
-        lines.append(f"model      {result.model_file}")
-    if result.run_id:
-        run = result.run_id[:8]
-        lines.append(f"run        {run}  {result.url}")
-        lines.append(
-            f"next       appline {first.domain} predict INPUT --run {run}{_store_flag(store)}"
-        )
+    lines += _model_lines(result, first.domain, store)
     return "\n".join(lines)
 
 
