@@ -85,8 +85,7 @@ def model_of_folds(folds: Row, uri: str = "", root: Path = LOCAL_ROOT) -> Row:
                 return row
     raise UsageError(
         f"The folds of {folds.id[:8]} have not come to their end ({folds.status}): there is no "
-        f"model of all the data. Begin again: appline {folds.domain} train --folds "
-        f"{folds.params.get('folds', 5)}"
+        f"model of all the data. Begin again: appline {folds.domain} train --folds 5"
     )
 
 
