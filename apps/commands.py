@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pipelines.pipeline import AnyPipeline, ServingModel
     from pipelines.splits import Part, Splits
     from tuning.execution.interface import Executor
-    from tuning.results import FoldsResult, TrainResult
+    from tuning.results.folds import FoldsResult
+    from tuning.results.training import TrainResult
     from tuning.search.definition import Sweep
     from tuning.tracking.interface import Row, Tracker
 
@@ -55,7 +56,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     doubts.require_none(splits, context, options_type)
     from tuning.training import distribute
     from tuning.training.fit import num_epochs
-    from tuning.training.train import Procedure, RunLabels
+    from tuning.training.procedure import Procedure, RunLabels
     from tuning.training.train import train as run_training
 
     strategy = distribute.strategy(flags["distribute"])
@@ -109,17 +110,13 @@ def _cross_validate(context: click.Context, screen: Screen, command: ResolvedCom
     objective = pipeline.objective_for(first, flags["objective"])
     said = [*first.notes, *first.doubts]
 
-    def choose(fold: "AnyPipeline") -> Chosen:
-        splits = first
-        if fold.options != pipeline.options:
-            with screen.progress(f"reading fold {fold.options.fold}"):
-                splits = fold.load()
+    def choose(fold: "AnyPipeline", splits: "Splits") -> Chosen:
         spec, decisions = _fit_defaults(screen, fold, command, splits)
         fold.check(spec, splits)
         screen.say(f"fold       {fold.options.fold}: {rendering.sizes(splits)}")
         _say_decisions(screen, decisions)
         said.extend([*splits.notes, *splits.doubts, *decisions])
-        return Chosen(splits=splits, spec=spec, notes=decisions)
+        return Chosen(spec=spec, notes=decisions)
 
     epochs = num_epochs(command.spec.train, first.sizes()["train"])
     with screen.progress():
@@ -131,6 +128,7 @@ def _cross_validate(context: click.Context, screen: Screen, command: ResolvedCom
                 baselines=not flags["no_baselines"],
                 strategy=strategy,
             ),
+            first,
             choose,
             _open_tracker(command, pipeline, first),
             objective=objective,
@@ -292,7 +290,7 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     rows = [[name, rendering.format_number(value)] for name, value in scores.items()]
     table = rendering.table([title, ""], rows)
     count = splits.sizes()[part]
-    from tuning.results import tables_as_json
+    from tuning.results.training import tables_as_json
 
     tables = pipeline.score_tables(predictions, splits, part)
     plain = {"dataset": splits.dataset, "part": asked, "examples": count, **scores}

@@ -16,7 +16,7 @@ from tuning.execution.local_workers import LocalWorkers, count_workers
 
 if TYPE_CHECKING:
     from tuning.execution.interface import Executor
-    from tuning.results import SweepResult
+    from tuning.results.sweep import SweepResult
 
 
 def run_demo(folder: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from pipelines.config.search_space import Scalar, Space
-    from tuning.results import Trial
+    from tuning.results.sweep import Trial
     from tuning.search.ask_tell import Proposal
 
 

@@ -26,7 +26,9 @@ from pipelines.errors import UsageError, suggest
 from pipelines.evaluation.folds import require_folds
 from pipelines.pipeline import AnyPipeline, RawInput, ServingModel
 from pipelines.splits import Part, Splits
-from tuning.results import FoldsResult, SweepResult, TrainResult
+from tuning.results.folds import FoldsResult
+from tuning.results.sweep import SweepResult
+from tuning.results.training import TrainResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from tuning.comparison.difference import Difference
     from tuning.comparison.reproduction import Reproduction
-    from tuning.training.train import FinalFit
+    from tuning.training.procedure import FinalFit
 
 __all__ = [
     "Evaluation",
@@ -99,7 +101,7 @@ def train(
         DataError: the data cannot be used.
     """
     from tuning.training.fit import num_epochs
-    from tuning.training.train import Procedure, RunLabels
+    from tuning.training.procedure import Procedure, RunLabels
     from tuning.training.train import train as run_training
 
     given = hyperparameters or {}
@@ -153,11 +155,10 @@ def cross_validate(
     screen = Screen(quiet=not progress)
     first = _load(in_fold(pipeline, 1, folds), screen)
 
-    def choose(fold: AnyPipeline) -> Chosen:
-        splits = first if fold == in_fold(pipeline, 1, folds) else _load(fold, screen)
+    def choose(fold: AnyPipeline, splits: Splits) -> Chosen:
         decisions: list[str] = []
         fitted = fold.fit_defaults(spec, splits, given, decisions)
-        return Chosen(splits=splits, spec=fitted, notes=decisions)
+        return Chosen(spec=fitted, notes=decisions)
 
     objective = pipeline.objective_for(first)
     epochs = num_epochs(spec.train, first.sizes()["train"])
@@ -165,6 +166,7 @@ def cross_validate(
         return run_folds(
             pipeline,
             Folds(count=folds),
+            first,
             choose,
             saved_runs.open_tracker(pipeline, first, tracking_uri, track=track),
             objective=objective,

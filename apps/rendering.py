@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.splits import Finding, Splits
-    from tuning.results import FoldsResult, SweepResult, TrainResult, Trial
+    from tuning.results.folds import FoldsResult
+    from tuning.results.sweep import SweepResult, Trial
+    from tuning.results.training import TrainResult
     from tuning.search.estimate import Estimate, Measured
     from tuning.training.dry_run import DryRun
 

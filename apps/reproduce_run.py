@@ -76,7 +76,8 @@ def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, scree
     """Train with the settings of `row`; return the id of the new run."""
     from tuning.comparison.reproduction import REPRODUCES
     from tuning.training.fit import num_epochs
-    from tuning.training.train import FINAL_FIT, Procedure, RunLabels, train
+    from tuning.training.procedure import Procedure, RunLabels
+    from tuning.training.train import FINAL_FIT, train
 
     with screen.progress(f"reading {pipeline.options.data}"):
         splits = pipeline.load()

@@ -112,7 +112,7 @@ def pairs_of_fits(pairs: int) -> tuple[int, list[float]]:
     from pipelines.config.search_space import replace
     from tuning.execution.trial import Task, Work, run_trial
     from tuning.reports.selection import select
-    from tuning.results import Candidate
+    from tuning.results.sweep import Candidate
     from tuning.search.definition import REFIT_SEEDS
 
     pipeline = create_pipeline("vision", data="digits", limit=500)

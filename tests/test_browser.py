@@ -12,7 +12,7 @@ from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.reports.report_page import REPORT
-from tuning.results import SweepResult
+from tuning.results.sweep import SweepResult
 from tuning.search.definition import Sweep
 from tuning.search.sweep import run_sweep
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker

@@ -25,7 +25,8 @@ from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import NullTracker
 from tuning.training.distribute import strategy
-from tuning.training.train import Procedure, train
+from tuning.training.procedure import Procedure
+from tuning.training.train import train
 
 class InOrder(LinePipeline):
     # Under a strategy Keras draws a training batch to see its shape, so shuffled ones come one

@@ -8,7 +8,7 @@ from pipelines.config.search_space import Choice, Dimension, Scalar
 from tuning.reports import plots
 from tuning.reports.run_card import describe_effect
 from tuning.reports.significance import effects
-from tuning.results import Effect, Trial
+from tuning.results.sweep import Effect, Trial
 
 ACCURACY = Objective(name="val_accuracy", direction="max")
 

@@ -12,7 +12,8 @@ from pipelines.config.options import Objective
 from tests.test_report_page import FINAL, KERNEL
 from tuning.reports import plots, significance, trial_plots, verdict_plots
 from tuning.reports.report_page import THEMED, final_report
-from tuning.results import Candidate, ScoredBaseline, Selection, Trial
+from tuning.results.sweep import Candidate, Selection, Trial
+from tuning.results.training import ScoredBaseline
 from tuning.verdicts import Lift
 
 ACCURACY = Objective(name="accuracy", direction="max")

@@ -14,10 +14,11 @@ from pipelines.errors import DataError, UsageError
 from pipelines.evaluation.folds import parse_fold, require_folds
 from pipelines.evaluation.splitting import split_parts
 from pipelines.pipeline import AnyPipeline
+from pipelines.splits import Splits
 from tests.command_line import appline
 from tests.samples import small_log, small_series, small_texts, written
 from tuning.reports.intervals import folds_interval
-from tuning.results import FoldsResult
+from tuning.results.folds import FoldsResult
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.training.folds import Chosen, Folds, cross_validate, in_fold
 
@@ -132,10 +133,11 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> AnyPipeline:
 def result(pipeline: AnyPipeline, tracker: MlflowTracker) -> FoldsResult:
     small = {"architecture": "textcnn", "conv.filters": 4, "embedding.width": 4, "train.epochs": 1}
 
-    def choose(fold: AnyPipeline) -> Chosen:
-        return Chosen(splits=fold.load(), spec=replace(fold.options.spec_type(), small))
+    def choose(fold: AnyPipeline, splits: Splits) -> Chosen:
+        return Chosen(spec=replace(fold.options.spec_type(), small))
 
-    return cross_validate(pipeline, Folds(count=FOLDS), choose, tracker)
+    first = in_fold(pipeline, 1, FOLDS).load()
+    return cross_validate(pipeline, Folds(count=FOLDS), first, choose, tracker)
 
 
 def test_the_run_of_all_folds_has_their_means_and_the_folds_below_it(

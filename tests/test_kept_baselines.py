@@ -13,7 +13,7 @@ from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tests.test_compare import refused
-from tuning.results import TrainResult
+from tuning.results.training import TrainResult
 from tuning.search.definition import Sweep
 from tuning.search.sweep import run_sweep
 from tuning.tracking.interface import NullTracker, Tracker

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from pipelines.config.options import Objective
 from tuning.reports import plots
 from tuning.reports.report_page import final_report, sweep_report
-from tuning.results import Effect, Level, SweepResult, TrainResult, Trial
+from tuning.results.sweep import Effect, Level, SweepResult, Trial
+from tuning.results.training import TrainResult
 
 ACCURACY = Objective(name="accuracy", direction="max")
 VAL_ACCURACY = Objective(name="val_accuracy", direction="max")

@@ -16,11 +16,12 @@ from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.reports.run_card import run_card
-from tuning.results import TrainResult
+from tuning.results.training import TrainResult
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.vault import count_uses
-from tuning.training.train import Procedure, train
+from tuning.training.procedure import Procedure
+from tuning.training.train import train
 
 PIPELINE = LinePipeline(LineOptions())
 SPEC = replace(LineSpec(), {"train.epochs": 2})

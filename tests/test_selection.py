@@ -16,13 +16,14 @@ from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.reports.run_card import sweep_card
 from tuning.reports.selection import select
-from tuning.results import Candidate, SweepResult
+from tuning.results.sweep import Candidate, SweepResult
 from tuning.search.definition import Sweep
 from tuning.search.resume import SameWinner
 from tuning.search.sweep import run_sweep
 from tuning.tracking.interface import NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
-from tuning.training.train import EarlierFit, Procedure, train
+from tuning.training.procedure import EarlierFit, Procedure
+from tuning.training.train import train
 
 ACCURACY = Objective(name="val_accuracy", direction="max")
 OPTIONS = LineOptions()

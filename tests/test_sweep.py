@@ -28,7 +28,7 @@ from tests.line_domain.spec import LineSpec
 from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor, TrialScheduler
 from tuning.execution.trial import Outcome, Work, run_trial, worker_name
-from tuning.results import SweepResult, Trial
+from tuning.results.sweep import SweepResult, Trial
 from tuning.search import constraints
 from tuning.search.definition import Sweep, sweep_objectives
 from tuning.search.estimate import estimate

@@ -21,7 +21,8 @@ from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.stored_runs import find_run, read_table
-from tuning.training.train import Procedure, train
+from tuning.training.procedure import Procedure
+from tuning.training.train import train
 
 
 def test_an_interrupted_training_keeps_its_best_score_under_the_objective_it_had(

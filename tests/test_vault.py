@@ -15,7 +15,7 @@ from pipelines.vision.pipeline import VisionPipeline
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
-from tuning.results import SweepResult
+from tuning.results.sweep import SweepResult
 from tuning.search.definition import Sweep
 from tuning.search.sweep import run_sweep
 from tuning.tracking.interface import NullTracker

@@ -17,10 +17,11 @@ from tests.line_domain.spec import LineSpec
 from tuning import verdicts
 from tuning.reports import significance
 from tuning.reports.run_card import run_card
-from tuning.results import ScoredBaseline, TrainResult
+from tuning.results.training import ScoredBaseline, TrainResult
 from tuning.tracking.interface import NullTracker
 from tuning.training.fit import FitResult
-from tuning.training.train import still_improving, summary_metrics, train
+from tuning.training.record import summary_metrics
+from tuning.training.train import still_improving, train
 
 BETTER = verdicts.Lift(baseline="Markov", mean=0.02, low=0.01, high=0.03)
 WORSE = verdicts.Lift(baseline="Markov", mean=-0.02, low=-0.03, high=-0.01)

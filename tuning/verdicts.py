@@ -37,6 +37,10 @@ class Lift:
             return "loses to"
         return "ties"
 
+    def describe(self) -> str:
+        """Return the mean and its interval in a few words."""
+        return f"lift {self.mean:+.2g}, 95 % interval {self.low:+.2g} to {self.high:+.2g}"
+
     def as_json(self, metric: str) -> dict[str, Any]:
         """Return what `--json` prints; `metric` is the one that was compared."""
         return {
@@ -101,14 +105,13 @@ def sentence(
     if lift is None:
         return f"{_subject(answers)} has {score}, with no baseline to compare"
     theirs = f"{scores[lift.baseline]:.4g}"
-    interval = f"lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g}"
     if list(answers.shares) == [lift.baseline]:
         return f"{_nothing(answers)}: {score}, and {theirs} of {lift.baseline} by itself"
     if answers.adds_nothing:
         comparison = f"it {lift.verdict} {lift.baseline}"
-        return f"{_nothing(answers)}; {comparison}: {score} against {theirs} ({interval})"
+        return f"{_nothing(answers)}; {comparison}: {score} against {theirs} ({lift.describe()})"
     comparison = f"{_subject(answers)} {lift.verdict} {lift.baseline}"
-    return f"{comparison}: {score} against {theirs} ({interval})"
+    return f"{comparison}: {score} against {theirs} ({lift.describe()})"
 
 
 def folds_sentence(
@@ -129,9 +132,10 @@ def folds_sentence(
     score = f"mean test {metric} {spread.mean:.4g} ± {spread.standard_error:.2g} over {folds} folds"
     if lift is None:
         return f"{subject} has {score}, with no baseline to compare"
-    interval = f"lift {lift.mean:+.2g}, 95 % interval {lift.low:+.2g} to {lift.high:+.2g}"
     theirs = f"{scores[lift.baseline]:.4g}"
-    comparison = f"{subject} {lift.verdict} {lift.baseline}: {score} against {theirs} ({interval})"
+    comparison = (
+        f"{subject} {lift.verdict} {lift.baseline}: {score} against {theirs} ({lift.describe()})"
+    )
     if not num_adding_nothing:
         return comparison
     return f"{comparison}; in {num_adding_nothing} of them the network {ADDS_NOTHING}"

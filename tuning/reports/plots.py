@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from pipelines.config.options import Objective
-from tuning.results import GRADIENT_NORM, Effect, SweepResult, Trial
+from tuning.results.sweep import Effect, SweepResult, Trial
+from tuning.results.training import GRADIENT_NORM
 
 MOST_EFFECTS = 9  # in one figure
 EFFECTS_PER_ROW = 3

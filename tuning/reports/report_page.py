@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tuning.reports.run_card import describe_effect, format_number
-from tuning.results import SweepResult, TrainResult
+from tuning.results.sweep import SweepResult
+from tuning.results.training import TrainResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

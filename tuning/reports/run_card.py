@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.errors import count_of
 from pipelines.evaluation.mistakes import shortened
-from tuning.results import Effect, FoldsResult, SweepResult, TrainResult
+from tuning.results.folds import FoldsResult
+from tuning.results.sweep import Effect, SweepResult
+from tuning.results.training import TrainResult
 
 SHOWN_MISTAKES = 5
 SHOWN_CHARACTERS = 90  # of a text of theirs

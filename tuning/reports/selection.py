@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.config.options import Objective
-from tuning.results import Candidate, Selection
+from tuning.results.sweep import Candidate, Selection
 from tuning.verdicts import CONFIDENCE
 
 

@@ -14,7 +14,8 @@ from pipelines.splits import Splits
 from pipelines.timing import latencies
 from tuning.reports import intervals
 from tuning.reports.paired import holm
-from tuning.results import Effect, Level, ScoredBaseline
+from tuning.results.sweep import Effect, Level
+from tuning.results.training import ScoredBaseline
 from tuning.verdicts import Lift
 
 GROUPS = 3  # into which a range is divided, to compare its values

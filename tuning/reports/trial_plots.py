@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from pipelines.config.options import Objective
 from tuning.reports.plots import SMALL_FONT, finish
-from tuning.results import Effect, Trial
+from tuning.results.sweep import Effect, Trial
 
 # By status: colours of Okabe and Ito, and hatches for those who see none.
 STATUSES: Mapping[str, tuple[str, str]] = {

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from pipelines.config.options import Objective
 from tuning.reports.plots import SMALL_FONT, finish
-from tuning.results import ScoredBaseline, Selection
+from tuning.results.sweep import Selection
+from tuning.results.training import ScoredBaseline
 from tuning.verdicts import Lift, Verdict
 
 # Told apart by shape too; colours of Okabe and Ito, for all kinds of colour vision.

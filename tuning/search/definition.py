@@ -16,7 +16,7 @@ from tuning.search.ask_tell import Searcher
 from tuning.search.tuners import TUNERS, require
 from tuning.training.costs import COST_METRICS, LATENCY
 from tuning.training.fit import num_epochs
-from tuning.training.train import FinalFit
+from tuning.training.procedure import FinalFit
 
 # A search looks at a schedule this much shorter than the training that follows: ranks of short fits
 # agree with those of long ones (Spearman .92 at a third of the epochs on Fashion-MNIST).

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tuning.results import Trial
+    from tuning.results.sweep import Trial
     from tuning.search.ask_tell import Proposal
 
 

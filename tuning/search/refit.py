@@ -13,7 +13,7 @@ from pipelines.config.options import Objective
 from tuning.execution.interface import Executor
 from tuning.execution.trial import Outcome, Task
 from tuning.reports.selection import select
-from tuning.results import Candidate, Selection, Trial
+from tuning.results.sweep import Candidate, Selection, Trial
 from tuning.search.definition import REFIT_SEEDS, SweepDefinition
 from tuning.search.progress import Progress
 from tuning.search.scheduler import trial_seed, trial_spec

@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.config.options import Objective
 from pipelines.config.search_space import Space
 from tuning.execution.trial import Outcome, Task, Work, with_half_batch
-from tuning.results import Trial
+from tuning.results.sweep import Trial
 from tuning.search.ask_tell import Proposal, Searcher
 from tuning.search.definition import SweepDefinition
 from tuning.search.early_stopping import Stopper

@@ -18,15 +18,8 @@ from tuning.execution.in_process import InProcess
 from tuning.execution.interface import Executor
 from tuning.reports import significance
 from tuning.reports.names import trial_name
-from tuning.results import (
-    Effect,
-    ScoredBaseline,
-    Selection,
-    SweepResult,
-    TrainResult,
-    Trial,
-    rule_of,
-)
+from tuning.results.sweep import Effect, Selection, SweepResult, Trial, rule_of
+from tuning.results.training import ScoredBaseline, TrainResult
 from tuning.search import resume
 from tuning.search.ask_tell import Searcher
 from tuning.search.definition import Sweep, SweepDefinition
@@ -39,13 +32,9 @@ from tuning.search.sweep_tags import CHOSEN_BY, TRIALS, WINNER
 from tuning.search.warm_start import WarmStart
 from tuning.tracking.interface import Row, Run, Tracker
 from tuning.training.baselines import record_baselines
-from tuning.training.train import (
-    EarlierFit,
-    Procedure,
-    RunLabels,
-    finishing,
-    train,
-)
+from tuning.training.procedure import EarlierFit, Procedure, RunLabels
+from tuning.training.record import finishing
+from tuning.training.train import train
 
 
 def run_sweep(

@@ -9,7 +9,7 @@ from tuning.reports import plots, trial_plots, verdict_plots
 from tuning.reports.names import sweep_view_name
 from tuning.reports.report_page import REPORT, sweep_report
 from tuning.reports.run_card import sweep_card
-from tuning.results import SweepResult, Trial
+from tuning.results.sweep import SweepResult, Trial
 from tuning.search.definition import SweepDefinition
 from tuning.search.resume import definition_tags
 from tuning.search.scheduler import RUNNING_TRIALS
@@ -19,7 +19,7 @@ from tuning.tracking.interface import Run, Tracker
 from tuning.tracking.saved_views import COLOR, SweepCharts
 from tuning.tracking.ui_links import page_link
 from tuning.training.costs import COST_METRICS
-from tuning.training.train import lift_metrics, record_data
+from tuning.training.record import lift_metrics, record_data
 
 # Colours of trials by rank: red, green, blue.
 DARKEST, LIGHTEST = (0, 76, 127), (190, 220, 240)

@@ -9,7 +9,7 @@ from pipelines.errors import count_of
 from tuning.execution.trial import Outcome, Task, Work
 from tuning.reports.names import trial_name
 from tuning.reports.run_card import line_card
-from tuning.results import Trial
+from tuning.results.sweep import Trial
 from tuning.search.ask_tell import Proposal
 from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.interface import Record, Row

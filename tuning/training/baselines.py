@@ -10,7 +10,7 @@ from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.reports import significance
 from tuning.reports.run_card import line_card
-from tuning.results import ScoredBaseline
+from tuning.results.training import ScoredBaseline
 from tuning.tracking.interface import Record, Tracker
 from tuning.tracking.metric_batches import rounded
 from tuning.tracking.saved_views import BASELINE_COLOR, COLOR, LISTED

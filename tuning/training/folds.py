@@ -16,26 +16,29 @@ from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.evaluation.folds import require_folds
 from pipelines.io.digest import data_digest
+from pipelines.io.progress import working
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.reports import intervals
 from tuning.reports.names import network_name, scored_name
 from tuning.reports.run_card import folds_card
-from tuning.results import FoldsResult, TrainResult
+from tuning.results.folds import FoldsResult
+from tuning.results.training import TrainResult
 from tuning.tracking.interface import FOLDS, Run, Tracker
 from tuning.tracking.saved_views import COLOR, NETWORK_COLOR
 from tuning.tracking.ui_links import page_link
 from tuning.training.monitor import EpochHook
 from tuning.training.prefixes import prefixed
-from tuning.training.train import Procedure, RunLabels, finishing, lift_metrics, train
+from tuning.training.procedure import Procedure, RunLabels
+from tuning.training.record import finishing, lift_metrics
+from tuning.training.train import train
 from tuning.verdicts import Lift
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The data of a fold, what is trained on it, and notes on what the data has decided of it."""
+    """What is trained in a fold, and notes on what its data has decided of it."""
 
-    splits: Splits
     spec: Any
     notes: Sequence[str] = ()
 
@@ -62,7 +65,8 @@ def in_fold(pipeline: AnyPipeline, number: int, count: int) -> AnyPipeline:
 def cross_validate(
     pipeline: AnyPipeline,
     folds: Folds,
-    choose: Callable[[AnyPipeline], Chosen],
+    first: Splits,
+    choose: Callable[[AnyPipeline, Splits], Chosen],
     tracker: Tracker,
     *,
     objective: Objective | None = None,
@@ -76,7 +80,8 @@ def cross_validate(
     Args:
         pipeline: whose network it is; its options name no fold.
         folds: how many there are.
-        choose: returns the data of a fold, and what is trained on it.
+        first: the data of the first fold.
+        choose: is given the pipeline of a fold with its data, and returns what is trained on it.
         tracker: where runs are kept.
         objective: the metric that chooses the epoch; the pipeline's own by default.
         on_epoch: is told of each epoch.
@@ -86,8 +91,9 @@ def cross_validate(
         Diverged, TrainingInterrupted: in one of the folds; the run is FAILED or KILLED.
     """
     require_folds(pipeline.options, folds.count)
-    chosen = choose(in_fold(pipeline, 1, folds.count))
-    run = _start_run(pipeline, chosen, folds, tracker)
+    chosen = choose(in_fold(pipeline, 1, folds.count), first)
+    splits = first
+    run = _start_run(pipeline, chosen.spec, first.dataset, folds, tracker)
     results: list[TrainResult] = []
     test_per_train: list[float] = []
     digests: list[str] = []
@@ -96,14 +102,16 @@ def cross_validate(
         for number in range(1, folds.count + 1):
             fold = in_fold(pipeline, number, folds.count)
             if number > 1:
-                chosen = choose(fold)
+                with working(f"reading fold {number} of {folds.count}"):
+                    splits = fold.load()
+                chosen = choose(fold, splits)
             is_last = number == folds.count
             result = train(
                 fold,
                 chosen.spec,
                 tracker,
                 objective=objective,
-                splits=chosen.splits,
+                splits=splits,
                 baselines=None if folds.baselines else [],
                 labels=RunLabels(
                     role="fold",
@@ -118,9 +126,9 @@ def cross_validate(
                 on_epoch=on_epoch,
             )
             results.append(result)
-            sizes = chosen.splits.sizes()
+            sizes = splits.sizes()
             test_per_train.append(sizes["test"] / sizes["train"])
-            digests.append(chosen.splits.digest)
+            digests.append(splits.digest)
         found = FoldsResult(
             folds=results,
             run_id=run.id,
@@ -132,9 +140,10 @@ def cross_validate(
     return found
 
 
-def _start_run(pipeline: AnyPipeline, chosen: Chosen, folds: Folds, tracker: Tracker) -> Run:
-    params = run_params(pipeline.options, chosen.spec)
-    dataset = chosen.splits.dataset
+def _start_run(
+    pipeline: AnyPipeline, spec: Any, dataset: str, folds: Folds, tracker: Tracker
+) -> Run:
+    params = run_params(pipeline.options, spec)
     return tracker.start(
         folds.name or f"{folds.count} folds of {network_name(pipeline.domain, params)}",
         role="folds",

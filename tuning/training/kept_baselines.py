@@ -12,7 +12,7 @@ from pipelines.pipeline import AnyPipeline
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import CATALOGUE
 from pipelines.splits import Splits
-from tuning.results import ScoredBaseline
+from tuning.results.training import ScoredBaseline
 from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.interface import PARENT, TEST_MISTAKES, TEST_SCORES, Row, Tracker
 from tuning.tracking.provenance import code_digest

@@ -18,7 +18,7 @@ from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective
 from pipelines.errors import Diverged
 from pipelines.io.progress import is_shown
-from tuning.results import GRADIENT_NORM
+from tuning.results.training import GRADIENT_NORM
 from tuning.training.step_progress import StepProgress
 
 # Called after each epoch with its number and metrics; a text that it returns is the reason to stop

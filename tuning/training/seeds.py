@@ -12,7 +12,7 @@ import numpy as np
 
 from pipelines.errors import Diverged
 from pipelines.io.progress import working
-from tuning.results import SeedScores
+from tuning.results.training import SeedScores
 
 
 @dataclass(frozen=True, kw_only=True)

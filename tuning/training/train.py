@@ -1,11 +1,9 @@
 """One run from data to a tested, tracked, saved model: load, fit, evaluate, record, save."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,104 +11,40 @@ import pandas as pd
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import Diverged, ExternalFailure, TrainingInterrupted, UsageError, count_of
-from pipelines.interrupts import NOTICED, WORTH_WAITING
+from pipelines.errors import Diverged, TrainingInterrupted, count_of
+from pipelines.interrupts import WORTH_WAITING
 from pipelines.io.progress import working
-from pipelines.io.temporary import temporary_folder
-from pipelines.model_file import facts_as_json, write_model
 from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import AnyPipeline, ServingModel
-from pipelines.splits import SCORED_PARTS, Part, Splits
-from tuning.reports import plots, significance, verdict_plots
-from tuning.reports.audit_page import audit_metrics, audit_page
-from tuning.reports.names import network_name, scored_name
-from tuning.reports.report_page import REPORT, final_report
-from tuning.reports.run_card import run_card
-from tuning.results import ScoredBaseline, SeedScores, TrainResult
-from tuning.tracking.interface import (
-    BASELINE_MISTAKES,
-    TEST_LOSSES,
-    TEST_MISTAKES,
-    TEST_PREDICTIONS,
-    TEST_SCORES,
-    Role,
-    Run,
-    Tracker,
-)
-from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR, Leaderboard
-from tuning.tracking.ui_links import page_link
+from pipelines.splits import Part, Splits
+from tuning.reports import significance
+from tuning.reports.names import network_name
+from tuning.results.training import ScoredBaseline, SeedScores, TrainResult
+from tuning.tracking.interface import TEST_LOSSES, Run, Tracker
+from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
 from tuning.training.baselines import record_baselines
-from tuning.training.costs import network_latencies, sizes
-from tuning.training.fit import FitResult, fit, num_epochs
+from tuning.training.fit import FitResult
+from tuning.training.fits import Training
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
+from tuning.training.procedure import EarlierFit, Procedure, RunLabels
+from tuning.training.record import (
+    finish_page,
+    finishing,
+    record_data,
+    record_result,
+    rescuing_model,
+    save_model,
+)
 from tuning.training.seeds import SeedTest, train_further
-from tuning.verdicts import Lift, Spread, row_name
+from tuning.verdicts import Lift, row_name
 
-FinalFit: TypeAlias = Literal["tested", "all"]
 FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
 FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
-MOST_ROWS = 200_000  # of a table of predictions
 LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunLabels:
-    """What a run is called, where it belongs, and what was decided before it began.
-
-    `notes` are sentences for its card.
-    """
-
-    role: Role = "train"
-    parent: str = ""
-    name: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class EarlierFit:
-    """A shorter fit that the network has had, such as that of a sweep's trial."""
-
-    name: str
-    score: float  # in the objective
-    spec: Any  # with its epochs
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Procedure:
-    """How a network is trained, beside its hyperparameters.
-
-    With several `seeds` it is fitted and tested with each of them, from the options' own on.
-    `strategy` divides each batch among devices (see `tuning.training.distribute`). Where an
-    `earlier` fit was better on validation than the whole training, it is repeated, and the better
-    weights of both are kept. The model that is kept is the one that was tested, or with a
-    `final_fit` to `all` one that is then fitted anew to all of the data.
-    """
-
-    seeds: int = 1
-    strategy: Any = None
-    earlier: EarlierFit | None = None
-    final_fit: FinalFit = "tested"
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise UsageError(f"seeds={self.seeds}: expected at least one")
-        if self.final_fit not in get_args(FinalFit):
-            raise UsageError(
-                f"final_fit={self.final_fit!r}: expected one of {', '.join(get_args(FinalFit))}"
-            )
-
-    def everything(self, pipeline: AnyPipeline, splits: Splits) -> Splits | None:
-        """Return splits with all parts in train, None where no model is fitted to them."""
-        if self.final_fit == "tested":
-            return None
-        merged: Splits = pipeline.merge_into_train(splits, SCORED_PARTS)
-        return merged
 
 
 def train(
@@ -165,7 +99,7 @@ def train(
                 tags=labels.tags,
                 listed=labels.role != "fold",
             )
-        training = _Training(
+        training = Training(
             pipeline=pipeline,
             spec=spec,
             splits=splits,
@@ -231,12 +165,12 @@ def train(
             tables=pipeline.score_tables(predictions, splits, "test"),
             receptive_field=field,
         )
-        with _rescuing_model(serving, run), working("keeping the run"):
+        with rescuing_model(serving, run), working("keeping the run"):
             save_model(serving, run)
             # In the order of the data: runs on the same data are compared unit by unit.
             run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            figures = _record(result, fitted, predictions, pipeline, splits, run)
-            _finish_page(result, labels, run, tracker, figures)
+            figures = record_result(result, fitted, predictions, pipeline, splits, run)
+            finish_page(result, labels, run, tracker, figures)
             run.finish()
             tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id), figures=figures)
@@ -270,154 +204,7 @@ def _start_run(
     )
 
 
-def record_data(splits: Splits, run: Run) -> None:
-    """Write which data the run saw, and what makes scores on it doubtful."""
-    run.dataset(splits)
-    run.text(audit_page(splits), "audit.md")
-    run.metrics(audit_metrics(splits.findings))
-
-
-@contextmanager
-def finishing(run: Run) -> Iterator[None]:
-    """Finish `run` according to how the block ends.
-
-    The run is FINISHED, or KILLED after an interrupt, or FAILED after an error, with its reason.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        NOTICED.set()
-        run.finish("KILLED", "interrupted")
-        raise
-    except BaseException as error:
-        # Where MLflow itself has failed, this fails too: the first error says more.
-        with suppress(ExternalFailure):
-            run.finish("FAILED", f"{type(error).__name__}: {error}")
-        raise
-    run.finish()
-
-
-@contextmanager
-def _rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
-    """Save a model in the working directory where MLflow fails to keep it."""
-    try:
-        yield
-    except ExternalFailure as error:
-        path = Path(f"model-{run.id[:8]}.keras")
-        write_model(serving, path)
-        raise type(error)(
-            f"{error}\nThe model was saved beside it: "
-            f"appline {serving.facts.domain} predict INPUT --model {path}"
-        ) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Training:
-    """The fits of one run, and what is kept of them when they are interrupted."""
-
-    pipeline: AnyPipeline
-    spec: Any
-    splits: Splits
-    watch: Watch
-    strategy: Any
-    run: Run
-    seed: int
-    curves: str = ""  # begins the names of its curves
-    keeps_interrupted: bool = True
-
-    @property
-    def epochs(self) -> int:
-        """The epochs of the whole training, unless it is stopped."""
-        return num_epochs(self.spec.train, self.splits.sizes()["train"])
-
-    def fit(self) -> FitResult:
-        """Return the network fitted to train; the epoch and everything else is chosen on val."""
-        fitted = fit(
-            self.pipeline,
-            self.spec,
-            self.splits,
-            seed=self.seed,
-            watch=replace(self.watch, on_epoch=self._has_weights),
-            strategy=self.strategy,
-        )
-        self.run.history(prefixed(self.curves, fitted.history))
-        if fitted.best_epoch:
-            with working("choosing on validation what the network counts"):
-                self.pipeline.calibrate(fitted.model, self.splits)
-        if fitted.interrupted:
-            self.keep_interrupted(fitted)
-        return fitted
-
-    def _has_weights(self, epoch: int, values: Mapping[str, float]) -> str | None:
-        """Take the end of an epoch: from the first on there are weights to keep."""
-        WORTH_WAITING.set()
-        if self.watch.on_epoch:
-            return self.watch.on_epoch(epoch, values)
-        return None
-
-    def refit(self, merged: Splits, fitted: FitResult) -> FitResult:
-        """Return the network fitted anew to `merged`, which is train and val together.
-
-        It follows the schedule of `fitted` up to its best epoch, and takes over what was chosen on
-        val.
-        """
-        # The longer train would be given fewer epochs, and `best_epoch` belongs to these.
-        spec = replace(self.spec, train=replace(self.spec.train, epochs=self.epochs))
-        final = fit(
-            self.pipeline,
-            spec,
-            merged,
-            seed=self.seed,
-            watch=replace(self.watch, gradients=False),
-            until=fitted.best_epoch,
-            strategy=self.strategy,
-        )
-        if final.interrupted:
-            # Half of a second fit is worth less than the whole first one.
-            self.keep_interrupted(fitted)
-        self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
-        return final
-
-    def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
-        """Return the costs of the model: sizes, time to fit and times to answer.
-
-        The time to fit is that of all fits.
-        """
-        seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
-        if final is not fitted:
-            seconds += final.seconds
-            cpu_seconds += final.cpu_seconds
-        examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
-        return {
-            **sizes(self.pipeline, self.spec, self.splits, final.model),
-            "train_s": seconds,
-            "train_cpu_s": cpu_seconds,
-            "examples_per_s": examples / fitted.seconds,
-            **network_latencies(self.pipeline, self.spec, self.splits, final.model),
-        }
-
-    def with_seed(self, seed: int, run: Run) -> "_Training":
-        """Return the same training with another seed, of which nothing is kept but its scores."""
-        options = replace(self.pipeline.options, seed=seed)
-        return replace(
-            self,
-            pipeline=replace(self.pipeline, options=options),
-            watch=replace(self.watch, gradients=False),
-            run=run,
-            seed=seed,
-            keeps_interrupted=False,
-        )
-
-    def keep_interrupted(self, fitted: FitResult) -> None:
-        """Save what an interrupted fit has learned, then raise `TrainingInterrupted`."""
-        if fitted.best_epoch and self.keeps_interrupted:
-            save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
-            best = f"best/{self.watch.objective.name}"
-            self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
-        raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
-
-
-def _fit(training: _Training, earlier: EarlierFit | None) -> tuple[_Training, FitResult, list[str]]:
+def _fit(training: Training, earlier: EarlierFit | None) -> tuple[Training, FitResult, list[str]]:
     """Return the fitted network, the training that it came from, and notes on it."""
     objective = training.watch.objective
     fitted = training.fit()
@@ -449,7 +236,7 @@ def _fit(training: _Training, earlier: EarlierFit | None) -> tuple[_Training, Fi
 
 
 def _serving(
-    training: _Training, fitted: FitResult, tested: FitResult, everything: Splits | None
+    training: Training, fitted: FitResult, tested: FitResult, everything: Splits | None
 ) -> tuple[ServingModel, list[str]]:
     """Return the model to be kept, and notes on it.
 
@@ -472,7 +259,7 @@ def _serving(
 
 
 def _further_seeds(
-    training: _Training,
+    training: Training,
     count: int,
     fits: tuple[FitResult, FitResult],
     test: Mapping[str, float],
@@ -503,9 +290,7 @@ def _further_seeds(
     return (scores, all_losses) if len(all_losses) > 1 else (None, losses)
 
 
-def _train_seed(
-    training: _Training, seed: int, merged: Splits | None, tracker: Tracker
-) -> SeedTest:
+def _train_seed(training: Training, seed: int, merged: Splits | None, tracker: Tracker) -> SeedTest:
     """Train and test the network with another seed, in a run below that of the training."""
     pipeline, splits = training.pipeline, training.splits
     labels = RunLabels(role="seed", parent=training.run.id, name=f"seed {seed}")
@@ -614,109 +399,3 @@ def changed_hyperparameters(spec: Any) -> dict[str, Any]:
     """Return the hyperparameters that differ from their defaults."""
     defaults = flatten(type(spec)())
     return {key: value for key, value in flatten(spec).items() if value != defaults[key]}
-
-
-def save_model(serving: ServingModel, run: Run) -> None:
-    """Save the model that takes raw input, with its facts, in the run."""
-    with temporary_folder() as folder:
-        path = folder / "model.keras"
-        write_model(serving, path)
-        run.model(path, facts_as_json(serving))
-
-
-def _record(
-    result: TrainResult,
-    fitted: FitResult,
-    predictions: np.ndarray,
-    pipeline: AnyPipeline,
-    splits: Splits,
-    run: Run,
-) -> Mapping[str, Any]:
-    """Write scores, predictions and figures into the run; return the figures by name."""
-    run.metrics(summary_metrics(result))
-    run.table(pipeline.table(predictions, splits, "test").head(MOST_ROWS), TEST_PREDICTIONS)
-    for name, table in result.tables.items():
-        run.table(table, TEST_SCORES.format(name))
-    for mistakes, path in zip(
-        result.mistakes.values(), (TEST_MISTAKES, BASELINE_MISTAKES), strict=False
-    ):
-        run.table(mistakes, path)
-    # Where it errs comes before how it learned.
-    figures = {
-        **verdict_plots.lifts(result.lifts, result.headline),
-        **dict(pipeline.plots(predictions, splits, "test")),
-        "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
-        "gradients": plots.gradients(fitted.history),
-    }
-    for title, figure in figures.items():
-        run.figure(figure, f"plots/{title}.png")
-    if result.verdict_tag:
-        run.tags({"verdict": result.verdict_tag})
-    return figures
-
-
-def summary_metrics(result: TrainResult) -> dict[str, float]:
-    """Return the metrics that are logged once, at the end."""
-    headline = result.headline.name
-    metrics: dict[str, float] = {
-        f"best/{result.objective.name}": result.best_epoch_score,
-        "best/epoch": result.best_epoch,
-        **prefixed("val/", result.val),
-        **prefixed("test/", result.test),
-    }
-    if not result.answers.is_network_alone:
-        metrics[f"network_alone/{headline}"] = result.alone_test[headline]
-    for baseline in result.baselines:
-        metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
-    metrics["audit/test_uses"] = result.test_uses
-    if result.receptive_field:
-        metrics["network/receptive_field"] = result.receptive_field.sees
-        metrics["network/receptive_field_needed"] = result.receptive_field.needs
-    if result.lift:
-        metrics |= lift_metrics(result.lift, headline)
-    if result.seeds:
-        metrics["seeds/count"] = len(result.seeds.seeds)
-        metrics["cost/seeds_s"] = result.seeds.seconds
-        metrics |= _spread_metrics("seeds", result.seeds.spread(headline))
-        if result.seeds_lift:
-            metrics |= _spread_metrics("seeds/lift", result.seeds_lift)
-    return {**metrics, **prefixed("cost/", result.cost)}
-
-
-def lift_metrics(lift: Lift, headline: str) -> dict[str, float]:
-    """Return the columns of a lift in the metric `headline`."""
-    return {f"lift/{headline}": lift.mean, "lift/low": lift.low, "lift/high": lift.high}
-
-
-def _spread_metrics(prefix: str, spread: Spread) -> dict[str, float]:
-    return {
-        f"{prefix}/mean": spread.mean,
-        f"{prefix}/se": spread.standard_error,
-        f"{prefix}/min": min(spread.values),
-        f"{prefix}/max": max(spread.values),
-    }
-
-
-def _finish_page(
-    result: TrainResult,
-    labels: RunLabels,
-    run: Run,
-    tracker: Tracker,
-    figures: Mapping[str, Any],
-) -> None:
-    """Add the score to the run's name, the run to the leaderboard, and write card and report."""
-    headline = result.headline
-    # A name that a person chose stays: it is what they will look for.
-    if not labels.name or labels.role == "final":
-        score = result.test[headline.name]
-        run.rename(scored_name(labels.name or result.network, headline.name, score))
-    others = [f"test/{metric}" for metric in result.test if metric != headline.name]
-    board = tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
-    links = {"compare with baselines": page_link(board)}
-    if labels.parent:
-        links["the sweep"] = page_link(tracker.url(labels.parent))
-    links["model and files"] = page_link(result.url, "/artifacts")
-    if labels.role == "final":
-        run.text(final_report(result, figures), REPORT)
-        links["report"] = page_link(result.url, f"/artifacts/{REPORT}")
-    run.describe(run_card(result, list(figures), links))
