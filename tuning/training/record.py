@@ -107,9 +107,10 @@ def record_result(
     figures = {
         **verdict_plots.lifts(result.lifts, result.headline),
         **dict(pipeline.plots(predictions, splits, "test")),
-        "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
-        "gradients": plots.gradients(fitted.history),
     }
+    if result.epochs > 1:
+        figures["curves"] = plots.curves(fitted.history, result.objective, fitted.best_epoch)
+        figures["gradients"] = plots.gradients(fitted.history)
     for title, figure in figures.items():
         run.figure(figure, f"plots/{title}.png")
     if result.verdict_tag:
