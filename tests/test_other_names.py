@@ -34,8 +34,11 @@ ANSWERS = [
     ("vision train my photos", "appline vision train --data 'my photos'"),
     ("vision train conv.filters=3", "appline vision train --set conv.filters=3"),
     ("vision evaluate photos --run 1a", "appline vision evaluate --data photos --run 1a"),
+    ("demo photos", "appline demo --folder photos"),
 ]
 FLAGS = [
+    ("demo --dir photos", "--folder"),
+    ("clean --yess", "--yes"),
     ("vision train --lr 0.1", "--learning-rate"),
     ("vision train -lr 0.1", "--learning-rate"),
     ("vision train --batch 8", "--batch-size"),
