@@ -130,7 +130,7 @@ def test_other_names_lead_to_names_that_exist() -> None:
         assert isinstance(group, click.Group)
         commands |= set(group.commands)
         keys |= set(hyperparameters(options_class(domain).spec_type))
-        for command in group.commands.values():
+        for command in (*appline.commands.values(), *group.commands.values()):
             flags |= {flag for param in command.params for flag in param.opts}
     assert set(other_names.VERBS.values()) <= commands
     assert set(other_names.DOMAINS.values()) == set(DOMAINS)
