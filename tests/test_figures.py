@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
+from matplotlib.tri import TriContourSet
 
 from pipelines.config.options import Objective
+from pipelines.config.search_space import Choice, Dimension, Range
 from tests.test_report_page import FINAL, KERNEL
 from tuning.reports import plots, significance, trial_plots, verdict_plots
+from tuning.reports.contour_plot import contour
 from tuning.reports.report_page import THEMED, final_report
 from tuning.results.sweep import Candidate, Selection, Trial
 from tuning.results.training import ScoredBaseline
@@ -71,6 +75,11 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in drawn if text.get_visible() and text.get_text()]
 
 
+def arrows(figure: Figure) -> int:
+    notes = [text for text in figure.findobj(Annotation) if isinstance(text, Annotation)]
+    return sum(note.arrow_patch is not None for note in notes)
+
+
 def test_a_pause_before_a_sweep_was_resumed_is_cut_out_of_its_timeline() -> None:
     trials = [trial(1, 0), trial(2, 10), trial(3, 100_000), trial(4, 100_010)]
     axes = trial_plots.timeline(trials, winner=3).axes[0]
@@ -111,6 +120,77 @@ def test_the_forest_shows_each_lift_with_its_interval_the_lowest_at_the_bottom()
     assert "-0.1 (-0.2 to -0.05)" in texts(figure)
     assert {"beats", "ties", "loses to"} <= set(texts(figure))
     assert verdict_plots.lifts([], ACCURACY) == {}
+
+
+def test_a_lift_far_beyond_the_others_is_an_arrow_with_its_number() -> None:
+    lifts = [
+        Lift(baseline="neighbours", mean=-0.003, low=-0.01, high=0.005),
+        Lift(baseline="regression", mean=0.03, low=0.01, high=0.05),
+        Lift(baseline="most frequent", mean=0.9, low=0.85, high=0.95),
+    ]
+    figure = verdict_plots.lifts(lifts, ACCURACY)["lifts"]
+    lowest, highest = figure.axes[0].get_xlim()
+    assert -0.02 < lowest < -0.01
+    assert 0.05 < highest < 0.06
+    assert arrows(figure) == 1
+    assert "+0.9 (+0.85 to +0.95)" in texts(figure)
+    assert "arrow: beyond the axis" in figure.axes[0].get_xlabel()
+
+
+def test_lifts_of_one_size_are_all_on_the_axis() -> None:
+    figure = verdict_plots.lifts(LIFTS[:1], ACCURACY)["lifts"]
+    assert figure.axes[0].get_xlim() == pytest.approx((-0.21, 0.01))
+    nothing = [Lift(baseline="same", mean=0.0, low=0.0, high=0.0), LIFTS[1]]
+    assert arrows(verdict_plots.lifts(nothing, ACCURACY)["lifts"]) == 0
+
+
+def pairs(*tried: tuple[float, float, float]) -> list[Trial]:
+    """Trials by number of their `kernel`, `rate` and score."""
+    trials = []
+    for number, (kernel, rate, score) in enumerate(tried, start=1):
+        values = {"kernel": kernel, "rate": rate}
+        trials.append(trial(number, 0, values=values, scores=(score,)))
+    return trials
+
+
+KERNEL_SIZES = Choice((5, 3))
+WITH_RANGE: dict[str, Dimension] = {"kernel": KERNEL_SIZES, "rate": Range(1e-4, 1e-2, log=True)}
+TABLE = pairs((3, 1, 0.2), (3, 1, 0.4), (5, 2, 0.9))
+MAP = pairs((3, 1e-4, 0.2), (3, 1e-2, 0.4), (5, 1e-3, 0.9))
+
+
+def test_of_two_choices_the_map_shows_each_pair_that_was_tried_and_its_trials() -> None:
+    searched: dict[str, Dimension] = {"kernel": KERNEL_SIZES, "rate": Choice((1, 2))}
+    figure = contour(TABLE, searched, VAL_ACCURACY, winner=TABLE[2])["contour"]
+    assert {"0.3\n2 trials", "0.9\n1 trial\nwith the winner"} <= set(texts(figure))
+    axes = figure.axes[0]
+    assert len(axes.patches) == 2
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["3", "5"]
+    assert figure.axes[1].get_ylabel() == "mean val_accuracy (higher is better)"
+
+
+def test_a_map_of_a_range_has_colours_between_trials_that_span_an_area() -> None:
+    axes = contour(MAP, WITH_RANGE, VAL_ACCURACY, winner=MAP[2])["contour"].axes[0]
+    assert any(isinstance(drawn, TriContourSet) for drawn in axes.collections)
+    assert np.asarray(axes.collections[-1].get_offsets()).tolist() == [[1, -3]]  # the winner
+    on_a_line = pairs((3, 1e-4, 0.2), (3, 1e-3, 0.4), (3, 1e-2, 0.9))
+    axes = contour(on_a_line, WITH_RANGE, VAL_ACCURACY, winner=on_a_line[0])["contour"].axes[0]
+    assert not any(isinstance(drawn, TriContourSet) for drawn in axes.collections)
+    assert contour(on_a_line[:1], WITH_RANGE, VAL_ACCURACY, winner=on_a_line[0]) == {}
+
+
+def test_the_title_of_an_effect_that_was_confounded_with_many_stays_short() -> None:
+    confounded = replace(KERNEL, together=("stride", "filters", "blocks"))
+    figure = plots.effects([confounded, replace(KERNEL, together=("stride",))], VAL_ACCURACY)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "kernel\nchanged together with 3 others"
+    assert titles[1] == "kernel\nchanged together with stride"
+
+
+def test_curves_that_end_together_share_the_place_of_their_numbers() -> None:
+    ends = {1: [0.1, 0.9], 2: [0.1, 0.895], 3: [0.1, 0.5], 4: [0.9]}
+    figure = trial_plots.curves(ends, VAL_ACCURACY, winner=1)
+    assert {"1, 2", "3", "4"} <= set(texts(figure))
 
 
 def test_refits_stand_beside_the_baselines_on_the_same_metric_alone() -> None:
@@ -160,6 +240,7 @@ def all_figures() -> Iterator[tuple[str, Figure]]:
     yield from verdict_plots.lifts(LIFTS, ACCURACY).items()
     yield from verdict_plots.refits(SELECTION, [], ACCURACY).items()
     yield "progress", plots.progress(trials, VAL_ACCURACY)
+    yield from contour(MAP, WITH_RANGE, VAL_ACCURACY, MAP[0]).items()
     yield "effects", plots.effects([KERNEL] * 9, VAL_ACCURACY)
     yield "gradients", plots.gradients({f"grad_norm/{group}": [1.0, 2.0] for group in "abcdefg"})
 
@@ -171,7 +252,7 @@ def test_letters_have_nine_pixels_and_axes_have_labels(name: str, figure: Figure
     sizes = [float(text.get_fontsize()) * PIXELS_PER_INCH / 72 * scale for text in drawn]
     assert min(sizes) >= NARROWEST_PIXELS
     if name != "effects":  # the title of each is the name of its axis
-        assert all(axes.get_xlabel() for axes in figure.axes)
+        assert all(axes.get_xlabel() or axes.get_ylabel() for axes in figure.axes)
 
 
 def test_lines_of_gradients_differ_for_all_kinds_of_colour_vision() -> None:

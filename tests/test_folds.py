@@ -20,6 +20,7 @@ from tests.samples import small_log, small_series, small_texts, written
 from tuning.reports.intervals import folds_interval
 from tuning.results.folds import FoldsResult
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
+from tuning.tracking.ui_links import saved_views_of
 from tuning.training.folds import Chosen, Folds, cross_validate, in_fold
 
 FOLDS = 3
@@ -153,9 +154,31 @@ def test_the_run_of_all_folds_has_their_means_and_the_folds_below_it(
     assert row.metrics["test/accuracy"] == pytest.approx(mean, abs=1e-5)
     assert row.metrics["folds/mean"] == pytest.approx(mean, abs=1e-5)
     assert row.tags["verdict"].endswith("over 3 folds")
+    assert {run.tags["mlflow.runColor"] for run in (row, *below)} == {"#0072b2"}
     tested = sum(fold.test_examples for fold in result.folds)
     splits = in_fold(pipeline, 1, FOLDS).load()
     assert tested == sum(splits.sizes().values()), "each text is tested once"
+    assert row.metrics["audit/test_examples"] == tested
+
+
+def test_the_cards_of_folds_lead_to_their_table_and_back(
+    result: FoldsResult, tracker: MlflowTracker
+) -> None:
+    (row,) = tracker.rows(run_id=result.run_id)
+    experiment = tracker.client.get_experiment(tracker.experiment_id)
+    views = {view.name: view for view in saved_views_of(tracker.experiment_id, experiment.tags)}
+    (name,) = set(views) - {"Leaderboard"}
+    assert name.startswith("3 folds of textcnn k3 s1 f4, mean accuracy ")
+    _, _, link = views[name].path.partition("#")
+    assert f"[the folds in a table](#{link})" in row.tags["mlflow.note.content"]
+    assert f"[{name}](#{link})" in experiment.tags["mlflow.note.content"]
+    condition = f"tags.folds = '{row.id}' AND tags.role != 'baseline'"
+    shown = tracker.client.search_runs([tracker.experiment_id], condition)
+    assert len(shown) == 1 + FOLDS
+    columns = {"baseline/most frequent/accuracy", "audit/test_examples", "cost/train_s"}
+    assert all(columns <= set(run.data.metrics) for run in shown)
+    back = f"[all folds](#/experiments/{tracker.experiment_id}/runs/{row.id}"
+    assert all(back in fold.tags["mlflow.note.content"] for fold in tracker.rows(role="fold"))
 
 
 def test_what_is_said_is_the_mean_over_the_folds_against_the_best_baseline_on_validation(

@@ -1,7 +1,9 @@
 """`report.html` is one file that shows what was found, wherever it is opened."""
 
 import re
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -107,3 +109,12 @@ def test_a_final_report_shows_verdict_scores_and_figures_and_escapes_names() -> 
     assert "<b>digits" not in page
     assert "<td>0.8765</td>" in page
     assert page.count("<svg") == 2
+
+
+def test_mistakes_after_the_first_ten_are_folded_away() -> None:
+    mistakes = pd.DataFrame({"text": [f"text {number}" for number in range(25)]})
+    page = final_report(replace(FINAL, mistakes={"network": mistakes}), {})
+    shown, _, folded = page.partition("<details>")
+    assert shown.count("<td>text ") == 10
+    assert folded.count("<td>text ") == 15
+    assert "<summary>15 further ones</summary>" in folded

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines import runtime
-from tests.command_line import QUICK, appline
+from tests.command_line import QUICK, appline, appline_process
 from tests.samples import small_log, small_series, small_texts
 from tests.stored_runs_samples import open_store, trained
 from tests.test_compare import refused
@@ -45,7 +45,7 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
     data = ("--data", str(write(tmp_path / "data.csv"))) if write else ()
     first = appline(domain, "train", *data, *flags, "--run-name", "first", folder=tmp_path)
     assert first.returncode == 0, first.stderr
-    again = appline("reproduce", "first", "--json", folder=tmp_path)
+    again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
     found = json.loads(again.stdout)
     assert found["outcome"] == "bit-identical"
@@ -56,9 +56,11 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
 @pytest.mark.slow
 def test_a_run_made_deterministic_by_the_environment_is_reproduced_so(tmp_path: Path) -> None:
     flags = (*QUICK, "--run-name", "first")
-    first = appline("vision", "train", *flags, folder=tmp_path, APPLINE_DETERMINISTIC="true")
+    first = appline_process(
+        "vision", "train", *flags, folder=tmp_path, APPLINE_DETERMINISTIC="true"
+    )
     assert first.returncode == 0, first.stderr
-    again = appline("reproduce", "first", "--json", folder=tmp_path)
+    again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
     store = open_tracker("vision/digits", root=tmp_path / "mlruns")
     rows = [row for row in store.rows() if row.role in ("train", "seed")]

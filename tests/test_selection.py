@@ -141,6 +141,7 @@ def test_the_refits_are_runs_of_the_sweep_that_read_no_test_data(
     assert {row.tags["mlflow.parentRunId"] for row in rows} == {result.run_id}
     assert not [name for row in rows for name in row.metrics if name.startswith("test/")]
     assert len({row.params["fit_seed"] for row in rows}) == 4, "no two have the same luck"
+    assert {row.tags["mlflow.runColor"] for row in rows} == {"#0072b2"}
     recorded: dict[int, list[float]] = {}
     for row in rows:
         recorded.setdefault(int(row.tags["refit_of"]), []).append(row.metrics["best/val_loss"])

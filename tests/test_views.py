@@ -9,7 +9,14 @@ import pytest
 
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
-from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
+from tuning.tracking.saved_views import (
+    FoldsTable,
+    Leaderboard,
+    SweepCharts,
+    folds_view,
+    leaderboard_view,
+    sweep_views,
+)
 from tuning.tracking.ui_links import page_link, run_page, view_page, view_pages
 from tuning.tracking.view_format import LONGEST_VALUE, View
 
@@ -149,6 +156,21 @@ def test_the_leaderboard_shows_verdict_score_lift_with_its_interval_and_costs() 
         "metrics.`cost/latency_ms_p50`",
     ]
     assert state["searchFilter"] == "tags.`mlflow.appline.listed` = 'true'"
+
+
+def test_the_table_of_folds_shows_each_beside_their_mean_and_the_baselines() -> None:
+    table = FoldsTable(folds="f1", name="5 folds", headline=ACCURACY, baselines=["k-NN", "ridge"])
+    state = decoded(folds_view(table))
+    assert state["searchFilter"] == "tags.folds = 'f1' AND tags.role != 'baseline'"
+    assert state["columnOrder"][:7] == [
+        "attributes.`Run Name`",
+        "params.`fold`",
+        "metrics.`test/accuracy`",
+        "metrics.`baseline/k-NN/accuracy`",
+        "metrics.`baseline/ridge/accuracy`",
+        "metrics.`audit/test_examples`",
+        "metrics.`cost/train_s`",
+    ]
 
 
 def test_a_sweep_of_fifty_hyperparameters_fits_an_experiment_tag() -> None:

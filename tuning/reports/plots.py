@@ -175,7 +175,11 @@ def _draw_effect(axes: Axes, effect: Effect) -> None:
     axes.margins(x=0.25)
     title = effect.key
     if effect.together:
-        title += f"\nchanged together with {', '.join(effect.together)}"
+        # Their names would not fit; the report and the card list them.
+        others = (
+            effect.together[0] if len(effect.together) == 1 else f"{len(effect.together)} others"
+        )
+        title += f"\nchanged together with {others}"
     finish(axes, title=title, x="")
 
 

@@ -20,7 +20,9 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --muted: #aaa; --faint: #555 } }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-table { border-collapse: collapse } .wide { overflow-x: auto }
+table { border-collapse: collapse; font-size: .875rem } .wide { overflow-x: auto }
+th:first-child, td:first-child { position: sticky; left: 0; background: Canvas }
+summary { cursor: pointer; margin: .5rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left }
 td { max-width: 28rem; vertical-align: top }
 figure { margin: 1rem 0; width: fit-content; max-width: 100% }
@@ -38,6 +40,7 @@ THEMED = {
     "#bfbfbf": "var(--faint)",
     "#e6e8eb": "var(--line)",
 }
+SHOWN_MISTAKES = 10  # of a model; the others are folded away
 MOST_TRIALS = 200  # in the table, the best first
 
 
@@ -88,7 +91,12 @@ def _mistakes(result: TrainResult) -> list[str]:
     for model, mistakes in result.mistakes.items():
         parts.append(f"<h2>Worst mistakes: {escape(model)}</h2>")
         rows = [[_short(cell) for cell in row] for row in mistakes.itertuples(index=False)]
-        parts.append(_table(list(mistakes.columns), rows) if rows else "<p>None.</p>")
+        heads = list(mistakes.columns)
+        parts.append(_table(heads, rows[:SHOWN_MISTAKES]) if rows else "<p>None.</p>")
+        further = rows[SHOWN_MISTAKES:]
+        if further:
+            parts.append(f"<details><summary>{len(further)} further ones</summary>")
+            parts.append(f"{_table(heads, further)}</details>")
     return parts
 
 

@@ -21,6 +21,8 @@ STATUSES: Mapping[str, tuple[str, str]] = {
 INK = "#101010"  # on a coloured ground, in both themes
 WINNER, OTHERS = "#0072b2", "0.5"
 MOST_CURVES = 50  # the best ones
+MOST_NUMBERS = 5  # beside one end
+CLOSEST_ENDS = 0.04  # of the height of all curves
 MOST_IMPORTANCES = 12
 MOST_WORKERS = 40  # rows; further ones are left out, and counted
 WIDTH = 8.4  # inches
@@ -169,7 +171,7 @@ def _draw_bar(axes: Axes, trial: Trial, row: int, axis: _TimeAxis, winner: int) 
 def curves(curves: Mapping[int, Sequence[float]], objective: Objective, winner: int) -> Figure:
     """Return the learning curves of trials by their numbers: the objective by epoch.
 
-    A dot is the end of a trial.
+    A dot is the end of a trial; ends that lie close together share their numbers' place.
     """
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -187,17 +189,35 @@ def curves(curves: Mapping[int, Sequence[float]], objective: Objective, winner: 
             markersize=4,
             zorder=3 if is_winner else 2,
         )
+    for numbers in _close_ends(curves):
+        more = ", ..." if len(numbers) > MOST_NUMBERS else ""
         axes.annotate(
-            str(number),
-            (len(values), values[-1]),
+            ", ".join(map(str, numbers[:MOST_NUMBERS])) + more,
+            (len(curves[numbers[0]]), curves[numbers[0]][-1]),
             textcoords="offset points",
-            xytext=(5, -3),
+            xytext=(6, 0),
+            va="center",
             fontsize=SMALL_FONT,
-            color=color,
+            color=WINNER if winner in numbers else OTHERS,
         )
     axes.set_ylabel(objective.name)
     finish(axes, title=f"Learning curves of trials; bold: the winner, trial {winner}", x="epoch")
     return figure
+
+
+def _close_ends(curves: Mapping[int, Sequence[float]]) -> list[list[int]]:
+    """Return the numbers of curves in groups whose ends lie too close to write beside each."""
+    height = np.ptp(np.concatenate([np.asarray(values) for values in curves.values()]))
+    groups: list[list[int]] = []
+    # By epoch of the end, then from above, as a group is read.
+    for number in sorted(curves, key=lambda number: (len(curves[number]), -curves[number][-1])):
+        values = curves[number]
+        above = curves[groups[-1][0]] if groups else ()
+        if len(above) == len(values) and above[-1] - values[-1] < CLOSEST_ENDS * height:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
 
 
 def importance(effects: Sequence[Effect], objective: Objective) -> dict[str, Figure]:

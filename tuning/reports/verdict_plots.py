@@ -1,6 +1,7 @@
 """Figures of verdicts: what a model beats, and what the best trials of a sweep come to again."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -20,6 +21,9 @@ MARKS: Mapping[Verdict, tuple[str, str]] = {
 }
 WINNER, CANDIDATE, BASELINE = "#0072b2", "0.5", "#d55e00"
 BASELINE_STYLES = ("-", "--", ":")  # of the best ones; more cannot be told apart
+FARTHEST = 2.5  # medians of how far intervals reach from 0: what lies beyond is cut off
+AXIS_ROOM = 0.05  # of the axis, at each end
+ARROW = 0.09  # of the axis
 ROW_HEIGHT = 0.34  # inches
 WIDTH = 7.4
 
@@ -27,12 +31,18 @@ WIDTH = 7.4
 def lifts(lifts: Sequence[Lift], headline: Objective) -> dict[str, Figure]:
     """Return a forest plot by name: the lift over each baseline with its interval; {} without any.
 
-    `lifts` begin with that over the strongest baseline; the lowest is drawn at the bottom.
+    `lifts` begin with that over the strongest baseline; the lowest is drawn at the bottom. One far
+    beyond the others would press them together: it is an arrow at the end of the axis.
     """
     if not lifts:
         return {}
     drawn = sorted(lifts, key=lambda lift: lift.mean)
+    near = _near(drawn)
     figure, axes = _forest(len(drawn))
+    lowest = min(0.0, *(lift.low for lift in near))
+    highest = max(0.0, *(lift.high for lift in near))
+    room = AXIS_ROOM * (highest - lowest) or 1.0
+    axes.set_xlim(lowest - room, highest + room)
     axes.axvline(0, color="black", linewidth=1)
     for row, lift in enumerate(drawn):
         marker, color = MARKS[lift.verdict]
@@ -40,6 +50,8 @@ def lifts(lifts: Sequence[Lift], headline: Objective) -> dict[str, Figure]:
         axes.errorbar(
             lift.mean, row, xerr=error, fmt=marker, color=color, capsize=3, label=lift.verdict
         )
+        if lift not in near:
+            _point_outwards(axes, row, rightwards=lift.mean > 0, color=color)
         _write_beside(axes, row, f"{lift.mean:+.2g} ({lift.low:+.2g} to {lift.high:+.2g})")
     names = [
         f"{lift.baseline} (strongest)" if lift is lifts[0] else lift.baseline for lift in drawn
@@ -55,12 +67,37 @@ def lifts(lifts: Sequence[Lift], headline: Objective) -> dict[str, Figure]:
         frameon=False,
         fontsize=SMALL_FONT,
     )
+    arrows = "; arrow: beyond the axis" if len(near) < len(drawn) else ""
     finish(
         axes,
         title=f"Lift over each baseline: test {headline.name}, 95 % intervals",
-        x="how much better than the baseline (right of 0 is better)",
+        x=f"how much better than the baseline (right of 0 is better{arrows})",
     )
     return {"lifts": figure}
+
+
+def _near(lifts: Sequence[Lift]) -> Sequence[Lift]:
+    """Return the lifts that the axis is made for: all but those far beyond most."""
+    median = statistics.median_low(map(_reach, lifts))
+    if median == 0:
+        return lifts
+    return [lift for lift in lifts if _reach(lift) <= FARTHEST * median]
+
+
+def _reach(lift: Lift) -> float:
+    return max(abs(lift.low), abs(lift.high))
+
+
+def _point_outwards(axes: Axes, row: int, *, rightwards: bool, color: str) -> None:
+    """Draw an arrow at an end of the axis, for what lies beyond it."""
+    end, begin = (1.0, 1 - ARROW) if rightwards else (0.0, ARROW)
+    axes.annotate(
+        "",
+        (end, row),
+        (begin, row),
+        xycoords=("axes fraction", "data"),
+        arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 2},
+    )
 
 
 def refits(

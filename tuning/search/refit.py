@@ -20,6 +20,7 @@ from tuning.search.scheduler import trial_seed, trial_spec
 from tuning.search.trial_records import score_metric
 from tuning.tracking.interface import Record, Tracker
 from tuning.tracking.metric_batches import rounded
+from tuning.tracking.saved_views import COLOR, NETWORK_COLOR
 from tuning.training.train import FIT_SEED
 
 REFIT_OF = "refit_of"  # tag of a refit's run: the number of the trial
@@ -130,7 +131,12 @@ class _Refits:
         if outcome.score is not None:
             metrics[score_metric(self.definition.sweep.objective)] = outcome.score
             metrics["best/epoch"] = outcome.best_epoch
-        tags = {**self.definition.data_tags, "sweep": self.sweep_id, REFIT_OF: str(trial.number)}
+        tags = {
+            **self.definition.data_tags,
+            "sweep": self.sweep_id,
+            REFIT_OF: str(trial.number),
+            COLOR: NETWORK_COLOR,
+        }
         if outcome.reason:
             tags["reason"] = outcome.reason
         return Record(

@@ -1,11 +1,13 @@
 """The sweep's own run in MLflow: what is written when it starts, and when it has ended well."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.config.files import run_params, write_config
 from pipelines.config.search_space import Choice, Scalar
 from tuning.reports import plots, trial_plots, verdict_plots
+from tuning.reports.contour_plot import contour
 from tuning.reports.names import sweep_view_name
 from tuning.reports.report_page import REPORT, sweep_report
 from tuning.reports.run_card import sweep_card
@@ -71,7 +73,7 @@ def record_result(
     run.tags({CHOSEN_BY: result.rule})
     _record_end(run, exhausted=result.exhausted)
     _tag_trials(result, tracker)
-    figures = _figures(result, tracker)
+    figures = _figures(result, definition, tracker)
     for name, figure in figures.items():
         run.figure(figure, f"plots/{name}.png")
     run.text(sweep_report(result, figures), REPORT)
@@ -94,7 +96,7 @@ def record_result(
     run.describe(sweep_card(result, links))
 
 
-def _figures(result: SweepResult, tracker: Tracker) -> dict[str, Any]:
+def _figures(result: SweepResult, definition: SweepDefinition, tracker: Tracker) -> dict[str, Any]:
     """Return the sweep's figures by name: what was found, then how it was."""
     objective, winner = result.objectives[0], result.best.number
     final = result.final
@@ -103,6 +105,10 @@ def _figures(result: SweepResult, tracker: Tracker) -> dict[str, Any]:
         "effects": plots.effects(result.effects, objective),
         **trial_plots.importance(result.effects, objective),
     }
+    strongest = _strongest_numbers(result, definition)
+    if strongest:
+        searched = {key: definition.space.dimensions[key] for key in strongest}
+        figures |= contour(result.trials, searched, objective, result.best)
     if len(result.objectives) > 1:
         figures["pareto"] = plots.pareto(result)
     if result.selection:
@@ -168,14 +174,20 @@ def _by_effect(result: SweepResult, definition: SweepDefinition) -> list[str]:
 
 
 def _strongest_numbers(result: SweepResult, definition: SweepDefinition) -> tuple[str, str] | None:
-    """Return the two hyperparameters of numbers with the clearest effects; none without two."""
-    keys = []
+    """Return the two hyperparameters of numbers with the clearest effects; none without two.
+
+    They are two that did not change in the very same trials: those lie on one line.
+    """
+    numbers = []
     for effect in result.effects:
         dimension = definition.space.dimensions[effect.key]
         values = dimension.values if isinstance(dimension, Choice) else (dimension.low,)
         if all(isinstance(value, int | float) for value in values):
-            keys.append(effect.key)
-    return (keys[0], keys[1]) if len(keys) > 1 else None
+            numbers.append(effect)
+    for first, second in itertools.combinations(numbers, 2):
+        if second.key not in first.together:
+            return first.key, second.key
+    return None
 
 
 def _tag_trials(result: SweepResult, tracker: Tracker) -> None:

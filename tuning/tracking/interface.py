@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from tuning.tracking.saved_views import Leaderboard, SweepCharts
+    from tuning.tracking.saved_views import FoldsTable, Leaderboard, SweepCharts
 
 Role: TypeAlias = Literal[
     "train", "sweep", "trial", "baseline", "final", "seed", "folds", "fold", "evaluate"
 ]
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
-FOLDS = "folds"  # tag of the run of a fold: the run of all folds
+FOLDS = "folds"  # tag of the runs of a cross-validation: the run of all folds
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"
@@ -207,6 +207,9 @@ class Tracker(Protocol):
         Return the path of its page in the UI.
         """
 
+    def folds_view(self, table: "FoldsTable") -> str:
+        """Save the table of a cross-validation; return the path of its page in the UI."""
+
 
 class NullRun:
     """A run that is written nowhere."""
@@ -283,4 +286,7 @@ class NullTracker:
         return ""
 
     def leaderboard_view(self, board: "Leaderboard") -> str:
+        return ""
+
+    def folds_view(self, table: "FoldsTable") -> str:
         return ""

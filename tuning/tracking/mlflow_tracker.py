@@ -36,7 +36,14 @@ from tuning.tracking.mlflow_client import Client, open_client
 from tuning.tracking.mlflow_run import MlflowRun, write_tags, write_values
 from tuning.tracking.provenance import PROCESS, ended, origin_tags
 from tuning.tracking.queries import all_experiments, run_filter, search
-from tuning.tracking.saved_views import Leaderboard, SweepCharts, leaderboard_view, sweep_views
+from tuning.tracking.saved_views import (
+    FoldsTable,
+    Leaderboard,
+    SweepCharts,
+    folds_view,
+    leaderboard_view,
+    sweep_views,
+)
 from tuning.tracking.secrets import without_credentials
 from tuning.tracking.ui_links import run_page, saved_views_of, view_page
 from tuning.tracking.view_format import View
@@ -230,6 +237,11 @@ class MlflowTracker:
     def leaderboard_view(self, board: Leaderboard) -> str:
         path = self._save_view(leaderboard_view(board))
         self._describe(board.headline)
+        return path
+
+    def folds_view(self, table: FoldsTable) -> str:
+        path = self._save_view(folds_view(table))
+        self._describe(table.headline)
         return path
 
     def _describe(self, headline: Objective) -> None:

@@ -19,6 +19,7 @@ from tuning.tracking.view_format import (
 )
 
 ROLE_COLUMN = "tags.`role`"
+FOLD_COLUMN = "params.`fold`"
 VERDICT_COLUMN = "tags.`verdict`"
 # The tag of runs that the leaderboard shows. A search filter knows no OR, and finds by `!=` those
 # alone that have the tag at all.
@@ -29,6 +30,7 @@ NETWORK_COLOR, BASELINE_COLOR = "#0072b2", "#8c8c8c"
 SECONDS = "cost/train_s"
 SHOWN_COSTS = (SECONDS, "cost/params")
 LATENCY = "cost/latency_ms_p50"
+TEST_EXAMPLES = "audit/test_examples"
 # The hyperparameters that people ask about first, when they are searched.
 FIRST_CHARTED = ("architecture", "kernel_size", "stride", "filters")
 MOST_BESIDE_SCORES = 4  # hyperparameters left of the scores: more push these off 1,600 pixels
@@ -63,6 +65,20 @@ class Leaderboard:
 
     headline: Objective
     metrics: Sequence[str] = ()  # further test metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldsTable:
+    """What the table of a cross-validation shows.
+
+    `folds` is the value of its runs' tag `folds`, `headline` the metric behind `test/`, and
+    `baselines` are the names behind `baseline/`.
+    """
+
+    folds: str
+    name: str
+    headline: Objective
+    baselines: Sequence[str]
 
 
 def sweep_views(charts: SweepCharts) -> tuple[View, View]:
@@ -182,6 +198,30 @@ def leaderboard_view(board: Leaderboard) -> View:
         page=page,
     )
     return View(id=stable_id("leaderboard"), name="Leaderboard", mode="TABLE", state=state)
+
+
+def folds_view(table: FoldsTable) -> View:
+    """Return the view of a cross-validation: its folds beside their means."""
+    headline = table.headline.name
+    test = f"test/{headline}"
+    baselines = [f"baseline/{name}/{headline}" for name in table.baselines]
+    page = ChartPage(table.folds)
+    scores = page.add_section("Scores by fold", columns=2, height=420)
+    scores.add_card("BAR", metricKey=test)
+    for name in baselines:
+        scores.add_card("BAR", metricKey=name)
+    _add_differences(page)
+    state = page_state(
+        run_filter=f"tags.folds = '{table.folds}' AND tags.role != 'baseline'",
+        order_by=test,
+        ascending=table.headline.direction == "min",
+        columns=[
+            FOLD_COLUMN,
+            *map(metric_column, [test, *baselines, TEST_EXAMPLES, SECONDS]),
+        ],
+        page=page,
+    )
+    return View(id=stable_id(table.folds, "folds"), name=table.name, mode="TABLE", state=state)
 
 
 def _add_differences(page: ChartPage) -> None:

@@ -25,7 +25,7 @@ from tuning.reports.run_card import folds_card
 from tuning.results.folds import FoldsResult
 from tuning.results.training import TrainResult
 from tuning.tracking.interface import FOLDS, Run, Tracker
-from tuning.tracking.saved_views import COLOR, NETWORK_COLOR
+from tuning.tracking.saved_views import COLOR, NETWORK_COLOR, TEST_EXAMPLES, FoldsTable
 from tuning.tracking.ui_links import page_link
 from tuning.training.monitor import EpochHook
 from tuning.training.prefixes import prefixed
@@ -135,7 +135,7 @@ def cross_validate(
             url=tracker.url(run.id),
             lift=_lift(results, float(np.mean(test_per_train))),
         )
-        run.tags({"data_digest": data_digest(np.asarray(digests))})
+        run.tags({FOLDS: run.id, "data_digest": data_digest(np.asarray(digests))})
         _record(found, folds.name, run, tracker)
     return found
 
@@ -181,11 +181,15 @@ def _lift(results: Sequence[TrainResult], test_per_train: float) -> Lift | None:
 def _record(found: FoldsResult, name: str, run: Run, tracker: Tracker) -> None:
     """Write the means over the folds, the verdict and the card into the run of all folds."""
     headline = found.headline.name
+    baselines = {name: scores[headline] for name, scores in found.rows()[1:]}
     metrics: dict[str, float] = {
         **prefixed("val/", found.means("val")),
         **prefixed("test/", found.means("test")),
         "cost/train_s": found.seconds,
+        TEST_EXAMPLES: sum(fold.test_examples for fold in found.folds),
     }
+    for baseline, score in baselines.items():
+        metrics[f"baseline/{baseline}/{headline}"] = score
     spread = found.spread(headline)
     metrics |= {
         "folds/mean": spread.mean,
@@ -198,8 +202,19 @@ def _record(found: FoldsResult, name: str, run: Run, tracker: Tracker) -> None:
         run.tags({"verdict": found.verdict_tag})
     run.metrics(metrics)
     run.table(found.table(), "folds.csv")
+    title = name or f"{len(found.folds)} folds of {found.folds[-1].network}"
     if not name:
-        title = f"{len(found.folds)} folds of {found.folds[-1].network}"
         run.rename(scored_name(title, headline, spread.mean))
-    links = {"the model of all the data": page_link(found.folds[-1].url, "/artifacts")}
+    view = tracker.folds_view(
+        FoldsTable(
+            folds=run.id,
+            name=f"{title}, mean {headline} {spread.mean:.3g}",
+            headline=found.headline,
+            baselines=list(baselines),
+        )
+    )
+    links = {
+        "the folds in a table": page_link(view),
+        "the model of all the data": page_link(found.folds[-1].url, "/artifacts"),
+    }
     run.describe(folds_card(found, links))

@@ -27,13 +27,14 @@ from tuning.tracking.interface import (
     Run,
     Tracker,
 )
-from tuning.tracking.saved_views import Leaderboard
+from tuning.tracking.saved_views import TEST_EXAMPLES, Leaderboard
 from tuning.tracking.ui_links import page_link
 from tuning.training.fit import FitResult
 from tuning.training.prefixes import prefixed
 from tuning.training.procedure import RunLabels
 from tuning.verdicts import Lift, Spread
 
+PARENTS = {"final": "the sweep", "fold": "all folds"}  # by role: what a run belongs to
 MOST_ROWS = 200_000  # of a table of predictions
 
 
@@ -107,9 +108,10 @@ def record_result(
     figures = {
         **verdict_plots.lifts(result.lifts, result.headline),
         **dict(pipeline.plots(predictions, splits, "test")),
-        "curves": plots.curves(fitted.history, result.objective, fitted.best_epoch),
-        "gradients": plots.gradients(fitted.history),
     }
+    if result.epochs > 1:
+        figures["curves"] = plots.curves(fitted.history, result.objective, fitted.best_epoch)
+        figures["gradients"] = plots.gradients(fitted.history)
     for title, figure in figures.items():
         run.figure(figure, f"plots/{title}.png")
     if result.verdict_tag:
@@ -131,6 +133,7 @@ def summary_metrics(result: TrainResult) -> dict[str, float]:
     for baseline in result.baselines:
         metrics[f"baseline/{baseline.name}/{headline}"] = baseline.test[headline]
     metrics["audit/test_uses"] = result.test_uses
+    metrics[TEST_EXAMPLES] = result.test_examples
     if result.receptive_field:
         metrics["network/receptive_field"] = result.receptive_field.sees
         metrics["network/receptive_field_needed"] = result.receptive_field.needs
@@ -176,7 +179,7 @@ def finish_page(
     board = tracker.leaderboard_view(Leaderboard(headline=headline, metrics=others))
     links = {"compare with baselines": page_link(board)}
     if labels.parent:
-        links["the sweep"] = page_link(tracker.url(labels.parent))
+        links[PARENTS[labels.role]] = page_link(tracker.url(labels.parent))
     links["model and files"] = page_link(result.url, "/artifacts")
     if labels.role == "final":
         run.text(final_report(result, figures), REPORT)

@@ -44,7 +44,6 @@ from tuning.verdicts import Lift, row_name
 FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
 FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
-LISTED_MODEL = {LISTED: "true", COLOR: NETWORK_COLOR}
 
 
 def train(
@@ -196,8 +195,9 @@ def _start_run(
             "domain": pipeline.domain,
             "dataset": splits.dataset,
             "data_digest": splits.digest,
+            COLOR: NETWORK_COLOR,
             # Those of further seeds and single folds are in the spread of another run.
-            **({} if labels.role in ("seed", "fold") else LISTED_MODEL),
+            **({} if labels.role in ("seed", "fold") else {LISTED: "true"}),
             **labels.tags,
         },
         params=params,
