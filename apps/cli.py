@@ -313,10 +313,10 @@ def main(arguments: list[str] | None = None) -> None:
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
     quiet_plots()
     clear_abandoned()
-    sys.exit(_run(arguments))
+    sys.exit(run_command(arguments))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Run a command line and return its exit code; every error is printed here."""
     is_verbose = "-v" in arguments or "--verbose" in arguments
     try:

@@ -139,8 +139,8 @@ SEARCH: list[click.Parameter] = [
         "min_receptive_field",
         str,
         "",
-        "start no network whose features see less of an example: a number of steps or pixels, or "
-        "auto (a season, half of the picture)",
+        "start no network whose features see less of an example: a number of steps, "
+        "pixels, tokens or items, or auto (a season, half of the picture, a sentence, the history)",
     ),
     make_flag(
         "warm_from",

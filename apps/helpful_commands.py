@@ -15,9 +15,91 @@ from pipelines import DOMAINS
 from pipelines.errors import ApplineError, suggest
 
 
+class HelpfulCommand(click.Command):
+    """A command that knows the flags of other tools, and where a path belongs."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            rest = super().parse_args(context, args)
+            self._require_single_values(context, given)
+            return rest
+        except click.NoSuchOption as error:
+            name = _whole_word(error.option_name, given)
+            message = f"No such option {name!r}.{self._flag_hint(name)}"
+            raise click.UsageError(message, context) from None
+        except click.UsageError as error:
+            extra = self._extra_words(context, given)
+            if not extra or isinstance(error, click.BadParameter):
+                raise
+            raise click.UsageError(self._where_to(context, given, extra), context) from None
+
+    def _require_single_values(self, context: click.Context, given: list[str]) -> None:
+        """Refuse a flag that is given twice and takes one value: the first would be lost."""
+        _, _, order = self.make_parser(context).parse_args(list(given))
+        for param, count in Counter(order).items():
+            takes_value = isinstance(param, click.Option) and not param.is_flag
+            if takes_value and not param.multiple and count > 1:
+                raise click.UsageError(
+                    f"{param.opts[0]} takes one value. Received: {count}", context
+                )
+
+    def _flags(self) -> set[str]:
+        return {flag for param in self.params for flag in param.opts}
+
+    def _flag_hint(self, name: str) -> str:
+        """Return the flag of this command that was meant by `name`, as a sentence, "" for none.
+
+        It is what another tool calls so, or the nearest one.
+        """
+        plain = name.lstrip("-").lower().replace("_", "-")
+        if plain in other_names.OF_DEVICES:
+            return other_names.ABOUT_DEVICES
+        flags = sorted(self._flags())
+        begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
+        known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
+        for flag in (*known, *begun):
+            return f" Did you mean {flag!r}?"
+        return suggest(f"--{plain}", flags)
+
+    def _extra_words(self, context: click.Context, given: list[str]) -> list[str]:
+        """Return the words that are neither a flag nor a flag's value nor an argument's."""
+        if any(isinstance(param, click.Argument) for param in self.params):
+            return []
+        _, extra, _ = self.make_parser(context).parse_args(list(given))
+        return [str(word) for word in extra]
+
+    def _where_to(self, context: click.Context, given: list[str], extra: list[str]) -> str:
+        """Return what the extra words probably mean, with the command to type."""
+        listed = " ".join(map(shlex.quote, extra))
+        flags = self._flags()
+        if "--set" in flags and all("=" in word for word in extra):
+            words = _with_flag(given, extra, "--set")
+            return f"{listed}: a value stands behind --set: {_typed(context, *words)}"
+        if "--folder" in flags:
+            words = _with_flag(given, extra, "--folder")
+            return f"{listed}: a folder stands behind --folder: {_typed(context, *words)}"
+        if "--data" not in flags:
+            return f"{listed}: {context.command_path} takes no such words. See: --help"
+        if "--data" in given:
+            return (
+                f"{listed}: one word too many. --data takes one file or folder; "
+                "a name with blanks stands in quotes"
+            )
+        if len(extra) > 1:
+            whole = _typed(context, "--data", " ".join(extra))
+            return (
+                f"{listed}: --data takes one file or folder; "
+                f"a name with blanks stands in quotes: {whole}"
+            )
+        words = _with_flag(given, extra, "--data")
+        return f"{listed}: the data stands behind --data: {_typed(context, *words)}"
+
+
 class Application(click.Group):
     """The commands of one application; for a wrong name, the one that was meant is suggested."""
 
+    command_class = HelpfulCommand
     verbs: ClassVar[Mapping[str, str]] = other_names.VERBS
 
     def resolve_command(
@@ -80,84 +162,6 @@ def _domain_of_model(words: Sequence[str]) -> str:
 
 def _typed(context: click.Context, *words: str) -> str:
     return f"{context.command_path} {shlex.join(words)}"
-
-
-class HelpfulCommand(click.Command):
-    """A command that knows the flags of other tools, and where a path belongs."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        given = list(args)
-        try:
-            rest = super().parse_args(context, args)
-            self._require_single_values(context, given)
-            return rest
-        except click.NoSuchOption as error:
-            name = _whole_word(error.option_name, given)
-            message = f"No such option {name!r}.{self._flag_hint(name)}"
-            raise click.UsageError(message, context) from None
-        except click.UsageError as error:
-            extra = self._extra_words(context, given)
-            if not extra or isinstance(error, click.BadParameter):
-                raise
-            raise click.UsageError(self._where_to(context, given, extra), context) from None
-
-    def _require_single_values(self, context: click.Context, given: list[str]) -> None:
-        """Refuse a flag that is given twice and takes one value: the first would be lost."""
-        _, _, order = self.make_parser(context).parse_args(list(given))
-        for param, count in Counter(order).items():
-            takes_value = isinstance(param, click.Option) and not param.is_flag
-            if takes_value and not param.multiple and count > 1:
-                raise click.UsageError(
-                    f"{param.opts[0]} takes one value. Received: {count}", context
-                )
-
-    def _flags(self) -> set[str]:
-        return {flag for param in self.params for flag in param.opts}
-
-    def _flag_hint(self, name: str) -> str:
-        """Return the flag of this command that was meant by `name`, as a sentence, "" for none.
-
-        It is what another tool calls so, or the nearest one.
-        """
-        plain = name.lstrip("-").lower().replace("_", "-")
-        if plain in other_names.OF_DEVICES:
-            return other_names.ABOUT_DEVICES
-        flags = sorted(self._flags())
-        begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
-        known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
-        for flag in (*known, *begun):
-            return f" Did you mean {flag!r}?"
-        return suggest(f"--{plain}", flags)
-
-    def _extra_words(self, context: click.Context, given: list[str]) -> list[str]:
-        """Return the words that are neither a flag nor a flag's value nor an argument's."""
-        if any(isinstance(param, click.Argument) for param in self.params):
-            return []
-        _, extra, _ = self.make_parser(context).parse_args(list(given))
-        return [str(word) for word in extra]
-
-    def _where_to(self, context: click.Context, given: list[str], extra: list[str]) -> str:
-        """Return what the extra words probably mean, with the command to type."""
-        listed = " ".join(map(shlex.quote, extra))
-        flags = self._flags()
-        if "--set" in flags and all("=" in word for word in extra):
-            words = _with_flag(given, extra, "--set")
-            return f"{listed}: a value stands behind --set: {_typed(context, *words)}"
-        if "--data" not in flags:
-            return f"{listed}: {context.command_path} takes no such words. See: --help"
-        if "--data" in given:
-            return (
-                f"{listed}: one word too many. --data takes one file or folder; "
-                "a name with blanks stands in quotes"
-            )
-        if len(extra) > 1:
-            whole = _typed(context, "--data", " ".join(extra))
-            return (
-                f"{listed}: --data takes one file or folder; "
-                f"a name with blanks stands in quotes: {whole}"
-            )
-        words = _with_flag(given, extra, "--data")
-        return f"{listed}: the data stands behind --data: {_typed(context, *words)}"
 
 
 def _whole_word(name: str, given: Iterable[str]) -> str:

@@ -90,7 +90,7 @@ FLAGS = {
     "input": ("--data",),
     "file": ("--data",),
     "folder": ("--data",),
-    "dir": ("--data",),
+    "dir": ("--data", "--folder"),
     "dataset-dir": ("--data",),
     "path": ("--data",),
     "csv": ("--data",),

@@ -250,6 +250,15 @@ def _onnx(
     serving: ServingModel, portable: "keras.Model", path: Path, quantize: Quantization
 ) -> Runner:
     import onnxruntime
+
+    write_onnx(portable, path, quantize)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    answers = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(answers, session.run(None, dict(inputs)), strict=True))
+
+
+def write_onnx(portable: "keras.Model", path: Path, quantize: Quantization = "none") -> None:
+    """Write a model whose outputs are a dict as an ONNX file."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -279,13 +288,10 @@ def _onnx(
         for tensor, name in zip(frozen.outputs, sorted(portable.output), strict=True)
     }
     _rename(proto.graph, names)
-    _write_onnx(proto, path, quantize)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    answers = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(answers, session.run(None, dict(inputs)), strict=True))
+    _save_onnx(proto, path, quantize)
 
 
-def _write_onnx(proto: Any, path: Path, quantize: Quantization) -> None:
+def _save_onnx(proto: Any, path: Path, quantize: Quantization) -> None:
     """Write an ONNX model, its weights made smaller as `quantize` says."""
     if quantize == "float16":
         from onnxruntime.transformers.float16 import convert_float_to_float16

@@ -1,7 +1,10 @@
 """What tests share: nothing is written outside `tmp_path`, and TensorFlow is quiet."""
 
+import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,16 @@ import pytest
 from pipelines import runtime
 from pipelines.pretrained import fetch, weights
 from pipelines.pretrained.catalogue import MINILM
+from tuning.tracking import mlflow_client
 from tuning.tracking.mlflow_run import MlflowRun
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 
 runtime.prepare_environment()
+
+# Workers of pytest-xdist share the cores: with a thread for each core they would only wait for
+# each other.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    runtime.use_threads(max(1, runtime.num_cores() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
 # A suite that a script starts in the background ignores Ctrl-C, and so would the commands that
 # tests interrupt.
@@ -47,9 +56,31 @@ def minilm(monkeypatch: pytest.MonkeyPatch) -> Path:
     return weights.folder_of(MINILM)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases_from_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's migrations, which fill each new database in a second, run once.
+
+    Every further one is a copy of the first, with an address of its own for artifacts.
+    """
+    migrate = mlflow_client._create_database
+    first = tmp_path_factory.mktemp("database") / "mlflow.db"
+
+    def create(uri: str, artifacts: str) -> None:
+        if not first.exists():
+            migrate(f"sqlite:///{first}", artifacts)
+        database = Path(uri.removeprefix("sqlite:///"))
+        database.write_bytes(first.read_bytes())
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE experiments SET artifact_location = ?", (f"{artifacts}/0",))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlflow_client, "_create_database", create)
+        yield
+
+
 @pytest.fixture(scope="session")
 def store_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a local MLflow store. Creating one takes seconds, so tests share it."""
+    """The folder of a local MLflow store that tests share."""
     return tmp_path_factory.mktemp("store") / "mlruns"
 
 

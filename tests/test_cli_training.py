@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.command_line import QUICK, appline, command_of, environment_of
+from tests.command_line import (
+    QUICK,
+    appline,
+    appline_process,
+    command_of,
+    environment_of,
+)
 from tests.samples import small_series
 
 
@@ -31,7 +37,7 @@ class Training(NamedTuple):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Training:
     folder = tmp_path_factory.mktemp("trained")
-    done = appline("vision", "train", *QUICK, "--json", folder=folder)
+    done = appline_process("vision", "train", *QUICK, "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     np.savez(folder / "x.npz", x=np.zeros((2, 8, 8)))
     return Training(folder, json.loads(done.stdout))
@@ -153,7 +159,7 @@ def test_two_processes_give_the_same_bits_with_deterministic(tmp_path: Path) -> 
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        done = appline("vision", "train", *QUICK, "--deterministic", folder=folder)
+        done = appline_process("vision", "train", *QUICK, "--deterministic", folder=folder)
         assert done.returncode == 0, done.stderr
         weights.append(saved_weights(folder))
     assert weights[0].keys() == weights[1].keys()

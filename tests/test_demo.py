@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import DOMAINS, options_class
-from tests.command_line import appline
+from tests.command_line import appline_process
 from tuning.tracking.mlflow_tracker import open_tracker
 
 
@@ -14,7 +14,7 @@ def test_the_demo_tunes_every_domain_and_ends_with_leaderboards_findings_and_the
     tmp_path: Path, minilm: Path
 ) -> None:
     assert minilm.is_dir()
-    done = appline("demo", folder=tmp_path)
+    done = appline_process("demo", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
     for key in ("conv.kernel_size", "conv.stride", "conv.filters"):

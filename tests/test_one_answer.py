@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from fastapi.testclient import TestClient
 
 from apps.serving.application import Limits, Service, make_application
@@ -20,6 +22,7 @@ from pipelines import DOMAINS, create_pipeline, exports
 from pipelines.config.search_space import replace
 from pipelines.errors import ApplineError, UsageError
 from pipelines.model_file import read_model, write_model
+from pipelines.networks.models import graph_of
 from pipelines.pipeline import AnyPipeline, RawRequest, ServingModel
 from tests.samples import small_log, small_series, small_texts
 from tests.serving import ask, load_pyfunc, write_pyfunc
@@ -383,3 +386,14 @@ def test_a_model_answers_in_a_process_that_has_nothing_else_of_the_project(
     domain, rows = done.stdout.strip().splitlines()[-2:]
     assert domain == trained.pipeline.domain
     assert int(rows) == len(trained.expected())
+
+
+def test_a_model_that_is_asked_again_is_traced_at_most_once_more() -> None:
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    for count in (1, 2, 3, 4, 5):
+        batch = np.ones((count, 3), dtype="float32")
+        answers = np.asarray(graph_of(model)(tf.constant(batch)))
+        np.testing.assert_allclose(answers, np.asarray(model(batch)), atol=1e-6)
+    graph: Any = graph_of(model)
+    assert graph.experimental_get_tracing_count() == 2, "for one row, then for any number of rows"

@@ -34,8 +34,11 @@ ANSWERS = [
     ("vision train my photos", "appline vision train --data 'my photos'"),
     ("vision train conv.filters=3", "appline vision train --set conv.filters=3"),
     ("vision evaluate photos --run 1a", "appline vision evaluate --data photos --run 1a"),
+    ("demo photos", "appline demo --folder photos"),
 ]
 FLAGS = [
+    ("demo --dir photos", "--folder"),
+    ("clean --yess", "--yes"),
     ("vision train --lr 0.1", "--learning-rate"),
     ("vision train -lr 0.1", "--learning-rate"),
     ("vision train --batch 8", "--batch-size"),
@@ -127,7 +130,7 @@ def test_other_names_lead_to_names_that_exist() -> None:
         assert isinstance(group, click.Group)
         commands |= set(group.commands)
         keys |= set(hyperparameters(options_class(domain).spec_type))
-        for command in group.commands.values():
+        for command in (*appline.commands.values(), *group.commands.values()):
             flags |= {flag for param in command.params for flag in param.opts}
     assert set(other_names.VERBS.values()) <= commands
     assert set(other_names.DOMAINS.values()) == set(DOMAINS)

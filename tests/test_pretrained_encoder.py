@@ -29,7 +29,7 @@ from pipelines.text.data import TextSplits
 from pipelines.text.encoded import EncodedTexts
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.predict import predict_texts
-from pipelines.text.spec import TextSpec
+from pipelines.text.spec import AFFORDABLE, TextSpec
 from tests.encoders import DEPTH, HEADS, POSITIONS, WIDTH, tiny_encoder, tiny_tensors
 from tests.samples import small_texts
 from tests.texts import text_pipeline
@@ -311,6 +311,16 @@ def test_more_tokens_than_the_encoder_has_positions_for_are_refused(
 
 
 # -------------------------------------------------------------------------- what nobody has decided
+
+
+@pytest.mark.parametrize(("layers", "epochs"), [(AFFORDABLE, 4), (1, 4), (0, 0)])
+def test_trials_of_a_search_through_layers_have_the_few_epochs_of_tuning(
+    folder: Path, pipeline: TextPipeline, splits: TextSplits, layers: int, epochs: int
+) -> None:
+    """With 20 epochs, those of a network of its own, a sweep took five times as long."""
+    spec = spec_of(folder, layers, **{"train.epochs": 0})
+    spec = pipeline.fit_defaults(spec, splits, {"architecture", "encoder.layers"}, [])
+    assert spec.train.epochs == epochs
 
 
 def test_without_weights_auto_is_a_network_of_its_own_and_one_line_says_what_would_help(

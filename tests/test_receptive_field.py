@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines import create_pipeline
@@ -12,7 +13,7 @@ from pipelines.networks.layers import Conv, Parallel, Pool, Residual
 from pipelines.networks.plan import Plan, Sight, apply, sight
 from pipelines.networks.sequence_layers import Attention
 from pipelines.pipeline import AnyPipeline
-from tests.samples import small_series
+from tests.samples import small_log, small_series
 from tuning.search import constraints
 from tuning.search.sweep_tags import FIELD
 from tuning.training.dry_run import measure
@@ -127,6 +128,132 @@ def test_a_network_sees_no_more_than_small_pictures_have() -> None:
     assert field is not None
     assert (field.sees, field.needs, field.is_enough) == (8, 4, True)
     assert too_short_sighted(field) == []
+
+
+@pytest.fixture(scope="module")
+def opinions(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnyPipeline, Any]:
+    path = tmp_path_factory.mktemp("texts") / "texts.csv"
+    words = [f"word{number}" for number in range(11)]
+    rows = []
+    for number in range(60):
+        text = f"{' '.join(words)}! This is so {number % 4}... And then?"
+        rows.append({"text": text, "label": "ab"[number % 2]})
+    pd.DataFrame(rows).to_csv(path, index=False)
+    pipeline = create_pipeline("text", data=str(path))
+    return pipeline, pipeline.load()
+
+
+def test_sentences_are_counted_in_tokens_with_their_ends() -> None:
+    from pipelines.text.tokens import FIRST_ID, PADDING, UNKNOWN, sentence_lengths
+
+    word, stop, ask = FIRST_ID, FIRST_ID + 1, FIRST_ID + 2
+    ids = np.asarray(
+        [
+            [word, UNKNOWN, stop, stop, stop, word, ask],
+            [word, word, word, PADDING, PADDING, PADDING, PADDING],
+            [PADDING] * 7,
+            [stop, word, PADDING, PADDING, PADDING, PADDING, PADDING],
+        ]
+    )
+    assert sentence_lengths(ids, ("word", ".", "?")).tolist() == [5, 2, 3, 1, 1]
+    assert sentence_lengths(ids[2:3], ("word", ".", "?")).tolist() == []
+
+
+def test_a_built_text_network_sees_what_the_arithmetic_says(
+    opinions: tuple[AnyPipeline, Any],
+) -> None:
+    pipeline, splits = opinions
+    changes = {"architecture": "textcnn", "conv.kernel_size": 4, "start_from": "none"}
+    spec = replace(pipeline.options.spec_type(), changes)
+    network = pipeline.build(spec, splits)
+    field = pipeline.receptive_field(spec, splits)
+    assert field is not None
+    widest = max(
+        support(layer.input, layer.output)
+        for layer in network.layers
+        if type(layer).__name__ == "Conv1D"
+    )
+    assert field.sees == widest == 6
+    assert field.needs == splits.sentence_length == 12  # eleven words and their mark
+    assert field.advice == ("conv.kernel_size=10",)
+    assert too_short_sighted(field) == [
+        "a feature sees 6 tokens at once; a sentence at the 95th percentile has 12: "
+        "conv.kernel_size=10"
+    ]
+
+
+@pytest.mark.parametrize("architecture", ["fasttext", "gru", "cnn_rnn", "transformer"])
+def test_text_networks_that_see_all_tokens_need_no_advice(
+    opinions: tuple[AnyPipeline, Any], architecture: str
+) -> None:
+    pipeline, splits = opinions
+    spec = replace(pipeline.options.spec_type(), {"architecture": architecture})
+    field = pipeline.receptive_field(spec, splits)
+    assert field is not None
+    assert field.sees == splits.length
+    assert field.is_enough
+
+
+@pytest.fixture(scope="module")
+def shopping(tmp_path_factory: pytest.TempPathFactory) -> tuple[AnyPipeline, Any]:
+    path = small_log(tmp_path_factory.mktemp("log") / "log.csv", users=30, items=60)
+    pipeline = create_pipeline("recommend", data=str(path))
+    return pipeline, pipeline.load()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": "conv", "conv.kernel_size": 3, "conv.blocks": 2},
+        {"architecture": "conv", "conv.kernel_size": 2, "conv.blocks": 1, "conv.dilation": 3},
+        {"architecture": "conv", "conv.kernel_size": 3, "conv.blocks": 1, "conv.stride": 4},
+        {"architecture": "caser", "conv.kernel_size": 3},
+    ],
+)
+def test_a_built_recommender_sees_what_the_arithmetic_says(
+    shopping: tuple[AnyPipeline, Any], changes: dict[str, Any]
+) -> None:
+    import keras
+
+    from pipelines.recommend.architectures import EncoderInputs, architecture_of
+
+    pipeline, splits = shopping
+    spec = replace(pipeline.options.spec_type(), {"history": 45, **changes})
+    keras.utils.set_random_seed(1)
+    items = keras.Input((spec.history, spec.embedding.width))
+    user = keras.layers.GlobalMaxPooling1D()(items) * 0  # has no gradient
+    states = architecture_of(spec).encode(spec, EncoderInputs(items=items, user=user))
+    field = pipeline.receptive_field(spec, splits)
+    assert field is not None
+    # The oldest item that the middle one's kernel sees, 20, is one that the coarser view ends at:
+    # others see a little more.
+    assert support(items, states) == field.sees
+
+
+def test_a_recommender_is_compared_with_the_histories_there_are(
+    shopping: tuple[AnyPipeline, Any],
+) -> None:
+    pipeline, splits = shopping
+    default = pipeline.options.spec_type()
+    trained_on = splits.person[splits.part == 0]
+    counts = np.unique(trained_on, return_counts=True)[1]
+    assert splits.long_history == int(np.quantile(counts, 0.95))
+    near = replace(default, {"conv.kernel_size": 2, "conv.blocks": 1})
+    field = pipeline.receptive_field(near, splits)
+    assert field is not None
+    assert (field.sees, field.needs) == (2, splits.long_history)
+    for advised in field.advice:
+        key, value = advised.split("=")
+        wider = pipeline.receptive_field(replace(near, {key: int(value)}), splits)
+        assert wider is not None
+        assert wider.is_enough
+    few = pipeline.receptive_field(replace(near, {"history": 2}), splits)
+    assert few is not None
+    assert few.is_enough
+    attention = pipeline.receptive_field(replace(default, {"architecture": "sasrec"}), splits)
+    assert attention is not None
+    assert attention.sees == default.history
+    assert pipeline.receptive_field(replace(default, {"architecture": "mf"}), splits) is None
 
 
 def test_the_advice_is_taken_and_suffices(forecasting: tuple[AnyPipeline, Any]) -> None:

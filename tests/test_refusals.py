@@ -1,32 +1,42 @@
 """What is wrong with paths, columns, ids and configs is refused before TensorFlow is imported."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from pipelines import DOMAINS
 from tests.command_line import appline, environment_of
 
-# Runs the command line, then says which heavy packages were imported.
+# Runs command lines one after the other. Says of each how it ended, and which heavy packages have
+# been imported by then.
 PROGRAM = """
-import sys
+import contextlib, io, json, sys
 from apps import cli
-code = cli._run(sys.argv[1:])
-print(code, *(name for name in ("tensorflow", "keras", "mlflow") if name in sys.modules))
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = cli.run_command(arguments)
+    heavy = [name for name in ("tensorflow", "keras", "mlflow") if name in sys.modules]
+    print(json.dumps([" ".join([str(code), *heavy]), said.getvalue()]))
 """
 
 
-def refused(*arguments: str) -> tuple[str, str]:
-    """Return the exit code with the heavy packages that were imported, and what was said."""
+def refused(*commands: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the exit code of each command with the heavy packages, and what was said."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         capture_output=True,
         text=True,
         env=environment_of(),
         check=False,
     )
-    return done.stdout.strip(), done.stderr
+    assert done.returncode == 0, done.stderr
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(outcomes) == len(commands)
+    return [(outcome, said) for outcome, said in outcomes]
 
 
 @pytest.fixture
@@ -36,7 +46,6 @@ def table(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("verb", ["train", "tune", "check"])
 @pytest.mark.parametrize(
     ("domain", "column"),
     [
@@ -47,18 +56,18 @@ def table(tmp_path: Path) -> str:
     ],
 )
 def test_a_wrong_column_is_refused_before_tensorflow_is_imported(
-    table: str, verb: str, domain: str, column: str
+    table: str, domain: str, column: str
 ) -> None:
-    outcome, said = refused(domain, verb, "--data", table, column, "nowhere")
-    assert outcome == "3", said
-    assert "nowhere" in said
+    flags = ("--data", table, column, "nowhere")
+    for outcome, said in refused(*((domain, verb, *flags) for verb in ("train", "tune", "check"))):
+        assert outcome == "3", said
+        assert "nowhere" in said
 
 
-@pytest.mark.parametrize("domain", ["vision", "text", "forecast", "recommend"])
-def test_a_missing_file_is_refused_before_tensorflow_is_imported(domain: str) -> None:
-    outcome, said = refused(domain, "train", "--data", "missing.csv")
-    assert outcome == "3", said
-    assert "missing.csv" in said
+def test_a_missing_file_is_refused_before_tensorflow_is_imported() -> None:
+    for outcome, said in refused(*((name, "train", "--data", "missing.csv") for name in DOMAINS)):
+        assert outcome == "3", said
+        assert "missing.csv" in said
 
 
 OFFLINE = """
@@ -77,37 +86,28 @@ def test_weights_that_cannot_be_downloaded_leave_no_run_behind(tmp_path: Path, v
     backbone = "--set=transfer.backbone=EfficientNetV2B0"
     arguments = ("vision", verb, "--architecture", "transfer", backbone, "--limit", "60")
     done = subprocess.run(
-        [sys.executable, "-c", OFFLINE + PROGRAM, *arguments],
+        [sys.executable, "-c", OFFLINE + PROGRAM, json.dumps([arguments])],
         capture_output=True,
         text=True,
         env=environment_of(KERAS_HOME=str(tmp_path / "keras")),
         check=False,
     )
-    assert "\n3 " in f"\n{done.stdout}", done.stderr
-    assert "cannot be downloaded" in done.stderr
-    listed, _ = refused("runs", "--json")
-    assert '{"runs": []}' in listed
+    outcome, said = json.loads(done.stdout)
+    assert outcome.startswith("3"), said
+    assert "cannot be downloaded" in said
+    listed = appline("runs", "--json", folder=Path())
+    assert json.loads(listed.stdout) == {"runs": []}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+def test_a_wrong_flag_is_refused_before_tensorflow_is_imported() -> None:
+    unread = ("--search", "transfer.layers=1,2", "--architecture=vgg")
+    for outcome, said in refused(
         ("vision", "train", "--config", "missing.yaml"),
         ("vision", "tune", "--workers", "many"),
-        (
-            "vision",
-            "tune",
-            "--only-search",
-            "--search",
-            "transfer.layers=1,2",
-            "--architecture=vgg",
-        ),
+        ("vision", "tune", "--only-search", *unread),
         ("vision", "tune", "--tuner", "magic"),
-    ],
-)
-def test_a_wrong_flag_is_refused_before_tensorflow_is_imported(arguments: tuple[str, ...]) -> None:
-    outcome, said = refused(*arguments)
-    assert outcome == "2", said
+    ):
+        assert outcome == "2", said
 
 
 MODELS = [
@@ -132,8 +132,8 @@ def test_a_wrong_column_of_new_data_is_refused_before_the_model_is_loaded(
     domain: str, flag: str, table: str, tmp_path: Path
 ) -> None:
     run = kept_run(domain, tmp_path)
-    for words in (("evaluate", "--data", table), ("predict", table)):
-        outcome, said = refused(domain, *words, "--run", run, flag, "nowhere")
+    commands = ((domain, "evaluate", "--data", table), (domain, "predict", table))
+    for outcome, said in refused(*((*words, "--run", run, flag, "nowhere") for words in commands)):
         assert (outcome, "has no column 'nowhere'" in said) == ("3", True), said
         assert f"Its columns: a, b. Choose one: {flag} NAME" in said
 
@@ -143,20 +143,27 @@ def test_a_column_is_found_whatever_the_case_and_the_marks_of_its_name(
 ) -> None:
     # It ends later: this run has no model.
     run = kept_run("text", tmp_path)
-    _, said = refused("text", "predict", table, "--run", run, "--text-column", "B.")
-    assert "has no column" not in said
+    flags = ("--run", run, "--text-column", "B.")
+    done = appline("text", "predict", table, *flags, folder=tmp_path)
+    assert "has no column" not in done.stderr
 
 
 def test_missing_data_and_models_of_others_are_refused_before_tensorflow_is_imported(
     table: str, tmp_path: Path
 ) -> None:
     run = kept_run("text", tmp_path)
-    outcome, said = refused("text", "evaluate", "--run", run, "--data", "gone.csv")
-    assert (outcome, "--data gone.csv: there is no such file" in said) == ("3", True), said
-    outcome, said = refused("vision", "predict", table, "--run", run)
-    assert (outcome, f"Use: appline text predict {table} --run {run}" in said) == ("2", True)
-    outcome, said = refused("vision", "predict", table, "--model", table)
-    assert (outcome, "is not a model.keras that appline saved" in said) == ("3", True)
+    expected = [
+        ("3", "--data gone.csv: there is no such file"),
+        ("2", f"Use: appline text predict {table} --run {run}"),
+        ("3", "is not a model.keras that appline saved"),
+    ]
+    outcomes = refused(
+        ("text", "evaluate", "--run", run, "--data", "gone.csv"),
+        ("vision", "predict", table, "--run", run),
+        ("vision", "predict", table, "--model", table),
+    )
+    for (outcome, said), (code, message) in zip(outcomes, expected, strict=True):
+        assert (outcome, message in said) == (code, True), said
 
 
 def test_words_in_place_of_a_file_are_answered_with_the_command_that_takes_them(
@@ -174,12 +181,9 @@ def test_words_in_place_of_a_file_are_answered_with_the_command_that_takes_them(
 
 def test_a_command_without_its_application_is_told_that_of_the_run(tmp_path: Path) -> None:
     run = kept_run("forecast", tmp_path)
-    for words in (
-        f"predict a.csv --run {run}",
-        f"evaluate --run={run[:8]}",
-        f"tune --resume {run}",
-    ):
-        outcome, said = refused(*words.split())
+    typed = (f"predict a.csv --run {run}", f"evaluate --run={run[:8]}", f"tune --resume {run}")
+    outcomes = refused(*(words.split() for words in typed))
+    for words, (outcome, said) in zip(typed, outcomes, strict=True):
         assert outcome == "2"
         assert said.strip().endswith(f": appline forecast {words}"), said
 
@@ -192,16 +196,19 @@ def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Pat
     inputs = tmp_path / "x.npz"
     inputs.write_bytes(b"x")
     wrong = "0" * 8
-    assert refused("vision", "predict", str(inputs), "--run", wrong)[0] == "2"
-    assert refused("vision", "evaluate", "--run", wrong)[0] == "2"
-    outcome, said = refused("vision", "tune", "--resume", wrong)
-    assert (outcome, "No run has the id" in said) == ("2", True)
-    outcome, said = refused("text", "tune", "--resume", run.id[:8])
-    assert (outcome, "it is a run of train" in said) == ("2", True)
+    outcomes = refused(
+        ("vision", "predict", str(inputs), "--run", wrong),
+        ("vision", "evaluate", "--run", wrong),
+        ("vision", "tune", "--resume", wrong),
+        ("text", "tune", "--resume", run.id[:8]),
+    )
+    assert [outcome for outcome, _ in outcomes] == ["2"] * 4
+    assert "No run has the id" in outcomes[2][1]
+    assert "it is a run of train" in outcomes[3][1]
 
 
 def test_a_text_in_place_of_a_file_is_answered_however_long_it_is() -> None:
     review = "a lovely cup of tea " * 30
-    outcome, said = refused("text", "predict", review, "--run", "none")
+    [(outcome, said)] = refused(("text", "predict", review, "--run", "none"))
     assert outcome in ("2", "3"), said
     assert "should not happen" not in said

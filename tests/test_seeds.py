@@ -13,7 +13,7 @@ from apps.screen import Screen
 from pipelines.config.search_space import replace
 from pipelines.errors import TrainingInterrupted, UsageError
 from tests.line_domain.options import LineOptions
-from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.pipeline import POINTS, LinePipeline
 from tests.line_domain.spec import LineSpec
 from tuning.reports.run_card import run_card
 from tuning.results.training import TrainResult
@@ -24,7 +24,7 @@ from tuning.training.procedure import Procedure
 from tuning.training.train import train
 
 PIPELINE = LinePipeline(LineOptions())
-SPEC = replace(LineSpec(), {"train.epochs": 2})
+SPEC = replace(LineSpec(), {"train.epochs": 8})
 SEEDS = 3
 
 
@@ -112,7 +112,7 @@ def test_a_seed_with_which_the_training_diverges_is_named_and_counts_in_no_mean(
     def predict(self: LinePipeline, *given: Any) -> np.ndarray:
         # What a network answers whose weights have become NaN.
         is_broken = len(tracker.rows(role="seed")) == 1
-        return np.full((64, 1), np.nan) if is_broken else fine(self, *given)
+        return np.full((POINTS, 1), np.nan) if is_broken else fine(self, *given)
 
     monkeypatch.setattr(LinePipeline, "predict", predict)
     result = trained(tracker, SEEDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.io.temporary import LOCK, TemporaryFolder, clear_abandoned, temporary_folder
-from tests.command_line import appline, environment_of
+from tests.command_line import appline_process, environment_of
 
 KILLED = """
 import os, signal
@@ -45,7 +45,7 @@ def test_what_a_killed_command_leaves_is_removed_by_the_next_one(
 ) -> None:
     left = leave_a_folder(place)
     assert (left / "model.keras").is_file()
-    done = appline("vision", "--help", folder=tmp_path)
+    done = appline_process("vision", "--help", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not left.exists()
 

@@ -265,7 +265,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "films/a.txt").write_text("text")
     message = refused(tmp_path / "films")
     assert "films: holds no texts in folders of classes. Expected" in message
-    assert "found 1 folders and 1 files" in message
+    assert "found 1 folder and 1 file" in message
 
 
 # ------------------------------------------------------------------------------------ other sources

@@ -16,7 +16,7 @@ from pipelines.config.search_space import replace
 from pipelines.errors import ResultLost, TrainingInterrupted, UsageError
 from pipelines.splits import Part
 from tests.line_domain.options import LineOptions
-from tests.line_domain.pipeline import LinePipeline, LineSplits
+from tests.line_domain.pipeline import POINTS, LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
@@ -100,7 +100,7 @@ def test_with_refit_the_tested_network_has_learned_from_val_for_the_epochs_that_
         epochs.append(epoch)
 
     result = train(pipeline, spec, NullTracker(), on_epoch=on_epoch)
-    assert pipeline.train_sizes[-2:] == [64, 128]
+    assert pipeline.train_sizes[-2:] == [POINTS, 2 * POINTS]
     assert pipeline.chose_on_val[-2:] == [True, False], (
         "what is chosen on val is chosen by the network that has not seen it"
     )
@@ -125,7 +125,7 @@ def test_the_model_of_a_final_fit_has_learned_from_all_parts_and_the_scores_from
         open_tracker("line/line", root=root),
         procedure=Procedure(final_fit="all"),
     )
-    assert pipeline.train_sizes[-2:] == [64, 192]
+    assert pipeline.train_sizes[-2:] == [POINTS, 3 * POINTS]
     assert fitted_to_all.test == tested.test
     assert fitted_to_all.val == tested.val
     kept = keras.saving.load_model(fitted_to_all.model_file)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pipelines.errors import count_of
 from pipelines.forecast.column_names import as_written, beside_history
 from pipelines.io.answers import ERROR
 
@@ -78,6 +79,6 @@ def _errors(history: "History", columns: list[str]) -> pd.DataFrame:
     for cell, count in zip(
         _cells(history, tuple(history.too_short)), history.too_short.values(), strict=True
     ):
-        reason = f"{count:,} rows of history; expected {history.facts.lookback:,} or more"
+        reason = f"{count_of(count, 'row')} of history; expected {history.facts.lookback:,} or more"
         rows.append({columns[0]: cell, columns[-1]: reason})
     return pd.DataFrame(rows, columns=columns)

@@ -161,7 +161,8 @@ def _raise_for_too_many(
     limit = f"--fill makes up at most {columns.fill_limit:.0%} of the values (--fill-limit)"
     if not num_steps:
         raise DataError(
-            f"{table.where}: {num_cells:,} cells are empty in {num_rows:,} rows. {limit}"
+            f"{table.where}: {num_cells:,} of the cells in {count_of(num_rows, 'row')} "
+            f"{'is' if num_cells == 1 else 'are'} empty. {limit}"
         )
     raise DataError(
         f"{table.where}: {num_steps:,} of {num_rows + num_steps:,} steps ({share:.0%}) are missing "

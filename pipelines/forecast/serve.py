@@ -5,6 +5,7 @@ Both are in the target's own units. The intervals follow what has lately come tr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pipelines.forecast.intervals import interval_factors, latest_factors, scale
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.read_history import read_history
+from pipelines.networks.models import graph_of
 from pipelines.pipeline import RawInput, RawRequest, ServingModel
 from pipelines.splits import SCORED_PARTS, Part
 from pipelines.together import answer_together, only_answer
@@ -203,7 +205,7 @@ def predict_many(
     """Return what `predict_raw` returns or raises for each request; all windows go together."""
 
     def answer(read: Sequence[tuple[RawRequest, _Windows]]) -> list[pd.DataFrame]:
-        network = UncalibratedNetwork(serving.model, log1p=serving.facts.log1p)
+        network = _uncalibrated(serving.model, log1p=serving.facts.log1p)
         forecasts = network.forecast_all([part for _, asked in read for part in asked.inputs()])
         tables = []
         for request, asked in read:
@@ -279,8 +281,13 @@ class UncalibratedNetwork:
         for begin in range(0, len(inputs["series"]), BATCH_SIZE):
             end = begin + BATCH_SIZE
             batch = {name: values[begin:end] for name, values in inputs.items()}
-            # Called, not `predict`: that would be traced anew for each answer.
-            scaled, scale = map(np.asarray, self._model(batch, training=False))
+            scaled, scale = map(np.asarray, graph_of(self._model)(batch))
             forecasts.append(scaled * scale[:, 1, None, None] + scale[:, 0, None, None])
         values = np.concatenate(forecasts)
         return np.expm1(values) if self._log1p else values
+
+
+# A server asks one and the same model again and again.
+@lru_cache(maxsize=1)
+def _uncalibrated(model: keras.Model, *, log1p: bool) -> UncalibratedNetwork:
+    return UncalibratedNetwork(model, log1p=log1p)

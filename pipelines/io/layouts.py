@@ -304,11 +304,11 @@ class _Reading:
     def refusal(self, folder: Folder) -> DataError:
         """Return the error for a folder without classes, with the folder that may be meant."""
         what, path = self.kind.what, folder.path
-        num_files = len(folder.files) + folder.others.total()
+        folders = count_of(len(folder.folders), "folder")
+        files = count_of(len(folder.files) + folder.others.total(), "file")
         words = [
             f"{path}: holds no {what} in folders of classes. Expected {path}/<class>/<file>, with "
-            f"files ending in {' '.join(self.kind.suffixes)}; found {len(folder.folders)} folders "
-            f"and {num_files} files"
+            f"files ending in {' '.join(self.kind.suffixes)}; found {folders} and {files}"
         ]
         endings: Counter[str] = Counter()
         for below in folder.walk():

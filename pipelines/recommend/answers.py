@@ -12,6 +12,7 @@ import pandas as pd
 from pipelines.errors import shorten
 from pipelines.io.answers import join_answers
 from pipelines.io.progress import counted
+from pipelines.networks.models import graph_of
 from pipelines.pipeline import ServingModel
 from pipelines.recommend import explain
 from pipelines.recommend.excluded import Excluded
@@ -189,7 +190,7 @@ class _Ranker:
         """
         inputs = _inputs(self.cases[rows])
         history = inputs["history"]
-        scores = np.array(self.serving.model(inputs, training=False)["scores"])
+        scores = np.array(graph_of(self.serving.model)(inputs)["scores"])
         if self._popularity is not None:
             # No network has learned what to recommend without a user and a history.
             scores[~history.any(axis=1)] = self._popularity
@@ -283,7 +284,7 @@ def rate(serving: ServingModel, questions: Sequence[Question]) -> list[pd.DataFr
         rows = slice(begin, begin + BATCH_SIZE)
         histories = [facts.histories[number - 1] if number else [] for number in user[rows]]
         inputs = {"user": user[rows], "history": _pad(histories), "item": item[rows]}
-        ratings.append(np.asarray(serving.model(inputs, training=False)["rating"])[:, 0])
+        ratings.append(np.asarray(graph_of(serving.model)(inputs)["rating"])[:, 0])
     low, high = facts.rating_range
     unknown_user = np.where(user == 0, "unknown user", "")
     unknown_item = np.where(item == 0, "unknown item", "")

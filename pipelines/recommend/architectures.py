@@ -5,6 +5,7 @@ A new one is a plan over histories `(history, width)` of items' vectors, or a su
 are trained at once: expanding every prefix costs as many times more as histories are long.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 from pipelines.config.hyperparameters import ConvSpec
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.layers import CONV_KEYS, Conv, Dense, LayerNorm, Residual, conv
-from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Plan, Sight, apply, measure, sight
+from pipelines.networks.receptive_field import ReceptiveField, advice
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
@@ -62,6 +64,10 @@ class RecommendArchitecture(Architecture):
         """Return what may come after each item: states (batch, positions, width)."""
         raise NotImplementedError
 
+    def sight(self, spec: RecommendSpec) -> float:
+        """Return how many items of the history one state sees; infinity: all of them."""
+        return math.inf
+
     def cost(self, spec: RecommendSpec, splits: "RecommendSplits") -> Cost:
         """Return what the whole network costs for one user, without the item models beside it.
 
@@ -96,6 +102,30 @@ class RecommendArchitecture(Architecture):
 def architecture_of(spec: RecommendSpec) -> RecommendArchitecture:
     """Return the entry that `spec` names."""
     return cast(RecommendArchitecture, ARCHITECTURES[spec.architecture])
+
+
+def receptive_field(spec: RecommendSpec, splits: "RecommendSplits") -> ReceptiveField | None:
+    """Return how many of the last items one state sees, beside those that a history has.
+
+    These are what the network is given, or what 19 of 20 users have at most. None where the network
+    sees no history.
+    """
+    if not architecture_of(spec).sees_history:
+        return None
+
+    def sees(candidate: RecommendSpec) -> float:
+        entry = architecture_of(candidate)
+        entry.encoder_cost(candidate)  # raises where there is no such network
+        return min(entry.sight(candidate), candidate.history)
+
+    seen, needs = int(sees(spec)), min(splits.long_history, spec.history)
+    return ReceptiveField(
+        sees=seen,
+        needs=needs,
+        what="a history",
+        unit="items",
+        advice=advice(spec, needs, sees) if seen < needs else (),
+    )
 
 
 # -------------------------------------------------------------------------------- the user by name
@@ -155,6 +185,11 @@ class DilatedConvolutions(RecommendArchitecture):
         body = measure(self._body(spec), shape)
         return body.beside(measure(self._coarse(spec), shape))
 
+    def sight(self, spec: RecommendSpec) -> float:
+        # The newest step of the coarser view may lie right at the position: never less is seen.
+        coarse = sight(self._coarse(spec)).size
+        return sight(self._body(spec), Sight(size=coarse)).size
+
     def encode(self, spec: RecommendSpec, inputs: EncoderInputs) -> KerasTensor:
         import keras
 
@@ -208,6 +243,10 @@ class Caser(RecommendArchitecture):
         )
         channels = sum(view.shape[-1] for view in views)
         return measure(self._mix(spec), (spec.history, channels)).beside(*views)
+
+    def sight(self, spec: RecommendSpec) -> float:
+        longest = self._runs(spec)[-1]
+        return longest.sight(Sight()).through(CASER_WINDOW).size
 
     def encode(self, spec: RecommendSpec, inputs: EncoderInputs) -> KerasTensor:
         import keras
@@ -279,6 +318,9 @@ class PlanArchitecture(RecommendArchitecture):
 
     def encoder_cost(self, spec: RecommendSpec) -> Cost:
         return measure(self.plan(spec), (spec.history, spec.embedding.width))
+
+    def sight(self, spec: RecommendSpec) -> float:
+        return sight(self.plan(spec)).size
 
     def encode(self, spec: RecommendSpec, inputs: EncoderInputs) -> KerasTensor:
         return apply(self.plan(spec), inputs.items, self.layer_name, inputs.is_item)

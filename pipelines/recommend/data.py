@@ -57,6 +57,7 @@ COLD: Mapping[Task, tuple[str, str]] = {
     "rank": ("no model can rank them", "they can only get popular items"),
     "rate": ("they are rated like an average item", "they rate like an average user"),
 }
+LONG_HISTORY = 0.95  # of all users have as many interactions or fewer
 BY_TEXTS = "--item-texts minilm"
 NAMED_PARTS: tuple[tuple[Part, str], ...] = (("val", "validation"), ("test", "test"))
 
@@ -197,6 +198,12 @@ class RecommendSplits(Splits):
     @cached_property
     def _cases(self) -> dict[Part, EvaluationCases]:
         return {part: self._find_cases(part) for part in PARTS}
+
+    @cached_property
+    def long_history(self) -> int:
+        """How many interactions a user with many has in train: 19 of 20 have as many or fewer."""
+        counts = np.bincount(self.person[self.part == 0])
+        return int(np.quantile(counts[counts > 0], LONG_HISTORY))
 
     def case_rows(self, part: Part) -> np.ndarray:
         """Return the rows that are the targets of the cases of `part`: (cases,)."""

@@ -13,6 +13,7 @@ from pipelines.blend import Blend
 from pipelines.config.options import Objective, PredictOptions
 from pipelines.errors import ApplineError, UsageError
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import (
     Baseline,
     Pipeline,
@@ -35,7 +36,7 @@ from pipelines.recommend import (
     predict,
     serve,
 )
-from pipelines.recommend.architectures import architecture_of
+from pipelines.recommend.architectures import architecture_of, receptive_field
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.options import RecommendOptions
@@ -77,6 +78,11 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
 
     def cost(self, spec: RecommendSpec, splits: RecommendSplits) -> Cost:
         return architecture_of(spec).cost(spec, splits)
+
+    def receptive_field(
+        self, spec: RecommendSpec, splits: RecommendSplits
+    ) -> ReceptiveField | None:
+        return receptive_field(spec, splits)
 
     def build(self, spec: RecommendSpec, splits: RecommendSplits) -> keras.Model:
         return model.build(spec, splits)

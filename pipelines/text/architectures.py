@@ -5,6 +5,7 @@ of `EmbeddedArchitecture`, or of `TextArchitecture` where it does not begin with
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
@@ -19,7 +20,8 @@ from pipelines.networks.layers import (
     Parallel,
     conv,
 )
-from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure
+from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure, sight
+from pipelines.networks.receptive_field import ReceptiveField, advice
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.pretrained.sentences import find_encoder, freeze, pool
@@ -73,6 +75,10 @@ class TextArchitecture(Architecture):
         """Return the input by name, and the features `(batch, features)` that are made of it."""
         raise NotImplementedError
 
+    def sight(self, spec: TextSpec) -> float | None:
+        """Return how many tokens one feature sees; infinity: all of them; None: it is not known."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedArchitecture(TextArchitecture):
@@ -89,6 +95,9 @@ class EmbeddedArchitecture(TextArchitecture):
     ) -> tuple[dict[str, KerasTensor], KerasTensor]:
         tokens, embedded, mask = embeddings.embed(spec.embedding, splits)
         return {TOKENS: tokens}, self.body(spec, tokens, embedded, mask)
+
+    def sight(self, spec: TextSpec) -> float | None:
+        return math.inf
 
     def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         """Return what the features cost for one text of embedded tokens, `shape` `(length, width)`.
@@ -120,6 +129,9 @@ class PlannedArchitecture(EmbeddedArchitecture):
 
     def body_cost(self, spec: TextSpec, shape: Shape) -> Cost:
         return measure(self.plan(spec), shape)
+
+    def sight(self, spec: TextSpec) -> float | None:
+        return sight(self.plan(spec)).size
 
     def body(
         self, spec: TextSpec, tokens: KerasTensor, embedded: KerasTensor, mask: KerasTensor
@@ -242,6 +254,29 @@ def num_tuned(spec: TextSpec) -> int:
 def architecture_of(spec: TextSpec) -> TextArchitecture:
     """Return the entry that `spec` names."""
     return cast(TextArchitecture, ARCHITECTURES[spec.architecture])
+
+
+def receptive_field(spec: TextSpec, splits: "TextSplits") -> ReceptiveField | None:
+    """Return how many tokens one feature sees, beside a sentence; None where it is not known.
+
+    Of 20 sentences, 19 are as long or shorter.
+    """
+    if architecture_of(spec).sight(spec) is None:
+        return None
+
+    def sees(candidate: TextSpec) -> float:
+        entry = architecture_of(candidate)
+        entry.cost(candidate, splits)  # raises where there is no such network
+        return min(entry.sight(candidate) or 0, splits.length)
+
+    seen, needs = int(sees(spec)), splits.sentence_length
+    return ReceptiveField(
+        sees=seen,
+        needs=needs,
+        what="a sentence at the 95th percentile",
+        unit="tokens",
+        advice=advice(spec, needs, sees) if seen < needs else (),
+    )
 
 
 def head(spec: TextSpec, num_classes: int) -> Plan:

@@ -5,6 +5,7 @@ They are split before a vocabulary or anything else is fitted to them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.text.tokens import Tokenization
 
 SHOWN_CLASSES = 20
+LONG_SENTENCE = 0.95  # of all sentences are as long or shorter
 UNIT_NAMES = {"word": "words", "char": "characters"}
 
 
@@ -72,6 +74,14 @@ class TextSplits(Splits):
     def num_own(self) -> int:
         """How many texts of train are its own, and come from no part that was merged into it."""
         return len(self.y["train"]) - sum(len(self.y[part]) for part in self.merged)
+
+    @cached_property
+    def sentence_length(self) -> int:
+        """The tokens of a long sentence in train, of those that are read; nothing is longer."""
+        from pipelines.text.tokens import sentence_lengths
+
+        lengths = sentence_lengths(self.ids["train"], self.vocabulary)
+        return int(np.quantile(lengths, LONG_SENTENCE)) if len(lengths) else 0
 
     def one_hot(self, part: Part) -> np.ndarray:
         """Return the classes of each text as zeros and ones `(n, classes)`."""

@@ -15,7 +15,6 @@ from pipelines.evaluation.likelihood import blend_logits, example_losses, is_cle
 from pipelines.pretrained import weights
 from pipelines.pretrained.sentences import find_encoder, freeze, pooled_network
 from pipelines.runtime import idle_clock
-from pipelines.text.architectures import num_tuned
 from pipelines.text.encoded import encoder_settings, is_affordable
 from pipelines.text.references import References
 from pipelines.text.spec import AFFORDABLE, ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
@@ -64,7 +63,8 @@ def fit_defaults(
     if spec.encoder.layers == AFFORDABLE and "encoder.layers" not in given:
         spec = _with_affordable_layers(spec, splits, references, notes)
     _tell_of_long_texts(spec, splits, references, notes)
-    usual = TUNED if num_tuned(spec) else FROZEN
+    # A search through the number of layers tunes some in most of its trials.
+    usual = TUNED if spec.encoder.layers else FROZEN
     wanted = {key: value for key, value in usual.items() if key not in given}
     return replace(spec, wanted)
 

@@ -15,6 +15,7 @@ from pipelines.config.options import Objective, PredictOptions
 from pipelines.errors import ApplineError
 from pipelines.evaluation import class_balance
 from pipelines.networks.plan import Cost
+from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import (
     Baseline,
@@ -27,6 +28,7 @@ from pipelines.pipeline import (
 )
 from pipelines.splits import Part
 from pipelines.text import (
+    architectures,
     audit,
     baselines,
     batches,
@@ -93,6 +95,9 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def cost(self, spec: TextSpec, splits: TextSplits) -> Cost:
         return model.cost(spec, splits)
+
+    def receptive_field(self, spec: TextSpec, splits: TextSplits) -> ReceptiveField | None:
+        return architectures.receptive_field(spec, splits)
 
     def build(self, spec: TextSpec, splits: TextSplits) -> keras.Model:
         return model.build(spec, splits)

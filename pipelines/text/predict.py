@@ -14,7 +14,7 @@ import tensorflow as tf
 from pipelines.blend import ALONE, NETWORK, Blend
 from pipelines.evaluation.likelihood import blend_logits, probabilities
 from pipelines.io.progress import counted
-from pipelines.networks.models import predict_in_batches
+from pipelines.networks.models import graph_of, predict_in_batches
 from pipelines.pretrained.sentences import TokenRows, batches_by_length
 from pipelines.splits import Part
 from pipelines.text.baselines import TFIDF
@@ -79,7 +79,7 @@ def predict_texts(served: keras.Model, texts: np.ndarray) -> np.ndarray:
     """
 
     def of_batch(batch: tf.Tensor) -> np.ndarray:
-        return np.asarray(served(batch, training=False)["probabilities"])
+        return np.asarray(graph_of(served)(batch)["probabilities"])
 
     order = np.argsort([len(text) for text in texts], kind="stable")
     sorted_answers = np.concatenate(map_batches(of_batch, texts[order], RAW_BATCH_SIZE))

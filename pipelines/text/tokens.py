@@ -4,7 +4,7 @@ They are the same in training and in a saved model.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
@@ -29,6 +29,7 @@ BEGIN = "\x02"
 END = "\x03"
 PART = "\x01"
 NUM_FINGERPRINTS = 2**62
+SENTENCE_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 
 # Lengths of the runs that a linear model counts.
 WORD_PARTS = (2, 3, 4, 5)  # characters inside a word and its borders
@@ -67,6 +68,22 @@ def split(texts: tf.Tensor, tokenization: Tokenization) -> tf.RaggedTensor:
         )
     texts = tf.strings.regex_replace(texts, rf"([^\p{{L}}\p{{M}}\p{{N}}{APOSTROPHE} ])", r" \1 ")
     return tf.strings.split(texts)
+
+
+def sentence_lengths(ids: np.ndarray, vocabulary: Sequence[str]) -> np.ndarray:
+    """Return the tokens of each sentence in `ids` `(n, length)`, with its end: `(sentences,)`.
+
+    A sentence ends after marks such as full stops, several of which are one end, and with its text.
+    """
+    ends = [FIRST_ID + place for place, token in enumerate(vocabulary) if token in SENTENCE_ENDS]
+    is_token = ids != PADDING
+    text = np.nonzero(is_token)[0]
+    if not len(text):
+        return text
+    is_mark = np.isin(ids[is_token], ends)
+    is_last_of_text = np.append(text[1:] != text[:-1], True)
+    is_end = is_last_of_text | (is_mark & ~np.append(is_mark[1:], False))
+    return np.diff(np.flatnonzero(is_end), prepend=-1)
 
 
 def ngram_fingerprints(

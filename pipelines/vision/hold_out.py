@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.errors import DataError, shorten
+from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
@@ -101,10 +101,10 @@ def _known_rows(read: LabelledPictures, classes: Sequence[str]) -> tuple[list[in
         )
     notes = []
     if unknown:
-        class_word = "class" if len(unknown) == 1 else "classes"
+        what = count_of(len(unknown), "class", "classes")
         notes.append(
-            f"{_images(unknown.total())} of {len(unknown):,} {class_word} that the model does not "
-            f"know left out: {listed}"
+            f"{count_of(unknown.total(), 'image')} of {what} that the model does not know left "
+            f"out: {listed}"
         )
     notes += absent_classes_note(set(read.labels), classes)
     return rows, notes
@@ -139,17 +139,13 @@ def _fit(
         )
     if not kept:
         raise DataError(f"{read.where}: none of {len(rows):,} images can be read: {listed}")
-    notes = [f"{_images(count)} {remark}" for remark, count in remarks.items()]
+    notes = [f"{count_of(count, 'image')} {remark}" for remark, count in remarks.items()]
     if broken:
-        notes.append(f"{_images(len(broken))} that cannot be read left out: {listed}")
+        notes.append(f"{count_of(len(broken), 'image')} that cannot be read left out: {listed}")
     labels = [read.labels[row] for row in kept]
     names = np.asarray([read.names[row] for row in kept], dtype=object)
     images = Images(x=pixels[: len(kept)], y=splitting.class_numbers(labels, classes), names=names)
     return images, notes
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
 
 
 # ------------------------------------------------------------------------------ reading
@@ -242,7 +238,7 @@ def _folder_notes(found: Folder, unlabelled: int) -> list[str]:
         others.update(folder.others)
     notes = []
     if unlabelled:
-        notes.append(f"{_images(unlabelled)} in no folder of a class left out")
+        notes.append(f"{count_of(unlabelled, 'image')} in no folder of a class left out")
     if others:
         notes.append(f"other files left out: {counted_endings(others)}")
     links = sum(len(folder.links) for folder in found.walk())

@@ -1,5 +1,9 @@
 """Class probabilities by a trained image network."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -24,16 +28,20 @@ def probabilities(network: keras.Model, images: KerasTensor) -> KerasTensor:
     return (plain + keras.ops.softmax(network(mirror_images, training=False))) / 2
 
 
-def predict(network: keras.Model, x: np.ndarray) -> np.ndarray:
+def predict(
+    network: keras.Model, x: np.ndarray, call: Callable[[np.ndarray], Any] | None = None
+) -> np.ndarray:
     """Return the class probabilities `(n, classes)` of images `(n, height, width, channels)`.
 
-    The images may be of any type, and more than fit into one batch.
+    The images may be of any type, and more than fit into one batch. `call` answers a batch, by
+    `probabilities` of the network unless it is given.
     """
+    call = call or partial(probabilities, network)
     has_backbone = any(layer.name == BACKBONE for layer in network.layers)
     batch_size = BACKBONE_BATCH_SIZE if has_backbone else BATCH_SIZE
     outputs = []
     starts = range(0, len(x), batch_size)
     for start in counted(starts, "batches of images", len(starts)):
         batch = x[start : start + batch_size].astype("float32")
-        outputs.append(np.asarray(probabilities(network, batch)))
+        outputs.append(np.asarray(call(batch)))
     return np.concatenate(outputs)

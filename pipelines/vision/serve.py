@@ -21,7 +21,7 @@ from pipelines.evaluation.classification import DIGITS, probability_columns
 from pipelines.evaluation.drift import DRIFT, Seen, drift_note, drift_of
 from pipelines.io.answers import ERROR, join_answers
 from pipelines.io.progress import counted
-from pipelines.networks.models import class_answers
+from pipelines.networks.models import class_answers, graph_of
 from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
 from pipelines.together import answer_together, only_answer
 from pipelines.vision import drift, explain, predict
@@ -288,6 +288,7 @@ def answer_pictures(
     facts: VisionFacts = serving.facts
     wanted = picture_format(facts)
     network = serving.model.get_layer("network")
+    answer = graph_of(network, predict.probabilities)
     # Where each picture is: its request, and its row there.
     places = [(request, row) for request in requests for row in range(len(request.pictures))]
     count = len(places)
@@ -312,7 +313,7 @@ def answer_pictures(
             remarks[row].update(fitted.remarks)
         if kept:
             x = np.stack(pixels)
-            probabilities[kept] = predict.predict(network, x)
+            probabilities[kept] = predict.predict(network, x, answer)
             for name, numbers in drift.measured(x, facts.scale).items():
                 values[name][kept] = numbers
     drifted = drift_of(values, facts.seen, drift.MEASURES)

@@ -18,7 +18,7 @@ from pipelines.splits import PARTS, Part, Splits
 from tests.line_domain.options import LineOptions
 from tests.line_domain.spec import LineSpec
 
-POINTS = 64
+POINTS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class LinePipeline(Pipeline[LineOptions, LineSpec, LineSplits]):
         return keras.Model(inputs, keras.layers.Rescaling(scale)(x), name="network")
 
     def compile_arguments(self, spec: LineSpec, splits: LineSplits) -> dict[str, Any]:
-        return {"loss": "mse", "metrics": ["mae"]}
+        return {"loss": "mse", "metrics": [keras.metrics.MeanAbsoluteError(name="mae")]}
 
     def batches(
         self, splits: LineSplits, part: Part, spec: LineSpec, *, training: bool
