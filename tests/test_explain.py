@@ -2,17 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from apps.cli import main
 from pipelines import options_class
 from pipelines.forecast import explain as forecast_explain
+from pipelines.recommend import explain as recommend_explain
 from pipelines.text import explain as text_explain
 from pipelines.vision import explain as vision_explain
 from tests.test_one_answer import Trained, served_over_http
@@ -79,6 +81,47 @@ def test_of_a_long_text_neighbours_are_taken_out_together(text: Trained) -> None
     assert " ".join(pieces).split() == words
 
 
+def test_a_text_is_drawn_with_what_raises_and_what_lowers_in_two_colours(
+    text: Trained, tmp_path: Path
+) -> None:
+    answers = explained(text, text.asked, explain=str(tmp_path / "why"))
+    files = [Path(name) for name in answers["picture"]]
+    assert sorted((tmp_path / "why").iterdir()) == files
+    assert [file.stem.partition("-")[2] for file in files] == list(answers["label"])
+    by_word = [("good", 0.5), ("plain", 0.0), ("bad", -0.5)]
+    text_explain.draw(by_word, "great", tmp_path / "drawn.png")
+    text_explain.draw([("plain", 0.0)], "great", tmp_path / "plain.png")
+    drawn, plain = pixels(tmp_path / "drawn.png"), pixels(tmp_path / "plain.png")
+    for colour in ((64, 149, 197), (224, 134, 64)):
+        in_legend = (plain == colour).all(axis=-1).sum()
+        assert 0 < in_legend < (drawn == colour).all(axis=-1).sum(), "the legend and a word"
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as drawn:
+        return np.asarray(drawn)
+
+
+def test_each_word_of_a_text_has_what_its_piece_has_raised() -> None:
+    repeated = text_explain.Reasons(["so", "good"], np.array([0.1, 0.4]))
+    assert repeated.by_word("so so good") == [("so", 0.1), ("so", 0.1), ("good", 0.4)]
+    together = text_explain.Reasons(["so so", "good tea"], np.array([0.1, 0.4]))
+    assert [raised for _, raised in together.by_word("so so good tea")] == [0.1, 0.1, 0.4, 0.4]
+
+
+def test_of_many_inputs_the_first_are_drawn_and_a_note_says_so(
+    text: Trained, tmp_path: Path
+) -> None:
+    options = options_class("text").predict_type(explain=str(tmp_path / "why"))  # type: ignore[call-arg]
+    notes: list[str] = []
+    many = pd.DataFrame({"text": ["tea"] * 26})
+    answers = text.pipeline.predict_raw(text.served, many, options, notes)
+    assert len(list((tmp_path / "why").iterdir())) == 24
+    assert answers["picture"].isna().tolist() == [False] * 24 + [True] * 2
+    assert (answers["because"] != "").all()
+    assert f"{tmp_path / 'why'}: pictures of the first 24 of 26 texts" in notes
+
+
 # -------------------------------------------------------------------------------------- forecast
 
 
@@ -89,6 +132,23 @@ def test_the_parts_of_a_forecast_add_up_to_it(forecast: Trained) -> None:
     total = answers[parts].sum(axis=1)
     assert np.allclose(total, answers["mean"], rtol=1e-4)
     assert answers["by_level"].nunique() == 1
+
+
+def test_a_series_is_drawn_with_its_parts_stacked_from_the_level_on(
+    forecast: Trained, tmp_path: Path
+) -> None:
+    answers = explained(forecast, forecast.asked, explain=str(tmp_path))
+    (file,) = set(answers["picture"])
+    assert Path(file).stat().st_size > 10_000
+    parts = {"by_level": np.full(3, 5.0), "by_shape": np.array([1.0, -2.0, 0.5])}
+    parts |= {f"by_{name}": np.full(3, 0.1 * name) for name in range(9)}
+    axis = forecast_explain.figure("a", np.arange(3), parts).axes[0]
+    bars = [cast(Rectangle, bar) for bar in axis.patches]
+    heights = np.array([bar.get_height() for bar in bars]).reshape(-1, 3)
+    assert np.allclose(heights.sum(axis=0) + 5.0, sum(parts.values()))
+    labels = axis.get_legend_handles_labels()[1]
+    assert labels[-1] == "4 others"
+    assert {"by_level", "by_shape", "mean: their sum"} <= set(labels)
 
 
 def test_a_flat_history_has_no_shape(forecast: Trained) -> None:
@@ -156,12 +216,34 @@ def test_each_of_all_items_that_are_left_is_explained(recommend: Trained) -> Non
     assert (answers["because"] != "").all()
 
 
+def test_a_row_is_drawn_with_the_titles_behind_each_recommendation(
+    recommend: Trained, tmp_path: Path
+) -> None:
+    asked = pd.DataFrame({"user": ["nobody", "u1"]})
+    answers = explained(recommend, asked, explain=str(tmp_path), top=2)
+    assert answers.loc[answers["row"] == 1, "picture"].isna().all()
+    (file,) = set(answers.loc[answers["row"] == 2, "picture"])
+    assert [Path(file)] == list(tmp_path.iterdir())
+    reasons = recommend_explain.Reasons([1, 2], np.array([[0.5, 0.0], [-0.7, 0.1]]))
+    best, places = np.array([3, 4]), np.array([0, 1])
+    drawn = recommend_explain.figure(reasons, best, places, ["A", "B", "C", "D" * 60])
+    titles = [axes.get_title(loc="left") for axes in drawn.axes]
+    assert titles[0] == "1. C"
+    assert titles[1].startswith("2. DDDD")
+    assert titles[1].endswith("…")
+    assert [tick.get_text() for tick in drawn.axes[0].get_yticklabels()] == ["A", "B"]
+
+
 def test_a_request_to_a_server_may_ask_why(text: Trained) -> None:
     rows = [{"text": "the soup was stale"}]
     with served_over_http(text) as client:
         reply = client.post("/invocations", json={"instances": rows, "params": {"explain": True}})
+        named = {"instances": rows, "params": {"explain": "/tmp/why"}}
+        refused = client.post("/invocations", json=named)
+    assert refused.status_code == 400, "no folder of the server"
     (answer,) = reply.json()["predictions"]
     expected = explained(text, pd.DataFrame(rows))
+    assert "picture" not in answer
     assert answer["because"] == expected["because"][0]
 
 
@@ -211,14 +293,17 @@ def test_each_picture_has_a_drawing_beside_its_answer(vision: Trained, tmp_path:
     assert sorted(folder.iterdir()) == files
     assert [path.stem.partition("-")[2] for path in files] == list(answers["label"])
     with Image.open(files[0]) as drawn:
-        assert drawn.size == (224, 224)
+        assert drawn.size == (448, 224), "the picture, and the heat beside it"
 
 
+@pytest.mark.parametrize("domain", ["vision", "text", "forecast", "recommend"])
 def test_a_folder_that_holds_something_is_not_written_into(
-    vision: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    domain: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "kept.png").touch()
+    (tmp_path / "asked.csv").touch()
+    asked, folder = str(tmp_path / "asked.csv"), str(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["vision", "predict", "--model", str(vision.path), "--explain", ".", str(tmp_path)])
+        main([domain, "predict", asked, "--model", "model.keras", "--explain", folder])
     assert ended.value.code == 2
     assert "exists already" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from pipelines.errors import DataError, ImpossibleSpec, UsageError
 from pipelines.model_file import read_model, write_model
 from pipelines.pretrained import efficientnet_lite, fetch, torch_file, weights
 from pipelines.pretrained.catalogue import EFFICIENTNET_LITE0
-from pipelines.vision import frozen, references
+from pipelines.vision import explain, frozen, references
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
 from pipelines.vision.spec import VisionSpec
@@ -249,6 +249,22 @@ def test_a_head_on_frozen_features_is_the_whole_network_that_is_served(
     answers = photos.predict_raw(read_model(tmp_path / "model.keras"), splits.test.x)
     expected = photos.predict(network, splits, "test").max(axis=1)
     assert np.allclose(answers["probability"], expected, atol=1e-3)
+
+
+def test_where_a_network_over_a_backbone_looks_is_in_the_backbones_last_maps(
+    photos: VisionPipeline, cache: Path
+) -> None:
+    splits = photos.load()
+    network = photos.build(spec_of(0), splits)
+    pictures = splits.test.x[:3].astype("float32")
+    before = np.asarray(network(pictures))
+    heat = explain.heatmaps(network, pictures, np.array([0, 1, 0]))
+    assert explain._last_maps(network) in network.get_layer("backbone").layers
+    assert heat.shape == pictures.shape[:3]
+    assert heat.min() >= 0
+    assert set(heat.max(axis=(1, 2)).round(4)) <= {0.0, 1.0}
+    assert heat.any()
+    assert np.array_equal(np.asarray(network(pictures)), before)
 
 
 def watch(photos: VisionPipeline, splits: Any) -> Watch:

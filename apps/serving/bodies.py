@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
-from pipelines.config.options import PredictOptions
+from pipelines.config.options import Explain, PredictOptions
 from pipelines.errors import ApplineError, suggest
 from pipelines.io.standard_input import STEM
 from pipelines.io.temporary import temporary_folder
@@ -167,9 +167,12 @@ class Bodies:
     def _params_model(self) -> Any:
         fields = {field.name: field for field in dataclasses.fields(self.options_type)}
         hints = _hints(self.options_type)
-        declared: dict[str, Any] = {
-            name: (hints[name], fields[name].default) for name in self.options_type.of_requests
-        }
+        declared: dict[str, Any] = {}
+        for name in self.options_type.of_requests:
+            declared[name] = (hints[name], fields[name].default)
+            if hints[name] == Explain:
+                # A request names no folder of the server: it gets the columns alone.
+                declared[name] = (bool, False)
         return create_model("Params", __config__=ConfigDict(extra="forbid"), **declared)
 
     def schema(self) -> dict[str, Any]:

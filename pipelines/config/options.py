@@ -65,6 +65,8 @@ class DemoSweep:
     searched: Mapping[str, Dimension]
 
 
+# Of `--explain`: the folder of pictures beside the columns. True, as of a request: columns alone.
+Explain: TypeAlias = str | bool
 DRIFT_HELP = "say in a column `drift` how an input leaves what training has seen"
 
 

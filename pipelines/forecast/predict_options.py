@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
-from pipelines.config.options import DRIFT_HELP, PredictOptions, option
+from pipelines.config.options import DRIFT_HELP, Explain, PredictOptions, option
 from pipelines.errors import UsageError
 from pipelines.forecast.columns import FILL_LIMIT
 from pipelines.io.numbers import Decimal
+from pipelines.io.paths import require_new_folder
 
 FillOfHistory: TypeAlias = Literal["as-trained", "none", "ffill", "interpolate", "zero"]
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -45,10 +46,10 @@ class ForecastPredictOptions(PredictOptions):
         FILL_LIMIT, "largest share of values that --fill may make up, 0.05 is 5 %"
     )
     drift: bool = option(False, DRIFT_HELP)
-    explain: bool = option(
-        False,
-        "say in columns what the mean is the sum of: by_level, by_calendar, by_shape (season and "
-        "trend of the history), by_<covariate>",
+    explain: Explain = option(
+        "",
+        "say in columns what the mean is the sum of (by_level, by_calendar, by_shape: season and "
+        "trend of the history, by_<covariate>), and draw it for each series into this folder",
     )
     plot: str = option(
         "", "draw history, forecasts and intervals into this file: .png, .svg or .pdf"
@@ -78,6 +79,10 @@ class ForecastPredictOptions(PredictOptions):
             )
 
         require_share(self.fill_limit)
+
+    def check(self, inputs: tuple[str, ...], force: bool) -> None:
+        if isinstance(self.explain, str) and self.explain:
+            require_new_folder("--explain", Path(self.explain), force)
 
     @property
     def picture(self) -> str:

@@ -247,7 +247,11 @@ def _table(
         pictures.draw(history, forecasts, Path(options.plot), request.notes)
     columns = {DRIFT: drifted} if options.drift else {}
     if options.explain and asked.ahead is not None:
-        columns |= explain.contributions(network.forecast, asked.ahead, history.facts)
+        parts = explain.contributions(network.forecast, asked.ahead, history.facts)
+        columns |= parts
+        if isinstance(options.explain, str):
+            folder = Path(options.explain)
+            columns[explain.PICTURE] = explain.draw_all(history, parts, folder, request.notes)
     return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
 
 

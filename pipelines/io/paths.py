@@ -45,6 +45,18 @@ def require_new_file(flag: str, path: Path, force: bool) -> None:
         raise UsageError(f"{flag} {path}: cannot be written to")
 
 
+def require_new_folder(flag: str, folder: Path, force: bool) -> None:
+    """Refuse a folder that holds something already, or is none, without `force`.
+
+    Raises:
+        UsageError: the message says what is wrong with the path.
+    """
+    if force or not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise UsageError(f"{flag} {folder}: exists already. Choose another name, or add --force")
+
+
 def require_regular_file(path: Path) -> None:
     """Refuse what would be read without end or wait for ever: pipes, devices, sockets.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,15 @@ class _Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """The rows that one request asks about, and what may be answered to them."""
+    """The rows that one request asks about, and what may be answered to them.
+
+    `notes` is the list that what is to be said of the answer goes to.
+    """
 
     rows: Requests
     options: RecommendPredictOptions
     excluded: Excluded
+    notes: list[str]
 
 
 def network_inputs(facts: RecommendFacts, requests: Requests) -> dict[str, np.ndarray]:
@@ -111,10 +116,8 @@ def recommend(serving: ServingModel, questions: Sequence[Question]) -> list[pd.D
         rows = slice(begin, begin + len(question.rows))
         top = question.options.top
         answered = _Best(best[rows, :top], scores[rows, :top], cases[rows])
-        because = None
-        if question.options.explain:
-            because = answered.because(serving)
-        tables.append(_table(facts, question.rows, answered, because))
+        explained = answered.explained(serving, question) if question.options.explain else {}
+        tables.append(_table(facts, question.rows, answered, explained))
         begin = rows.stop
     return tables
 
@@ -131,16 +134,31 @@ class _Best:
     scores: np.ndarray
     cases: Sequence[_Case]
 
-    def because(self, serving: ServingModel) -> np.ndarray:
-        """Return which items of the history are behind each `(cases, top)`."""
+    def explained(self, serving: ServingModel, question: Question) -> dict[str, np.ndarray]:
+        """Return columns `(cases, top)`: what is behind each answer, and its picture."""
+        facts: RecommendFacts = serving.facts
         users = [case.user for case in self.cases]
         histories = [case.history for case in self.cases]
-        names = np.asarray(serving.facts.items, dtype=object)
-        return explain.because(serving.model, users, histories, self.items, names)
+        reasons = explain.reasons(serving.model, users, histories, self.items)
+        names = np.asarray(facts.items, dtype=object)
+        because = np.full(self.items.shape, "", dtype=object)
+        for row, place in np.ndindex(*because.shape):
+            because[row, place] = reasons[row].tell(place, names)
+        columns = {explain.BECAUSE: because}
+        folder = question.options.explain
+        if isinstance(folder, str):
+            left = np.where(np.isfinite(self.scores), self.items, 0)
+            titles = [title or item for title, item in zip(facts.titles, facts.items, strict=True)]
+            files = explain.draw_all(reasons, left, titles, Path(folder), question.notes)
+            columns[explain.PICTURE] = np.broadcast_to(files[:, None], self.items.shape)
+        return columns
 
 
 def _table(
-    facts: RecommendFacts, requests: Requests, answered: _Best, because: np.ndarray | None
+    facts: RecommendFacts,
+    requests: Requests,
+    answered: _Best,
+    explained: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Return the best items as a table, a row for each item."""
     best, scores = answered.items, answered.scores
@@ -157,8 +175,8 @@ def _table(
             "note": np.asarray(notes, dtype=object)[row],
         }
     )
-    if because is not None:
-        answers[explain.BECAUSE] = because[row, place]
+    for name, cells in explained.items():
+        answers[name] = cells[row, place]
     asked = requests.frame.iloc[row].reset_index(drop=True)
     asked.insert(0, _new_name("row", asked), row + 1)
     return join_answers(asked, answers)

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from annotated_types import Ge
 
-from pipelines.config.options import PredictOptions, option
+from pipelines.config.options import Explain, PredictOptions, option
 from pipelines.errors import UsageError
-from pipelines.io.paths import require_new_file
+from pipelines.io.paths import require_new_file, require_new_folder
 
 AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
 VECTOR_SUFFIXES = (".csv", ".parquet")
@@ -34,10 +34,10 @@ class RecommendPredictOptions(PredictOptions):
     new_only: bool = option(
         False, "leave out items of the history, also where the model was trained with repeats"
     )
-    explain: bool = option(
-        False,
-        "say in a column `because` which items of the history have moved each score, by how much: "
-        "the score less the one without this item",
+    explain: Explain = option(
+        "",
+        "say in a column `because` which items of the history have moved each score, by how much "
+        "(the score less the one without this item), and draw it for each row into this folder",
     )
     all_users: bool = option(False, "answer all users that the model knows; needs no input")
     user_column: str = option("", "column of the users (default: as in the training data)")
@@ -73,6 +73,8 @@ class RecommendPredictOptions(PredictOptions):
             raise UsageError(
                 f"--exclude {self.exclude}: is no regular file. Expected item ids, one a line"
             )
+        if isinstance(self.explain, str) and self.explain:
+            require_new_folder("--explain", Path(self.explain), force)
         require_vectors_file("--vectors", self.vectors, force)
         require_vectors_file("--query-vectors", self.query_vectors, force)
 

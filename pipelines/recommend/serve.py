@@ -239,7 +239,7 @@ def _read_request(serving: ServingModel, request: RawRequest) -> answers.Questio
     if chosen.query_vectors:
         item_vectors.write_query_vectors(serving, rows, Path(chosen.query_vectors), said)
     said += [*answers.unknown_users(facts, rows), *answers.unknown_items(facts, rows)]
-    return answers.Question(rows=rows, options=chosen, excluded=excluded)
+    return answers.Question(rows=rows, options=chosen, excluded=excluded, notes=said)
 
 
 def _require_ranker(options: RecommendPredictOptions) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
@@ -10,6 +11,7 @@ from pipelines.config.options import (
     ClassifierOptions,
     Count,
     DemoSweep,
+    Explain,
     PredictOptions,
     option,
 )
@@ -22,6 +24,7 @@ from pipelines.config.search_space import (
     Scalar,
     flatten,
 )
+from pipelines.io.paths import require_new_folder
 from pipelines.pretrained import weights
 from pipelines.text.spec import ARCHITECTURES, TextSpec
 
@@ -37,13 +40,17 @@ class TextPredictOptions(PredictOptions):
         repeatable=True,
     )
     drift: bool = option(False, DRIFT_HELP)
-    explain: bool = option(
-        False,
-        "say in a column `because` which words have moved the probability, by how much: the "
-        "probability less the one without this word",
+    explain: Explain = option(
+        "",
+        "say in a column `because` which words have moved the probability, by how much (the "
+        "probability less the one without this word), and draw the texts so into this folder",
     )
 
     of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift", "explain")
+
+    def check(self, inputs: tuple[str, ...], force: bool) -> None:
+        if isinstance(self.explain, str) and self.explain:
+            require_new_folder("--explain", Path(self.explain), force)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
@@ -193,7 +194,12 @@ def _table(
         answers[DRIFT] = drifted
     if options.explain:
         labels = probabilities.argmax(axis=1)
-        answers[explain.BECAUSE] = explain.because(serving.model, asked.texts, labels)
+        found = explain.reasons(serving.model, asked.texts, labels)
+        answers[explain.BECAUSE] = [reasons.tell() for reasons in found]
+        if isinstance(options.explain, str):
+            names = [serving.facts.classes[label] for label in labels]
+            folder = Path(options.explain)
+            answers[explain.PICTURE] = explain.draw_all(asked.texts, found, names, folder, notes)
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
 

@@ -5,7 +5,6 @@ Localization" (ICCV 2017): the last feature maps, each by the mean slope of the 
 network without feature maps is explained by slope times input.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+from pipelines.io.picture_files import new_files
 
 HEATMAP = "heatmap"  # the column of files
 SMALLEST_SIDE = 224  # pixels of a drawing
@@ -91,15 +92,21 @@ def _with_maps(
 
 
 def draw(picture: np.ndarray, heat: np.ndarray, path: Path) -> None:
-    """Draw the heat over a picture `(height, width, channels)` with values from 0 to 1."""
+    """Draw a picture as it is, and beside it the heat over its grey.
+
+    The picture is `(height, width, channels)` with values from 0 to 1.
+    """
     import matplotlib
 
     colours = matplotlib.colormaps["inferno"](heat)[..., :3]
-    grey = picture[..., :3].mean(axis=-1, keepdims=True).clip(0, 1)
+    shown = picture[..., :3].clip(0, 1)
+    grey = shown.mean(axis=-1, keepdims=True)
+    plain = shown if shown.shape[-1] == 3 else np.repeat(grey, 3, axis=-1)
     opacity = OPACITY * heat[..., None]
-    drawn = (255 * (opacity * colours + (1 - opacity) * grey)).round().astype("uint8")
-    enlarged = -(-SMALLEST_SIDE // min(heat.shape))
-    size = (heat.shape[1] * max(1, enlarged), heat.shape[0] * max(1, enlarged))
+    both = np.concatenate([plain, opacity * colours + (1 - opacity) * grey], axis=1)
+    drawn = (255 * both).round().astype("uint8")
+    enlarged = max(1, -(-SMALLEST_SIDE // min(heat.shape)))
+    size = (drawn.shape[1] * enlarged, drawn.shape[0] * enlarged)
     Image.fromarray(drawn).resize(size, Image.Resampling.NEAREST).save(path)
 
 
@@ -116,14 +123,9 @@ def write(
     `units` are the smallest and the largest value of a pixel; files are numbered behind those that
     the folder holds already.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    number = len(list(folder.glob("*.png")))
     lowest, scale = units
-    files = []
     heat = heatmaps(network, pictures, labels)
+    paths = new_files(folder, names)
     for row, shown in enumerate((pictures - lowest) / (scale - lowest)):
-        name = re.sub(r"[^\w-]+", "-", names[row])
-        path = folder / f"{number + row + 1:04d}-{name}.png"
-        draw(shown, heat[row], path)
-        files.append(str(path))
-    return files
+        draw(shown, heat[row], paths[row])
+    return list(map(str, paths))

@@ -22,7 +22,7 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
-from pipelines.errors import UsageError
+from pipelines.io.paths import require_new_folder
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -52,13 +52,8 @@ class VisionPredictOptions(PredictOptions):
     of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift")
 
     def check(self, inputs: tuple[str, ...], force: bool) -> None:
-        folder = Path(self.explain)
-        if not self.explain or force or not folder.exists():
-            return
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise UsageError(
-                f"--explain {folder}: exists already. Choose another name, or add --force"
-            )
+        if self.explain:
+            require_new_folder("--explain", Path(self.explain), force)
 
 
 @dataclass(frozen=True, kw_only=True)
