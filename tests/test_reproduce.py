@@ -55,10 +55,9 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
 
 @pytest.mark.slow
 def test_a_run_made_deterministic_by_the_environment_is_reproduced_so(tmp_path: Path) -> None:
-    flags = (*QUICK, "--run-name", "first")
-    first = appline_process(
-        "vision", "train", *flags, folder=tmp_path, APPLINE_DETERMINISTIC="true"
-    )
+    set_there = {"APPLINE_DETERMINISTIC": "true"}
+    command = ("vision", "train", *QUICK, "--run-name", "first")
+    first = appline_process(*command, folder=tmp_path, **set_there)
     assert first.returncode == 0, first.stderr
     again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
