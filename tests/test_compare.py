@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import apps.python as appline
-from apps import saved_runs
+from apps import leaderboard_text, saved_runs
 from apps.cli import main
 from tests.stored_runs_samples import open_store, swept, trained
 from tuning.comparison.headline import lift_of
@@ -227,6 +227,31 @@ def test_two_thousand_runs_are_compared_within_three_seconds(
     assert time.monotonic() - began < 3
     names = [run["name"] for run in json.loads(text)["boards"][0]["runs"]]
     assert names == ["run 1999", "run 1998", "run 1997"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("final 7 · vgg k3 s1 f32 · accuracy 0.97", "final 7"),
+        ("vgg k3 s1 f32 · accuracy 0.97", ""),
+        ("my first one · accuracy 0.97", "my first one"),
+    ],
+)
+def test_a_name_does_not_say_again_what_other_columns_say(name: str, shown: str) -> None:
+    params = {"conv.kernel_size": "3", "conv.stride": "1", "conv.filters": "32"}
+    row = Row(
+        id="1",
+        name=name,
+        status="FINISHED",
+        experiment="vision/pets",
+        start_time=0.0,
+        end_time=None,
+        tags={},
+        params={"architecture": "vgg", **params},
+        metrics={},
+    )
+    standing = Standing(run=row, score=0.97, against_best=None, p_value=1.0, is_best=True)
+    assert leaderboard_text.own_name(standing, "accuracy") == shown
 
 
 def test_a_network_without_convolutions_is_not_called_by_a_kernel_size() -> None:
