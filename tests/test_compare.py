@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import time
 from pathlib import Path
 
@@ -192,6 +193,10 @@ def test_a_table_and_a_page_are_written_and_not_overwritten(
     assert list(pd.read_csv(table)["name"]) == ["good", "final", "without losses", "bad"]
     html = page.read_text()
     assert "<svg" in html
+    width = int(re.search(r'<svg [^>]*width="(\d+)"', html)[1])  # type: ignore[index]
+    centres = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">', html)
+    assert centres
+    assert all(30 <= float(x) <= width - 30 for x in centres), "no number is cut off"
     assert "worse p &lt;.001" in html
     for outside in ("http://", "https://", "<script", "<img", "<link"):
         assert outside not in html
