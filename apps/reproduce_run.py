@@ -1,6 +1,5 @@
 """`appline reproduce`: a run trained again, and what came of it."""
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from apps import rendering, saved_runs
@@ -38,6 +37,8 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     Raises:
         UsageError: there is no such run, or none that can be trained again.
     """
+    from tuning.tracking.provenance import DETERMINISTIC
+
     row = saved_runs.winner_of(saved_runs.find(name, uri), uri)
     _require_trained(row)
     options_type = options_class(row.domain)
@@ -48,8 +49,7 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     )
     options.require_weights(spec)
     (objective,) = (key.partition("/")[2] for key in row.metrics if key.startswith("best/val_"))
-    words = shlex.split(row.tags.get("command", ""))
-    runtime.import_tensorflow(deterministic="--deterministic" in words)
+    runtime.import_tensorflow(deterministic=DETERMINISTIC in row.tags)
     again = _train(row, pipeline_for(options), spec, objective, uri, screen)
     return _compared(difference(row.id, again, uri), uri)
 

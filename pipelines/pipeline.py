@@ -321,6 +321,10 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
     def baselines(self, splits: SplitsT) -> Iterator[Baseline]:
         """Yield the baselines, fitted on train; settings of their own are chosen on val."""
 
+    def baselines_read(self) -> Mapping[str, str]:
+        """Return digests of the files that baselines read beside the data, by option."""
+        return {}
+
     @abstractmethod
     def table(self, predictions: "np.ndarray", splits: SplitsT, part: Part) -> "pd.DataFrame":
         """Return predictions beside the truth, as a table for people."""

@@ -21,6 +21,7 @@ ENVIRONMENT = {
 }
 THREAD_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 STDERR = 2  # the file descriptor
+_is_deterministic = False  # TensorFlow says it only by names that are no part of its interface
 
 
 def prepare_environment() -> None:
@@ -40,6 +41,7 @@ def use_threads(count: int) -> None:
 
 def import_tensorflow(*, deterministic: bool = False) -> None:
     """Import TensorFlow and Keras, silently unless that fails."""
+    global _is_deterministic
     prepare_environment()
     with _without_stderr():
         import keras
@@ -60,6 +62,12 @@ def import_tensorflow(*, deterministic: bool = False) -> None:
         # Deterministic operations need a seed from the start; each fit sets its own.
         keras.utils.set_random_seed(0)
         tf.config.experimental.enable_op_determinism()
+        _is_deterministic = True
+
+
+def is_deterministic() -> bool:
+    """Whether this process uses TensorFlow's deterministic operations."""
+    return _is_deterministic
 
 
 def idle_clock() -> float:

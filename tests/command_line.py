@@ -49,14 +49,14 @@ def environment_of(**changes: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **changes}
 
 
-def appline_process(*arguments: str, folder: Path) -> Ended:
+def appline_process(*arguments: str, folder: Path, **environment: str) -> Ended:
     """Run `appline` as `appline()` does, in a process of its own."""
     done = subprocess.run(
         command_of(*arguments),
         capture_output=True,
         text=True,
         cwd=folder,
-        env=environment_of(),
+        env=environment_of(**environment),
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)

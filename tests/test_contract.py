@@ -269,23 +269,45 @@ def test_the_model_file_holds_weights_and_no_state_of_an_optimizer(
     assert not [name for name in names if "optimizer" in name]
 
 
-def test_the_model_file_is_read_by_a_process_that_knows_pipelines_alone(
-    pipeline: AnyPipeline, splits: Any, network: Any, tmp_path: Path
-) -> None:
-    """As a served model is: MLflow ships `pipelines` with it, and nothing else of the project."""
-    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
-    program = f"""
+READS_MODELS = f"""
 import sys
 from pathlib import Path
 from pipelines import DOMAINS
 DOMAINS["{FIFTH}"] = "tests.line_domain:Line"
 from pipelines.model_file import read_model
-print(read_model(Path(sys.argv[1])).facts.domain)
-assert not any(name.startswith("tuning") for name in sys.modules)
+for line in sys.stdin:
+    domain = read_model(Path(line.strip())).facts.domain
+    assert not any(name.startswith("tuning") for name in sys.modules)
+    print(domain, flush=True)
 """
-    command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.stdout.strip() == pipeline.domain, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator["subprocess.Popen[str]"]:
+    """A process that reads models and knows `pipelines` alone.
+
+    One for all domains: each costs an import of TensorFlow.
+    """
+    command = [sys.executable, "-c", READS_MODELS]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        yield process
+
+
+def test_the_model_file_is_read_by_a_process_that_knows_pipelines_alone(
+    pipeline: AnyPipeline,
+    splits: Any,
+    network: Any,
+    reader: "subprocess.Popen[str]",
+    tmp_path: Path,
+) -> None:
+    """As a served model is: MLflow ships `pipelines` with it, and nothing else of the project."""
+    write_model(pipeline.serve(network, splits), tmp_path / "model.keras")
+    assert reader.stdin
+    assert reader.stdout
+    print(tmp_path / "model.keras", file=reader.stdin, flush=True)
+    assert reader.stdout.readline().strip() == pipeline.domain
 
 
 def test_tables_and_plots_are_made(pipeline: AnyPipeline, splits: Any, network: Any) -> None:

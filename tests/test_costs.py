@@ -106,8 +106,8 @@ def test_trials_know_sizes_and_times_of_their_fits_and_refits_times_of_answers_t
     objectives = sweep_objectives(LINES, LINES.load(), [])
     result = run_sweep(
         LINES,
-        options.space(SPEC, {"units": Choice((2, 4, 8, 16))}),
-        Sweep(objectives=objectives, trials=4, refit_top="2", trial_epochs=1, tuner="random"),
+        options.space(SPEC, {"units": Choice((2, 4))}),
+        Sweep(objectives=objectives, trials=2, refit_top="2", trial_epochs=1, tuner="random"),
         tracker,
     )
     for trial in result.trials:

@@ -169,9 +169,14 @@ def test_a_series_that_has_left_its_level_is_said(
 # ------------------------------------------------------------------------------ recommend
 
 
-def test_unknown_users_are_counted_in_one_line(tmp_path: Path) -> None:
-    path = small_log(tmp_path / "log.csv")
-    served = serve("recommend", {}, data=str(path))
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ServingModel]:
+    path = small_log(tmp_path_factory.mktemp("log") / "log.csv")
+    return serve("recommend", {}, data=str(path))
+
+
+def test_unknown_users_are_counted_in_one_line(shop: tuple[Any, ServingModel]) -> None:
+    served = shop
     known = served[1].facts.users[0]
     _, said = answer(served, np.asarray([known], dtype=object))
     assert said == []
@@ -180,3 +185,32 @@ def test_unknown_users_are_counted_in_one_line(tmp_path: Path) -> None:
         "2 of 3 users are unknown to the model and answered as an average one; the column note "
         "says which: nobody, no one"
     ]
+
+
+def test_unknown_items_of_histories_are_counted_in_one_line(
+    shop: tuple[Any, ServingModel],
+) -> None:
+    old, other = shop[1].facts.items[:2]
+    _, said = answer(shop, pd.DataFrame({"history": [f"{old} {other}"]}))
+    assert said == []
+    histories = pd.DataFrame({"history": [f"{old} new", f"new {other}", old]})
+    answers, said = answer(shop, histories)
+    assert said == [
+        "1 of 3 items in the histories is unknown to the model and ignored; the column note says "
+        "where: new"
+    ]
+    assert set(answers["note"]) == {"1 unknown item ignored", ""}
+
+
+def test_unknown_items_to_rate_are_counted_in_one_line(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"user": list("abcd") * 6, "item": list("uvwxyz") * 4})
+    rows["rating"] = np.arange(len(rows)) % 5 + 1
+    rows.to_csv(tmp_path / "log.csv", index=False)
+    served = serve("recommend", {"architecture": "mf"}, data=str(tmp_path / "log.csv"), task="rate")
+    known = served[1].facts.items[0]
+    answers, said = answer(served, pd.DataFrame({"user": ["a", "a"], "item": [known, "new"]}))
+    assert said == [
+        "1 of 2 items is unknown to the model and rated like an average one; the column note says "
+        "where: new"
+    ]
+    assert answers["note"].tolist() == ["", "unknown item"]

@@ -1,5 +1,6 @@
 """Items ranked by their texts, as an encoder reads them: also those that nobody has had."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
+from pipelines.pretrained.weights import digest
 from pipelines.recommend import predict
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.item_models import ItemTexts
@@ -22,6 +24,7 @@ from pipelines.recommend.pipeline import RecommendPipeline
 from pipelines.recommend.spec import RecommendSpec
 from tests.encoders import tiny_encoder
 from tests.samples import small_log
+from tuning.training import kept_baselines
 
 NEW = "i99"  # in the table of items alone
 TITLES = ("good", "bad", "film", "the film", "a film", "good film", "bad film", "the good", "!")
@@ -168,3 +171,20 @@ def test_a_missing_encoder_is_told_before_any_data_is_read() -> None:
     done = CliRunner().invoke(application("recommend"), flags)
     assert isinstance(done.exception, UsageError)
     assert "--item-texts: there is no encoder 'nosuch'" in str(done.exception)
+
+
+def test_kept_baselines_depend_on_the_files_of_the_encoder(
+    pipeline: RecommendPipeline, folder: Path, splits: RecommendSplits, tmp_path: Path
+) -> None:
+    moved = tmp_path / "encoder"
+    shutil.copytree(folder / "encoder", moved)
+    options = {"items": str(folder / "items.csv"), "item_texts": str(moved)}
+    before = kept_baselines.set_of(pipeline_of(folder, **options), splits)
+    assert kept_baselines.set_of(pipeline_of(folder, **options), splits) == before
+    words = (moved / "vocab.txt").read_text().replace("good", "fine")
+    (moved / "vocab.txt").write_text(words)
+    assert kept_baselines.set_of(pipeline_of(folder, **options), splits) != before
+    # Not by where they lie.
+    assert pipeline.baselines_read() == {"item_texts": digest(folder / "encoder")}
+    shutil.copytree(folder / "encoder", tmp_path / "copy")
+    assert digest(tmp_path / "copy") == digest(folder / "encoder")

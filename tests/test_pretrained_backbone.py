@@ -237,6 +237,7 @@ def test_a_side_that_the_backbone_does_not_take_is_refused(
         photos.build(spec, photos.load())
 
 
+@pytest.mark.slow
 def test_a_head_on_frozen_features_is_the_whole_network_that_is_served(
     photos: VisionPipeline, cache: Path, tmp_path: Path
 ) -> None:
@@ -271,6 +272,7 @@ def watch(photos: VisionPipeline, splits: Any) -> Watch:
     return Watch(objective=photos.objective_for(splits))
 
 
+@pytest.mark.slow
 def test_frozen_weights_stay_and_the_top_layers_are_tuned(
     photos: VisionPipeline, cache: Path
 ) -> None:

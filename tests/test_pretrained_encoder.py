@@ -231,7 +231,13 @@ np.save(sys.argv[2], model(texts)["probabilities"])
 """
 
 
-@pytest.mark.parametrize("layers", [0, DEPTH + 1], ids=["frozen", "tuned"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param(0, id="frozen"),
+        pytest.param(DEPTH + 1, id="tuned", marks=pytest.mark.slow),
+    ],
+)
 def test_a_saved_model_takes_strings_and_answers_in_a_fresh_process_without_the_encoders_folder(
     pipeline: TextPipeline, splits: TextSplits, tmp_path: Path, layers: int
 ) -> None:

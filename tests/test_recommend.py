@@ -107,9 +107,9 @@ def test_every_architecture_learns_both_tasks(
     values = {
         **SMALL,
         "architecture": architecture,
-        "train.epochs": 8,
-        "train.batch_size": 8,
-        "train.patience": 8,
+        "train.epochs": 3,
+        "train.batch_size": 16,
+        "train.patience": 3,
         "train.learning_rate": 0.01,
         "embedding.dropout": 0.0,
         "attention.dropout": 0.0,
@@ -200,6 +200,7 @@ def test_a_target_that_train_does_not_hold_costs_no_loss(
     assert losses[1] != pytest.approx(losses[0])
 
 
+@pytest.mark.slow
 def test_sampled_negatives_learn_what_the_full_softmax_learns(
     pipeline: RecommendPipeline, splits: RecommendSplits
 ) -> None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from pipelines import runtime
 from tests.command_line import QUICK, appline, appline_process
 from tests.samples import small_log, small_series, small_texts
 from tests.stored_runs_samples import open_store, trained
@@ -22,7 +23,8 @@ from tuning.comparison.reproduction import (
 )
 from tuning.reports.paired import compare_losses
 from tuning.tracking.interface import Row
-from tuning.tracking.provenance import CODE, MACHINE, code_digest, origin_tags
+from tuning.tracking.mlflow_tracker import open_tracker
+from tuning.tracking.provenance import CODE, DETERMINISTIC, MACHINE, code_digest, origin_tags
 from tuning.training.train import WEIGHTS_OF
 
 Sample = Callable[[Path], Path]
@@ -49,6 +51,28 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
     assert found["outcome"] == "bit-identical"
     assert found["changes"] == []
     assert len(found["scores"]) > 4
+
+
+@pytest.mark.slow
+def test_a_run_made_deterministic_by_the_environment_is_reproduced_so(tmp_path: Path) -> None:
+    flags = (*QUICK, "--run-name", "first")
+    first = appline_process(
+        "vision", "train", *flags, folder=tmp_path, APPLINE_DETERMINISTIC="true"
+    )
+    assert first.returncode == 0, first.stderr
+    again = appline_process("reproduce", "first", "--json", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    store = open_tracker("vision/digits", root=tmp_path / "mlruns")
+    rows = [row for row in store.rows() if row.role in ("train", "seed")]
+    assert [row.tags.get(DETERMINISTIC) for row in rows] == ["true", "true"]
+
+
+def test_only_a_run_with_deterministic_operations_is_tagged_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert DETERMINISTIC not in origin_tags()
+    monkeypatch.setattr(runtime, "_is_deterministic", True)
+    assert origin_tags()[DETERMINISTIC] == "true"
 
 
 @pytest.mark.parametrize("last", [0.5, np.nextafter(np.float32(0.5), np.float32(1))])

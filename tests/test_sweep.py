@@ -156,8 +156,10 @@ def test_what_cannot_be_built_is_never_started(tracker: MlflowTracker) -> None:
     "tuner",
     [
         "tpe",
-        "hyperband",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "bayesian", "grid")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("hyperband", "random", "bayesian", "grid")
+        ),
     ],
 )
 def test_an_interrupted_sweep_resumes_to_what_an_undisturbed_one_finds(
@@ -236,6 +238,7 @@ def disk() -> Iterator[FullDisk]:
     disk.mend()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_a_full_disk_broke_resumes_to_what_an_undisturbed_one_finds(
     tracker: MlflowTracker, disk: FullDisk
 ) -> None:

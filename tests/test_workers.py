@@ -84,6 +84,7 @@ def test_the_reason_of_a_failing_trial_comes_back(worker: LocalWorkers) -> None:
     assert scheduler.outcomes[3].score is not None
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_only_its_trial_and_is_replaced() -> None:
     workers = LocalWorkers(1, trials_per_process=2)
 

@@ -3,12 +3,14 @@
 They are in a folder of the user's cache, one for each name, or wherever a person has put them.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from pipelines.errors import DataError, UsageError, suggest
+from pipelines.io.digest import HEX_DIGITS
 from pipelines.pretrained.catalogue import CATALOGUE, Kind, KnownWeights, names
 
 CACHE_VARIABLE = "APPLINE_CACHE"
@@ -39,6 +41,17 @@ def is_here(name: str) -> bool:
     known = CATALOGUE[name]
     folder = folder_of(known)
     return all((folder / file).is_file() for file in known.files)
+
+
+def digest(folder: Path) -> str:
+    """Return 16 hex digits that identify the files in `folder`, by name and content."""
+    state = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            state.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as file:
+                state.update(hashlib.file_digest(file, "sha256").digest())
+    return state.hexdigest()[:HEX_DIGITS]
 
 
 def find(name: str, key: str, kind: Kind) -> Path:

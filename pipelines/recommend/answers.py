@@ -1,6 +1,6 @@
 """Answers of a trained recommender: the best items for each row that was asked, or a rating."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipelines.recommend.predict_options import RecommendPredictOptions
 from pipelines.recommend.requests import Requests
 
 BATCH_SIZE = 256  # users
-SHOWN_USERS = 3
+SHOWN = 3  # of unknown users or items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,28 @@ def unknown_users(facts: RecommendFacts, requests: Requests) -> list[str]:
     verb = "is" if len(unknown) == 1 else "are"
     return [
         f"{len(unknown):,} of {len(requests.users):,} users {verb} unknown to the model and "
-        f"answered as an average one; the column note says which: {shorten(unknown, SHOWN_USERS)}"
+        f"answered as an average one; the column note says which: {shorten(unknown, SHOWN)}"
+    ]
+
+
+def unknown_items(facts: RecommendFacts, requests: Requests) -> list[str]:
+    """Return a sentence on items that the model does not know, none where it knows all.
+
+    They are those of the histories that are given, or those to rate.
+    """
+    where, treated = "", "rated like an average one"
+    given: Iterable[str] = () if requests.items is None else requests.items
+    if requests.histories is not None:
+        where, treated = " in the histories", "ignored"
+        given = chain.from_iterable(requests.histories)
+    items = list(dict.fromkeys(given))
+    unknown = [item for item in items if item not in facts.item_numbers]
+    if not unknown:
+        return []
+    verb = "is" if len(unknown) == 1 else "are"
+    return [
+        f"{len(unknown):,} of {len(items):,} items{where} {verb} unknown to the model and "
+        f"{treated}; the column note says where: {shorten(unknown, SHOWN)}"
     ]
 
 

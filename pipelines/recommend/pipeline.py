@@ -1,6 +1,6 @@
 """Recommendation: the contract kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ from pipelines.pipeline import (
     ServingFacts,
     ServingModel,
 )
+from pipelines.pretrained import weights
 from pipelines.recommend import (
     audit,
     baselines,
@@ -39,7 +40,7 @@ from pipelines.recommend import (
 from pipelines.recommend.architectures import architecture_of, receptive_field
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.facts import RecommendFacts
-from pipelines.recommend.options import RecommendOptions
+from pipelines.recommend.options import ITEM_TEXTS, RecommendOptions
 from pipelines.recommend.spec import RecommendSpec
 from pipelines.splits import Part
 
@@ -129,6 +130,12 @@ class RecommendPipeline(Pipeline[RecommendOptions, RecommendSpec, RecommendSplit
 
     def baselines(self, splits: RecommendSplits) -> Iterator[Baseline]:
         return baselines.baselines(splits)
+
+    def baselines_read(self) -> Mapping[str, str]:
+        if not self.options.item_texts:
+            return {}
+        folder = weights.find(self.options.item_texts, ITEM_TEXTS, "encoder")
+        return {"item_texts": weights.digest(folder)}
 
     def table(self, predictions: np.ndarray, splits: RecommendSplits, part: Part) -> pd.DataFrame:
         return evaluate.table(predictions, splits, part)

@@ -238,7 +238,7 @@ def _read_request(serving: ServingModel, request: RawRequest) -> answers.Questio
         return pd.DataFrame({"source": [str(source)], ERROR: [str(error)]})
     if chosen.query_vectors:
         item_vectors.write_query_vectors(serving, rows, Path(chosen.query_vectors), said)
-    said += answers.unknown_users(facts, rows)
+    said += [*answers.unknown_users(facts, rows), *answers.unknown_items(facts, rows)]
     return answers.Question(rows=rows, options=chosen, excluded=excluded, notes=said)
 
 

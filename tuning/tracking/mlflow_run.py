@@ -93,6 +93,7 @@ class MlflowRun:
     def figure(self, figure: "Figure", path: str) -> None:
         with self._artifact(path) as local:
             dpi = min(FIGURE_DPI, WIDEST_FIGURE / figure.get_figwidth())
+            _lay_out(figure)
             figure.savefig(local, dpi=dpi)
 
     def file(self, path: Path, folder: str = "") -> None:
@@ -123,6 +124,18 @@ class MlflowRun:
             local = temporary / name
             yield local
             self.file(local, folder)
+
+
+def _lay_out(figure: "Figure") -> None:
+    """Place the parts of a figure now.
+
+    Matplotlib does so whenever it saves one, and draws it twice for that; each is saved twice, as
+    an artifact and in a report.
+    """
+    engine = figure.get_layout_engine()
+    if engine:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def write_values(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from pipelines import runtime
 from pipelines.io.digest import HEX_DIGITS
 from tuning.tracking.hidden_tags import HIDDEN
 from tuning.tracking.secrets import hide_secrets
@@ -22,6 +23,7 @@ from tuning.tracking.secrets import hide_secrets
 PROCESS = f"{HIDDEN}process"  # the tag that says which process writes a run
 # Tags of what a result depends on beside settings and data.
 CODE, MACHINE = f"{HIDDEN}code", f"{HIDDEN}machine"
+DETERMINISTIC = "deterministic"  # the tag of a run that TensorFlow's deterministic operations made
 ROOMS = ("pipelines", "tuning")  # whose code decides what a training comes to
 # Start times are counted from the clock, which may have been set since: only a clear difference
 # distinguishes two processes.
@@ -41,6 +43,7 @@ def origin_tags() -> dict[str, str]:
         PROCESS: _process(),
         CODE: code_digest(),
         MACHINE: _machine(),
+        DETERMINISTIC: "true" if runtime.is_deterministic() else "",
     }
     return {key: value for key, value in tags.items() if value}
 

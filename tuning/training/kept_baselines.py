@@ -32,8 +32,8 @@ PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "keras", "tensorflow")
 def set_of(pipeline: AnyPipeline, splits: Splits) -> str:
     """Return 16 hex digits that identify all that the baselines depend on.
 
-    A change of the data, its division, an option, the code, a package or of the pretrained weights
-    that are here gives other digits.
+    A change of the data, its division, an option, a file that an option names, the code, a package
+    or of the pretrained weights that are here gives other digits.
     """
     kind = type(pipeline)
     parts = {
@@ -43,6 +43,7 @@ def set_of(pipeline: AnyPipeline, splits: Splits) -> str:
         "options": pipeline.options.as_params(),
         "code": code_digest(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "read": dict(pipeline.baselines_read()),
         "weights": [name for name in sorted(CATALOGUE) if weights.is_here(name)],
     }
     text = json.dumps(parts, sort_keys=True, default=str)
