@@ -20,9 +20,10 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 svg { display: block; margin: 1rem 0; max-width: 100% }
 svg text { fill: currentColor; font: 13px system-ui, sans-serif }
 """
+CLOSEST_TICKS = 40  # pixels between two numbers below a plot
 NUMBERS = ("score", "s", "weights", LATENCY)
 # Pixels of the forest plot.
-LABELS, PLOT, ROW, MARGIN = 240, 480, 26, 20
+LABELS, PLOT, ROW, MARGIN = 240, 480, 26, 32
 
 
 def page(boards: "Sequence[Board]") -> str:
@@ -93,8 +94,10 @@ def _forest(board: "Board") -> str:
     for row, (standing, lift) in enumerate(lifted):
         parts += _interval(standing, lift, (row + 0.5) * ROW, across)
     bottom = height - 1.3 * ROW
-    ticks = {across(value): f"{value:+.3g}" for value in (low, high)}
-    ticks[zero] = "0"
+    ticks = {zero: "0"}
+    for value in (low, high):
+        if abs(across(value) - zero) > CLOSEST_TICKS:
+            ticks[across(value)] = f"{value:+.2g}"
     for at, label in ticks.items():
         parts.append(f'<text x="{at:.1f}" y="{bottom:.1f}" text-anchor="middle">{label}</text>')
     parts.append(f'<text x="{LABELS + MARGIN}" y="{height - 6}">{escape(title)}</text></svg>')

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from apps import rendering
+from tuning.reports.names import SEPARATOR
 
 if TYPE_CHECKING:
     from tuning.comparison.leaderboard import Board, Standing
@@ -71,7 +72,7 @@ def line_of(standing: "Standing", metric: str) -> list[str]:
     return [
         standing.run.id[:8],
         standing.network,
-        standing.run.name,
+        own_name(standing, metric),
         rendering.format_number(standing.score),
         lift_text(standing, metric),
         outcome_text(standing),
@@ -79,6 +80,15 @@ def line_of(standing: "Standing", metric: str) -> list[str]:
         "" if weights is None else f"{weights:,.0f}",
         "" if latency is None else f"{latency:.2f}",
     ]
+
+
+def own_name(standing: "Standing", metric: str) -> str:
+    """Return a run's name without what other columns say: its network and its score."""
+    parts = []
+    for part in standing.run.name.split(SEPARATOR):
+        if part != standing.network and not part.startswith(f"{metric} "):
+            parts.append(part)
+    return SEPARATOR.join(parts)
 
 
 def lift_text(standing: "Standing", metric: str) -> str:

@@ -1,12 +1,16 @@
 """`appline atlas`, on a real store with sweeps of two domains."""
 
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 import apps.python as appline
 from tests.test_compare import printed
+from tuning.comparison.atlas import draw
 from tuning.tracking.interface import Record
 from tuning.tracking.mlflow_tracker import open_tracker
 
@@ -69,6 +73,20 @@ def test_the_table_is_printed_and_drawn(
     assert "no proof" in text
     assert "val_accuracy  0.8500  0.83" in text
     assert figure.read_text().startswith("<?xml")
+
+
+def test_a_sweep_has_one_colour_in_all_panels_and_no_other_sweep_has_it() -> None:
+    rows = []
+    for sweep, keys in {"a": ["conv.stride"], "b": ["conv.kernel_size", "conv.stride"]}.items():
+        for key, value in itertools.product(keys, (1, 2)):
+            found = {"value": value, "trials": 2, "metric": "val_loss", "score": 0.5, "rank": 0.5}
+            rows.append({"experiment": "vision/x", "sweep": sweep, "hyperparameter": key, **found})
+    colours: dict[str, set[Any]] = {}
+    for axes in draw(pd.DataFrame(rows)).axes:
+        for line in axes.lines:
+            colours.setdefault(str(line.get_label()), set()).add(line.get_color())
+    assert [len(of_sweep) for of_sweep in colours.values()] == [1, 1]
+    assert colours["vision/x a"] != colours["vision/x b"]
 
 
 def test_a_store_without_sweeps_says_how_to_begin(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 import apps.python as appline
-from apps import saved_runs
+from apps import leaderboard_text, saved_runs
 from apps.cli import main
 from tests.stored_runs_samples import open_store, swept, trained
 from tuning.comparison.headline import lift_of
@@ -192,6 +193,10 @@ def test_a_table_and_a_page_are_written_and_not_overwritten(
     assert list(pd.read_csv(table)["name"]) == ["good", "final", "without losses", "bad"]
     html = page.read_text()
     assert "<svg" in html
+    width = int(re.search(r'<svg [^>]*width="(\d+)"', html)[1])  # type: ignore[index]
+    centres = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">', html)
+    assert centres
+    assert all(30 <= float(x) <= width - 30 for x in centres), "no number is cut off"
     assert "worse p &lt;.001" in html
     for outside in ("http://", "https://", "<script", "<img", "<link"):
         assert outside not in html
@@ -227,6 +232,31 @@ def test_two_thousand_runs_are_compared_within_three_seconds(
     assert time.monotonic() - began < 3
     names = [run["name"] for run in json.loads(text)["boards"][0]["runs"]]
     assert names == ["run 1999", "run 1998", "run 1997"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("final 7 · vgg k3 s1 f32 · accuracy 0.97", "final 7"),
+        ("vgg k3 s1 f32 · accuracy 0.97", ""),
+        ("my first one · accuracy 0.97", "my first one"),
+    ],
+)
+def test_a_name_does_not_say_again_what_other_columns_say(name: str, shown: str) -> None:
+    params = {"conv.kernel_size": "3", "conv.stride": "1", "conv.filters": "32"}
+    row = Row(
+        id="1",
+        name=name,
+        status="FINISHED",
+        experiment="vision/pets",
+        start_time=0.0,
+        end_time=None,
+        tags={},
+        params={"architecture": "vgg", **params},
+        metrics={},
+    )
+    standing = Standing(run=row, score=0.97, against_best=None, p_value=1.0, is_best=True)
+    assert leaderboard_text.own_name(standing, "accuracy") == shown
 
 
 def test_a_network_without_convolutions_is_not_called_by_a_kernel_size() -> None:

@@ -21,11 +21,12 @@ from fastapi.testclient import TestClient
 from apps.cli import main
 from apps.serving.application import Limits, Service, make_application
 from apps.serving.batcher import Batcher
+from apps.serving.bodies import Bodies, Refused, in_words_of_requests
 from apps.serving.metrics import Histogram
-from pipelines import create_pipeline
+from pipelines import create_pipeline, options_class
 from pipelines.errors import ApplineError, DataError
 from pipelines.model_file import read_model, write_model
-from pipelines.pipeline import RawRequest
+from pipelines.pipeline import RawRequest, RequestForm
 from tests.command_line import command_of, environment_of
 
 MOST_BYTES = 10_000
@@ -96,6 +97,43 @@ def test_a_body_that_is_none_is_refused(
     reply = client.post("/invocations", content=body, headers={"Content-Type": "application/json"})
     assert reply.status_code == status
     assert message in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "message", "told"),
+    [
+        ("text", "row 2: no text. Leave it out: --skip-unreadable", "out: params.skip_unreadable"),
+        (
+            "forecast",
+            "named by --time-column NAME (or a model that was trained with --no-calendar)",
+            "named by params.time_column NAME (or a model that was trained with the option "
+            "no_calendar)",
+        ),
+        (
+            "recommend",
+            "--top is for models that rank. Train one that ranks: appline recommend train --task r",
+            "params.top is for models that rank",
+        ),
+    ],
+)
+def test_what_is_told_over_http_is_in_words_of_requests(
+    domain: str, message: str, told: str
+) -> None:
+    options_type = options_class(domain).predict_type
+    rewritten = in_words_of_requests(message, options_type)
+    assert rewritten.endswith(told)
+    assert "--" not in rewritten
+    assert in_words_of_requests(rewritten, options_type) == rewritten
+
+
+def test_an_option_out_of_its_range_is_told_in_words_of_requests() -> None:
+    form = RequestForm(kind="table", field="y", label="")
+    bodies = Bodies(form, pd.DataFrame({"y": [1]}), options_class("forecast").predict_type)
+    content = json.dumps({"instances": [{"y": 1}], "params": {"fill_limit": 3}}).encode()
+    with pytest.raises(Refused) as refused, bodies.read(content, "application/json"):
+        pass
+    told = in_words_of_requests(str(refused.value), bodies.options_type)
+    assert told.startswith("params.fill_limit is a share from 0 to 1")
 
 
 def test_a_body_of_unknown_length_is_bounded_too(client: TestClient) -> None:

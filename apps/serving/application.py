@@ -66,7 +66,8 @@ class Service:
         try:
             response = await self._answer(request)
         except Refused as error:
-            response = _refusal(error.status, str(error), error.field)
+            message = in_words_of_requests(str(error), self.options_type)
+            response = _refusal(error.status, message, error.field)
         except Busy as error:
             response = _refusal(503, str(error))
             response.headers["Retry-After"] = "1"

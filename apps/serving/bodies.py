@@ -25,6 +25,9 @@ JSON = "application/json"
 CSV = "text/csv"
 INSTANCES = "instances"
 PARAMS = "params"
+FLAG = re.compile(r"--([a-z][a-z-]*)")
+# The end of a sentence that names what to type: ". Train one that ranks: appline recommend train".
+COMMAND = re.compile(r"(?:^|[.;]?\s+)[^.;:\n]*: appline [^\n]*")
 MOST_DEPTH = 20  # of lists and objects in each other: an image is three
 
 
@@ -218,13 +221,18 @@ def error_as_json(message: str, field: str = "") -> dict[str, Any]:
 
 
 def in_words_of_requests(message: str, options_type: type[PredictOptions]) -> str:
-    """Return a message of `predict` with `params.skip_unreadable` for `--skip-unreadable`."""
+    """Return a message of `predict` as who sends requests reads it.
+
+    `--skip-unreadable` is `params.skip_unreadable`. Flags that a request has not are options of the
+    training. Commands to type are left out.
+    """
 
     def as_param(flag: re.Match[str]) -> str:
         name = flag[1].replace("-", "_")
-        return f"{PARAMS}.{name}" if name in options_type.of_requests else flag[0]
+        known = name in options_type.of_requests
+        return f"{PARAMS}.{name}" if known else f"the option {name}"
 
-    return re.sub(r"--([a-z][a-z-]*)", as_param, message)
+    return FLAG.sub(as_param, COMMAND.sub("", message))
 
 
 def blamed_field(message: str) -> str:

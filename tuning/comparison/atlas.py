@@ -1,5 +1,6 @@
 """What kernel size, stride and filters did in every sweep of a store, in one table and figure."""
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -83,21 +84,24 @@ def draw(table: "pd.DataFrame") -> "Figure":
     """Return a figure of the mean ranks by value, a panel each and a line for each sweep."""
     from matplotlib.figure import Figure
 
+    from tuning.reports.plots import LINE_COLORS
+
     width, height = PANEL
     figure = Figure(figsize=(width * len(HYPERPARAMETERS), height), layout="constrained")
     panels = figure.subplots(1, len(HYPERPARAMETERS), sharey=True)
     shown: dict[str, Line2D] = {}
+    sweeps = dict.fromkeys(table[SWEEP].itertuples(index=False, name=None))
+    colours = dict(zip(sweeps, itertools.cycle(LINE_COLORS), strict=False))
     for axes, key in zip(panels, HYPERPARAMETERS, strict=True):
         of_key = table[table["hyperparameter"] == key]
         values = sorted(of_key["value"].unique())
         place = {value: position for position, value in enumerate(values)}
-        # Sizes of dots: how many trials there were.
         for (experiment, sweep), line in of_key.groupby(SWEEP):
             at = line["value"].map(place)
             name = f"{experiment} {sweep}"
-            colour = shown[name].get_color() if name in shown else None
+            colour = colours[experiment, sweep]
             (drawn,) = axes.plot(at, line["rank"], color=colour, label=name)
-            axes.scatter(at, line["rank"], s=12 * line["trials"], color=drawn.get_color())
+            axes.scatter(at, line["rank"], s=12 * line["trials"], color=colour)
             shown.setdefault(name, drawn)
         axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
         axes.set_xlabel(key)
@@ -107,5 +111,13 @@ def draw(table: "pd.DataFrame") -> "Figure":
         axes.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel("mean rank in the sweep (1: best)")
     if shown:
-        figure.legend(handles=list(shown.values()), loc="outside lower center", fontsize=SMALL_FONT)
+        figure.legend(
+            handles=list(shown.values()),
+            title="a larger dot: more trials",
+            loc="outside lower center",
+            ncols=len(HYPERPARAMETERS),
+            frameon=False,
+            fontsize=SMALL_FONT,
+            title_fontsize=SMALL_FONT,
+        )
     return figure
