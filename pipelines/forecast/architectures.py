@@ -16,7 +16,7 @@ from pipelines.forecast.quantiles import LEVELS
 from pipelines.forecast.spec import ARCHITECTURES, ForecastSpec
 from pipelines.networks.layers import CONV_KEYS, Dense, Dropout, conv
 from pipelines.networks.plan import Cost, KerasTensor, Plan, apply, measure, sight
-from pipelines.networks.receptive_field import ReceptiveField, advice
+from pipelines.networks.receptive_field import ReceptiveField, measure_field
 from pipelines.networks.registry import Architecture
 
 if TYPE_CHECKING:
@@ -205,13 +205,12 @@ def receptive_field(spec: ForecastSpec, splits: "ForecastSplits") -> ReceptiveFi
         cost(candidate, splits)  # raises where there is no such network
         return min(architecture_of(candidate).sight(candidate), splits.lookback)
 
-    seen = int(sees(spec))
-    return ReceptiveField(
-        sees=seen,
-        needs=needs,
+    return measure_field(
+        spec,
+        sees,
+        needs,
         what="a season" if splits.season <= splits.lookback else "the history",
         unit="steps of the history",
-        advice=advice(spec, needs, sees) if seen < needs else (),
     )
 
 

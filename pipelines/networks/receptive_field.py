@@ -48,11 +48,23 @@ class ReceptiveField:
         return asdict(self)
 
 
-def advice(spec: S, needs: int, sees: Callable[[S], float]) -> tuple[str, ...]:
+def measure_field(
+    spec: S, sees: Callable[[S], float], needs: int, *, what: str, unit: str
+) -> ReceptiveField:
+    """Return what a feature of the network `spec` sees, with advice where that is too little.
+
+    `sees` returns what one of any spec does, and raises `ImpossibleSpec` where there is no such
+    network.
+    """
+    seen = int(sees(spec))
+    advice = _advice(spec, needs, sees) if seen < needs else ()
+    return ReceptiveField(sees=seen, needs=needs, what=what, unit=unit, advice=advice)
+
+
+def _advice(spec: S, needs: int, sees: Callable[[S], float]) -> tuple[str, ...]:
     """Return single changes of `spec` with which a feature sees as much as is needed.
 
-    `sees` raises `ImpossibleSpec` where there is no such network. A kernel of odd size stays one of
-    odd size: it has a middle.
+    A kernel of odd size stays one of odd size: it has a middle.
     """
     values = flatten(spec)
     found: list[str] = []

@@ -14,7 +14,7 @@ from pipelines.config.hyperparameters import ConvSpec
 from pipelines.errors import ImpossibleSpec
 from pipelines.networks.layers import CONV_KEYS, Conv, Dense, LayerNorm, Residual, conv
 from pipelines.networks.plan import Cost, KerasTensor, Plan, Sight, apply, measure, sight
-from pipelines.networks.receptive_field import ReceptiveField, advice
+from pipelines.networks.receptive_field import ReceptiveField, measure_field
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.recommend.spec import ARCHITECTURES, RecommendSpec
@@ -118,13 +118,8 @@ def receptive_field(spec: RecommendSpec, splits: "RecommendSplits") -> Receptive
         entry.encoder_cost(candidate)  # raises where there is no such network
         return min(entry.sight(candidate), candidate.history)
 
-    seen, needs = int(sees(spec)), min(splits.long_history, spec.history)
-    return ReceptiveField(
-        sees=seen,
-        needs=needs,
-        what="a history",
-        unit="items",
-        advice=advice(spec, needs, sees) if seen < needs else (),
+    return measure_field(
+        spec, sees, min(splits.long_history, spec.history), what="a history", unit="items"
     )
 
 

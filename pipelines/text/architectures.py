@@ -21,7 +21,7 @@ from pipelines.networks.layers import (
     conv,
 )
 from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure, sight
-from pipelines.networks.receptive_field import ReceptiveField, advice
+from pipelines.networks.receptive_field import ReceptiveField, measure_field
 from pipelines.networks.registry import Architecture
 from pipelines.networks.sequence_layers import Attention, Positions, Recurrent
 from pipelines.pretrained.sentences import find_encoder, freeze, pool
@@ -269,13 +269,8 @@ def receptive_field(spec: TextSpec, splits: "TextSplits") -> ReceptiveField | No
         entry.cost(candidate, splits)  # raises where there is no such network
         return min(entry.sight(candidate) or 0, splits.length)
 
-    seen, needs = int(sees(spec)), splits.sentence_length
-    return ReceptiveField(
-        sees=seen,
-        needs=needs,
-        what="a sentence at the 95th percentile",
-        unit="tokens",
-        advice=advice(spec, needs, sees) if seen < needs else (),
+    return measure_field(
+        spec, sees, splits.sentence_length, what="a sentence at the 95th percentile", unit="tokens"
     )
 
 

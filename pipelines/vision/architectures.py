@@ -22,7 +22,7 @@ from pipelines.networks.layers import (
     pool,
 )
 from pipelines.networks.plan import Cost, KerasTensor, Layer, Plan, Shape, apply, measure, sight
-from pipelines.networks.receptive_field import ReceptiveField, advice
+from pipelines.networks.receptive_field import ReceptiveField, measure_field
 from pipelines.networks.registry import Architecture
 from pipelines.pipeline import Phase
 from pipelines.vision.spec import ARCHITECTURES, BACKBONE_KEY, TRANSFER, VisionSpec
@@ -168,13 +168,12 @@ def receptive_field(spec: VisionSpec, shape: Shape, num_classes: int) -> Recepti
 
     if architecture_of(spec).sight(spec, shape) is None:
         return None
-    seen, needs = int(sees(spec)), math.ceil(shorter / 2)
-    return ReceptiveField(
-        sees=seen,
-        needs=needs,
+    return measure_field(
+        spec,
+        sees,
+        math.ceil(shorter / 2),
         what="an object of half the picture",
         unit="pixels each way",
-        advice=advice(spec, needs, sees) if seen < needs else (),
     )
 
 
