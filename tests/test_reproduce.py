@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines import runtime
-from tests.command_line import QUICK, appline, appline_process
+from tests.command_line import QUICK, appline_process
 from tests.samples import small_log, small_series, small_texts
 from tests.stored_runs_samples import open_store, trained
 from tests.test_compare import refused
@@ -43,7 +43,7 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
 ) -> None:
     write, flags = SMALL[domain]
     data = ("--data", str(write(tmp_path / "data.csv"))) if write else ()
-    first = appline(domain, "train", *data, *flags, "--run-name", "first", folder=tmp_path)
+    first = appline_process(domain, "train", *data, *flags, "--run-name", "first", folder=tmp_path)
     assert first.returncode == 0, first.stderr
     again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
