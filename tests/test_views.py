@@ -173,6 +173,14 @@ def test_the_table_of_folds_shows_each_beside_their_mean_and_the_baselines() -> 
     ]
 
 
+def test_a_long_heading_does_not_push_other_columns_off_the_screen() -> None:
+    long = ["TF-IDF and logistic regression", "minilm and logistic regression"]
+    table = FoldsTable(folds="f1", name="5 folds", headline=ACCURACY, baselines=long)
+    widths = decoded(folds_view(table))["columnWidths"]
+    assert widths["metrics.`baseline/TF-IDF and logistic regression/accuracy`"] == 180
+    assert sum(widths.values()) < 1600 - 400, "beside the menu and what MLflow adds"
+
+
 def test_a_sweep_of_fifty_hyperparameters_fits_an_experiment_tag() -> None:
     wide = charts(
         searched=[f"block_{number}.kernel_size" for number in range(50)],

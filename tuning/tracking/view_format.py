@@ -20,7 +20,7 @@ LONGEST_VALUE = 20_000  # characters of an experiment's tag
 MOST_COMPARED = 100  # runs in one chart
 ID_LENGTH = 32  # hex digits
 # Widths of a table's columns, in pixels.
-NARROWEST_COLUMN = 90
+NARROWEST_COLUMN, WIDEST_COLUMN = 90, 180
 CHARACTER_WIDTH = 8
 COLUMN_MARGIN = 20
 RUN_NAME = "attributes.`Run Name`"
@@ -160,9 +160,8 @@ def page_state(
     widths = {RUN_NAME: WIDE_COLUMNS[RUN_NAME]}
     for key in columns:
         characters = len(key.partition("`")[2]) - 1
-        widths[key] = WIDE_COLUMNS.get(key) or max(
-            NARROWEST_COLUMN, CHARACTER_WIDTH * characters + COLUMN_MARGIN
-        )
+        of_heading = CHARACTER_WIDTH * characters + COLUMN_MARGIN
+        widths[key] = WIDE_COLUMNS.get(key) or min(WIDEST_COLUMN, max(NARROWEST_COLUMN, of_heading))
     return {
         "searchFilter": run_filter,
         # By a metric: sorted by start time, the page folds children under their parent and hides
