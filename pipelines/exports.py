@@ -260,14 +260,14 @@ def _onnx(
 def write_onnx(portable: "keras.Model", path: Path, quantize: Quantization = "none") -> None:
     """Write a model whose outputs are a dict as an ONNX file."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from pipelines.networks.models import graph_of_constants
 
     types = {}
     for tensor in portable.inputs:
         types[tensor.name] = tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name)
-    call = keras_caller(portable)
     # With its weights as constants: tf2onnx takes what a graph has captured for further inputs.
-    frozen = convert_variables_to_constants_v2(tf.function(call).get_concrete_function(types))
+    frozen = graph_of_constants(keras_caller(portable), types)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numpy's names that tf2onnx looks at
         import tf2onnx

@@ -20,6 +20,7 @@ from tests.samples import small_log, small_series, small_texts, written
 from tuning.reports.intervals import folds_interval
 from tuning.results.folds import FoldsResult
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
+from tuning.tracking.saved_views import LISTED
 from tuning.tracking.ui_links import saved_views_of
 from tuning.training.folds import Chosen, Folds, cross_validate, in_fold
 
@@ -147,6 +148,7 @@ def test_the_run_of_all_folds_has_their_means_and_the_folds_below_it(
     (row,) = tracker.rows(run_id=result.run_id)
     assert row.role == "folds"
     assert row.status == "FINISHED"
+    assert LISTED in row.tags, "the leaderboard shows it"
     below = tracker.rows(role="fold")
     assert {fold.params["fold"] for fold in below} == {"1/3", "2/3", "3/3"}
     assert {fold.tags["mlflow.parentRunId"] for fold in below} == {result.run_id}

@@ -23,6 +23,7 @@ from apps.serving.application import Limits, Service, make_application
 from apps.serving.batcher import Batcher
 from apps.serving.bodies import Bodies, Refused, in_words_of_requests
 from apps.serving.metrics import Histogram
+from apps.serving.server import bind
 from pipelines import create_pipeline, options_class
 from pipelines.errors import ApplineError, DataError
 from pipelines.model_file import read_model, write_model
@@ -268,6 +269,16 @@ def test_a_taken_port_is_refused_with_a_free_one(
         assert refused("--model", str(model_file), "--port", str(port)) == 1
     error = capsys.readouterr().err
     assert f"Port {port} of 127.0.0.1 is taken. Choose a free one: appline vision serve" in error
+
+
+def test_no_half_of_an_answer_waits_for_the_other_to_be_confirmed() -> None:
+    with (
+        bind("127.0.0.1", 0, "appline vision serve") as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP, "else asyncio leaves Nagle's algorithm on"
 
 
 def test_an_address_of_another_machine_is_refused(

@@ -49,7 +49,10 @@ def bind(host: str, port: int, command: str) -> socket.socket:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # By the name of its protocol asyncio knows where nothing may be held back: without it, the
+    # second half of each answer waits 40 ms for the first to be confirmed.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A server that was ended a moment ago keeps nobody from its port.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

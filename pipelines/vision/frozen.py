@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.io.progress import counted, working
+from pipelines.networks.models import graph_of_constants
 from pipelines.pretrained.feature_cache import FeatureKey, cached_features
 from pipelines.splits import Part
 from pipelines.vision import transfer
@@ -81,11 +82,12 @@ def batches(
 def _compute(x: np.ndarray, spec: TransferSpec, splits: "VisionSplits") -> np.ndarray:
     image = keras.Input(splits.shape, name="image")
     network = keras.Model(image, transfer.features(spec, image, splits.scale))
-    signature = [tf.TensorSpec((None, *splits.shape), tf.float32)]
-    answer = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
+    signature = tf.TensorSpec((None, *splits.shape), tf.float32)
+    answer = graph_of_constants(lambda batch: network(batch, training=False), signature)
     computed = []
     starts = range(0, len(x), BATCH_SIZE)
     for start in counted(starts, "batches of images", len(starts)):
         batch = np.asarray(x[start : start + BATCH_SIZE], dtype=np.float32)
-        computed.append(np.asarray(answer(tf.constant(batch))))
+        (of_batch,) = answer(tf.constant(batch))
+        computed.append(np.asarray(of_batch))
     return np.concatenate(computed)

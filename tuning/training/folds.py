@@ -25,7 +25,7 @@ from tuning.reports.run_card import folds_card
 from tuning.results.folds import FoldsResult
 from tuning.results.training import TrainResult
 from tuning.tracking.interface import FOLDS, Run, Tracker
-from tuning.tracking.saved_views import COLOR, NETWORK_COLOR, TEST_EXAMPLES, FoldsTable
+from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR, TEST_EXAMPLES, FoldsTable
 from tuning.tracking.ui_links import page_link
 from tuning.training.monitor import EpochHook
 from tuning.training.prefixes import prefixed
@@ -147,7 +147,12 @@ def _start_run(
     return tracker.start(
         folds.name or f"{folds.count} folds of {network_name(pipeline.domain, params)}",
         role="folds",
-        tags={"domain": pipeline.domain, "dataset": dataset, COLOR: NETWORK_COLOR},
+        tags={
+            "domain": pipeline.domain,
+            "dataset": dataset,
+            LISTED: "true",
+            COLOR: NETWORK_COLOR,
+        },
         params={**params, "folds": folds.count},
     )
 
