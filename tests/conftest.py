@@ -27,6 +27,9 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 # tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Likewise nohup, and the hang-up of a terminal.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 PERSONS_CACHE = weights.cache_folder()  # where weights are, and are brought to
