@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TARGET_CHANNEL = 0
 LEVEL, CALENDAR, SHAPE = "by_level", "by_calendar", "by_shape"
-PICTURE = "picture"  # the column of files
 MOST_PARTS = 6  # of a picture, beside the level
 # Okabe and Ito, for all kinds of colour vision.
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")

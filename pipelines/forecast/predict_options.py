@@ -8,7 +8,7 @@ from pipelines.config.options import DRIFT_HELP, Explain, PredictOptions, option
 from pipelines.errors import UsageError
 from pipelines.forecast.columns import FILL_LIMIT
 from pipelines.io.numbers import Decimal
-from pipelines.io.paths import require_new_folder
+from pipelines.io.picture_files import require_explain
 
 FillOfHistory: TypeAlias = Literal["as-trained", "none", "ffill", "interpolate", "zero"]
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -81,8 +81,7 @@ class ForecastPredictOptions(PredictOptions):
         require_share(self.fill_limit)
 
     def check(self, inputs: tuple[str, ...], force: bool) -> None:
-        if isinstance(self.explain, str) and self.explain:
-            require_new_folder("--explain", Path(self.explain), force)
+        require_explain(self.explain, force)
 
     @property
     def picture(self) -> str:

@@ -25,6 +25,7 @@ from pipelines.forecast.intervals import interval_factors, latest_factors, scale
 from pipelines.forecast.layers import CalibratedQuantiles, SeriesScaler
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.read_history import read_history
+from pipelines.io.picture_files import PICTURE
 from pipelines.networks.models import graph_of
 from pipelines.pipeline import RawInput, RawRequest, ServingModel
 from pipelines.splits import SCORED_PARTS, Part
@@ -251,7 +252,7 @@ def _table(
         columns |= parts
         if isinstance(options.explain, str):
             folder = Path(options.explain)
-            columns[explain.PICTURE] = explain.draw_all(history, parts, folder, request.notes)
+            columns[PICTURE] = explain.draw_all(history, parts, folder, request.notes)
     return answers.table(history, forecasts, columns, with_errors=options.skip_unreadable)
 
 

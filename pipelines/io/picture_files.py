@@ -4,9 +4,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.io.paths import require_new_folder
+
+PICTURE = "picture"  # the column of files
 MOST_PICTURES = 24  # of explained inputs, those that come first
 DPI = 120
 LONGEST_NAME = 60  # characters
+
+
+def require_explain(explain: str | bool, force: bool) -> None:
+    """Refuse a folder of `--explain` that holds something already, without `force`.
+
+    True, as of a request, and the empty text name no folder.
+    """
+    if isinstance(explain, str) and explain:
+        require_new_folder("--explain", Path(explain), force)
 
 
 def new_files(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipelines.errors import shorten
 from pipelines.io.answers import join_answers
+from pipelines.io.picture_files import PICTURE
 from pipelines.io.progress import counted
 from pipelines.networks.models import graph_of
 from pipelines.pipeline import ServingModel
@@ -150,7 +151,7 @@ class _Best:
             left = np.where(np.isfinite(self.scores), self.items, 0)
             titles = [title or item for title, item in zip(facts.titles, facts.items, strict=True)]
             files = explain.draw_all(reasons, left, titles, Path(folder), question.notes)
-            columns[explain.PICTURE] = np.broadcast_to(files[:, None], self.items.shape)
+            columns[PICTURE] = np.broadcast_to(files[:, None], self.items.shape)
         return columns
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BECAUSE = "because"
-PICTURE = "picture"  # the column of files
 MOST_ITEMS = 50  # of a history, the newest ones
 SHOWN = 3  # items for each recommendation
 DIGITS = 4

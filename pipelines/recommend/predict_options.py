@@ -8,7 +8,8 @@ from annotated_types import Ge
 
 from pipelines.config.options import Explain, PredictOptions, option
 from pipelines.errors import UsageError
-from pipelines.io.paths import require_new_file, require_new_folder
+from pipelines.io.paths import require_new_file
+from pipelines.io.picture_files import require_explain
 
 AtLeastOne: TypeAlias = Annotated[int, Ge(1)]
 VECTOR_SUFFIXES = (".csv", ".parquet")
@@ -73,8 +74,7 @@ class RecommendPredictOptions(PredictOptions):
             raise UsageError(
                 f"--exclude {self.exclude}: is no regular file. Expected item ids, one a line"
             )
-        if isinstance(self.explain, str) and self.explain:
-            require_new_folder("--explain", Path(self.explain), force)
+        require_explain(self.explain, force)
         require_vectors_file("--vectors", self.vectors, force)
         require_vectors_file("--query-vectors", self.query_vectors, force)
 

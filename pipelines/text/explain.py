@@ -17,7 +17,6 @@ from pipelines.io.progress import counted
 from pipelines.text import predict
 
 BECAUSE = "because"
-PICTURE = "picture"  # the column of files
 MOST_PIECES = 100  # of a text: longer ones are taken out a few words at a time
 SHOWN = 5  # pieces for each text
 DIGITS = 3

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pipelines.config.hyperparameters import CONDITIONS, RECURRENT_CONDITIONS
@@ -24,7 +23,7 @@ from pipelines.config.search_space import (
     Scalar,
     flatten,
 )
-from pipelines.io.paths import require_new_folder
+from pipelines.io.picture_files import require_explain
 from pipelines.pretrained import weights
 from pipelines.text.spec import ARCHITECTURES, TextSpec
 
@@ -49,8 +48,7 @@ class TextPredictOptions(PredictOptions):
     of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift", "explain")
 
     def check(self, inputs: tuple[str, ...], force: bool) -> None:
-        if isinstance(self.explain, str) and self.explain:
-            require_new_folder("--explain", Path(self.explain), force)
+        require_explain(self.explain, force)
 
 
 @dataclass(frozen=True, kw_only=True)

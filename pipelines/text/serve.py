@@ -14,6 +14,7 @@ from pipelines.errors import ApplineError, DataError, shorten
 from pipelines.evaluation.classification import DIGITS, joined_names, probability_columns
 from pipelines.evaluation.drift import DRIFT, Seen, drift_of
 from pipelines.io.answers import join_answers
+from pipelines.io.picture_files import PICTURE
 from pipelines.networks.models import class_answers
 from pipelines.networks.plan import KerasTensor
 from pipelines.pipeline import RawInput, RawRequest, RequestForm, ServingFacts, ServingModel
@@ -199,7 +200,7 @@ def _table(
         if isinstance(options.explain, str):
             names = [serving.facts.classes[label] for label in labels]
             folder = Path(options.explain)
-            answers[explain.PICTURE] = explain.draw_all(asked.texts, found, names, folder, notes)
+            answers[PICTURE] = explain.draw_all(asked.texts, found, names, folder, notes)
     answers = add_errors(answers, asked.errors, notes, always=options.skip_unreadable)
     return join_answers(asked.beside, answers)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pipelines.config.hyperparameters import CONDITIONS
@@ -22,7 +21,7 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
-from pipelines.io.paths import require_new_folder
+from pipelines.io.picture_files import require_explain
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import names
 from pipelines.vision.spec import ARCHITECTURES, VisionSpec
@@ -52,8 +51,7 @@ class VisionPredictOptions(PredictOptions):
     of_requests: ClassVar[tuple[str, ...]] = ("skip_unreadable", "drift")
 
     def check(self, inputs: tuple[str, ...], force: bool) -> None:
-        if self.explain:
-            require_new_folder("--explain", Path(self.explain), force)
+        require_explain(self.explain, force)
 
 
 @dataclass(frozen=True, kw_only=True)
