@@ -135,7 +135,7 @@ def _lay_out(figure: "Figure") -> None:
     engine = figure.get_layout_engine()
     if engine:
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # "none" would keep a place holder, which draws twice too
 
 
 def write_values(
