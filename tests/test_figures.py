@@ -116,7 +116,7 @@ def test_a_long_sweep_is_measured_in_hours() -> None:
 def test_the_forest_shows_each_lift_with_its_interval_the_lowest_at_the_bottom() -> None:
     figure = verdict_plots.lifts(LIFTS, ACCURACY)["lifts"]
     rows = [row.get_text() for row in figure.axes[0].get_yticklabels()]
-    assert rows == ["forest (strongest)", "neighbours", "most frequent"]
+    assert rows == ["forest (decides)", "neighbours", "most frequent"]
     assert "-0.1 (-0.2 to -0.05)" in texts(figure)
     assert {"beats", "ties", "loses to"} <= set(texts(figure))
     assert verdict_plots.lifts([], ACCURACY) == {}

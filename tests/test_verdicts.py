@@ -26,6 +26,10 @@ from tuning.training.train import still_improving, train
 BETTER = verdicts.Lift(baseline="Markov", mean=0.02, low=0.01, high=0.03)
 WORSE = verdicts.Lift(baseline="Markov", mean=-0.02, low=-0.03, high=-0.01)
 SAME = verdicts.Lift(baseline="Markov", mean=0.0, low=0.0, high=0.0)
+STRONGEST_BEATEN = verdicts.Lift(baseline="strongest", mean=0.1, low=0.05, high=0.15)
+OTHER_BEATEN = verdicts.Lift(baseline="other", mean=0.2, low=0.1, high=0.3)
+TIED = verdicts.Lift(baseline="tied", mean=0.01, low=-0.02, high=0.04)
+NOT_BEATEN = verdicts.Lift(baseline="better", mean=-0.1, low=-0.2, high=-0.01)
 BLEND = Blend(weights={"Markov": 1.5, "network": 1.0})
 OF_BASELINES = Blend(weights={"Markov": 1.0, "EASE": 1.0, "network": 0.0})
 BASELINE = Blend(weights={"Markov": 0.9, "network": 0.0}, beside="the intervals are its own")
@@ -229,6 +233,36 @@ def test_a_baseline_without_a_score_is_not_the_strongest() -> None:
     assert strongest is not None
     assert strongest.name == "Markov"
     assert significance.strongest([nan], headline) is None
+
+
+@pytest.mark.parametrize(
+    ("lifts", "decisive"),
+    [
+        ([STRONGEST_BEATEN, OTHER_BEATEN], STRONGEST_BEATEN),
+        ([TIED, STRONGEST_BEATEN, NOT_BEATEN], TIED),
+        ([STRONGEST_BEATEN, TIED, OTHER_BEATEN], TIED),
+        ([STRONGEST_BEATEN, OTHER_BEATEN, TIED, NOT_BEATEN], NOT_BEATEN),
+    ],
+)
+def test_to_beat_the_baseline_that_is_best_on_validation_alone_is_not_to_beat(
+    lifts: list[verdicts.Lift], decisive: verdicts.Lift
+) -> None:
+    ordered = verdicts.decisive_first(lifts)
+    assert ordered[0] is decisive
+    assert {lift.baseline for lift in ordered} == {lift.baseline for lift in lifts}
+    assert verdicts.decisive_first([]) == []
+
+
+def test_a_baseline_that_is_not_beaten_is_compared_with_and_the_other_is_named() -> None:
+    pipeline = LinePipeline(LineOptions())
+    splits = pipeline.load()
+    beaten = replace(scored("mean", 0.0), val={"mse": 0.0}, losses=np.array(1e6))
+    better = replace(scored("drift", 0.0), val={"mse": 1.0}, losses=np.array(-1e6))
+    baselines = [replace(baseline, test={"mse": 1.0}) for baseline in (beaten, better)]
+    result = train(pipeline, LineSpec(), NullTracker(), splits=splits, baselines=baselines)
+    assert "loses to drift" in result.verdict
+    told = "mean, the best baseline on validation, is beaten (lift +1e+06"
+    assert any(note.startswith(told) and note.endswith("drift is not") for note in result.notes)
 
 
 def fitted_with(curve: list[float], stopped: str = "") -> FitResult:

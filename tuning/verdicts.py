@@ -53,6 +53,20 @@ class Lift:
         }
 
 
+def decisive_first(lifts: Sequence[Lift]) -> list[Lift]:
+    """Return lifts, given that over the strongest baseline first, with the decisive one first.
+
+    Where the strongest baseline is beaten and others are not, it is the least of theirs: "beats"
+    says that no baseline is as good. Which one is best on validation may be luck, so that to beat
+    that one alone would say too little.
+    """
+    not_beaten = [lift for lift in lifts if lift.verdict != "beats"]
+    if not not_beaten or lifts[0] in not_beaten:
+        return list(lifts)
+    decisive = min(not_beaten, key=lambda lift: lift.mean)
+    return [decisive, *(lift for lift in lifts if lift is not decisive)]
+
+
 @dataclass(frozen=True)
 class Spread:
     """A number that was measured with several seeds, or in several folds."""

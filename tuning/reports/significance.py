@@ -16,7 +16,7 @@ from tuning.reports import intervals
 from tuning.reports.paired import holm
 from tuning.results.sweep import Effect, Level
 from tuning.results.training import ScoredBaseline
-from tuning.verdicts import Lift
+from tuning.verdicts import Lift, decisive_first
 
 GROUPS = 3  # into which a range is divided, to compare its values
 
@@ -66,10 +66,14 @@ def lifts(
     seed: int,
     strata: np.ndarray | None = None,
 ) -> list[Lift]:
-    """Return the lift over each baseline that has scores, the strongest one's first; see `lift`."""
+    """Return the lift over each baseline that has scores, the decisive one first.
+
+    See `lift`, and `decisive_first`: it is that over the strongest baseline or, where that one is
+    beaten and others are not, over one of them.
+    """
     first = strongest(baselines, headline)
     ordered = sorted(_comparable(baselines, headline), key=lambda baseline: baseline is not first)
-    return [lift(losses, baseline, seed, strata) for baseline in ordered]
+    return decisive_first([lift(losses, baseline, seed, strata) for baseline in ordered])
 
 
 def lift(

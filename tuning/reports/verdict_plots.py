@@ -31,8 +31,8 @@ WIDTH = 7.4
 def lifts(lifts: Sequence[Lift], headline: Objective) -> dict[str, Figure]:
     """Return a forest plot by name: the lift over each baseline with its interval; {} without any.
 
-    `lifts` begin with that over the strongest baseline; the lowest is drawn at the bottom. One far
-    beyond the others would press them together: it is an arrow at the end of the axis.
+    `lifts` begin with the decisive one; the lowest is drawn at the bottom. One far beyond the
+    others would press them together: it is an arrow at the end of the axis.
     """
     if not lifts:
         return {}
@@ -53,9 +53,7 @@ def lifts(lifts: Sequence[Lift], headline: Objective) -> dict[str, Figure]:
         if lift not in near:
             _point_outwards(axes, row, rightwards=lift.mean > 0, color=color)
         _write_beside(axes, row, f"{lift.mean:+.2g} ({lift.low:+.2g} to {lift.high:+.2g})")
-    names = [
-        f"{lift.baseline} (strongest)" if lift is lifts[0] else lift.baseline for lift in drawn
-    ]
+    names = [f"{lift.baseline} (decides)" if lift is lifts[0] else lift.baseline for lift in drawn]
     _name_rows(axes, names)
     by_label = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     shown = {verdict: by_label[verdict] for verdict in MARKS if verdict in by_label}

@@ -99,10 +99,10 @@ class TrainResult:
     `changed` are the hyperparameters that differ from their defaults. `test_uses` is how many
     models of the store were scored on this test part, this one among them. `seeds` are the scores
     with several seeds, None where there was one: `lift` is then that over all of them, and all else
-    is of the first, whose model is kept. `lift` is over the strongest baseline, `lifts` are over
-    each, that one first. `tables` are `Pipeline.score_tables` of test. `figures` are those of its
-    run, by name; `mistakes` are tables of the worst ones, of what answers and of the strongest
-    baseline, by the names of `rows`.
+    is of the first, whose model is kept. `lift` is the decisive one (see `decisive_first`), `lifts`
+    are over each baseline, that one first. `tables` are `Pipeline.score_tables` of test. `figures`
+    are those of its run, by name; `mistakes` are tables of the worst ones, of what answers and of
+    the strongest baseline, by the names of `rows`.
     """
 
     domain: str
@@ -138,9 +138,9 @@ class TrainResult:
 
     @property
     def verdict(self) -> str:
-        """One sentence: does what answers beat the strongest baseline, and how sure is that?
+        """One sentence: does what answers beat the baselines, and how sure is that?
 
-        The strongest baseline is the one that is best on val.
+        It names the strongest baseline, the one that is best on val, or another that is not beaten.
         """
         metric = self.headline.name
         scores = {name: test[metric] for name, test in self.rows()}

@@ -32,7 +32,7 @@ from tuning.training.prefixes import prefixed
 from tuning.training.procedure import Procedure, RunLabels
 from tuning.training.record import finishing, lift_metrics
 from tuning.training.train import train
-from tuning.verdicts import Lift
+from tuning.verdicts import Lift, decisive_first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +158,10 @@ def _start_run(
 
 
 def _lift(results: Sequence[TrainResult], test_per_train: float) -> Lift | None:
-    """Return the lift over the baseline that is best on validation, in the mean over the folds.
+    """Return the decisive lift in the mean over the folds: see `decisive_first`.
 
-    Its interval is that of `intervals.folds_interval`.
+    The strongest baseline is the one that is best on validation in the mean. Intervals are those of
+    `intervals.folds_interval`.
     """
     headline = results[0].headline
     scores: dict[str, list[tuple[float, float]]] = {}
@@ -176,11 +177,14 @@ def _lift(results: Sequence[TrainResult], test_per_train: float) -> Lift | None:
         everywhere, lambda name: float(np.mean([val for val, _ in scores[name]]))
     )
     sign = 1 if headline.direction == "max" else -1
-    differences = []
-    for result, (_, theirs) in zip(results, scores[strongest], strict=True):
-        differences.append(sign * (result.test[headline.name] - theirs))
-    low, high = intervals.folds_interval(np.asarray(differences), test_per_train)
-    return Lift(baseline=strongest, mean=float(np.mean(differences)), low=low, high=high)
+    lifts = []
+    for name in sorted(everywhere, key=lambda name: name != strongest):
+        differences = []
+        for result, (_, theirs) in zip(results, scores[name], strict=True):
+            differences.append(sign * (result.test[headline.name] - theirs))
+        low, high = intervals.folds_interval(np.asarray(differences), test_per_train)
+        lifts.append(Lift(baseline=name, mean=float(np.mean(differences)), low=low, high=high))
+    return decisive_first(lifts)[0]
 
 
 def _record(found: FoldsResult, name: str, run: Run, tracker: Tracker) -> None:

@@ -133,7 +133,11 @@ def train(
         )
         lifts = _lifts(pipeline, splits, seed_losses, baselines)
         serving, final_note = _serving(training, fitted, final, everything)
-        notes += [*often_used(test_uses), *final_note]
+        notes += [
+            *often_used(test_uses),
+            *_not_all_beaten(pipeline, splits, baselines, lifts),
+            *final_note,
+        ]
         result = TrainResult(
             domain=pipeline.domain,
             dataset=splits.dataset,
@@ -375,9 +379,26 @@ def _lifts(
     losses: np.ndarray,
     baselines: Sequence[ScoredBaseline],
 ) -> list[Lift]:
-    """Return the lift over each baseline, the strongest one's first."""
+    """Return the lift over each baseline, the decisive one first."""
     headline, strata = pipeline.headline_metric(splits), pipeline.strata(splits, "test")
     return significance.lifts(losses, baselines, headline, pipeline.options.seed, strata)
+
+
+def _not_all_beaten(
+    pipeline: AnyPipeline,
+    splits: Splits,
+    baselines: Sequence[ScoredBaseline],
+    lifts: Sequence[Lift],
+) -> list[str]:
+    """Return a note where the baseline that is best on val is beaten, and another is not."""
+    strongest = significance.strongest(baselines, pipeline.headline_metric(splits))
+    if strongest is None or lifts[0].baseline == strongest.name:
+        return []
+    beaten = next(lift for lift in lifts if lift.baseline == strongest.name)
+    return [
+        f"{strongest.name}, the best baseline on validation, is beaten ({beaten.describe()}), "
+        f"{lifts[0].baseline} is not"
+    ]
 
 
 def _mistakes(
