@@ -45,6 +45,18 @@ class Baseline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrozenPart:
+    """What stands before a network when it is served, and is not in it: a frozen encoder.
+
+    A network that is fitted to the encoder's vectors costs its user the encoder too. `latencies`
+    takes the times of its answers, by the names of `pipelines.timing.latencies`.
+    """
+
+    cost: Cost
+    latencies: Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     """One call of `fit` in a training.
 
@@ -200,6 +212,10 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         Raises:
             ImpossibleSpec: no network can have this spec.
         """
+
+    def frozen_part(self, spec: SpecT, splits: SplitsT) -> FrozenPart | None:
+        """Return what is served before the network and not counted in `cost`; None for nothing."""
+        return None
 
     def receptive_field(self, spec: SpecT, splits: SplitsT) -> ReceptiveField | None:
         """Return how much of an example one feature of the network sees; None: it is not known.

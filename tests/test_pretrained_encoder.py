@@ -15,6 +15,7 @@ from tokenizers import BertWordPieceTokenizer
 
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
+from pipelines.exports import Format, Target, export
 from pipelines.model_file import read_model, write_model
 from pipelines.pretrained import weights
 from pipelines.pretrained.sentences import (
@@ -24,15 +25,17 @@ from pipelines.pretrained.sentences import (
     sentence_vectors,
     tokenize,
 )
-from pipelines.splits import Part
+from pipelines.splits import PARTS, Part
 from pipelines.text.data import TextSplits
-from pipelines.text.encoded import EncodedTexts
+from pipelines.text.encoded import EncodedTexts, encoder_settings
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.predict import predict_texts
 from pipelines.text.spec import AFFORDABLE, TextSpec
 from tests.encoders import DEPTH, HEADS, POSITIONS, WIDTH, tiny_encoder, tiny_tensors
 from tests.samples import small_texts
 from tests.texts import text_pipeline
+from tuning.search.constraints import num_params
+from tuning.training.costs import network_latencies, sizes
 from tuning.training.fit import fit
 from tuning.training.monitor import Watch
 
@@ -254,6 +257,47 @@ def test_a_saved_model_takes_strings_and_answers_in_a_fresh_process_without_the_
     texts = np.asarray(["good film", "", "bad " * 50], object)
     here = predict_texts(read_model(tmp_path / "model.keras").model, texts)
     assert np.allclose(np.load(answers), here, atol=1e-5)
+
+
+def test_new_texts_with_labels_are_scored_by_a_model_with_an_encoder(
+    pipeline: TextPipeline, splits: TextSplits, folder: Path
+) -> None:
+    served = pipeline.serve(fitted(pipeline, spec_of(folder, 0), splits), splits)
+    new = pipeline.load_hold_out(served)
+    everything = sum(len(splits.texts(part)) for part in PARTS)
+    assert new.sizes() == {"train": 0, "val": 0, "test": everything}
+    predictions = pipeline.predict(pipeline.restore_network(served, new), new, "test")
+    assert pipeline.score(predictions, new, "test")["accuracy"] > 0
+
+
+@pytest.mark.parametrize("chosen", ["keras", "savedmodel"])
+def test_an_export_of_a_frozen_encoder_and_its_head_answers_as_the_model(
+    pipeline: TextPipeline, splits: TextSplits, folder: Path, tmp_path: Path, chosen: Format
+) -> None:
+    served = pipeline.serve(fitted(pipeline, spec_of(folder, 0), splits), splits)
+    inputs = pipeline.served_inputs(served, 8)
+    proof = export(served, served.model, Target(format=chosen), inputs, tmp_path / "exported")
+    assert proof.holds
+    assert proof.agreement == 1
+
+
+def test_the_cost_of_a_head_on_a_frozen_encoder_is_that_of_both(
+    pipeline: TextPipeline, splits: TextSplits, folder: Path
+) -> None:
+    frozen, tuned = spec_of(folder, 0), spec_of(folder, DEPTH + 1)
+    head = pipeline.build(frozen, splits)
+    whole = pipeline.build(tuned, splits)
+    of_frozen = sizes(pipeline, frozen, splits, head)
+    of_tuned = sizes(pipeline, tuned, splits, whole)
+    assert of_frozen["params"] == of_tuned["params"] == whole.count_params()
+    assert of_frozen["macs"] == of_tuned["macs"]
+    assert num_params(pipeline, frozen, splits) == whole.count_params()
+    settings = encoder_settings(frozen)
+    assert settings is not None
+    of_encoder = pipeline.references.encoded.latencies(splits, settings)
+    times = network_latencies(pipeline, frozen, splits, head)
+    for name, milliseconds in times.items():
+        assert milliseconds > of_encoder[name] > 0
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ class PretrainedArchitecture(TextArchitecture):
         encoder = find_encoder(spec.encoder.name, ENCODER_KEY)
         encoder.require_length(spec.encoder.length, "encoder.length")
         if num_tuned(spec):
-            return encoder.config.cost(min(spec.encoder.length, splits.length + SPECIAL_IDS))
+            return encoder_cost(spec, splits)
         return Cost(shape=(encoder.config.hidden_size,))
 
     def features(
@@ -242,6 +242,12 @@ class PretrainedArchitecture(TextArchitecture):
         network = encoder.network(ENCODER)
         freeze(network, num_tuned(spec), encoder.config.num_hidden_layers)
         return {PIECES: pieces}, pool(network(ids), ids, spec.encoder.pooling)
+
+
+def encoder_cost(spec: TextSpec, splits: "TextSplits") -> Cost:
+    """Return what the encoder of a pretrained network costs for one text, tuned or frozen."""
+    encoder = find_encoder(spec.encoder.name, ENCODER_KEY)
+    return encoder.config.cost(min(spec.encoder.length, splits.length + SPECIAL_IDS))
 
 
 def num_tuned(spec: TextSpec) -> int:

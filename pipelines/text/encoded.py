@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
+from pipelines.io.progress import working
 from pipelines.pretrained import weights
 from pipelines.pretrained.sentences import (
     Encoder,
@@ -16,11 +17,13 @@ from pipelines.pretrained.sentences import (
     TokenRows,
     find_encoder,
     join_rows,
+    pooled_network,
     sentence_vectors,
     tokenize,
 )
 from pipelines.splits import PARTS, Part
 from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, PRETRAINED, TextSpec
+from pipelines.timing import BATCH_SIZES, first_rows, latencies
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -81,10 +84,11 @@ class EncodedTexts:
     def __init__(self) -> None:
         self._vectors: dict[_Key, np.ndarray] = {}
         self._rows: dict[_Key, TokenRows] = {}
+        self._latencies: dict[_Key, dict[str, float]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         # Worker processes read vectors from the disk: they are not sent.
-        return {"_vectors": {}, "_rows": {}}
+        return {"_vectors": {}, "_rows": {}, "_latencies": self._latencies}
 
     def vectors(self, splits: "TextSplits", part: Part, settings: EncoderSettings) -> np.ndarray:
         """Return the vectors `(n, width)` of a part by the frozen encoder."""
@@ -104,6 +108,30 @@ class EncodedTexts:
             return tokenize(settings.encoder(), texts, settings.length)
 
         return join_rows(_of_part(self._rows, splits, part, settings, compute))
+
+    def latencies(self, splits: "TextSplits", settings: EncoderSettings) -> dict[str, float]:
+        """Return the times of the encoder's answers to texts of val, taken once for a data set.
+
+        See `pipelines.timing.latencies`.
+        """
+
+        def measure(texts: np.ndarray) -> dict[str, float]:
+            import tensorflow as tf
+
+            rows = tokenize(settings.encoder(), texts, settings.length)
+            network = pooled_network(settings.encoder().network(), settings.pooling)
+            answer = tf.function(
+                lambda ids: network(ids, training=False),
+                input_signature=[tf.TensorSpec((None, None), tf.int32)],
+            )
+            batches = {}
+            for size in BATCH_SIZES:
+                batches[size] = tf.constant(rows.padded(first_rows(size, len(rows))))
+            with working(f"how long {settings.name} takes for a text"):
+                return latencies(lambda size: answer(batches[size]))
+
+        (found,) = _of_part(self._latencies, splits, "val", settings, measure)
+        return found
 
 
 _Key: TypeAlias = tuple[str, int, Part, EncoderSettings]

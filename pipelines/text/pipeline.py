@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.networks.uneven_classes import weigh_examples
 from pipelines.pipeline import (
     Baseline,
+    FrozenPart,
     Pipeline,
     RawInput,
     RawRequest,
@@ -43,6 +45,7 @@ from pipelines.text import (
     serve,
 )
 from pipelines.text.data import TextSplits
+from pipelines.text.encoded import encoder_settings
 from pipelines.text.options import TextOptions
 from pipelines.text.references import References
 from pipelines.text.serve import TextFacts
@@ -95,6 +98,15 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def cost(self, spec: TextSpec, splits: TextSplits) -> Cost:
         return model.cost(spec, splits)
+
+    def frozen_part(self, spec: TextSpec, splits: TextSplits) -> FrozenPart | None:
+        settings = encoder_settings(spec)
+        if settings is None or architectures.num_tuned(spec):
+            return None
+        return FrozenPart(
+            cost=architectures.encoder_cost(spec, splits),
+            latencies=partial(self.references.encoded.latencies, splits, settings),
+        )
 
     def receptive_field(self, spec: TextSpec, splits: TextSplits) -> ReceptiveField | None:
         return architectures.receptive_field(spec, splits)

@@ -102,6 +102,11 @@ def _read(text: KerasTensor, network: keras.Model, splits: "TextSplits") -> dict
     return {VECTORS: pool(encoder.network(ENCODER)(pieces), pieces, settings.pooling)}
 
 
+def token_layer(serving: ServingModel) -> TokenIds | None:
+    """Return the layer that numbers tokens of the training texts; None with an encoder's own."""
+    return next((layer for layer in serving.model.layers if layer.name == IDS), None)
+
+
 def example(facts: TextFacts) -> pd.DataFrame:
     """Return two texts in the columns that the training texts were read from."""
     columns = facts.text_columns or ["text"]
@@ -210,8 +215,7 @@ def _drift(serving: ServingModel, texts: np.ndarray, notes: list[str]) -> np.nda
     facts: TextFacts = serving.facts
     if not facts.seen:
         return np.full(len(texts), "", dtype=object)
-    to_ids = next((layer for layer in serving.model.layers if layer.name == IDS), None)
-    values = drift.measured(texts, to_ids)
+    values = drift.measured(texts, token_layer(serving))
     drifted = drift_of(values, facts.seen, drift.MEASURES)
     notes += drift.notes(drifted, values[drift.UNKNOWN_SHARE], facts.unknown_share)
     return drifted

@@ -122,11 +122,11 @@ def keeps(pipeline: AnyPipeline, spec: Any, splits: Splits, limits: Mapping[str,
 
 
 def num_params(pipeline: AnyPipeline, spec: Any, splits: Splits) -> int:
-    """Return the number of weights of a network.
+    """Return the number of weights of a network, with those of a frozen encoder before it.
 
     They are counted by arithmetic, or by building it where the domain has no arithmetic for it.
     """
     cost = pipeline.cost(spec, splits)
-    if cost:
-        return cost.params
-    return int(pipeline.build(spec, splits).count_params())
+    params = cost.params if cost else int(pipeline.build(spec, splits).count_params())
+    frozen = pipeline.frozen_part(spec, splits)
+    return params + frozen.cost.params if frozen else params

@@ -38,10 +38,17 @@ def megabytes(params: int) -> float:
 def sizes(
     pipeline: AnyPipeline, spec: Any, splits: Splits, model: "keras.Model"
 ) -> dict[str, float]:
-    """Return weights, operations, megabytes and the process's peak of memory, by name."""
+    """Return weights, operations, megabytes and the process's peak of memory, by name.
+
+    Weights and operations are those of what is served, a frozen encoder among them.
+    """
     params = model.count_params()
-    costs: dict[str, float] = {"params": params, "mb": megabytes(params)}
     arithmetic = pipeline.cost(spec, splits)
+    frozen = pipeline.frozen_part(spec, splits)
+    if frozen:
+        params += frozen.cost.params
+        arithmetic = arithmetic and frozen.cost.then(arithmetic)
+    costs: dict[str, float] = {"params": params, "mb": megabytes(params)}
     if arithmetic:
         costs["macs"] = arithmetic.macs
     return costs | peak_memory()
@@ -68,7 +75,10 @@ def peak_memory() -> dict[str, float]:
 def network_latencies(
     pipeline: AnyPipeline, spec: Any, splits: Splits, model: "keras.Model"
 ) -> dict[str, float]:
-    """Return the times of a network's answers to one example and to a batch, by name."""
+    """Return the times of a network's answers to one example and to a batch, by name.
+
+    Where a frozen encoder is served before it, its times are added.
+    """
     import tensorflow as tf
 
     from pipelines.timing import BATCH_SIZES, first_rows, latencies
@@ -89,4 +99,9 @@ def network_latencies(
         lambda values: pipeline.serving_call(model, values),
         input_signature=[tf.nest.map_structure(shape, inputs)],
     )
-    return latencies(lambda size: call(examples[size]))
+    times = latencies(lambda size: call(examples[size]))
+    frozen = pipeline.frozen_part(spec, splits)
+    if frozen is None:
+        return times
+    before = frozen.latencies()
+    return {name: times[name] + before[name] for name in times if name in before}
