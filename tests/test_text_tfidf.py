@@ -119,26 +119,6 @@ def test_the_penalty_and_the_features_are_those_that_make_val_likeliest(
             assert best <= log_loss(other.logits["val"], one_hot["val"], exclusive=True) + 1e-6
 
 
-def test_of_many_classes_only_some_choose_the_settings_and_all_are_fitted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tfidf, "MANY_DECISIONS", 10)
-    monkeypatch.setattr(tfidf, "CHOSEN_ON", 2)
-    splits = load(several("red", "green", "blue", "pink", each=12), tmp_path)
-    fit, widths = tfidf._fit_linear, []
-
-    def counted(rows: Any, one_hot: np.ndarray, setting: Any) -> Any:
-        widths.append(one_hot.shape[1])
-        return fit(rows, one_hot, setting)
-
-    monkeypatch.setattr(tfidf, "_fit_linear", counted)
-    model = TfidfReference().model(splits)
-    settings = len(tfidf.C_VALUES[1:])
-    assert widths == [2] * settings + [4] * (1 + tfidf.FOLDS + 1)
-    right = model.logits["test"].argmax(axis=1) == splits.labels("test")
-    assert right.all(), "each text has the name of its class"
-
-
 def test_the_model_learns(model: TfidfModel, splits: TextSplits) -> None:
     right = model.logits["test"].argmax(axis=1) == splits.labels("test")
     assert right.mean() > 0.85

@@ -8,7 +8,7 @@ Bigrams", ACL 2012).
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,11 +31,13 @@ C_VALUES = (2.0, 8.0, 32.0)  # scikit-learn's C: the inverse of the L2 penalty
 # by less; that of clinc150, 150 classes, it raised by 14.
 RATIO_WEIGHTS = (0.0, 0.5)
 FOLDS = 5
-# Texts by classes above which fewer candidates are tried, and on some of the classes: a fit of
-# 15,000 texts in all of 150 classes takes 30 s.
+# Texts by classes above which fewer candidates are tried: a fit of 15,000 texts in all of 150
+# classes takes 6 s.
 MANY_DECISIONS = 300_000
-CHOSEN_ON = 20  # classes
-MOST_ITERATIONS = 50
+# Of the dual problem, which is solved in a tenth of the time of the primal one on texts, to the
+# same log loss in five digits (trec, sst2, clinc150, reviews).
+MOST_ITERATIONS = 100
+TOLERANCE = 1e-2
 CERTAIN = 10.0  # the logit of a class that all texts of a fold have; none: its negative
 
 
@@ -187,30 +189,10 @@ def _choose(
 ) -> _Candidate:
     """Return the model of train with the highest likelihood on val.
 
-    Where decisions are many, the settings are chosen on a few classes, evenly taken, each against
-    all others.
-
     Accuracy would be a poorer criterion: on halves of val that were not used to choose, the model
     with the highest likelihood was right for .874 of trec, the one with the highest accuracy for
     .864; on reviews, sst2 and sms_spam the difference was below .003.
     """
-    num_classes = one_hot["train"].shape[1]
-    if one_hot["train"].size <= MANY_DECISIONS or num_classes <= CHOSEN_ON:
-        return _best(settings, features, one_hot, exclusive=exclusive)
-    some = np.linspace(0, num_classes - 1, CHOSEN_ON).astype(int)
-    of_some = {part: labels[:, some] for part, labels in one_hot.items()}
-    best = _best(settings, features, of_some, exclusive=False)
-    rows = features[best.setting.characters].rows["train"]
-    return replace(best, model=_fit_linear(rows, one_hot["train"], best.setting))
-
-
-def _best(
-    settings: Sequence[_Setting],
-    features: Mapping[bool, TfidfFeatures],
-    one_hot: Mapping[Part, np.ndarray],
-    *,
-    exclusive: bool,
-) -> _Candidate:
     candidates = []
     for setting in settings:
         rows = features[setting.characters].rows
@@ -265,9 +247,15 @@ def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.
     scaled = csr_matrix((scaled_values, rows.indices, rows.indptr), shape=rows.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # liblinear: one class of 15,000 texts in .1 s; lbfgs takes ten times as long for all of 150
-        # classes together.
-        model: Any = LogisticRegression(C=setting.c, solver="liblinear", max_iter=MOST_ITERATIONS)
+        # lbfgs takes a hundred times as long for all of 150 classes together.
+        model: Any = LogisticRegression(
+            C=setting.c,
+            solver="liblinear",
+            dual=True,
+            tol=TOLERANCE,
+            max_iter=MOST_ITERATIONS,
+            random_state=0,  # the order of the texts, which the solution does not depend on
+        )
         model.fit(scaled, y > 0)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
