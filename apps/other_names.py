@@ -164,6 +164,8 @@ FLAGS = {
     "split": ("--part",),
     "subset-name": ("--part",),
     "overwrite": ("--force",),
+    "force": ("--yes",),
+    "y": ("--yes",),
     "silent": ("--quiet",),
     "debug": ("--verbose",),
     "topk": ("--top",),

@@ -70,6 +70,18 @@ def test_a_missing_file_is_refused_before_tensorflow_is_imported() -> None:
         assert "missing.csv" in said
 
 
+def test_a_store_that_cannot_be_used_is_refused_before_data_is_read() -> None:
+    flags = ("--data", "missing.csv", "--tracking-uri")
+    server = ("http://127.0.0.1:9", "does not answer: nothing listens there")
+    nowhere = ("/dev/null/runs", "/dev/null cannot be written to. Choose another place")
+    for uri, message in (server, nowhere):
+        for outcome, said in refused(
+            *(("vision", verb, *flags, uri) for verb in ("train", "tune"))
+        ):
+            assert outcome == "1", said
+            assert message in said
+
+
 OFFLINE = """
 import socket
 

@@ -107,6 +107,11 @@ def _in_plain_words(method: str, reason: str) -> str:
             "a web page answers there in place of MLflow: a page to sign in, or another address is "
             f"meant. Check the address. {SIGN_IN}"
         )
+    if "Databricks credential" in reason:
+        return (
+            "there are no credentials for Databricks. Set DATABRICKS_HOST and DATABRICKS_TOKEN, "
+            "and install its package: pip install databricks-sdk"
+        )
     return f"{method} failed: {reason}"
 
 
@@ -130,6 +135,8 @@ def _create_database(uri: str, artifacts: str) -> None:
 def _quiet_loggers() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It warns of missing credentials, which the error says in one line.
+    logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
     # It logs the traceback of a full disk, which the error says in one line.
     logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
