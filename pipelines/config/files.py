@@ -146,8 +146,9 @@ def _settings(path: Path) -> list[Setting]:
 
 def _not_yaml(path: Path, text: str, error: "MarkedYAMLError") -> str:
     """Return what is wrong with a file that is no YAML, and with which line."""
-    number = error.problem_mark.line + 1 if error.problem_mark else 1
-    line = (text.splitlines() or [""])[min(number, text.count("\n") + 1) - 1].rstrip()
+    lines = text.splitlines() or [""]
+    number = min(error.problem_mark.line + 1 if error.problem_mark else 1, len(lines))
+    line = lines[number - 1].rstrip()
     if path.suffix.lower() == ".toml" or OF_TOML.search(text):
         return (
             f"{path}: looks like TOML. Expected YAML, in which a group and its keys are written "
