@@ -37,9 +37,9 @@ def test_the_line_names_all_work_down_to_what_is_counted(line: WorkLine) -> None
         assert line.text() == "working    baselines: EASE, 0s so far"
         for number in counted(range(4), "settings", 4):
             if number == 2:
-                text = line.text(bar=True)
+                text = line.text(columns=120)
                 with working("something within"):
-                    assert line.text(bar=True) == text
+                    assert line.text(columns=120) == text
     expected = "working    baselines: EASE: 2 of 4 settings  [##########..........]  50%"
     assert text == f"{expected}, about 0s left"
     assert line.text() == ""
@@ -51,6 +51,31 @@ def test_time_left_follows_from_what_is_done(line: WorkLine) -> None:
         assert line.text() == "working    0 of 100 images, 30s so far"
         work.done = 25
         assert line.text() == "working    25 of 100 images  25%, about 1m30s left"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            90,
+            "working    baselines: item-kNN: 6 of 12 settings  [##########..........]  50%, about",
+        ),
+        (80, "working    baselines: item-kNN: 6 of 12 settings  [#####.....]  50%, about 10s left"),
+        (70, "working    baselines: item-kNN: 6 of 12 settings  50%, about 10s left"),
+        (60, "working    item-kNN: 6 of 12 settings  50%, about 10s left"),
+        (50, "working    6 of 12 settings  50%, about 10s left"),
+        (30, "working    6 of 12 settings …"),
+    ],
+)
+def test_the_line_of_a_terminal_is_one_line_and_keeps_the_time_left(
+    line: WorkLine, columns: int, expected: str
+) -> None:
+    """A line that is wrapped is not erased: at 80 columns each one stayed on the screen."""
+    with shown_by(line), working("baselines"), working("item-kNN"), working("settings", 12) as work:
+        work.began, work.done = time.monotonic() - 10, 6
+        text = line.text(columns=columns)
+    assert text.startswith(expected)
+    assert len(text) < columns
 
 
 def test_short_work_has_no_line() -> None:
@@ -106,3 +131,15 @@ def test_an_epoch_has_no_more_steps_than_it_has() -> None:
             progress.on_train_batch_end(batch)
             assert [work.done for work in seen.works] == [done]
         progress.on_train_end()
+
+
+def test_validation_after_the_steps_of_an_epoch_is_said() -> None:
+    progress = StepProgress()
+    progress.set_params({"steps": 4})
+    seen = Seen()
+    with shown_by(seen):
+        progress.on_epoch_begin(1)
+        progress.on_train_batch_end(3)
+        progress.on_test_begin()
+        progress.on_epoch_end(1)
+    assert [work.what for work in seen.works] == ["steps of epoch 2", "validation after epoch 2"]
