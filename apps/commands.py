@@ -454,7 +454,8 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
     """
     with screen.progress(f"reading {command.options.data}"):
         splits = load_data(command.options)
-    runtime.import_tensorflow(deterministic=command.flags["deterministic"])
+    with screen.progress("loading TensorFlow"):
+        runtime.import_tensorflow(deterministic=command.flags["deterministic"])
     return pipeline_for(command.options), splits
 
 

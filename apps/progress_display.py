@@ -136,7 +136,7 @@ class SweepDisplay(Progress):
         return Group(
             Text(self._headline(), style="bold"),
             table,
-            Text(WORK_LINE.text(columns=terminal_columns())),
+            Text(WORK_LINE.text(columns=terminal_columns(sys.stderr))),
         )
 
     def _headline(self) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import click
 
@@ -34,6 +35,7 @@ class WorkLine:
         self._lock = threading.Lock()
         self._shown = False  # whether the last line of the terminal is this one
         self._epoch_above = False  # whether the last line, but for this one, is an epoch's
+        self._stream: TextIO | None = None  # of its own while work is shown
 
     def begun(self, work: Work) -> None:
         self._works.append(work)
@@ -49,19 +51,25 @@ class WorkLine:
         """Show the work within the block."""
         over = threading.Event()
         thread = threading.Thread(target=self._repeat, args=(over,), daemon=True)
-        thread.start()
-        try:
-            with shown_by(self):
-                yield
-        finally:
-            over.set()
-            thread.join()
-            self._works.clear()
-            self._clear()
+        with _stderr_of_its_own() as self._stream:
+            thread.start()
+            try:
+                with shown_by(self):
+                    yield
+            finally:
+                over.set()
+                thread.join()
+                self._works.clear()
+                self._clear()
+                self._stream = None
+
+    @property
+    def _shows_on(self) -> TextIO:
+        return self._stream or sys.stderr
 
     def _repeat(self, over: threading.Event) -> None:
-        while not over.wait(INTERVAL[sys.stderr.isatty()]):
-            text = self.text(columns=terminal_columns())
+        while not over.wait(INTERVAL[self._shows_on.isatty()]):
+            text = self.text(columns=terminal_columns(self._shows_on))
             if text and not self.paused:
                 self._write(text)
 
@@ -83,30 +91,43 @@ class WorkLine:
 
     def _write(self, text: str) -> None:
         with self._lock:
-            above = CLEAR_LINE_ABOVE if self._shown else ""
-            click.echo(above + text, err=True)
-            self._shown = sys.stderr.isatty()
+            self._echo(CLEAR_LINE_ABOVE * self._shown + text)
+            self._shown = self._shows_on.isatty()
 
     def write_epoch(self, text: str) -> None:
         """Write the line of an epoch: on a terminal over the one before."""
-        text = shorten_line(text, terminal_columns())
+        text = shorten_line(text, terminal_columns(self._shows_on))
         with self._lock:
             lines_above = self._shown + self._epoch_above
-            click.echo(CLEAR_LINE_ABOVE * lines_above + text, err=True)
-            self._shown, self._epoch_above = False, sys.stderr.isatty()
+            self._echo(CLEAR_LINE_ABOVE * lines_above + text)
+            self._shown, self._epoch_above = False, self._shows_on.isatty()
 
     def write_other(self, text: str) -> None:
         """Write a line that stays."""
         with self._lock:
-            above = CLEAR_LINE_ABOVE if self._shown else ""
-            click.echo(above + text, err=True)
+            self._echo(CLEAR_LINE_ABOVE * self._shown + text)
             self._shown = self._epoch_above = False
 
     def _clear(self) -> None:
         with self._lock:
             if self._shown:
-                click.echo(CLEAR_LINE_ABOVE, err=True, nl=False)
+                self._echo(CLEAR_LINE_ABOVE, end="")
                 self._shown = False
+
+    def _echo(self, text: str, end: str = "\n") -> None:
+        click.echo(text + end, file=self._shows_on, nl=False)
+
+
+@contextmanager
+def _stderr_of_its_own() -> Iterator[TextIO]:
+    """Yield standard error as it is now: it is held back while TensorFlow is imported."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # a notebook's, or that of a test
+        yield sys.stderr
+        return
+    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as stream:
+        yield stream
 
 
 def _with_count(names: list[str], work: Work, columns: int) -> str:
@@ -143,12 +164,12 @@ def shorten_line(text: str, columns: int) -> str:
     return f"{text[: max(0, columns - 2)]}…"
 
 
-def terminal_columns() -> int:
-    """Return the width of the terminal that shows progress, 0 where there is none."""
-    if not sys.stderr.isatty():
+def terminal_columns(stream: TextIO) -> int:
+    """Return the width of the terminal behind a stream, 0 where there is none."""
+    if not stream.isatty():
         return 0
     with suppress(OSError, ValueError):
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns
     return NARROW
 
 

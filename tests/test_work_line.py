@@ -1,5 +1,7 @@
 """What one sees while waiting: what goes on, how far it is, how long it will take."""
 
+import os
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -8,6 +10,7 @@ import pytest
 from apps import work_line
 from apps.screen import EpochLine, Screen
 from apps.work_line import WorkLine
+from pipelines import runtime
 from pipelines.io.progress import Work, counted, shown_by, working
 from tuning.training.step_progress import StepProgress
 
@@ -56,11 +59,9 @@ def test_time_left_follows_from_what_is_done(line: WorkLine) -> None:
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        (
-            90,
-            "working    baselines: item-kNN: 6 of 12 settings  [##########..........]  50%, about",
-        ),
-        (80, "working    baselines: item-kNN: 6 of 12 settings  [#####.....]  50%, about 10s left"),
+        (100, "working    baselines: item-kNN: 6 of 12 settings  [##########..........]  50%, a"),
+        (90, "working    baselines: item-kNN: 6 of 12 settings  [#####.....]  50%, about 10s left"),
+        (80, "working    baselines: item-kNN: 6 of 12 settings  50%, about 10s left"),
         (70, "working    baselines: item-kNN: 6 of 12 settings  50%, about 10s left"),
         (60, "working    item-kNN: 6 of 12 settings  50%, about 10s left"),
         (50, "working    6 of 12 settings  50%, about 10s left"),
@@ -93,6 +94,21 @@ def test_on_a_pipe_a_line_is_written_now_and_then_and_nothing_is_overwritten(
     written = capsys.readouterr().err
     assert written.count("working    reading, 0s so far\n") >= 2
     assert "\x1b" not in written
+
+
+def test_what_holds_back_standard_error_holds_back_no_progress(
+    line: WorkLine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As while TensorFlow is imported: the line was lost, and the one before stayed for good."""
+    monkeypatch.setattr(work_line, "INTERVAL", (0.05, 0.05))
+    with os.fdopen(os.dup(2), "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with line.running(), working("reading"), runtime._without_stderr():
+            os.write(2, b"chatter")
+            time.sleep(0.3)
+    written = capfd.readouterr().err
+    assert "working    reading, 0s so far\n" in written
+    assert "chatter" not in written
 
 
 def test_a_quiet_command_shows_nothing(
