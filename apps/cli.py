@@ -27,7 +27,7 @@ from apps.signals import INTERRUPTED, InterruptWatch, end_at_once
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
-from pipelines.interrupts import NOTICED
+from pipelines.interrupts import NOTICED, RAISED
 from pipelines.io.temporary import clear_abandoned
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
@@ -345,6 +345,9 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if is_verbose:
             _say(traceback.format_exc())
+        if RAISED.is_set():  # a library has made this error of the interrupt
+            _say("Interrupted")
+            return INTERRUPTED
         _say(
             f"Error: {type(error).__name__}: {error}\n"
             "This should not happen. Add -v to see where, and please report it"

@@ -273,8 +273,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     checks.require_data(command.options)
     checks.require_columns(command.options.data, command.options, command.origins)
     screen = _screen(command)
-    runtime.import_tensorflow()
-    serving = load_model(context, row)
+    with screen.progress("loading the model"):
+        serving = load_model(context, row)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
@@ -326,14 +326,14 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     if not options.skip_unreadable:
         for source in params["inputs"]:
             checks.require_columns(source, options, names)
-    runtime.import_tensorflow()
     import pandas as pd
 
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
-    serving = load_model(context, row)
-    answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
+    with screen.progress("loading the model"):
+        serving = load_model(context, row)
+    answer = getattr(pipeline_class(options_type.domain), question.name)
     notes: list[str] = []
     tables = []
     with (
@@ -576,6 +576,7 @@ def find_row(context: click.Context, options_type: type[Options]) -> "Row | None
 
 def load_model(context: click.Context, row: "Row | None") -> "ServingModel":
     """Return the model of a run that `find_row` has found, or of the file behind `--model`."""
+    runtime.import_tensorflow()
     from pipelines.model_file import read_model
 
     if row is None:

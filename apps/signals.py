@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipelines.interrupts import NOTICED, WORTH_WAITING
+from pipelines.interrupts import NOTICED, RAISED, WORTH_WAITING
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -104,6 +104,7 @@ class InterruptWatch:
         if is_same or NOTICED.is_set():
             return
         self._raised = now
+        RAISED.set()
         raise KeyboardInterrupt
 
     def _raise_again(self, lost: "UnraisableHookArgs") -> None:

@@ -47,6 +47,24 @@ atexit.register(time.sleep, 30)
 cli.run_command = interrupt
 cli.main([])
 """
+# A library that makes an error of its own of an interrupt, as an import of C code does.
+WRAPPED = """
+import time
+
+from apps import cli
+
+
+def wrap(*arguments, **options):
+    print("working", flush=True)
+    try:
+        time.sleep(30)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+
+cli.appline.main = wrap
+cli.main([])
+"""
 # Another module that takes long to import, before the command takes signals.
 SLOW_IMPORT = """
 import sys
@@ -94,6 +112,15 @@ def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end()
     out, err = process.communicate(timeout=SOON)
     assert (process.returncode, out, err) == (130, "said", "")
     assert time.monotonic() - began < SOON
+
+
+def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
+    process = python(WRAPPED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (130, "", "Interrupted\n")
 
 
 def test_an_interrupt_while_modules_are_imported_ends_a_command_without_a_traceback() -> None:

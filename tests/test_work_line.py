@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,21 +10,9 @@ from apps import work_line
 from apps.screen import EpochLine, Screen
 from apps.work_line import WorkLine
 from pipelines import runtime
-from pipelines.io.progress import Work, counted, shown_by, working
+from pipelines.io.progress import counted, shown_by, working
+from tests.samples import SeenWork
 from tuning.training.step_progress import StepProgress
-
-
-@dataclass
-class Seen:
-    """All work that has begun."""
-
-    works: list[Work] = field(default_factory=list)
-
-    def begun(self, work: Work) -> None:
-        self.works.append(work)
-
-    def ended(self, work: Work) -> None:
-        pass
 
 
 @pytest.fixture
@@ -140,7 +127,7 @@ def test_an_epoch_has_no_more_steps_than_it_has() -> None:
     # 100 steps, 32 of them at once: Keras says of the last execution that it ends with step 127.
     progress = StepProgress()
     progress.set_params({"steps": 100})
-    seen = Seen()
+    seen = SeenWork()
     with shown_by(seen):
         progress.on_epoch_begin(0)
         for batch, done in ((95, 96), (127, 100)):
@@ -152,7 +139,7 @@ def test_an_epoch_has_no_more_steps_than_it_has() -> None:
 def test_validation_after_the_steps_of_an_epoch_is_said() -> None:
     progress = StepProgress()
     progress.set_params({"steps": 4})
-    seen = Seen()
+    seen = SeenWork()
     with shown_by(seen):
         progress.on_epoch_begin(1)
         progress.on_train_batch_end(3)
