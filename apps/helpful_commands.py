@@ -61,6 +61,8 @@ class HelpfulCommand(click.Command):
         if plain in other_names.OF_DEVICES:
             return other_names.ABOUT_DEVICES
         flags = sorted(self._flags())
+        if plain in other_names.OF_PARTS and "--label-column" in flags and "--part" not in flags:
+            return other_names.ABOUT_PARTS
         begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
         known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
         for flag in (*known, *begun):
@@ -125,7 +127,7 @@ class Application(click.Group):
         if Path(args[0]).exists():
             return f" A path stands behind --data: {_typed(context, 'train', '--data', *args)}"
         names = self.list_commands(context)
-        return suggest(args[0], names) or f" Expected one of: {', '.join(names)}"
+        return suggest(args[0].lower(), names) or f" Expected one of: {', '.join(names)}"
 
 
 class Applications(Application):

@@ -256,6 +256,18 @@ def test_a_saved_model_takes_strings_and_answers_in_a_fresh_process_without_the_
     assert np.allclose(np.load(answers), here, atol=1e-5)
 
 
+def test_new_texts_are_scored_by_a_model_with_a_pretrained_encoder(
+    pipeline: TextPipeline, splits: TextSplits, folder: Path
+) -> None:
+    """`evaluate --data` and `export` ended with "No such layer: ids"."""
+    served = pipeline.serve(fitted(pipeline, spec_of(folder, 0), splits), splits)
+    new = pipeline.load_hold_out(served)
+    network = pipeline.restore_network(served, new)
+    predictions = pipeline.predict(network, new, "test")
+    assert len(predictions) == new.sizes()["test"]
+    assert set(pipeline.score(predictions, new, "test")) >= {"accuracy", "log_loss"}
+
+
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [(1, {"layer_1"}), (DEPTH + 1, {"layer_0", "layer_1", "embeddings"})],

@@ -213,8 +213,10 @@ def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Pat
         ("vision", "evaluate", "--run", wrong),
         ("vision", "tune", "--resume", wrong),
         ("text", "tune", "--resume", run.id[:8]),
+        ("vision", "evaluate", "--run", run.id[:2]),
     )
-    assert [outcome for outcome, _ in outcomes] == ["2"] * 4
+    assert [outcome for outcome, _ in outcomes] == ["2"] * 5
+    assert "The beginning of an id has 4 digits or more" in outcomes[4][1]
     assert "No run has the id" in outcomes[2][1]
     assert "it is a run of train" in outcomes[3][1]
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 10
 
+WORDS = Tokenization(unit="word", lower=True)
+
 
 def load(options: TextOptions, serving: ServingModel) -> TextSplits:
     """Return all labelled texts that `--data` names as the test part, with the model's classes.
@@ -170,9 +172,13 @@ def _splits(
     notes: list[str],
 ) -> TextSplits:
     """Return splits whose test part is everything; train and val are empty."""
-    ids: TokenIds = serving.model.get_layer(IDS)
+    # A pretrained encoder has its own tokens, and no layer of ours.
+    ids: TokenIds | None = next(
+        (layer for layer in serving.model.layers if layer.name == IDS), None
+    )
+    length = ids.length if ids else 1
     nothing = as_texts([], [])
-    no_ids = np.zeros((0, ids.length), np.int32)
+    no_ids = np.zeros((0, length), np.int32)
     labels: dict[Part, np.ndarray] = {"train": y[:0], "val": y[:0], "test": y}
     return TextSplits(
         dataset=source.name,
@@ -185,9 +191,9 @@ def _splits(
         # A served model makes its own from the texts.
         ids={"train": no_ids, "val": no_ids, "test": no_ids},
         classes=tuple(serving.facts.classes),
-        vocabulary=tuple(ids.vocabulary),
-        length=ids.length,
-        tokenization=Tokenization(unit=ids.unit, lower=ids.lower),
+        vocabulary=tuple(ids.vocabulary) if ids else (),
+        length=length,
+        tokenization=Tokenization(unit=ids.unit, lower=ids.lower) if ids else WORDS,
         seed=options.seed,
         text_columns=source.text_columns,
     )

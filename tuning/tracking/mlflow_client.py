@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",  # seconds
 }
+OF_DRIVER = re.compile(r"^\(\w+\.\w+\) ")  # SQLAlchemy names the class of an error first
 UNAUTHORIZED = ("Unauthorized", "authentication failed")
 SIGN_IN = f"Set {INSTEAD}"
 
@@ -129,7 +130,7 @@ def _create_database(uri: str, artifacts: str) -> None:
     try:
         SqlAlchemyStore(uri, artifacts).engine.dispose()
     except (MlflowException, SQLAlchemyError) as error:
-        raise OSError(_first_line(error)) from error
+        raise OSError(OF_DRIVER.sub("", _first_line(error))) from error
 
 
 def _quiet_loggers() -> None:
