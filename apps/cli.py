@@ -23,11 +23,11 @@ from apps.click_options import (
 from apps.helpful_commands import Application, Applications, HelpfulCommand
 from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
-from apps.signals import INTERRUPTED, InterruptWatch
+from apps.signals import INTERRUPTED, InterruptWatch, end_at_once
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
-from pipelines.interrupts import NOTICED
+from pipelines.interrupts import NOTICED, RAISED
 from pipelines.io.temporary import clear_abandoned
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
 
@@ -313,7 +313,10 @@ def main(arguments: list[str] | None = None) -> None:
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
     quiet_plots()
     clear_abandoned()
-    sys.exit(run_command(arguments))
+    code = run_command(arguments)
+    if code == INTERRUPTED:
+        end_at_once(code)
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -342,6 +345,9 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if is_verbose:
             _say(traceback.format_exc())
+        if RAISED.is_set():  # a library has made this error of the interrupt
+            _say("Interrupted")
+            return INTERRUPTED
         _say(
             f"Error: {type(error).__name__}: {error}\n"
             "This should not happen. Add -v to see where, and please report it"
@@ -352,7 +358,7 @@ def run_command(arguments: list[str]) -> int:
 def _say(text: str) -> None:
     """Print on stderr, without the passwords of the addresses that were typed."""
     shown = hide_secrets(text)
-    if HIDDEN in shown:
+    if HIDDEN in shown and "http" in shown:
         shown = f"{shown}\nA password is hidden. In place of it, MLflow reads {INSTEAD}"
     with contextlib.suppress(OSError):  # of a terminal that was closed
         click.echo(shown, err=True)

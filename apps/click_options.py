@@ -11,8 +11,10 @@ from typing import Any
 import click
 from annotated_types import Ge, Le
 
+from pipelines.config.expected import NUMBER, SWITCH, WHOLE_NUMBER, with_point
 from pipelines.config.options import Options, PredictOptions
 from pipelines.config.search_space import Hyperparameter, hyperparameters
+from pipelines.errors import suggest
 
 LIMIT = "limit"
 # Hyperparameters that have a flag of their own, where a domain has them; the flag has the key's
@@ -83,6 +85,32 @@ def options_flags(options_type: type[Options | PredictOptions]) -> list[click.Op
         else:
             flags.append(make_flag(field.name, hints[field.name], field.default, help))
     return flags
+
+
+def plain_reason(error: click.BadParameter) -> str:
+    """Return why a value does not fit its flag, without words of programmers."""
+    received, is_type, _ = error.message.partition(" is not a valid ")
+    kind = error.param.type if error.param else None
+    if isinstance(kind, click.Choice):
+        received = error.message.partition(" is not one of ")[0]
+        choices = list(map(str, kind.choices))
+        hint = suggest(received.strip("'"), choices)
+        return f"expected {' or '.join(choices)}. Received: {received}.{hint}"
+    if isinstance(kind, click.IntRange) and not is_type:
+        received = error.message.partition(" is not in the range ")[0]
+    if isinstance(kind, click.IntRange) and kind.min is not None:
+        upper = "or more" if kind.max is None else f"to {kind.max}"
+        expected = f"a whole number, {kind.min} {upper}"
+    elif isinstance(kind, click.types.IntParamType):
+        expected = WHOLE_NUMBER
+    elif isinstance(kind, click.types.FloatParamType):
+        expected = NUMBER
+    elif isinstance(kind, click.types.BoolParamType):
+        expected = SWITCH
+    else:
+        return error.message
+    hint = with_point(received.strip("'"))
+    return f"expected {expected}. Received: {received}.{hint}"
 
 
 class _Names(click.types.StringParamType):

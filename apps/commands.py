@@ -47,6 +47,7 @@ def train(options_type: type[Options], context: click.Context) -> None:
     # A wrong name is refused before anything is loaded.
     command.options.objective(flags["objective"])
     checks.require_gate_with_baselines(flags)
+    _require_store(flags)
     _show_settings(screen, command)
     if flags["folds"]:
         checks.require_folds_alone(command.options, flags)
@@ -68,7 +69,8 @@ def train(options_type: type[Options], context: click.Context) -> None:
     if flags["dry_run"]:
         from tuning.training.dry_run import measure
 
-        cost = measure(pipeline, spec, splits)
+        with screen.progress("measuring a few steps"):
+            cost = measure(pipeline, spec, splits)
         plain = {"dry_run": True, **_data_as_json(splits), "cost": cost.as_json()}
         screen.result(rendering.dry_run(cost), plain)
         return
@@ -154,7 +156,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
     from tuning.search import constraints
 
     limits = constraints.parse(flags["limit_costs"])
-    _require_searched(command)
+    _require_sweep(command)
     _show_settings(screen, command)
     checks.require_workers(flags["workers"], flags["cluster"], trial_seconds)
     pipeline, splits = _load_data(command, screen)
@@ -180,7 +182,7 @@ def tune(options_type: type[Options], context: click.Context) -> None:
             max_seconds=max_seconds,
             max_epochs=flags["max_epochs_total"] or math.inf,
             limits=limits,
-            warm_from=flags["warm_from"],
+            warm_from=_warm_from(flags),
             refit_top=flags["refit_top"],
             final_fit=flags["final_fit"],
             name=flags["run_name"],
@@ -248,7 +250,10 @@ def _estimate_sweep(
     from tuning.search.estimate import estimate
 
     screen.say("measuring  a few networks for two epochs each")
-    cost = estimate(pipeline, command.space, sweep, splits, executor)
+    flags = command.flags
+    with screen.progress():
+        tracker = saved_runs.look(flags["tracking_uri"], track=not flags["no_tracking"])
+        cost = estimate(pipeline, command.space, sweep, splits, executor, tracker)
     screen.result(rendering.estimate(cost), cost.as_json())
 
 
@@ -268,8 +273,8 @@ def evaluate(options_type: type[Options], context: click.Context) -> None:
     checks.require_data(command.options)
     checks.require_columns(command.options.data, command.options, command.origins)
     screen = _screen(command)
-    runtime.import_tensorflow()
-    serving = load_model(context, row)
+    with screen.progress("loading the model"):
+        serving = load_model(context, row)
     asked = command.flags["part"] or ("all" if is_data_given else "test")
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):
@@ -321,14 +326,14 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
     if not options.skip_unreadable:
         for source in params["inputs"]:
             checks.require_columns(source, options, names)
-    runtime.import_tensorflow()
     import pandas as pd
 
     from pipelines.io.spreadsheet_safe import neutralise_formulas
 
-    serving = load_model(context, row)
-    answer = getattr(pipeline_class(options_type.domain), question.name)
     screen = Screen(quiet=params["quiet"], json=params["json"])
+    with screen.progress("loading the model"):
+        serving = load_model(context, row)
+    answer = getattr(pipeline_class(options_type.domain), question.name)
     notes: list[str] = []
     tables = []
     with (
@@ -449,7 +454,8 @@ def _load_data(command: ResolvedCommand, screen: Screen) -> "tuple[AnyPipeline, 
     """
     with screen.progress(f"reading {command.options.data}"):
         splits = load_data(command.options)
-    runtime.import_tensorflow(deterministic=command.flags["deterministic"])
+    with screen.progress("loading TensorFlow"):
+        runtime.import_tensorflow(deterministic=command.flags["deterministic"])
     return pipeline_for(command.options), splits
 
 
@@ -495,11 +501,30 @@ def _warn_of_long_epochs(
     )
 
 
-def _require_searched(command: ResolvedCommand) -> None:
-    """Refuse a sweep in which all that is searched plays no part."""
+def _require_store(flags: Mapping[str, Any]) -> None:
+    """Refuse a store that cannot be used, and a sweep that is not in it, before data is read."""
+    if not flags["no_tracking"] and not flags["dry_run"]:
+        saved_runs.require_usable(flags["tracking_uri"])
+    _warm_from(flags)
+
+
+def _warm_from(flags: Mapping[str, Any]) -> str:
+    """Return the id of the sweep that `--warm-from` names; `auto` and "" as they are."""
+    named = str(flags.get("warm_from") or "")
+    if named in ("", "auto"):
+        return named
+    return saved_runs.find_sweep(named, flags["tracking_uri"]).id
+
+
+def _require_sweep(command: ResolvedCommand) -> None:
+    """Refuse to search what all trials share, a sweep that changes nothing, an unusable store."""
+    from tuning.search.constraints import require_searchable
+
+    require_searchable(command.dimensions)
     if command.dimensions and not command.space.dimensions:
         key = command.unsearched[0]
         raise UsageError(f"There is nothing to search. {key}: {command.why_not(key)}")
+    _require_store(command.flags)
 
 
 def _show_searched(screen: Screen, command: ResolvedCommand) -> None:
@@ -551,6 +576,7 @@ def find_row(context: click.Context, options_type: type[Options]) -> "Row | None
 
 def load_model(context: click.Context, row: "Row | None") -> "ServingModel":
     """Return the model of a run that `find_row` has found, or of the file behind `--model`."""
+    runtime.import_tensorflow()
     from pipelines.model_file import read_model
 
     if row is None:

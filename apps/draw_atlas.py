@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from apps import rendering, saved_runs
 from apps.screen import Screen
+from pipelines.errors import UsageError
 from pipelines.io.paths import require_new_file
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ NO_SWEEPS = (
     "No sweep of three trials or more has varied conv.kernel_size, conv.stride or conv.filters. "
     "Begin with: appline demo"
 )
+FIGURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf")  # formats that are drawn
 LEGEND = (
     "rank: mean of the trials among those of their sweep, 1 the best and 0 the worst.\n"
     "Other hyperparameters vary as well: what was found together is no proof"
@@ -29,6 +31,10 @@ def show_atlas(uri: str, figure: str, force: bool, screen: Screen) -> None:
     """Print a row for each value that a sweep has tried; draw them into the file `figure`."""
     if figure:
         require_new_file("--figure", Path(figure), force)
+        if Path(figure).suffix.lower() not in FIGURES:
+            raise UsageError(
+                f"--figure {figure}: expected a name that ends in {', '.join(FIGURES)}"
+            )
     table = find_atlas(uri)
     if not len(table):
         screen.result(NO_SWEEPS, {"values": []})

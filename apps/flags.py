@@ -16,7 +16,7 @@ OBJECTIVES = click.Option(
 )
 DISTRIBUTE = make_flag(
     "distribute",
-    str,
+    click.Choice(["none", "mirrored", "multiworker"]),
     "none",
     "mirrored: divide each batch among the GPUs of this machine",
 )

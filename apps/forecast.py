@@ -2,7 +2,7 @@
 
 import sys
 
-from apps.cli import main
+from apps.start import main
 
 if __name__ == "__main__":
     main(["forecast", *sys.argv[1:]])

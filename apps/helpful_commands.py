@@ -11,6 +11,7 @@ from typing import ClassVar
 import click
 
 from apps import other_names, saved_runs
+from apps.click_options import plain_reason
 from pipelines import DOMAINS
 from pipelines.errors import ApplineError, suggest
 
@@ -28,9 +29,13 @@ class HelpfulCommand(click.Command):
             name = _whole_word(error.option_name, given)
             message = f"No such option {name!r}.{self._flag_hint(name)}"
             raise click.UsageError(message, context) from None
-        except click.UsageError as error:
+        except click.MissingParameter:
+            raise
+        except click.BadParameter as error:
+            raise click.BadParameter(plain_reason(error), context, error.param) from None
+        except click.UsageError:
             extra = self._extra_words(context, given)
-            if not extra or isinstance(error, click.BadParameter):
+            if not extra:
                 raise
             raise click.UsageError(self._where_to(context, given, extra), context) from None
 
@@ -56,6 +61,8 @@ class HelpfulCommand(click.Command):
         if plain in other_names.OF_DEVICES:
             return other_names.ABOUT_DEVICES
         flags = sorted(self._flags())
+        if plain in other_names.OF_PARTS and "--label-column" in flags and "--part" not in flags:
+            return other_names.ABOUT_PARTS
         begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
         known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
         for flag in (*known, *begun):
@@ -112,12 +119,15 @@ class Application(click.Group):
 
     def hint(self, context: click.Context, args: list[str]) -> str:
         """Return what `args` should probably begin with, as a sentence; empty where unknown."""
+        if args[0].lower() == "help":
+            return f" Help is a flag: {_typed(context, *args[1:], '--help')}"
         meant = self.verbs.get(args[0].lower())
         if meant:
             return f" It is called {meant} here: {_typed(context, meant, *args[1:])}"
         if Path(args[0]).exists():
             return f" A path stands behind --data: {_typed(context, 'train', '--data', *args)}"
-        return suggest(args[0], self.list_commands(context))
+        names = self.list_commands(context)
+        return suggest(args[0].lower(), names) or f" Expected one of: {', '.join(names)}"
 
 
 class Applications(Application):

@@ -164,6 +164,8 @@ FLAGS = {
     "split": ("--part",),
     "subset-name": ("--part",),
     "overwrite": ("--force",),
+    "force": ("--yes",),
+    "y": ("--yes",),
     "silent": ("--quiet",),
     "debug": ("--verbose",),
     "topk": ("--top",),
@@ -185,4 +187,10 @@ OF_DEVICES = (
 ABOUT_DEVICES = (
     " A GPU that TensorFlow finds is used without a flag (CUDA_VISIBLE_DEVICES= hides it); "
     "train --distribute mirrored uses several"
+)
+# Shares of the parts, where a domain takes none.
+OF_PARTS = ("split", "test-size", "val-size", "val-split", "validation-split", "test-split")
+ABOUT_PARTS = (
+    " Parts come from a column split (train, val, test) or from folders of these names; "
+    "what has none is divided 64/16/20 by --seed"
 )

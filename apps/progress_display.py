@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apps import rendering, running_sweep
 from apps.screen import Screen
-from apps.work_line import WORK_LINE
+from apps.work_line import WORK_LINE, terminal_columns
 from tuning.search.progress import Progress
 
 if TYPE_CHECKING:
@@ -133,7 +133,11 @@ class SweepDisplay(Progress):
                 rendering.watched(self._in_play(trial.proposal.values)),
                 style="cyan",
             )
-        return Group(Text(self._headline(), style="bold"), table, Text(WORK_LINE.text(bar=True)))
+        return Group(
+            Text(self._headline(), style="bold"),
+            table,
+            Text(WORK_LINE.text(columns=terminal_columns(sys.stderr))),
+        )
 
     def _headline(self) -> str:
         parts = [f"{len(self._done)} of {self._total} trials"]

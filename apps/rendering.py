@@ -439,13 +439,16 @@ def estimate(cost: "Estimate") -> str:
     early = ""
     if cost.share < 1:
         early = f", of which {cost.early_stop} leaves about {cost.share:.0%}"
+    baselines = f"baselines {clock(cost.baselines_s)}"
+    if cost.baselines_from:
+        baselines = f"baselines kept in run {cost.baselines_from[:8]}"
     return "\n".join(
         [
             _space_line(cost),
             table(columns, rows),
             f"trials     {cost.trials} of {cost.epochs} epochs{early}: "
             f"{clock(cost.trial_s)} each, {cost.workers} at a time",
-            f"besides    baselines {clock(cost.baselines_s)}, "
+            f"besides    {baselines}, "
             f"{count_of(cost.num_refits, 'refit')} of the best trials {clock(cost.refits_s)}, "
             f"the winner in full {clock(cost.final_s)}, start {clock(cost.start_s)}",
             f"total      about {clock(cost.seconds)}; nothing was kept",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from apps.click_options import LIMIT, shortcuts
+from apps.click_options import LIMIT, plain_reason, shortcuts
 from apps.flags import FLAGS_OF_COMMANDS
 from pipelines.config.files import Setting, read_config
 from pipelines.config.options import Options
@@ -116,13 +116,16 @@ def resolve(
     else:
         given = {name: value for name, value in chosen.items() if name in values.origins}
         options = dataclasses.replace(base, **given)
-    only_search = bool(values.flags.get("only_search"))
+    dimensions: dict[str, Dimension] = {}
+    if "search" in context.params:
+        only = bool(values.flags.get("only_search"))
+        dimensions = search_dimensions(
+            options_type, values.hyperparameters, values.searches, only=only
+        )
     return ResolvedCommand(
         options=options,
         spec=spec,
-        dimensions=search_dimensions(
-            options_type, values.hyperparameters, values.searches, only=only_search
-        ),
+        dimensions=dimensions,
         flags=flags,
         origins=values.origins,
         given=frozenset(values.hyperparameters),
@@ -242,4 +245,4 @@ def _convert(param: click.Parameter, setting: Setting) -> dict[str, Any]:
     try:
         return {setting.key: param.process_value(scratch, value), **scratch.params}
     except click.BadParameter as error:
-        raise UsageError(f"{setting.where}: {setting.key}: {error.message}") from None
+        raise UsageError(f"{setting.where}: {setting.key}: {plain_reason(error)}") from None

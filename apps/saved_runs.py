@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines import runtime
 from pipelines.config.options import Options
+from pipelines.errors import ApplineError, UsageError
 from pipelines.io.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -38,6 +39,42 @@ def open_tracker(
         return interface.NullTracker()
     name = experiment or f"{pipeline.domain}/{splits.dataset}"
     return mlflow_tracker.open_tracker(name, uri=uri)
+
+
+def require_usable(uri: str) -> None:
+    """Refuse a store that no run can be written to, before there is one to write.
+
+    Raises:
+        ApplineError: its server does not answer, or its folder cannot be written.
+    """
+    from tuning.tracking import local_store
+
+    local_store.require_usable(local_store.find_store(uri))
+
+
+def find_sweep(name: str, uri: str) -> "Row":
+    """Return the sweep that `--warm-from` names.
+
+    Raises:
+        UsageError: there is no such run, or it is no sweep.
+    """
+    try:
+        row = find(name, uri)
+    except ApplineError as error:
+        raise UsageError(f"--warm-from {name}: {error}") from None
+    if row.role != "sweep":
+        raise UsageError(
+            f"--warm-from {name}: is a run of the role {row.role}. Expected a sweep, or auto. "
+            "List them: appline runs"
+        )
+    return row
+
+
+def look(uri: str, *, track: bool = True) -> "Tracker":
+    """Return the runs of a store that is not changed; none without `track`."""
+    from tuning.tracking import interface, mlflow_tracker
+
+    return mlflow_tracker.open_to_look(uri=uri) if track else interface.NullTracker()
 
 
 def find(run_id: str, uri: str) -> "Row":

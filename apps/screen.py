@@ -87,7 +87,7 @@ class EpochLine:
         count = str(epoch)
         if self._epochs:
             count = f"{epoch}/{self._epochs}"
-        score = "on train + validation"
+        score = "retraining: nothing is held out for validation"
         if self._objective in values:
             score = f"{self._objective} {values[self._objective]:.4g}{self._time_left(epoch)}"
         WORK_LINE.write_epoch(f"epoch {count}  loss {values['loss']:.4g}  {score}")

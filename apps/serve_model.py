@@ -10,7 +10,7 @@ import click
 
 from apps.commands import find_row, load_model
 from apps.screen import Screen
-from pipelines import pipeline_class, runtime
+from pipelines import pipeline_class
 from pipelines.config.options import Options
 from pipelines.errors import UsageError
 from pipelines.pipeline import RawRequest
@@ -41,10 +41,9 @@ def serve(options_type: type[Options], context: click.Context) -> None:
     with listening:
         screen = Screen(quiet=params["quiet"], json=params["json"])
         with screen.progress("loading the model"):
-            runtime.import_tensorflow()
+            serving = load_model(context, row)
             from apps.serving.application import Limits, Service, make_application
 
-            serving = load_model(context, row)
             pipeline_type = pipeline_class(options_type.domain)
             # The first answer takes longer: it is given before anybody asks.
             example = pipeline_type.example(serving.facts)

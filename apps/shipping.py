@@ -50,11 +50,11 @@ def register(options_type: type[Options], context: click.Context) -> None:
     if not re.fullmatch(NAME, name):
         raise UsageError(f"--name {name}: expected a name without / : @ and quotes")
     screen = Screen(quiet=params["quiet"], json=params["json"])
-    runtime.import_tensorflow()
     from tuning.tracking.registry import Registered
 
     uri = params["tracking_uri"]
     with screen.progress("asking the model about an example"):
+        runtime.import_tensorflow()
         serving = saved_runs.read_run_model(row, uri)
         pipeline_type = pipeline_class(options_type.domain)
         example = pipeline_type.example(serving.facts)
@@ -102,8 +102,8 @@ def export(options_type: type[Options], context: click.Context) -> None:
     if chosen in exports.NUMBERS_ALONE:
         require_new_file("--output", exports.facts_file(path), params["force"])
     screen = Screen(quiet=params["quiet"], json=params["json"])
-    runtime.import_tensorflow()
-    serving = load_model(context, row)
+    with screen.progress("loading the model"):
+        serving = load_model(context, row)
     exports.require_format(exports.input_types(serving.model), chosen)
     pipeline = pipeline_for(command.options)
     with screen.progress(f"reading {command.options.data}"):

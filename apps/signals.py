@@ -8,19 +8,25 @@ waits for such signals too, and ends the command where nobody has noticed it wit
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from pipelines.interrupts import NOTICED, WORTH_WAITING
+from pipelines.interrupts import NOTICED, RAISED, WORTH_WAITING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 # Asked to end by a system or a container, and by a terminal that was closed.
 TERMINATION = (signal.SIGTERM, signal.SIGHUP)
 GRACE = 1.2  # seconds: a command is to end within two
 LONGEST_STEP = 30.0  # seconds that a training is given to keep its best weights
 LONGEST_END = 60.0  # seconds to close runs and to write what is kept
+AFTER_HOOK = 0.05  # seconds in which Python's hook for lost errors has come to its end
 REPEATED = 0.7  # seconds after which a further signal is another one, which ends at once
 INTERRUPTED = 130
 
@@ -51,6 +57,17 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def end_at_once(code: int) -> None:
+    """End this process without what libraries do at its end, which takes a second or more.
+
+    Everything that is to be kept is written, and what this process has started has ended.
+    """
+    with suppress(OSError, ValueError):  # a closed terminal takes no words
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 class InterruptWatch:
     """Ends this process soon after a signal, also where Python does not come to see it.
 
@@ -63,6 +80,7 @@ class InterruptWatch:
         self._last_words = last_words
         self._raised = 0.0  # time.monotonic() at which an interrupt was raised last
         self._first = 0.0  # and at which the first signal came
+        self._num_resent = 0  # signals that this object sends itself, and has not received yet
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
 
@@ -76,6 +94,7 @@ class InterruptWatch:
         for number in taken:
             signal.signal(number, self._handle)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        sys.unraisablehook = self._raise_again
         watch = threading.Thread(target=self._watch, args=(set(taken),), daemon=True)
         watch.start()
 
@@ -85,7 +104,26 @@ class InterruptWatch:
         if is_same or NOTICED.is_set():
             return
         self._raised = now
+        RAISED.set()
         raise KeyboardInterrupt
+
+    def _raise_again(self, lost: "UnraisableHookArgs") -> None:
+        """Take the place of Python's hook for errors that nobody can catch.
+
+        An interrupt that came while an object was removed is lost: it is raised once more.
+        """
+        if lost.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(lost)
+        elif not NOTICED.is_set():
+            threading.Thread(target=self._send_again, daemon=True).start()
+
+    def _send_again(self) -> None:
+        time.sleep(AFTER_HOOK)
+        self._raised = 0.0
+        self._num_resent += 1
+        main_thread = threading.main_thread().ident
+        if main_thread is not None:
+            signal.pthread_kill(main_thread, signal.SIGINT)
 
     def _watch(self, numbers: set[int]) -> None:
         """Wait for signals: what the C handler writes comes here whatever Python does."""
@@ -93,7 +131,9 @@ class InterruptWatch:
             received = self._reader.recv(1)
             if not received or received[0] not in numbers:
                 continue
-            if not self._first:
+            if self._num_resent:
+                self._num_resent -= 1
+            elif not self._first:
                 self._first = time.monotonic()
                 threading.Thread(target=self._end_if_unseen, daemon=True).start()
             elif time.monotonic() - self._first > REPEATED:

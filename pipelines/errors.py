@@ -70,10 +70,14 @@ class SweepInterrupted(KeyboardInterrupt):
 
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest of `names`, or "" when none is near."""
+    near = nearest(name, names)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the nearest of `names`; "" when none is near."""
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=NEAR)
-    if not near:
-        return ""
-    return f" Did you mean {near[0]!r}?"
+    return near[0] if near else ""
 
 
 def shorten(words: Sequence[object], most: int) -> str:

@@ -9,3 +9,5 @@ import threading
 WORTH_WAITING = threading.Event()
 # Whether the interrupt has come to code that ends what it was doing.
 NOTICED = threading.Event()
+# Whether an interrupt was raised: a library may have made an error of its own of it.
+RAISED = threading.Event()

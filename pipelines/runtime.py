@@ -99,7 +99,7 @@ def _without_stderr() -> Iterator[None]:
         os.dup2(held_back.fileno(), STDERR)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(saved, STDERR)
             held_back.seek(0)
             sys.stderr.write(held_back.read().decode(errors="replace"))

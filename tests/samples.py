@@ -1,9 +1,12 @@
 """Small data that tests write for themselves."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from pipelines.io.progress import Work
 
 
 def small_series(path: Path, rows: int = 400) -> Path:
@@ -73,3 +76,16 @@ def written(table: pd.DataFrame | str | bytes, path: Path) -> Path:
     else:
         table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
     return path
+
+
+@dataclass
+class SeenWork:
+    """A listener that keeps all work that has begun."""
+
+    works: list[Work] = field(default_factory=list)
+
+    def begun(self, work: Work) -> None:
+        self.works.append(work)
+
+    def ended(self, work: Work) -> None:
+        pass

@@ -20,11 +20,34 @@ MISTAKES = [
     ("vison train", "No such command 'vison'. Did you mean 'vision'?"),
     ("vision trian", "Did you mean 'train'?"),
     ("vision train --epoch 3", "Did you mean '--epochs'?"),
-    ("vision train --epochs three", "'three' is not a valid integer"),
+    ("vision export --run 1a2b --format onx", "Received: 'onx'. Did you mean 'onnx'?"),
+    ("vision tune --search train.epochs=3,5", "Set those of the winner: --epochs"),
+    ("vision tune --search train.learning_rate=1e-2..1e-4", "Expected: 0.0001..0.01"),
+    ("help vision", "Help is a flag: appline vision --help"),
+    ("clean --force", "Did you mean '--yes'?"),
+    ("text train --set encoder.name=bert", "there is no encoder 'bert', and no such folder"),
+    ("VISION train", "Did you mean 'vision'?"),
+    ("text train --split 80/20", "Parts come from a column split (train, val, test)"),
+    ("vision train --test-size 0.2", "Parts come from a column split (train, val, test)"),
+    ("atlas --figure atlas.docx", "expected a name that ends in .png, .jpg"),
+    ("visual train", "Expected one of: vision, text, forecast, recommend"),
+    ("vision train --epochs three", "expected a whole number. Received: 'three'"),
+    ("vision train --learning-rate 0,01", "Received: '0,01'. Write it with a point: 0.01"),
+    ("vision train --set train.learning_rate=0,01", "Write it with a point: 0.01"),
+    ("vision train --set train.refit=maybe", "expected true or false. Received: 'maybe'"),
+    ("vision tune --trials 0", "expected a whole number, 1 or more. Received: 0"),
+    ("ui --port 99999", "expected a whole number, 1 to 65535. Received: 99999"),
+    ("vision tune --search conv.kernel_size=7-3", "=7,3, or a range: conv.kernel_size=3..7"),
+    ("vision tune --search conv.kernel_size=[3;5]", "Expected conv.kernel_size=3,5, or a range"),
+    ("vision tune --search conv.norm=batch|layer", "Expected conv.norm=batch,layer"),
     ("vision train --set conv.kernal_size=3", "Did you mean 'conv.kernel_size'?"),
     ("vision train --set conv.kernel_size", "expected KEY=VALUE"),
     ("vision train --objective val_acuracy", "Did you mean 'val_accuracy'?"),
     ("vision train --distribute multiworker", "cannot be trained across hosts today"),
+    ("vision train --distribute mirror", "Did you mean 'mirrored'?"),
+    ("vision train --tracking-uri localhost:5000", "Expected --tracking-uri http://localhost:5000"),
+    ("vision tune --warm-from 1a2b3c", "--warm-from 1a2b3c: "),
+    ("vision train --folds 400", "Expected at most --folds 1"),
     ("vision train --config gone.yaml", "no such file"),
     ("vision tune --max-time soon", "expected a duration such as 90s, 10m or 1h30m"),
     ("vision tune --tuner baysian", "Did you mean 'bayesian'?"),
@@ -64,6 +87,21 @@ def test_a_mistake_is_answered_with_the_nearest_name(
     assert done.stdout == ""
 
 
+def test_a_path_that_is_not_there_is_answered_with_the_similar_one_or_where_it_ends(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "photos" / "train").mkdir(parents=True)
+    (tmp_path / "reviews.csv").write_text("text,label\n")
+    for domain, data, message in (
+        ("vision", "photos/trian", "Did you mean 'photos/train'?"),
+        ("vision", "photos/photos/train", f"The folder {tmp_path / 'photos'} holds no photos."),
+        ("text", "review.csv", "Did you mean 'reviews.csv'?"),  # not the data set `reviews`
+    ):
+        done = appline(domain, "train", "--data", data, folder=tmp_path)
+        assert done.returncode == 3
+        assert message in done.stderr
+
+
 def test_input_that_is_not_there_is_refused_as_data(tmp_path: Path) -> None:
     done = appline("vision", "predict", "gone.png", "--model", "m.keras", folder=tmp_path)
     assert done.returncode == 3
@@ -85,8 +123,8 @@ def test_with_verbose_a_mistake_has_the_same_code_and_its_traceback(tmp_path: Pa
             ("--workers", "0", "--trial-time", "5m"),
             "--trial-time needs trials in processes of their own",
         ),
-        (("--trials", "0"), "0 is not in the range x>=1"),
-        (("--seed", "-1"), "-1 is not in the range 0<=x<=4294967295"),
+        (("--trials", "0"), "expected a whole number, 1 or more. Received: 0"),
+        (("--seed", "-1"), "expected a whole number, 0 to 4294967295. Received: -1"),
     ],
 )
 def test_flags_of_a_sweep_that_do_not_fit_are_refused_before_anything_is_loaded(
@@ -156,7 +194,15 @@ def test_a_config_file_with_an_unknown_key_is_refused_with_its_line(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("seed: no", "line 1: seed: 'no' is not a valid integer"), ("conv: [1", "line")],
+    [
+        ("seed: no", "line 1: seed: expected a whole number, 0 to 4294967295. Received: 'no'"),
+        ("conv: [1", "line 1: is not YAML: 'conv: [1'. Expected keys"),
+        ("train:\n  epochs: many", "line 2: train.epochs: expected a whole number"),
+        ("search:\n  conv.blocks: [3, a]", "line 2: conv.blocks: expected a whole number"),
+        ("train:\n\tepochs: 3", "line 2: begins with a tab. Expected blanks"),
+        ("[train]\nepochs = 3", "looks like TOML. Expected YAML"),
+        ("- train", "expected keys with values, such as train: {epochs: 3}. Received: a list"),
+    ],
 )
 def test_a_config_value_that_does_not_fit_is_refused_with_its_line(
     tmp_path: Path, line: str, message: str
@@ -171,6 +217,13 @@ def resolved(domain: str, verb: str, *arguments: str) -> ResolvedCommand:
     """Return what a command line comes to."""
     command = cli.application(domain).commands[verb]
     return resolve(command.make_context(verb, list(arguments)), options_class(domain))
+
+
+def test_what_a_training_reads_is_not_judged_by_what_a_sweep_would_search() -> None:
+    named = resolved("text", "train", "--set", "encoder.name=minilm")
+    assert named.without_effect == []
+    fixed = resolved("text", "train", "--architecture", "gru", "--set", "encoder.name=minilm")
+    assert fixed.without_effect == ["encoder.name"]
 
 
 @pytest.mark.parametrize(

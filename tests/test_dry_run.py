@@ -24,7 +24,7 @@ def pictures(tmp_path: Path) -> VisionPipeline:
 def test_an_epoch_that_takes_hours_comes_with_the_flag_that_makes_it_short(
     pictures: VisionPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuning.training.dry_run.num_cores", lambda: 2)
+    monkeypatch.setattr("tuning.training.costs.num_cores", lambda: 2)
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
     splits = pictures.load()
     large = replace(VisionSpec(), {"conv.kernel_size": 99})

@@ -7,14 +7,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from pipelines.config.search_space import Range, replace
+from pipelines.config.search_space import Choice, Range, Space, replace
 from pipelines.pipeline import Baseline
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tests.test_compare import refused
+from tuning.execution.in_process import InProcess
 from tuning.results.training import TrainResult
 from tuning.search.definition import Sweep
+from tuning.search.estimate import estimate
 from tuning.search.sweep import run_sweep
 from tuning.tracking.interface import NullTracker, Tracker
 from tuning.tracking.mlflow_tracker import MlflowTracker
@@ -65,6 +67,20 @@ def test_a_second_run_reads_the_baselines_of_the_first_and_compares_equally(
         assert theirs.test == pytest.approx(ours.test, rel=1e-5)
         assert theirs.seconds == pytest.approx(ours.seconds)
         np.testing.assert_array_equal(ours.losses, theirs.losses)
+
+
+def test_a_dry_run_of_a_sweep_reads_the_baselines_that_are_kept(
+    splits: LineSplits, tracker: MlflowTracker
+) -> None:
+    sweep = Sweep(objectives=(LINES.options.objective(),), trials=1, trial_epochs=1)
+    space = Space(base=SPEC, dimensions={"units": Choice((2, 4))})
+    first = estimate(LINES, space, sweep, splits, InProcess(), tracker)
+    computed = list(CountedLines.computed)
+    assert (first.baselines_from, bool(computed)) == ("", True)
+    run = trained(splits, tracker).run_id
+    CountedLines.computed.clear()
+    assert estimate(LINES, space, sweep, splits, InProcess(), tracker).baselines_from == run
+    assert CountedLines.computed == []
 
 
 def test_a_third_run_reads_from_the_one_that_has_computed(

@@ -70,6 +70,18 @@ def test_a_missing_file_is_refused_before_tensorflow_is_imported() -> None:
         assert "missing.csv" in said
 
 
+def test_a_store_that_cannot_be_used_is_refused_before_data_is_read() -> None:
+    flags = ("--data", "missing.csv", "--tracking-uri")
+    server = ("http://127.0.0.1:9", "does not answer: nothing listens there")
+    nowhere = ("/dev/null/runs", "/dev/null cannot be written to. Choose another place")
+    for uri, message in (server, nowhere):
+        for outcome, said in refused(
+            *(("vision", verb, *flags, uri) for verb in ("train", "tune"))
+        ):
+            assert outcome == "1", said
+            assert message in said
+
+
 OFFLINE = """
 import socket
 
@@ -201,8 +213,10 @@ def test_a_wrong_run_or_sweep_is_refused_before_mlflow_is_imported(tmp_path: Pat
         ("vision", "evaluate", "--run", wrong),
         ("vision", "tune", "--resume", wrong),
         ("text", "tune", "--resume", run.id[:8]),
+        ("vision", "evaluate", "--run", run.id[:2]),
     )
-    assert [outcome for outcome, _ in outcomes] == ["2"] * 4
+    assert [outcome for outcome, _ in outcomes] == ["2"] * 5
+    assert "The beginning of an id has 4 digits or more" in outcomes[4][1]
     assert "No run has the id" in outcomes[2][1]
     assert "it is a run of train" in outcomes[3][1]
 

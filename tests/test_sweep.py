@@ -1,5 +1,6 @@
 """Sweeps as trees of runs in a real MLflow store: trials, failures, the winner, resuming."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -550,7 +551,7 @@ def test_a_trial_recorded_whole_by_a_process_that_died_before_saying_so_is_over(
 def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
     settings = Sweep(objectives=(OPTIONS.objective(),), trials=3, trial_epochs=4, tuner="random")
     space = OPTIONS.space(LineSpec(), {**DIMENSIONS, "units": Choice((2, 4, 13))})
-    cost = estimate(PIPELINE, space, settings, PIPELINE.load(), InProcess())
+    cost = estimate(PIPELINE, space, settings, PIPELINE.load(), InProcess(), NullTracker())
     assert (cost.space.total, cost.space.impossible, cost.space.equal) == (6, 2, 0)
     assert cost.trials == 3
     assert cost.share == pytest.approx((2 + 2 * 0.8) / 4), (
@@ -559,6 +560,16 @@ def test_an_estimate_counts_the_space_and_measures_its_networks() -> None:
     for measured in cost.measured:
         assert measured.params == 3 * int(measured.values["units"]) + 1
     assert cost.seconds > 3 * cost.trial_s > 0
+
+
+def test_no_longer_is_measured_than_the_sweep_itself_may_take() -> None:
+    sweep = Sweep(objectives=(OPTIONS.objective(),), trials=1000, trial_epochs=40, tuner="random")
+    space = OPTIONS.space(LineSpec(), {"units": Choice((2, 4, 8, 16))})
+    splits = PIPELINE.load()
+    whole = estimate(PIPELINE, space, sweep, splits, InProcess(), NullTracker())
+    assert len(whole.measured) > 1
+    short = dataclasses.replace(sweep, max_seconds=0.01)
+    assert len(estimate(PIPELINE, space, short, splits, InProcess(), NullTracker()).measured) == 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.evaluation.likelihood import log_loss
+from pipelines.io.progress import shown_by
 from pipelines.splits import PARTS
 from pipelines.text import references, tfidf, tokens
 from pipelines.text.data import TextSplits
@@ -24,6 +25,7 @@ from pipelines.text.pipeline import TextPipeline
 from pipelines.text.references import TfidfReference
 from pipelines.text.spec import TextSpec
 from pipelines.text.tfidf import TfidfModel
+from tests.samples import SeenWork
 from tests.texts import load, several, small, write
 
 
@@ -277,3 +279,13 @@ def test_other_data_have_a_model_of_their_own(pipeline: TextPipeline, tmp_path: 
     assert pipeline.references.tfidf.model(other) is not first
     assert pipeline.references.tfidf.model(seeded) is not first
     assert pipeline.references.tfidf.model(pipeline.load()) is first
+
+
+def test_how_far_the_fit_is_can_be_seen(tmp_path: Path) -> None:
+    """Of 5,000 texts it takes half a minute: a line without a count would not say how long yet."""
+    seen = SeenWork()
+    with shown_by(seen):
+        TfidfReference().model(load(small(40), tmp_path))
+    totals = {work.what: (work.done, work.total) for work in seen.works}
+    assert totals["settings"][0] == totals["settings"][1] > 1
+    assert totals["folds"][0] == totals["folds"][1] > 1

@@ -1,28 +1,18 @@
 """What one sees while waiting: what goes on, how far it is, how long it will take."""
 
+import os
+import sys
 import time
-from dataclasses import dataclass, field
 
 import pytest
 
 from apps import work_line
 from apps.screen import EpochLine, Screen
 from apps.work_line import WorkLine
-from pipelines.io.progress import Work, counted, shown_by, working
+from pipelines import runtime
+from pipelines.io.progress import counted, shown_by, working
+from tests.samples import SeenWork
 from tuning.training.step_progress import StepProgress
-
-
-@dataclass
-class Seen:
-    """All work that has begun."""
-
-    works: list[Work] = field(default_factory=list)
-
-    def begun(self, work: Work) -> None:
-        self.works.append(work)
-
-    def ended(self, work: Work) -> None:
-        pass
 
 
 @pytest.fixture
@@ -37,9 +27,9 @@ def test_the_line_names_all_work_down_to_what_is_counted(line: WorkLine) -> None
         assert line.text() == "working    baselines: EASE, 0s so far"
         for number in counted(range(4), "settings", 4):
             if number == 2:
-                text = line.text(bar=True)
+                text = line.text(columns=120)
                 with working("something within"):
-                    assert line.text(bar=True) == text
+                    assert line.text(columns=120) == text
     expected = "working    baselines: EASE: 2 of 4 settings  [##########..........]  50%"
     assert text == f"{expected}, about 0s left"
     assert line.text() == ""
@@ -51,6 +41,29 @@ def test_time_left_follows_from_what_is_done(line: WorkLine) -> None:
         assert line.text() == "working    0 of 100 images, 30s so far"
         work.done = 25
         assert line.text() == "working    25 of 100 images  25%, about 1m30s left"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (100, "working    baselines: item-kNN: 6 of 12 settings  [##########..........]  50%, a"),
+        (90, "working    baselines: item-kNN: 6 of 12 settings  [#####.....]  50%, about 10s left"),
+        (80, "working    baselines: item-kNN: 6 of 12 settings  50%, about 10s left"),
+        (70, "working    baselines: item-kNN: 6 of 12 settings  50%, about 10s left"),
+        (60, "working    item-kNN: 6 of 12 settings  50%, about 10s left"),
+        (50, "working    6 of 12 settings  50%, about 10s left"),
+        (30, "working    6 of 12 settings …"),
+    ],
+)
+def test_the_line_of_a_terminal_is_one_line_and_keeps_the_time_left(
+    line: WorkLine, columns: int, expected: str
+) -> None:
+    """A line that is wrapped is not erased: at 80 columns each one stayed on the screen."""
+    with shown_by(line), working("baselines"), working("item-kNN"), working("settings", 12) as work:
+        work.began, work.done = time.monotonic() - 10, 6
+        text = line.text(columns=columns)
+    assert text.startswith(expected)
+    assert len(text) < columns
 
 
 def test_short_work_has_no_line() -> None:
@@ -68,6 +81,21 @@ def test_on_a_pipe_a_line_is_written_now_and_then_and_nothing_is_overwritten(
     written = capsys.readouterr().err
     assert written.count("working    reading, 0s so far\n") >= 2
     assert "\x1b" not in written
+
+
+def test_what_holds_back_standard_error_holds_back_no_progress(
+    line: WorkLine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As while TensorFlow is imported: the line was lost, and the one before stayed for good."""
+    monkeypatch.setattr(work_line, "INTERVAL", (0.05, 0.05))
+    with os.fdopen(os.dup(2), "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with line.running(), working("reading"), runtime._without_stderr():
+            os.write(2, b"chatter")
+            time.sleep(0.3)
+    written = capfd.readouterr().err
+    assert "working    reading, 0s so far\n" in written
+    assert "chatter" not in written
 
 
 def test_a_quiet_command_shows_nothing(
@@ -99,10 +127,22 @@ def test_an_epoch_has_no_more_steps_than_it_has() -> None:
     # 100 steps, 32 of them at once: Keras says of the last execution that it ends with step 127.
     progress = StepProgress()
     progress.set_params({"steps": 100})
-    seen = Seen()
+    seen = SeenWork()
     with shown_by(seen):
         progress.on_epoch_begin(0)
         for batch, done in ((95, 96), (127, 100)):
             progress.on_train_batch_end(batch)
             assert [work.done for work in seen.works] == [done]
         progress.on_train_end()
+
+
+def test_validation_after_the_steps_of_an_epoch_is_said() -> None:
+    progress = StepProgress()
+    progress.set_params({"steps": 4})
+    seen = SeenWork()
+    with shown_by(seen):
+        progress.on_epoch_begin(1)
+        progress.on_train_batch_end(3)
+        progress.on_test_begin()
+        progress.on_epoch_end(1)
+    assert [work.what for work in seen.works] == ["steps of epoch 2", "validation after epoch 2"]

@@ -9,17 +9,31 @@ search:
 """
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config.options import Options
-from pipelines.config.search_space import Dimension, Scalar, flatten, hyperparameters
+from pipelines.config.search_space import (
+    Dimension,
+    Hyperparameter,
+    Scalar,
+    flatten,
+    hyperparameters,
+    parse_dimension,
+)
 from pipelines.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
 
 SEARCH = "search"
 LARGEST_FILE = 64 * 2**10  # bytes: read in about a second
+EXAMPLE = "train: {epochs: 3}"
+OF_TOML = re.compile(r"^\s*(\[[\w.]+\]|[\w.]+ *= *\S)", re.MULTILINE)
+SHOWN = 60  # characters of a line that is refused
 DEEPEST = 10  # levels; a hyperparameter lies on the second or third
 
 
@@ -75,9 +89,11 @@ def read_config(
                 hint = suggest(key, known)
                 raise UsageError(f"{setting.where}: there is no hyperparameter {key!r}.{hint}")
             search[key] = Setting(key=key, value=setting.value, where=setting.where)
+            _require_dimension(known[key], search[key])
         elif setting.key in option_names:
             options[setting.key] = setting
         elif setting.key in known:
+            _require_fitting(known[setting.key], setting)
             values[setting.key] = setting
         elif setting.key in options_of_others:
             ignored.append(setting)
@@ -85,6 +101,20 @@ def read_config(
             hint = suggest(setting.key, [*option_names, *known, SEARCH])
             raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{hint}")
     return ConfigFile(options=options, hyperparameters=values, search=search, ignored=ignored)
+
+
+def _require_fitting(hyperparameter: Hyperparameter, setting: Setting) -> None:
+    try:
+        hyperparameter.parse(setting.value)
+    except UsageError as error:
+        raise UsageError(f"{setting.where}: {error}") from None
+
+
+def _require_dimension(hyperparameter: Hyperparameter, setting: Setting) -> None:
+    try:
+        parse_dimension(hyperparameter, str(setting.value))
+    except UsageError as error:
+        raise UsageError(f"{setting.where}: {error}") from None
 
 
 def _settings(path: Path) -> list[Setting]:
@@ -97,8 +127,7 @@ def _settings(path: Path) -> list[Setting]:
         # The round-trip loader alone remembers the line of each key.
         loaded = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UsageError(f"{path}: line {line}: {error.problem or error.context}") from None
+        raise UsageError(_not_yaml(path, text, error)) from None
     except YAMLError as error:  # a character that no YAML holds
         reason = str(error).splitlines()[0]
         raise UsageError(f"{path}: is not a YAML file: {reason}") from None
@@ -109,8 +138,28 @@ def _settings(path: Path) -> list[Setting]:
     if loaded is None:
         return []
     if not isinstance(loaded, Mapping):
-        raise UsageError(f"{path}: expected keys with values. Received: {_kind(loaded)}")
+        raise UsageError(
+            f"{path}: expected keys with values, such as {EXAMPLE}. Received: {_kind(loaded)}"
+        )
     return list(_leaves(loaded, path))
+
+
+def _not_yaml(path: Path, text: str, error: "MarkedYAMLError") -> str:
+    """Return what is wrong with a file that is no YAML, and with which line."""
+    lines = text.splitlines() or [""]
+    number = min(error.problem_mark.line + 1 if error.problem_mark else 1, len(lines))
+    line = lines[number - 1].rstrip()
+    if path.suffix.lower() == ".toml" or OF_TOML.search(text):
+        return (
+            f"{path}: looks like TOML. Expected YAML, in which a group and its keys are written "
+            f"as {EXAMPLE}"
+        )
+    if line.lstrip(" ").startswith("\t"):
+        return f"{path}: line {number}: begins with a tab. Expected blanks, two for each level"
+    return (
+        f"{path}: line {number}: is not YAML: {line.strip()[:SHOWN]!r}. "
+        f"Expected keys with values, such as {EXAMPLE}"
+    )
 
 
 def _kind(loaded: object) -> str:

@@ -8,6 +8,7 @@ and MLflow's columns share.
 import dataclasses
 import itertools
 import math
+import re
 import typing
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from pipelines.config.expected import NAMES_OF_TYPES, expected_value, with_point
 from pipelines.config.other_names import HYPERPARAMETERS
 from pipelines.errors import UsageError, suggest
 
@@ -49,6 +51,7 @@ def _listed(values: "tuple[Scalar, ...]") -> str:
 # For each key that does not always matter: the keys that decide it, and their values under which
 # it does.
 Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Scalar, ...] | Except]]
+OTHER_MARKS = re.compile(r"[],;:|/\s[()-]")  # that people write between values, or around them
 RANGE_STEPS = 4  # a grid takes five points of a continuous range: its ends and three between
 
 
@@ -104,8 +107,11 @@ class Range:
     def __post_init__(self) -> None:
         if self.log and self.low <= 0:
             raise UsageError(f"A logarithmic range lies above 0. Received: {self}")
-        if not self.low < self.high:
-            raise UsageError(f"A range runs from low to high. Received: {self}")
+        if self.low > self.high:
+            turned = Range(self.high, self.low, self.log)
+            raise UsageError(f"A range runs from low to high. Received: {self}. Expected: {turned}")
+        if self.low == self.high:
+            raise UsageError(f"A range has two different ends. Received: {self}")
 
     @property
     def whole(self) -> bool:
@@ -154,9 +160,9 @@ class Hyperparameter:
         try:
             return typing.cast(Scalar, TypeAdapter(self.type).validate_python(value))
         except ValidationError as error:
-            reason = error.errors()[0]["msg"].removeprefix("Input should be ")
-            hint = suggest(str(value), map(str, self.choices))
-            message = f"{self.key}: expected {reason}. Received: {value!r}.{hint}"
+            expected = expected_value(error.errors()[0])
+            hint = with_point(value) or suggest(str(value), map(str, self.choices))
+            message = f"{self.key}: expected {expected}. Received: {value!r}.{hint}"
             raise UsageError(message) from None
 
     @property
@@ -172,8 +178,8 @@ class Hyperparameter:
 
     @property
     def expected(self) -> str:
-        """The name of the type, for messages."""
-        return " or ".join(kind.__name__ for kind in _plain_types(self.type))
+        """What the type takes, for messages."""
+        return " or ".join(NAMES_OF_TYPES[kind] for kind in _plain_types(self.type))
 
 
 def _plain_types(annotation: Any) -> tuple[type, ...]:
@@ -278,10 +284,7 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     # A free text, such as the path ../weights.h5, has no range.
     is_free_text = _plain_types(hyperparameter.type) == (str,) and not hyperparameter.choices
     if not dots or is_free_text:
-        values = []
-        for value in text.split(","):
-            values.append(hyperparameter.parse(value.strip()))
-        return Choice(tuple(values))
+        return _parse_choice(hyperparameter, text)
     if suffix not in ("", "log"):
         raise UsageError(
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
@@ -293,6 +296,36 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
                 f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
             )
     return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
+
+
+def _parse_choice(hyperparameter: Hyperparameter, text: str) -> Choice:
+    """Read values with commas between them; other marks are named."""
+    try:
+        return Choice(tuple(hyperparameter.parse(value.strip()) for value in text.split(",")))
+    except UsageError:
+        meant = _with_commas(hyperparameter, text)
+        if not meant:
+            raise
+        raise UsageError(
+            f"{hyperparameter.key}: values to search have commas between them. "
+            f"Received: {text!r}. Expected {meant}"
+        ) from None
+
+
+def _with_commas(hyperparameter: Hyperparameter, text: str) -> str:
+    """Return how values with other marks between them are to be written; "" where they are none."""
+    words = [word for word in OTHER_MARKS.split(text) if word]
+    try:
+        values = [hyperparameter.parse(word) for word in words]
+    except UsageError:
+        return ""
+    if len(values) < 2:
+        return ""
+    form = f"{hyperparameter.key}={','.join(words)}"
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        low, *_, high = sorted(zip(values, words, strict=True))
+        form += f", or a range: {hyperparameter.key}={low[1]}..{high[1]}"
+    return form
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.config.options import Options
-from pipelines.errors import UsageError
+from pipelines.errors import UsageError, count_of
 
 FOLD = re.compile(r"(\d+)/(\d+)")
 FEWEST_FOLDS = 2
@@ -28,9 +28,18 @@ class Fold:
         Classes have about the same share in each fold, and every example is tested by one of them.
         `groups` are numbers `(n,)` of what stays together. Of a class or group the folds are the
         same in every process.
+
+        Raises:
+            UsageError: no class has an example for each fold.
         """
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+        largest = int(np.unique(labels, return_counts=True)[1].max(initial=0))
+        if largest < self.count:
+            raise UsageError(
+                f"{self.count} folds: the largest class has {count_of(largest, 'example')} to "
+                f"divide. Expected at most --folds {largest}"
+            )
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         divide = kind(n_splits=self.count, shuffle=True, random_state=seed)
         with warnings.catch_warnings():

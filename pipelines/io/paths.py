@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from pipelines.errors import DataError, UsageError, suggest
+from pipelines.errors import DataError, UsageError, nearest, suggest
 
 
 def require_path(data: str, known: Iterable[str], domain: str) -> Path:
@@ -18,12 +19,33 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
     if not path.exists():
         raise DataError(
             f"--data {data}: there is no such file or folder, and no data set of that name."
-            f"{suggest(data, known)} Known data sets: appline {domain} datasets"
+            f"{_similar(path) or suggest(data, known)}{_where_it_ends(path)} "
+            f"Known data sets: appline {domain} datasets"
         )
     require_readable_name(path.absolute())
     if not path.is_dir():
         require_regular_file(path)
     return path
+
+
+def _similar(path: Path) -> str:
+    """Return the similar path beside one that does not exist, as a sentence; "" where none is."""
+    names: list[str] = []
+    with suppress(OSError):
+        names = sorted(other.name for other in path.parent.iterdir())
+    near = nearest(path.name, names)
+    return f" Did you mean {str(path.with_name(near))!r}?" if near else ""
+
+
+def _where_it_ends(path: Path) -> str:
+    """Return the last folder of a path that exists, as a sentence; "" where it is the last one."""
+    if path.parent.is_dir() or not path.name:
+        return ""
+    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    if folder is None:
+        return ""
+    missing = path.relative_to(folder).parts[0]
+    return f" The folder {folder.absolute()} holds no {missing}."
 
 
 def require_new_file(flag: str, path: Path, force: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipelines import runtime
 from pipelines.errors import DataError, suggest
 from pipelines.io.parts import PART_NAMES
 from pipelines.splits import Part
@@ -27,6 +28,8 @@ def tfds_builder(data: str) -> Any:
             downloaded.
     """
     import requests
+
+    runtime.import_tensorflow()  # before its data sets do so, with all that it has to say
     import tensorflow_datasets as tfds
 
     _give_up_early()

@@ -23,6 +23,7 @@ class ReceptiveField:
     """What one feature sees of an example, in positions along one extent.
 
     `needs` is how much `what` has of them; `advice` are single changes with which that is seen.
+    `is_noted` is false where networks that see less are as good as a rule, and nobody is told.
     """
 
     sees: int
@@ -30,6 +31,7 @@ class ReceptiveField:
     what: str
     unit: str
     advice: tuple[str, ...] = ()
+    is_noted: bool = True
 
     @property
     def is_enough(self) -> bool:
@@ -49,7 +51,13 @@ class ReceptiveField:
 
 
 def measure_field(
-    spec: S, sees: Callable[[S], float], needs: int, *, what: str, unit: str
+    spec: S,
+    sees: Callable[[S], float],
+    needs: int,
+    *,
+    what: str,
+    unit: str,
+    is_noted: bool = True,
 ) -> ReceptiveField:
     """Return what a feature of the network `spec` sees, with advice where that is too little.
 
@@ -58,7 +66,9 @@ def measure_field(
     """
     seen = int(sees(spec))
     advice = _advice(spec, needs, sees) if seen < needs else ()
-    return ReceptiveField(sees=seen, needs=needs, what=what, unit=unit, advice=advice)
+    return ReceptiveField(
+        sees=seen, needs=needs, what=what, unit=unit, advice=advice, is_noted=is_noted
+    )
 
 
 def _advice(spec: S, needs: int, sees: Callable[[S], float]) -> tuple[str, ...]:

@@ -276,7 +276,12 @@ def receptive_field(spec: TextSpec, splits: "TextSplits") -> ReceptiveField | No
         return min(entry.sight(candidate) or 0, splits.length)
 
     return measure_field(
-        spec, sees, splits.sentence_length, what="a sentence at the 95th percentile", unit="tokens"
+        spec,
+        sees,
+        splits.sentence_length,
+        what="a sentence at the 95th percentile",
+        unit="tokens",
+        is_noted=False,  # a few words beside one another tell most classes
     )
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 10
 
+WORDS = Tokenization(unit="word", lower=True)  # where a model has no tokens of ours
+
 
 def load(options: TextOptions, serving: ServingModel) -> TextSplits:
     """Return all labelled texts that `--data` names as the test part, with the model's classes.
@@ -171,7 +173,7 @@ def _splits(
     """Return splits whose test part is everything; train and val are empty."""
     tokens = token_layer(serving)
     vocabulary: tuple[str, ...] = ()
-    length, tokenization = 0, Tokenization(unit="word", lower=True)
+    length, tokenization = 0, WORDS
     if tokens is not None:  # a pretrained encoder has tokens of its own
         vocabulary, length = tuple(tokens.vocabulary), tokens.length
         tokenization = Tokenization(unit=tokens.unit, lower=tokens.lower)

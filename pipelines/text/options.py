@@ -24,8 +24,9 @@ from pipelines.config.search_space import (
     flatten,
 )
 from pipelines.io.picture_files import require_explain
+from pipelines.networks.registry import AUTO
 from pipelines.pretrained import weights
-from pipelines.text.spec import ARCHITECTURES, TextSpec
+from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, EncoderSpec, TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,5 +178,7 @@ class TextOptions(ClassifierOptions):
 
     def require_weights(self, spec: TextSpec) -> None:
         key = ARCHITECTURES[spec.architecture].weights_key
+        if spec.architecture == AUTO and spec.encoder.name != EncoderSpec().name:
+            key = ENCODER_KEY  # somebody has named one
         if key:
             weights.find(str(flatten(spec)[key]), key, "encoder")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.evaluation.likelihood import log_loss
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 from pipelines.text.layers import TfidfLogits
 from pipelines.text.tfidf_features import TfidfFeatures, fit_features
@@ -194,7 +195,7 @@ def _choose(
     .864; on reviews, sst2 and sms_spam the difference was below .003.
     """
     candidates = []
-    for setting in settings:
+    for setting in counted(settings, "settings", len(settings)):
         rows = features[setting.characters].rows
         model = _fit_linear(rows["train"], one_hot["train"], setting)
         loss = log_loss(model.logits(rows["val"]), one_hot["val"], exclusive=exclusive)
@@ -207,8 +208,9 @@ def _held_out(rows: "csr_array", one_hot: np.ndarray, setting: _Setting, seed: i
     from sklearn.model_selection import KFold
 
     logits = np.empty(one_hot.shape, np.float32)
-    folds = KFold(min(FOLDS, len(one_hot)), shuffle=True, random_state=seed)
-    for others, fold in folds.split(one_hot):
+    count = min(FOLDS, len(one_hot))
+    folds = KFold(count, shuffle=True, random_state=seed).split(one_hot)
+    for others, fold in counted(folds, "folds", count):
         logits[fold] = _fit_linear(rows[others], one_hot[others], setting).logits(rows[fold])
     return logits
 
@@ -221,7 +223,8 @@ def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _L
     is_pair = one_hot.shape[1] == 2 and bool((one_hot.sum(axis=1) == 1).all())
     kernels = []
     biases = []
-    for number in range(1 if is_pair else 0, one_hot.shape[1]):
+    numbers = range(1 if is_pair else 0, one_hot.shape[1])
+    for number in counted(numbers, "classes", len(numbers)):
         weights, bias = _fit_class(rows, one_hot[:, number], setting)
         kernels.append(weights)
         biases.append(bias)

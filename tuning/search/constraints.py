@@ -4,7 +4,7 @@ They are those that can be built, within limits on what they cost.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from pipelines.config.search_space import Scalar, Space, flatten
@@ -19,6 +19,19 @@ Feasible: TypeAlias = Callable[[Mapping[str, Scalar]], bool]
 
 # The costs that are known before a network is trained: each from its number of weights.
 COSTS_BY_SIZE: Mapping[str, Callable[[int], float]] = {"cost/params": float, "cost/mb": megabytes}
+
+
+def require_searchable(keys: Collection[str]) -> None:
+    """Refuse to search what all trials share.
+
+    Raises:
+        UsageError: the message says by which flag it is set.
+    """
+    if "train.epochs" in keys:
+        raise UsageError(
+            "train.epochs cannot be searched: all trials share --trial-epochs. "
+            "Set those of the winner: --epochs"
+        )
 
 
 def parse(texts: tuple[str, ...]) -> dict[str, float]:

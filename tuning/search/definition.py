@@ -134,11 +134,7 @@ class SweepDefinition:
             if self.pipeline.cost(spec, self.splits) is None:
                 # The weights of a backbone may be out of reach, for all trials alike.
                 self.pipeline.build(spec, self.splits)
-        if "train.epochs" in self.space.dimensions:
-            raise UsageError(
-                "train.epochs cannot be searched: all trials share --trial-epochs. "
-                "Set those of the winner: --epochs"
-            )
+        constraints.require_searchable(self.space.dimensions)
 
     def work(self) -> Work:
         """Return what all trials share."""

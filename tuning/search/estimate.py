@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pipelines.config.search_space import Scalar, Space
+from pipelines.io.progress import Work, working
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
 from tuning.execution.interface import Executor
@@ -20,6 +21,8 @@ from tuning.search import constraints
 from tuning.search.definition import REFIT_SEEDS, Sweep, SweepDefinition
 from tuning.search.early_stopping import create_stopper
 from tuning.search.space_counts import SpaceCounts, count_points
+from tuning.tracking.interface import Tracker
+from tuning.training import kept_baselines
 
 PROPOSALS = 5  # that are measured, the defaults among them
 EPOCHS = 2  # of a measured trial: the first one is mostly tracing
@@ -51,6 +54,7 @@ class Estimate:
     epochs: int  # of a trial
     trial_s: float
     baselines_s: float
+    baselines_from: str  # the run that has computed them; empty where the sweep computes them
     final_s: float  # of the winner's training in full
     start_s: float  # until the first trial runs
     workers: int
@@ -84,26 +88,35 @@ class Estimate:
 
 
 def estimate(
-    pipeline: AnyPipeline, space: Space[Any], sweep: Sweep, splits: Splits, executor: Executor
+    pipeline: AnyPipeline,
+    space: Space[Any],
+    sweep: Sweep,
+    splits: Splits,
+    executor: Executor,
+    tracker: Tracker,
 ) -> Estimate:
     """Fit a few networks for two epochs each where the sweep would, and add up.
 
     Measured are the defaults, the first networks that the searcher would propose, the smallest and
-    the largest one.
+    the largest one. Baselines that the store behind `tracker` has are read, as the sweep does.
     """
     definition = SweepDefinition(pipeline=pipeline, space=space, sweep=sweep, splits=splits)
     counts = count_points(pipeline, space, splits, sweep.limits, pipeline.options.seed)
     candidates = [*_proposed(definition), *_corners(definition, counts.possible)]
     scheduler = _MeasuringScheduler(
-        candidates, space, definition.trial_epochs, _num_trials(definition, counts)
+        candidates,
+        space,
+        epochs=definition.trial_epochs,
+        trials=_num_trials(definition, counts),
+        slots=executor.slots,
+        max_seconds=sweep.max_seconds,
     )
     began = time.monotonic()
-    if sweep.baselines:
-        for _ in pipeline.baselines(splits):
-            pass
+    baselines_from = _go_through_baselines(pipeline, splits, tracker) if sweep.baselines else ""
     baselines_s = time.monotonic() - began
     began = time.monotonic()
-    executor.run(definition.work(), scheduler)
+    with working("networks measured", len(candidates)) as scheduler.work:
+        executor.run(definition.work(), scheduler)
     start_s = max(0.0, scheduler.first_trial_began - began)
     measured = [
         _measured(definition, candidate, timing)
@@ -119,6 +132,7 @@ def estimate(
         epochs=definition.trial_epochs,
         trial_s=trial_s,
         baselines_s=baselines_s,
+        baselines_from=baselines_from,
         final_s=final_s,
         start_s=start_s,
         workers=executor.slots,
@@ -128,6 +142,17 @@ def estimate(
         refit_s=trial_s / share,
         max_seconds=sweep.max_seconds,
     )
+
+
+def _go_through_baselines(pipeline: AnyPipeline, splits: Splits, tracker: Tracker) -> str:
+    """Do with the baselines what the sweep will do; return the run that they were read from."""
+    kept = kept_baselines.read(kept_baselines.set_of(pipeline, splits), splits, tracker)
+    if kept:
+        return kept[0].read_from
+    with working("baselines"):
+        for _ in pipeline.baselines(splits):
+            pass
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +225,9 @@ class _MeasuringScheduler:
     space: Space[Any]
     epochs: int  # of the schedule, of which only the first two are run
     trials: int  # of the sweep
+    slots: int  # trials that it runs side by side
+    max_seconds: float  # after which it begins no further trial
+    work: Work = field(default_factory=lambda: Work("networks measured"))
     first_trial_began: float = 0.0  # time.monotonic()
     _began: float = field(default_factory=time.monotonic)
     _num_started: int = 0
@@ -224,7 +252,7 @@ class _MeasuringScheduler:
             return False
         spent = time.monotonic() - self._began
         seconds = [timing.overhead_s + self.epochs * timing.epoch_s for timing in self.timings()]
-        whole = self.trials * statistics.fmean(seconds)
+        whole = min(self.trials * statistics.fmean(seconds) / self.slots, self.max_seconds)
         measured = spent / len(self._outcomes)
         return spent + measured > min(MOST_SECONDS, SHARE * whole)
 
@@ -237,6 +265,7 @@ class _MeasuringScheduler:
             seconds = outcome.end_time - outcome.start_time
             self.first_trial_began = time.monotonic() - seconds
         self._outcomes[task.number] = outcome
+        self.work.done += 1
 
     def timings(self) -> list[_Timing]:
         """Return the times of the trials that were measured, in order."""

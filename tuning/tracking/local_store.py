@@ -10,10 +10,12 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -25,7 +27,9 @@ from tuning.tracking.secrets import basic_authorization, hide_secrets, without_c
 LOCAL_ROOT = Path("mlruns")
 DATABASE = "mlflow.db"
 ADDRESS = "MLFLOW_TRACKING_URI"  # the environment's variable for the store
+HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 SERVER_TIMEOUT = 4  # seconds
+DEFAULT_PORT = 5000
 DATABASE_TIMEOUT = 30  # seconds to wait for another writer
 # Every column of MLflow's schema that holds an absolute artifact path.
 PATH_COLUMNS = (
@@ -79,9 +83,15 @@ def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
     `root`. A plain path and a `file:` address mean the local store in that folder.
 
     Raises:
-        UsageError: the folder holds a file store, which MLflow 3.17 refuses to work with.
+        UsageError: the folder holds a file store, which MLflow 3.17 refuses to work with, or a
+            server's address begins without http.
     """
     uri = uri or os.environ.get(ADDRESS, "")
+    if HOST_AND_PORT.fullmatch(uri) and not Path(uri).exists():
+        raise UsageError(
+            f"--tracking-uri {uri}: the address of a server begins with http:// or https://. "
+            f"Expected --tracking-uri http://{uri}"
+        )
     if uri.startswith("sqlite:///"):
         path = uri.removeprefix("sqlite:///").partition("?")[0]
         return _local_store(Path(unquote(path)))
@@ -356,6 +366,46 @@ def _replace_prefix(
     return connection.execute(statement, (after, length, length, f"{before}/")).rowcount
 
 
+def require_usable(store: Store) -> None:
+    """Refuse a store that no run can be written to, before there is one to write.
+
+    Raises:
+        ApplineError: its server does not answer, or its folder cannot be written.
+    """
+    if store.is_server:
+        check_server(store.uri)
+    if not store.database:
+        return
+    if store.database.exists():
+        _require_writable(store.database)
+        return
+    nearest = next(folder for folder in store.database.parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ApplineError(
+            f"{store.database}: no MLflow store can be created here: {nearest} cannot be written "
+            "to. Choose another place: --tracking-uri PATH"
+        )
+
+
+def _why_silent(address: str, error: Exception) -> str:
+    """Return why a server does not answer, in words of people."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, socket.gaierror):
+        return f"there is no host called {urlsplit(address).hostname}"
+    if isinstance(reason, TimeoutError):
+        return f"it takes more than {SERVER_TIMEOUT} seconds"
+    if isinstance(reason, ConnectionRefusedError):
+        return "nothing listens there"
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+def _port(address: str) -> int:
+    """Return the port of a server's address, MLflow's own where it names none."""
+    with suppress(ValueError):  # a number that is no port
+        return urlsplit(address).port or DEFAULT_PORT
+    return DEFAULT_PORT
+
+
 def check_server(uri: str) -> None:
     """Ask the server whether it is there.
 
@@ -375,10 +425,9 @@ def check_server(uri: str) -> None:
         # It answers: if it refuses this page, MLflow will say why.
         return
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
         raise ApplineError(
-            f"The MLflow server {address} does not answer: {reason}\n"
-            "  Start it:        mlflow server --host 127.0.0.1 --port 5000\n"
+            f"The MLflow server {address} does not answer: {_why_silent(address, error)}\n"
+            f"  Start it:        mlflow server --host 127.0.0.1 --port {_port(address)}\n"
             "  Or go local:     --tracking-uri mlruns    "
             "(and unset MLFLOW_TRACKING_URI, if it is set)"
         ) from error

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",  # seconds
 }
+OF_DRIVER = re.compile(r"^\(\w+\.\w+\) ")  # SQLAlchemy names the class of an error first
 UNAUTHORIZED = ("Unauthorized", "authentication failed")
 SIGN_IN = f"Set {INSTEAD}"
 
@@ -107,6 +108,11 @@ def _in_plain_words(method: str, reason: str) -> str:
             "a web page answers there in place of MLflow: a page to sign in, or another address is "
             f"meant. Check the address. {SIGN_IN}"
         )
+    if "Databricks credential" in reason:
+        return (
+            "there are no credentials for Databricks. Set DATABRICKS_HOST and DATABRICKS_TOKEN, "
+            "and install its package: pip install databricks-sdk"
+        )
     return f"{method} failed: {reason}"
 
 
@@ -124,12 +130,14 @@ def _create_database(uri: str, artifacts: str) -> None:
     try:
         SqlAlchemyStore(uri, artifacts).engine.dispose()
     except (MlflowException, SQLAlchemyError) as error:
-        raise OSError(_first_line(error)) from error
+        raise OSError(OF_DRIVER.sub("", _first_line(error))) from error
 
 
 def _quiet_loggers() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It warns of missing credentials, which the error says in one line.
+    logging.getLogger("mlflow.utils.databricks_utils").setLevel(logging.ERROR)
     # It logs the traceback of a full disk, which the error says in one line.
     logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 

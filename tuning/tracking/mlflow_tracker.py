@@ -22,9 +22,9 @@ from pipelines.errors import ApplineError
 from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.experiment_note import NOTE, experiment_note, is_written_by_hand
-from tuning.tracking.interface import PARENT, Record, Role, Row
+from tuning.tracking.interface import PARENT, NullTracker, Record, Role, Row, Tracker
 from tuning.tracking.local_rows import local_condition, local_search
-from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store
+from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store, readable
 from tuning.tracking.metric_batches import (
     LONGEST_TAG,
     curve_points,
@@ -32,7 +32,7 @@ from tuning.tracking.metric_batches import (
     summary_points,
     truncate,
 )
-from tuning.tracking.mlflow_client import Client, open_client
+from tuning.tracking.mlflow_client import Client, open_client, open_to_read
 from tuning.tracking.mlflow_run import MlflowRun, write_tags, write_values
 from tuning.tracking.provenance import PROCESS, ended, origin_tags
 from tuning.tracking.queries import all_experiments, run_filter, search
@@ -86,6 +86,20 @@ def open_tracker(experiment: str, *, uri: str = "", root: Path = LOCAL_ROOT) -> 
     )
     tracker.end_orphans()
     return tracker
+
+
+def open_to_look(*, uri: str = "", root: Path = LOCAL_ROOT) -> Tracker:
+    """Open a store whose runs are looked at and which is not changed, nor created.
+
+    Raises:
+        ApplineError: its server does not answer.
+    """
+    store = find_store(uri, root)
+    if store.is_new:
+        return NullTracker()
+    return MlflowTracker(
+        client=open_to_read(store), store=readable(store), experiment_id="", name=""
+    )
 
 
 def _find_or_create_experiment(client: Client, store: Store, name: str) -> str:

@@ -14,7 +14,8 @@ MOST_EXPERIMENTS = 10_000
 PAGE = 1_000  # runs that MLflow returns at once, at most
 LISTED = 5  # runs that a message names
 RECENT = 100  # runs among whose names the nearest is looked for
-ID_BEGINNING = "[0-9a-f]{4,32}"
+SHORTEST_ID = 4  # digits of the beginning of an id
+ID_BEGINNING = f"[0-9a-f]{{{SHORTEST_ID},32}}"
 
 
 def all_experiments(client: Any) -> dict[str, str]:
@@ -112,9 +113,10 @@ def search_one(client: Any, run: str) -> Row:
 
 def no_such_run(run: str, recent: Sequence[str]) -> UsageError:
     """Return the error for an id or a name that no run has; `recent` are names of the latest."""
-    return UsageError(
-        f"No run has the id or the name {run!r}.{suggest(run, recent)} List them: appline runs"
-    )
+    hint = suggest(run, recent)
+    if len(run) < SHORTEST_ID and re.fullmatch("[0-9a-f]+", run):
+        hint = f" The beginning of an id has {SHORTEST_ID} digits or more."
+    return UsageError(f"No run has the id or the name {run!r}.{hint} List them: appline runs")
 
 
 def several_runs(run: str, rows: Sequence[Row]) -> UsageError:

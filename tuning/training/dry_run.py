@@ -10,22 +10,14 @@ import keras
 import tensorflow as tf
 
 from pipelines.config.search_space import flatten, replace
-from pipelines.errors import ImpossibleSpec
 from pipelines.pipeline import AnyPipeline
-from pipelines.runtime import num_cores
 from pipelines.splits import Splits
-from tuning.training.costs import BYTES_PER_WEIGHT
+from tuning.training.costs import BYTES_PER_WEIGHT, most_epoch_seconds
 from tuning.training.fit import num_epochs
 from tuning.training.schedule import optimizer
 
 MEASURED_STEPS = 5
 MEASURED_SECONDS = 2.0
-# Multiply-accumulates of one core in a second at worst (measured: 1.6e9 with kernels of 99 x 99,
-# 2e10 and more with 3 x 3 and in encoders of texts); a training step is three forward passes.
-FEWEST_MACS_PER_CORE_SECOND = 1e10
-FEWEST_WITH_LARGE_KERNELS = 1.6e9
-LARGE_KERNEL = 16
-PASSES = 3
 LONG_EPOCH = 1800.0  # seconds, of which a person is warned
 WITH_GREAT_COST = ("conv.kernel_size", "conv.filters")  # what is made smaller
 # Numbers kept for each weight: itself, its gradient, and two of the optimizer.
@@ -128,7 +120,7 @@ def long_epoch(pipeline: AnyPipeline, spec: Any, splits: Splits) -> LongEpoch | 
     """
     if tf.config.list_physical_devices("GPU"):
         return None
-    seconds = _most_epoch_seconds(pipeline, spec, splits)
+    seconds = most_epoch_seconds(pipeline, spec, splits)
     if seconds <= LONG_EPOCH:
         return None
     values, defaults = flatten(spec), flatten(type(spec)())
@@ -136,24 +128,10 @@ def long_epoch(pipeline: AnyPipeline, spec: Any, splits: Splits) -> LongEpoch | 
         value, default = values.get(key), defaults.get(key)
         while isinstance(value, int) and isinstance(default, int) and value > default:
             value = max(default, value // 2)
-            shorter = _most_epoch_seconds(pipeline, replace(spec, {key: value}), splits)
+            shorter = most_epoch_seconds(pipeline, replace(spec, {key: value}), splits)
             if 0 < shorter <= LONG_EPOCH:
                 return LongEpoch(seconds, f"--set {key}={value}", shorter)
     return LongEpoch(seconds)
-
-
-def _most_epoch_seconds(pipeline: AnyPipeline, spec: Any, splits: Splits) -> float:
-    """Return the seconds of an epoch at worst, 0 where arithmetic cannot tell them."""
-    try:
-        cost = pipeline.cost(spec, splits)
-    except ImpossibleSpec:
-        cost = None
-    macs = PASSES * cost.macs * splits.sizes()["train"] if cost else 0
-    speed = FEWEST_MACS_PER_CORE_SECOND
-    kernel_size = flatten(spec).get("conv.kernel_size")
-    if isinstance(kernel_size, int) and kernel_size > LARGE_KERNEL:
-        speed = FEWEST_WITH_LARGE_KERNELS
-    return macs / (speed * num_cores())
 
 
 def _size(layer: keras.layers.Layer) -> LayerSize:

@@ -14,12 +14,15 @@ from pipelines.interrupts import NOTICED
 from pipelines.pipeline import AnyPipeline, Phase
 from pipelines.splits import Part, Splits
 from tuning.training import distribute
+from tuning.training.costs import most_epoch_seconds
 from tuning.training.monitor import Monitor, Watch
 from tuning.training.schedule import optimizer
 
 # Steps that TensorFlow runs per call from Python: a short epoch whole, a long one in pieces.
 # Measured with 16 to 32: 1.09 times the images a second, 1.1 to 2 times the texts.
 STEPS_PER_EXECUTION = 32
+# Seconds of such a call: only between two of them is progress shown, and Ctrl-C seen.
+LONGEST_EXECUTION = 0.5
 INTERRUPTED = "interrupted"
 
 
@@ -82,6 +85,9 @@ def fit(
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     train: TrainSpec = replace(spec.train, epochs=epochs)
     data = _read_batches(pipeline, splits, spec, watch, until, strategy)
+    at_once = 1  # more than one fails with a strategy
+    if not strategy:
+        at_once = _steps_at_once(pipeline, spec, splits, network, model, data.steps)
     monitor = Monitor(network, watch, train, until=until, probe=data.probe)
     interrupted = False
     try:
@@ -91,7 +97,7 @@ def fit(
             with scope():
                 arguments = pipeline.compile_arguments(spec, splits)
                 rates = pipeline.learning_rates(network, spec)
-                _compile(model, train, phase, data.steps, arguments, rates, strategy)
+                _compile(model, train, phase, data.steps, arguments, rates, at_once)
             _fit_phase(model, phase, data, monitor)
             if monitor.over:
                 break
@@ -151,6 +157,31 @@ def _batches(
     return distribute.drop_uneven_batch(batches, again, strategy)
 
 
+def _steps_at_once(
+    pipeline: AnyPipeline,
+    spec: Any,
+    splits: Splits,
+    network: keras.Model,
+    model: keras.Model,
+    steps: int,
+) -> int:
+    """Return how many of the `steps` of an epoch TensorFlow runs per call from Python.
+
+    As many as arithmetic says that take no longer than `LONGEST_EXECUTION`: a slow network loses
+    nothing by more calls. `model` is what is fitted, perhaps a head on features of `network`, whose
+    steps are short.
+    """
+    most = steps if steps <= 2 * STEPS_PER_EXECUTION else STEPS_PER_EXECUTION
+    cost = pipeline.cost(spec, splits)
+    params = cost.params if cost else network.count_params()
+    if model.count_params() < params or tf.config.list_physical_devices("GPU"):
+        return most
+    if cost is None:  # a backbone, all of which works in each step
+        return 1
+    step_seconds = most_epoch_seconds(pipeline, spec, splits) / steps
+    return max(1, min(most, int(LONGEST_EXECUTION / max(step_seconds, 1e-9))))
+
+
 def _compile(
     model: keras.Model,
     train: TrainSpec,
@@ -158,16 +189,11 @@ def _compile(
     steps: int,
     arguments: dict[str, Any],
     own_rates: Mapping[str, float],
-    strategy: Any,
+    steps_at_once: int,
 ) -> None:
-    steps_per_execution = STEPS_PER_EXECUTION
-    if steps <= 2 * STEPS_PER_EXECUTION:
-        steps_per_execution = steps
-    if strategy:  # more than one fails there
-        steps_per_execution = 1
     model.compile(
         optimizer=optimizer(train, steps * phase.epochs, phase.learning_rate, own_rates),
-        steps_per_execution=steps_per_execution,
+        steps_per_execution=steps_at_once,
         **arguments,
     )
     # Eagerly: made while the training step is traced, an optimizer's variables cost a short trial

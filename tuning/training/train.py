@@ -360,7 +360,9 @@ def _scores(
 
 def too_short_sighted(field: ReceptiveField | None) -> list[str]:
     """Return a note where a feature of the network sees less than the data needs."""
-    return [] if field is None or field.is_enough else [field.describe()]
+    if field is None or field.is_enough or not field.is_noted:
+        return []
+    return [field.describe()]
 
 
 def still_improving(fitted: FitResult, objective: Objective, epochs: int) -> list[str]:

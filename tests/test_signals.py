@@ -1,0 +1,132 @@
+"""An interrupt is seen wherever it comes: in a process that does what libraries do."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from tests.command_line import ROOT, environment_of
+
+# An interrupt in `__del__` is swallowed by Python; then the process ends as a command does.
+LOST = """
+import signal
+import time
+
+from apps.signals import INTERRUPTED, InterruptWatch, end_at_once
+
+
+class Removed:
+    def __del__(self):
+        print("removing", flush=True)
+        time.sleep(30)
+
+
+InterruptWatch(print, lambda: "not seen").start()
+try:
+    thing = Removed()
+    del thing
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("interrupted", end="")
+    end_at_once(INTERRUPTED)
+"""
+# A library that takes long to end, as TensorFlow does.
+SLOW_END = """
+import atexit
+import time
+
+from apps import cli
+
+
+def interrupt(arguments):
+    print("said", end="")
+    return cli.INTERRUPTED
+
+
+atexit.register(time.sleep, 30)
+cli.run_command = interrupt
+cli.main([])
+"""
+# A library that makes an error of its own of an interrupt, as an import of C code does.
+WRAPPED = """
+import time
+
+from apps import cli
+
+
+def wrap(*arguments, **options):
+    print("working", flush=True)
+    try:
+        time.sleep(30)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+
+cli.appline.main = wrap
+cli.main([])
+"""
+# Another module that takes long to import, before the command takes signals.
+SLOW_IMPORT = """
+import sys
+import time
+
+
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "apps.cli":
+            print("importing", flush=True)
+            time.sleep(30)
+
+
+sys.meta_path.insert(0, Slow())
+from apps.start import main
+
+main([])
+"""
+SOON = 10.0  # seconds, on a busy machine
+
+
+def python(code: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment_of(),
+    )
+
+
+def test_an_interrupt_while_an_object_is_removed_is_raised_once_more_without_a_traceback() -> None:
+    process = python(LOST)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "removing\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (130, "interrupted", "")
+
+
+def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end() -> None:
+    began = time.monotonic()
+    process = python(SLOW_END)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (130, "said", "")
+    assert time.monotonic() - began < SOON
+
+
+def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
+    process = python(WRAPPED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (130, "", "Interrupted\n")
+
+
+def test_an_interrupt_while_modules_are_imported_ends_a_command_without_a_traceback() -> None:
+    process = python(SLOW_IMPORT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (-signal.SIGINT, "", "")  # 130, says a shell
