@@ -157,7 +157,7 @@ def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:
                 "Expected as many, with blanks between them"
             )
     frame = pd.DataFrame(cells, columns=names)
-    return with_plain_names(Table(frame, path, has_header=has_header, lines_of_json=lines))
+    return with_plain_names(Table(frame, path, has_header=has_header, known_lines=lines))
 
 
 def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> Table:
@@ -187,7 +187,7 @@ def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[st
     )
     notes.append(f"{path.name}: each line is read as {form}, the oldest first")
     frame = pd.DataFrame({"user": users, "item": items, POSITION: positions})
-    return Table(frame, path, lines_of_json=np.array(lines))
+    return Table(frame, path, known_lines=np.array(lines))
 
 
 def _json_of_users(path: Path, notes: list[str]) -> Table | None:
