@@ -256,6 +256,22 @@ def test_a_saved_model_takes_strings_and_answers_in_a_fresh_process_without_the_
     assert np.allclose(np.load(answers), here, atol=1e-5)
 
 
+def test_new_texts_are_scored_by_a_model_with_an_encoder(
+    pipeline: TextPipeline, splits: TextSplits, tmp_path: Path
+) -> None:
+    network = fitted(pipeline, spec_of(tiny_encoder(tmp_path / "own"), 0), splits)
+    served = pipeline.serve(network, splits)
+    rows = [f"{text},{splits.classes[0]}" for text in ("good film", "bad film")]
+    (tmp_path / "new.csv").write_text("\n".join(["text,label", *rows]))
+
+    new = text_pipeline(tmp_path / "new.csv")
+    part = new.load_hold_out(served)
+    answers = new.predict(new.restore_network(served, part), part, "test")
+
+    assert part.sizes()["test"] == 2
+    assert answers.shape == (2, len(splits.classes))
+
+
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [(1, {"layer_1"}), (DEPTH + 1, {"layer_0", "layer_1", "embeddings"})],

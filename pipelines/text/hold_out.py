@@ -20,13 +20,13 @@ from pipelines.splits import Part
 from pipelines.text import readers
 from pipelines.text.data import TextSplits
 from pipelines.text.labels import many_hot
+from pipelines.text.numbering import token_unit
 from pipelines.text.options import TextOptions
-from pipelines.text.serve import IDS
+from pipelines.text.serve import token_layer
 from pipelines.text.texts import Texts, TextSource, as_texts, join_texts, objects
 from pipelines.text.tokens import Tokenization
 
 if TYPE_CHECKING:
-    from pipelines.text.layers import TokenIds
     from pipelines.text.serve import TextFacts
 
 SHOWN_CLASSES = 10
@@ -170,9 +170,13 @@ def _splits(
     notes: list[str],
 ) -> TextSplits:
     """Return splits whose test part is everything; train and val are empty."""
-    ids: TokenIds = serving.model.get_layer(IDS)
+    ids = token_layer(serving.model)
+    tokenization = Tokenization(unit=token_unit(options, texts.x), lower=options.lower)
+    if ids is not None:
+        tokenization = Tokenization(unit=ids.unit, lower=ids.lower)
+    length = ids.length if ids is not None else 0
     nothing = as_texts([], [])
-    no_ids = np.zeros((0, ids.length), np.int32)
+    no_ids = np.zeros((0, length), np.int32)
     labels: dict[Part, np.ndarray] = {"train": y[:0], "val": y[:0], "test": y}
     return TextSplits(
         dataset=source.name,
@@ -185,9 +189,9 @@ def _splits(
         # A served model makes its own from the texts.
         ids={"train": no_ids, "val": no_ids, "test": no_ids},
         classes=tuple(serving.facts.classes),
-        vocabulary=tuple(ids.vocabulary),
-        length=ids.length,
-        tokenization=Tokenization(unit=ids.unit, lower=ids.lower),
+        vocabulary=tuple(ids.vocabulary) if ids is not None else (),
+        length=length,
+        tokenization=tokenization,
         seed=options.seed,
         text_columns=source.text_columns,
     )

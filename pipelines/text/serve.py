@@ -205,13 +205,17 @@ def _table(
     return join_answers(asked.beside, answers)
 
 
+def token_layer(served: keras.Model) -> TokenIds | None:
+    """Return the layer of a served model that numbers tokens; an encoder's model has none."""
+    return next((layer for layer in served.layers if layer.name == IDS), None)
+
+
 def _drift(serving: ServingModel, texts: np.ndarray, notes: list[str]) -> np.ndarray:
     """Return how each text leaves what training has seen, "" where it does not: `(n,)`."""
     facts: TextFacts = serving.facts
     if not facts.seen:
         return np.full(len(texts), "", dtype=object)
-    to_ids = next((layer for layer in serving.model.layers if layer.name == IDS), None)
-    values = drift.measured(texts, to_ids)
+    values = drift.measured(texts, token_layer(serving.model))
     drifted = drift_of(values, facts.seen, drift.MEASURES)
     notes += drift.notes(drifted, values[drift.UNKNOWN_SHARE], facts.unknown_share)
     return drifted
