@@ -311,7 +311,8 @@ def test_rows_without_a_label_are_left_out_on_request(root: Path, header: str, e
 
 
 def coco_file(root: Path, categories: dict[str, list[int]]) -> Path:
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for name in ("cat", "dog"):
         for number in range(4):
             image = len(images)
