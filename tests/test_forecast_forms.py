@@ -354,3 +354,13 @@ def test_answers_have_each_column_that_tells_series_apart() -> None:
     answers = beside_history(columns, series, times, pd.DataFrame({"mean": [1.0, 2.0]}))
     assert answers.columns.tolist() == ["store", "product", "date", "mean"]
     assert answers["store"].tolist() == ["007", "8"]
+
+
+def test_totals_and_units_are_refused_with_what_leaves_them_out(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d").to_csv(index=False)
+    total = f"{table}Total,960\n"
+    units = table.replace("when,y\n", "when,y\n,mm\n")
+    assert "left out by --drop-missing" in refused(total, tmp_path)
+    assert "take such cells for missing: --drop-missing" in refused(units, tmp_path)
+    for text in (total, units):
+        assert len(load(text, tmp_path, drop_missing=True).raw) == 96
