@@ -27,6 +27,7 @@ from pipelines.io.cell_lists import is_list, read_list
         ("[A-1, B-2]", ["A-1", "B-2"]),
         ("['a\\d', 'b']", ["a\\d", "b"]),
         ("{a,b}", ["a", "b"]),
+        ("<c++><data.table>", ["c++", "data.table"]),
         ("[sports, local news]", ["sports", "local news"]),
         ("[whole milk]", ["whole milk"]),
         ("[A1]", ["A1"]),

@@ -1,5 +1,8 @@
 """Tables of series in the forms that people keep them in."""
 
+import json
+import time as clock
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError
+from pipelines.forecast.column_names import beside_history
+from pipelines.forecast.columns import Columns
 from pipelines.forecast.data import ForecastSplits
 from pipelines.forecast.data import load as load_splits
 from pipelines.forecast.options import ForecastOptions
@@ -258,3 +263,104 @@ def test_lengths_that_nobody_has_set_fit_short_series(tmp_path: Path) -> None:
     assert any("--lookback" in note for note in splits.notes)
     message = refused(monthly("%Y-%m-%d", rows=36), tmp_path, lookback=100)
     assert "--lookback 100" in message
+
+
+def test_a_thousand_columns_of_dates_are_read_in_seconds(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-22", periods=1000)
+    names = [f"{day.month}/{day.day}/{day:%y}" for day in days]
+    table = pd.DataFrame([season(1000), season(1000) ** 2], columns=names)
+    table.insert(0, "Province", [None, None])
+    table.insert(1, "Country", ["Chad", "Peru"])
+
+    begin = clock.monotonic()
+    splits = load(table, tmp_path)
+
+    assert clock.monotonic() - begin < 30  # one name after the other they took minutes
+    assert splits.names == ("Chad", "Peru")
+    assert splits.frequency.label == "D"
+    assert splits.raw[:1000].tolist() == season(1000).tolist()
+
+
+def test_columns_of_years_are_read_below_the_lines_that_the_world_bank_writes(
+    tmp_path: Path,
+) -> None:
+    years = [str(year) for year in range(1960, 2021)]
+    header = ",".join(['"Country Name"', '"Country Code"', *years, ""])
+    row = ",".join(["Chad", "TCD", *map(str, season(61)), ""])
+    above = '"Data Source","World Development Indicators",\n\n"Last Updated Date","2024-05-30",\n\n'
+
+    splits = load(f"{above}{header}\n{row}\n", tmp_path)
+
+    assert splits.names == ("Chad/TCD",)
+    assert splits.raw.tolist() == season(61).tolist()
+    assert first_time(splits) == "1960-01-01"
+
+
+def test_years_beside_a_column_of_times_are_names_of_series(tmp_path: Path) -> None:
+    times = pd.date_range("2001-01-01", periods=96, freq="MS")
+    shops = {name: season(96) for name in ("2001", "2002", "2003", "2004")}
+    splits = load(pd.DataFrame({"date": times, **shops}), tmp_path, target="*")
+    assert splits.names == ("2001", "2002", "2003", "2004")
+
+
+def test_a_first_numbered_column_of_words_holds_the_names_of_series(tmp_path: Path) -> None:
+    columns = [f"V{number}" for number in range(1, 98)]
+    rows = [["D1", *season(96)], ["D2", *season(96)]]
+    splits = load(pd.DataFrame(rows, columns=columns), tmp_path)
+    assert splits.names == ("D1", "D2")
+    assert splits.raw[:96].tolist() == season(96).tolist()
+
+
+def test_a_series_in_each_cell_is_read_with_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "series.jsonl"
+    rows = []
+    for name in ("007", "8"):
+        row = {"item_id": name, "start": "2001-01-01", "target": season(96).tolist()}
+        rows.append(json.dumps({**row, "feat_static_cat": [1]}))
+    path.write_text("\n".join(rows))
+    options = ForecastOptions(data=str(path), horizon=3, lookback=12)
+
+    with pytest.raises(DataError, match="Say how far its values are apart: --freq D"):
+        load_splits(options)
+    splits = load_splits(replace(options, freq="MS"))
+
+    assert splits.names == ("007", "8")
+    assert first_time(splits) == "2001-01-01"
+    assert splits.raw[:96].tolist() == season(96).tolist()
+
+
+def two_columns_of_names() -> pd.DataFrame:
+    parts = []
+    for store in ("007", "8"):
+        for product in ("A", "B"):
+            times = pd.date_range("2001-01-01", periods=96, freq="MS")
+            part = pd.DataFrame({"store": store, "product": product, "date": times})
+            parts.append(part.assign(sales=season(96)))
+    return pd.concat(parts)
+
+
+def test_several_columns_tell_series_apart_together(tmp_path: Path) -> None:
+    table = two_columns_of_names()
+    assert "--id-column store,product" in refused(table, tmp_path)
+    splits = load(table, tmp_path, id_column="Store, product")
+    assert splits.names == ("007/A", "007/B", "8/A", "8/B")
+    assert splits.source.time == "date"
+
+
+def test_answers_have_each_column_that_tells_series_apart() -> None:
+    series = np.array(["007/A", "8/B"], dtype=object)
+    times = np.array(["2001-01-01", "2001-01-01"])
+    columns = Columns(id="store,product", time="date")
+    answers = beside_history(columns, series, times, pd.DataFrame({"mean": [1.0, 2.0]}))
+    assert answers.columns.tolist() == ["store", "product", "date", "mean"]
+    assert answers["store"].tolist() == ["007", "8"]
+
+
+def test_totals_and_units_are_refused_with_what_leaves_them_out(tmp_path: Path) -> None:
+    table = monthly("%Y-%m-%d").to_csv(index=False)
+    total = f"{table}Total,960\n"
+    units = table.replace("when,y\n", "when,y\n,mm\n")
+    assert "left out by --drop-missing" in refused(total, tmp_path)
+    assert "take such cells for missing: --drop-missing" in refused(units, tmp_path)
+    for text in (total, units):
+        assert len(load(text, tmp_path, drop_missing=True).raw) == 96

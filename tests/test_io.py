@@ -352,3 +352,27 @@ def test_the_encoding_of_a_large_file_is_guessed_from_its_beginning() -> None:
     began = time.monotonic()
     assert raw.decode(encoding_of(raw)) == CHINESE * 40_000
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "это очень хорошо,плохо\n"),
+        ("koi8_r", "это очень хорошо,плохо\n"),
+        ("cp866", "это очень хорошо,плохо\n"),
+        ("cp1253", "αυτό είναι πολύ καλό,κακό\n"),
+        ("cp1255", "זה טוב מאוד,רע\n"),
+        ("cp1256", "هذا جيد جدا,سيئ\n"),
+        ("cp932", "これは良いです,悪い\n"),
+        ("euc_jp", "これは良いです,悪い\n"),
+    ],
+)
+@pytest.mark.parametrize("english", ["", "good tea number 7 "])
+def test_letters_of_other_alphabets_are_read_as_they_were_written(
+    encoding: str, text: str, english: str
+) -> None:
+    whole = "text,label\n" + (english + text) * 30
+
+    raw = whole.encode(encoding)
+
+    assert raw.decode(encoding_of(raw)) == whole

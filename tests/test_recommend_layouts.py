@@ -418,3 +418,78 @@ def test_a_row_with_too_many_values_is_left_out_on_demand(tmp_path: Path) -> Non
         load(tmp_path / "log.csv")
     splits = load(tmp_path / "log.csv", drop_missing=True)
     assert "1 row with more values than the header left out (line 98)" in said(splits)
+
+
+# ------------------------------------------------------------------------- what may be misread
+
+
+def test_ids_with_blanks_around_them_are_one_user(tmp_path: Path) -> None:
+    log = walks().astype(str)
+    plain = log.copy()
+    log.loc[::2, "user"] += " "
+    for name, table in (("blanks", log), ("plain", plain)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    blanks = load(tmp_path / "blanks.csv")
+    assert histories(blanks) == histories(load(tmp_path / "plain.csv"))
+
+
+def test_lists_of_objects_are_no_lists_of_ids(tmp_path: Path) -> None:
+    rows = []
+    for user, log in walks().groupby("user"):
+        items = [{"id": item, "ts": place} for place, item in enumerate(log["item"].tolist())]
+        rows.append(json.dumps({"user": user, "items": items}))
+    (tmp_path / "lists.jsonl").write_text("\n".join(rows))
+    with pytest.raises(DataError, match="lists of objects with the keys id, ts"):
+        load(tmp_path / "lists.jsonl")
+
+
+def test_a_folder_is_refused_with_the_log_in_it(tmp_path: Path) -> None:
+    for name in ("movies.csv", "ratings.csv", "users.csv"):
+        walks().to_csv(tmp_path / name, index=False)
+    with pytest.raises(DataError, match=f"--data {tmp_path}/ratings.csv"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("lowest", "is_said"), [(0, True), (-1, True), (1, False)])
+def test_a_lowest_rating_that_may_mean_not_rated_is_pointed_at(
+    lowest: int, is_said: bool, tmp_path: Path
+) -> None:
+    log = walks()
+    log.loc[::4, "rating"] = lowest
+    log.to_csv(tmp_path / "log.csv", index=False)
+    assert ("stands for 'not rated'" in said(load(tmp_path / "log.csv"))) == is_said
+
+
+@pytest.mark.parametrize("words", [["0", "1"], ["False", "True"]])
+def test_a_column_of_yes_and_no_that_is_not_used_is_said(words: list[str], tmp_path: Path) -> None:
+    log = walks().drop(columns="rating").assign(liked=words * 48)
+    log.to_csv(tmp_path / "log.csv", index=False)
+    notes = said(load(tmp_path / "log.csv"))
+    assert "column 'liked' says yes and no and is not used" in notes
+    assert ("--rating-column liked" in notes) == (words == ["0", "1"])
+
+
+def test_places_in_several_baskets_of_a_user_are_no_times(tmp_path: Path) -> None:
+    log = walks().drop(columns=["rating", "time"])
+    log["add_to_cart_order"] = 1 + log.groupby("user").cumcount() % 4
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises((DataError, UsageError), match="no time column"):
+        load(tmp_path / "log.csv")
+
+
+def test_movielens_100k_has_its_titles_and_genres(tmp_path: Path) -> None:
+    log = walks()
+    rows = log[["user", "item", "rating", "time"]].to_numpy().tolist()
+    (tmp_path / "u.data").write_text("\n".join("\t".join(map(str, row)) for row in rows))
+    items = []
+    for item in sorted(set(log["item"])):
+        flags = ["0"] * 19
+        flags[item % 2 + 1] = "1"
+        facts = [str(item), f"Movie {item} (1995)", "01-Jan-1995", "", f"http://us.imdb.com/{item}"]
+        items.append("|".join([*facts, *flags]))
+    (tmp_path / "u.item").write_text("\n".join(items))
+    splits = load(tmp_path / "u.data")
+    assert "Movie 1000 (1995)" in splits.describe()["items"]
+    assert splits.describe()["features"] == "2 (Action, Adventure)"
+    asked = load(tmp_path / "u.data", items=str(tmp_path / "u.item"))
+    assert asked.describe()["features"] == "2 (Action, Adventure)"

@@ -4,6 +4,7 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -226,3 +227,123 @@ def test_a_broken_parquet_file_is_refused_in_our_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read as Parquet: it is truncated") as error:
         read_table(path)
     assert "Arrow" not in str(error.value)
+
+
+def test_an_encoding_that_was_guessed_is_said_with_what_to_type(tmp_path: Path) -> None:
+    path = tmp_path / "russian.csv"
+    path.write_bytes(("text,label\n" + "это хорошо,да\n" * 9).encode("cp1251"))
+
+    table = read_table(path)
+
+    assert table.frame["label"].unique().tolist() == ["да"]
+    assert "read as cp1251" in table.notes[0]
+    assert "iconv -f ENCODING -t UTF-8 russian.csv" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "# made by a tool\n# version 2\n",
+        "Station: 123\nUnit: mm\n\n",
+        "Report 2024\n",
+        '"Source","World Bank",\n\n"Last Updated","2024-01-01",\n\n',
+    ],
+)
+def test_lines_above_the_header_are_left_out_and_rows_keep_their_lines(
+    tmp_path: Path, above: str
+) -> None:
+    path = tmp_path / "table.csv"
+    rows = "".join(f"2024-01-{day:02},{day},a,b,c,d\n" for day in range(1, 21))
+    path.write_text(f"{above}date,rain,e,f,g,h\n{rows}")
+
+    table = read_table(path)
+
+    assert table.columns == ["date", "rain", "e", "f", "g", "h"]
+    assert len(table.frame) == 20
+    assert table.lines[0] == above.count("\n") + 2
+    assert "above the header left out" in table.notes[0]
+
+
+def test_a_short_header_of_a_broken_file_is_no_title(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("alpha\n" + "1,2\n" * 20)
+
+    with pytest.raises(DataError):
+        read_table(path)
+
+
+def test_blanks_before_quotes_belong_to_no_cell(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text('"text", "label"\n' + '"good, really", "pos"\n"bad", "neg"\n' * 5)
+
+    table = read_table(path)
+
+    assert table.columns == ["text", "label"]
+    assert table.frame.iloc[0].tolist() == ["good, really", "pos"]
+
+
+def test_identifiers_have_no_blanks_around_them(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("user,item\n007 ,a\n 007,b\n007,c\n")
+
+    assert set(read_table(path).identifiers("user")) == {"007"}
+
+
+def test_an_index_of_parquet_with_names_or_times_is_read_as_columns(tmp_path: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=3)
+    levels = pd.MultiIndex.from_product([["a", "b"], days], names=["item", "day"])
+    unnamed = pd.DataFrame({"y": [1, 2, 3]}, index=days)
+    several = pd.DataFrame({"y": range(6)}, index=levels)
+    counted = pd.DataFrame({"y": [1, 2]}, index=[5, 9])
+    frames = {"unnamed": unnamed, "several": several, "counted": counted}
+    columns = {}
+    for name, frame in frames.items():
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+        columns[name] = read_table(tmp_path / f"{name}.parquet").columns
+
+    assert columns == {
+        "unnamed": ["index", "y"],
+        "several": ["item", "day", "y"],
+        "counted": ["y"],
+    }
+
+
+@pytest.mark.parametrize("orient", ["columns", "records", "index", "split"])
+def test_json_as_pandas_writes_it_has_the_same_rows(tmp_path: Path, orient: Any) -> None:
+    path = tmp_path / "table.json"
+    frame = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}, index=["r1", "r2"])
+    if orient in ("columns", "records"):
+        frame = frame.reset_index(drop=True)
+    frame.to_json(path, orient=orient)
+
+    table = read_table(path)
+
+    assert table.frame[["text", "label"]].to_numpy().tolist() == [["a", "x"], ["b", "y"]]
+
+
+def test_a_json_object_that_is_no_table_is_named_by_its_keys(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text('{"status": "success", "result": 3}')
+
+    with pytest.raises(DataError, match="Found one object with the keys status, result"):
+        read_table(path)
+
+
+def test_lists_of_a_json_file_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text("[[1600000000000, 1.5], [1600003600000, 2.5]]")
+
+    assert read_table(path).columns == ["column 1", "column 2"]
+
+
+def test_a_title_above_the_header_of_a_workbook_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    cells = [["Report 2024", None], [None, None], ["text", "label"], ["a", "007"], ["b", "x"]]
+    pd.DataFrame(cells).to_excel(path, header=False, index=False)
+
+    table = read_table(path)
+
+    assert table.columns == ["text", "label"]
+    assert rows(table) == [["a", "007"], ["b", "x"]]
+    assert table.lines.tolist() == [4, 5]
+    assert "above the header left out" in table.notes[0]

@@ -201,3 +201,9 @@ def test_the_same_text_of_two_columns_names_is_one_data_set(tmp_path: Path) -> N
     splits = load(table.rename(columns={"split": "Split"}), tmp_path)
     assert splits.sizes() == {"train": 12, "val": 4, "test": 4}
     assert noted(splits, "columns: text=text, label=label, split=Split")
+
+
+def test_two_columns_of_texts_are_refused_with_what_joins_them(tmp_path: Path) -> None:
+    pairs = pd.DataFrame({"sentence1": words(20), "sentence2": words(20)[::-1]})
+    message = refused(write(pairs.assign(label=["a", "b"] * 10), tmp_path))
+    assert "To join them: --text-column sentence1,sentence2" in message

@@ -228,7 +228,8 @@ def test_an_object_for_a_label_is_refused(tmp_path: Path) -> None:
         write("\n".join(map(json.dumps, rows)), tmp_path, "a.jsonl"), label_column="label.is"
     )
     assert (
-        "a.jsonl: line 1: the label is an object. Expected a word, or a list of words." in message
+        "a.jsonl: line 1: the label in column 'label.is' is an object. Expected a word, or a list "
+        "of words: write what counts of it into a column of its own" in message
     )
 
 
@@ -381,3 +382,44 @@ def test_many_rare_labels_are_split_all_the_same(tmp_path: Path) -> None:
     splits = load(pd.DataFrame(rows, columns=["text", "label"]), tmp_path, multi_label=True)
     assert sum(splits.sizes().values()) == 40
     assert all(splits.sizes().values())
+
+
+def test_a_label_that_is_an_object_in_a_list_is_refused_with_its_line(tmp_path: Path) -> None:
+    rows = []
+    for number, row in enumerate(small().to_dict("records")):
+        choices = [{"value": {"choices": [row["label"]]}}]
+        rows.append(json.dumps({"id": number, "text": row["text"], "label": choices}))
+    message = refused(write("\n".join(rows), tmp_path, "exported.jsonl"))
+    assert "exported.jsonl: line 1: the label in column 'label' is an object" in message
+
+
+def test_labels_that_are_written_as_gaps_are_said_to_be_classes(tmp_path: Path) -> None:
+    table = small()
+    table.loc[[3, 6, 9], "label"] = "NaN"
+    splits = load(table, tmp_path)
+    assert "NaN" in splits.classes
+    assert noted(splits, "column 'label': 3 labels 'NaN' (the first on line 5)")
+
+
+@pytest.mark.parametrize(
+    ("names", "is_said"),
+    [
+        (["a|b", "a|c"], True),
+        (["2,5", "5"], True),
+        (["Austin, TX", "San Diego, CA"], False),
+        (["rock", "pop"], False),
+    ],
+)
+def test_cells_that_look_like_several_labels_are_pointed_at(
+    names: list[str], is_said: bool, tmp_path: Path
+) -> None:
+    table = small().assign(label=names * 10)
+    splits = load(table, tmp_path)
+    assert set(splits.classes) == set(names)
+    assert bool(noted(splits, "If they are several: --multi-label")) == is_said
+
+
+def test_tags_of_stack_overflow_are_several_labels(tmp_path: Path) -> None:
+    splits = load(small().assign(Tags=["<c++><stl>", "<c++>"] * 10).drop(columns="label"), tmp_path)
+    assert splits.classes == ("c++", "stl")
+    assert not splits.exclusive

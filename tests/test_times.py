@@ -214,3 +214,33 @@ def test_columns_of_times_are_told_from_columns_of_numbers_and_words() -> None:
     assert not holds_times(pd.Series([0.5, 1.5]))
     assert is_clock(pd.Series(["18:30", "19:00"]))
     assert not is_clock(pd.Series(["18", "19"]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "last"),
+    [
+        (["2021030123", "2021030200"], "2021-03-02"),
+        (["18:30 31.01.2024", "19:30 31.01.2024"], "2024-01-31 19:30"),
+        (["2024-01-01/2024-01-07", "2024-01-08/2024-01-14"], "2024-01-08"),
+        (["01/02/2024 - 07/02/2024", "13/02/2024 - 19/02/2024"], "2024-02-13"),
+        ([f"{1949 + month / 12:.3f}" for month in range(24)], "1950-12-01"),
+        ([f"{1949 + month / 12 + 1 / 24:.3f}" for month in range(24)], "1950-12-01"),
+        ([f"{1949 + quarter / 4}" for quarter in range(8)], "1950-10-01"),
+    ],
+)
+def test_hours_spans_and_decimals_of_years_are_times(cells: list[str], last: str) -> None:
+    read = parse_times(pd.Series(cells))
+    assert not read.is_numbered
+    assert read.values.iloc[-1] == pd.Timestamp(last)
+
+
+def test_prices_are_no_decimal_years() -> None:
+    prices = pd.Series([1999.25, 2000.5, 1999.75, 2000.0, 1999.5])
+    assert parse_times(prices).is_numbered
+
+
+def test_midnights_of_a_time_zone_are_days() -> None:
+    days = pd.date_range("2020-03-27", periods=5, tz="Europe/Berlin").to_series()
+    hours = pd.date_range("2020-03-27", periods=5, freq="h", tz="Europe/Berlin").to_series()
+    assert parse_times(days).values.iloc[-1] == pd.Timestamp("2020-03-31")
+    assert parse_times(hours).values.iloc[0] == pd.Timestamp("2020-03-26 23:00")

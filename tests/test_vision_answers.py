@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipelines.errors import DataError
 from pipelines.vision.options import VisionOptions, VisionPredictOptions
@@ -96,6 +97,18 @@ def test_answers_do_not_depend_on_the_size_of_a_batch(
     assert len(answers) == 40
     chosen = answers.set_index("image").loc[list(map(str, photos.files))]
     assert np.allclose(chosen[["p(dark)", "p(light)"]], photos.in_training, atol=TOLERANCE)
+
+
+def test_an_image_of_another_size_is_said_to_be_so(photos: Photos, tmp_path: Path) -> None:
+    for name, side in (("same", 100), ("nearly", 150), ("larger", 400), ("smaller", 24)):
+        with Image.open(photos.files[0]) as image:
+            image.resize((side, side)).save(tmp_path / f"{name}.png")
+    options = VisionPredictOptions(drift=True)
+    answers = photos.pipeline.predict_raw(photos.serving, tmp_path, options).set_index("image")
+    drift = answers["drift"].rename(lambda path: Path(path).stem)
+    assert "larger (size 400, in training" in drift["larger"]
+    assert "smaller (size 24, in training" in drift["smaller"]
+    assert "size" not in drift["same"] + drift["nearly"]
 
 
 # ------------------------------------------------------------------------------ hold-outs

@@ -276,7 +276,8 @@ X = RNG.integers(0, 255, (20, 6, 6), dtype="uint8")
         ),
         (
             {"x": X, "y": np.arange(19)},
-            "expected one label per image, shape (20,). Received: (19,)",
+            "expected one label per image, shape (20,), or a single 1 in each row of zeros. "
+            "Received: (19,)",
         ),
         ({"x": X[:, 0], "y": np.arange(20)}, "expected (images, height, width)"),
         ({"x": np.zeros((20, 3, 6, 6)), "y": np.arange(20)}, "channels stand first?"),
@@ -284,10 +285,10 @@ X = RNG.integers(0, 255, (20, 6, 6), dtype="uint8")
             {"x": np.full((20, 6, 6), np.nan), "y": np.arange(20) % 2},
             "image 0 holds NaN or infinity (20 such images)",
         ),
-        ({"x": X}, "has x but no y"),
+        ({"x": X}, "has x but no labels beside it"),
         (
-            {"images": X, "labels": np.arange(20)},
-            "expected the arrays x and y, or x_train and y_train. Found: images, labels",
+            {"faces": X, "names": np.arange(20)},
+            "expected the arrays x and y, or x_train and y_train. Found: faces, names",
         ),
         ({"x": X, "y": np.arange(20) % 3, "class_names": ["a", "b"]}, "class_names has 2 names"),
         (
@@ -317,3 +318,48 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_set_of_tensorflow_datasets_is_refused_with_the_nearest() -> None:
     assert "Did you mean 'mnist'?" in refused("tfds:mnits")
+
+
+def arrays_of(count: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 255, (count, 8, 8), dtype="uint8"), np.arange(count) % 3
+
+
+def test_arrays_are_known_by_the_names_that_medmnist_and_others_have(tmp_path: Path) -> None:
+    x, y = arrays_of()
+    parts: dict[str, Any] = {}
+    for part, rows in (("train", x), ("val", x[:6]), ("test", x[:9])):
+        parts |= {f"{part}_images": rows, f"{part}_labels": y[: len(rows), None]}
+    np.savez(tmp_path / "medmnist.npz", **parts)
+    np.savez(tmp_path / "plain.npz", images=x, Labels=y)
+    assert load(tmp_path / "medmnist.npz").sizes() == {"train": 30, "val": 6, "test": 9}
+    assert sum(load(tmp_path / "plain.npz").sizes().values()) == 30
+
+
+def test_one_hot_labels_are_the_places_of_their_ones(tmp_path: Path) -> None:
+    x, y = arrays_of()
+    np.savez(tmp_path / "plain.npz", x=x, y=y)
+    np.savez(tmp_path / "hot.npz", x=x, y=np.eye(3)[y])
+    assert (
+        load(tmp_path / "hot.npz").test.y.tolist() == load(tmp_path / "plain.npz").test.y.tolist()
+    )
+
+
+def test_an_archive_and_a_single_array_are_refused_with_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "pets.zip").write_bytes(b"PK")
+    np.save(tmp_path / "x.npy", arrays_of()[0])
+    assert "unzip FILE.zip" in refused(tmp_path / "pets.zip")
+    assert "np.savez('data.npz', x=x, y=y)" in refused(tmp_path / "x.npy")
+
+
+def test_the_table_of_labels_is_named_for_a_folder_of_parts_or_of_images(tmp_path: Path) -> None:
+    for part in ("test", "train"):
+        (tmp_path / part).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / part / "1.png")
+        (tmp_path / part / "metadata.csv").write_text("file_name,label\n1.png,a\n")
+    assert f"--data {tmp_path}/train/metadata.csv" in refused(tmp_path)
+    for part in ("test", "train"):
+        (tmp_path / part / "metadata.csv").unlink()
+    (tmp_path / "labels.csv").write_text("id,label\n1,a\n")
+    message = refused(tmp_path / "train")
+    assert f"--data {tmp_path}/labels.csv --image-root {tmp_path}/train" in message

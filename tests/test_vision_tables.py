@@ -1,5 +1,6 @@
 """Tables of images' paths: their columns, their encodings, and the lines that messages name."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,76 @@ def test_rows_without_a_label_are_left_out_on_request(root: Path, header: str, e
     splits = read(path, drop_missing=True)
     assert sum(splits.sizes().values()) == 7
     assert "1 row without a label left out (line 9)" in splits.notes
+
+
+# --- annotations, boxes and pixels
+
+
+def coco_file(root: Path, categories: dict[str, list[int]]) -> Path:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for name in ("cat", "dog"):
+        for number in range(4):
+            image = len(images)
+            images.append({"id": image, "file_name": f"images/{name}/{number}.png"})
+            for category in categories[name]:
+                annotations.append({"image_id": image, "category_id": category})
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
+    }
+    return written(json.dumps(content), root / "annotations.json")
+
+
+def test_annotations_of_coco_are_the_classes_of_images(root: Path) -> None:
+    splits = read(coco_file(root, {"cat": [3, 3], "dog": [7]}))
+    assert splits.describe()["classes"] == "2: cat 4, dog 4"
+
+
+def test_an_image_that_shows_several_classes_is_refused_with_its_name(root: Path) -> None:
+    message = refused(coco_file(root, {"cat": [3, 7], "dog": [7]}))
+    assert "4 images show objects of several classes: images/cat/0.png (cat, dog)" in message
+
+
+def test_an_image_that_a_table_names_twice_with_one_label_is_there_once(root: Path) -> None:
+    rows = rows_of({"cat": "cat", "dog": "dog"})
+    splits = read(csv(root, *rows, *rows[:3]))
+    assert sum(splits.sizes().values()) == 8
+    assert any("3 rows left out that name an image again" in note for note in splits.notes)
+
+
+@pytest.mark.parametrize("name", ["images/CAT/0.PNG", "images/cat/00"])
+def test_names_with_other_capitals_or_zeros_are_pointed_at(root: Path, name: str) -> None:
+    message = refused(csv(root, f"{name},cat", *rows_of({"cat": "cat", "dog": "dog"})))
+    assert "There is 0.png for" in message
+
+
+def pixels_of(number: int) -> str:
+    return ",".join(str((number * 7 + pixel) % 200) for pixel in range(25))
+
+
+@pytest.mark.parametrize("form", ["columns", "no header", "one cell"])
+def test_tables_of_pixels_are_read_as_square_images(tmp_path: Path, form: str) -> None:
+    rows = [(str(number % 2), pixels_of(number)) for number in range(30)]
+    header = ",".join(["label", *(f"pixel{pixel}" for pixel in range(25))])
+    lines = [f"{label},{pixels}" for label, pixels in rows]
+    if form == "one cell":
+        header = "emotion,pixels,Usage"
+        parts = ["Training"] * 20 + ["PublicTest"] * 5 + ["PrivateTest"] * 5
+        joined = zip(rows, parts, strict=True)
+        lines = [f"{row[0]},{row[1].replace(',', ' ')},{part}" for row, part in joined]
+    if form != "no header":
+        lines = [header, *lines]
+    splits = read(written("\n".join(lines), tmp_path / "pixels.csv"))
+    assert splits.shape == (5, 5, 1)
+    assert splits.classes == ("0", "1")
+    assert splits.train.x.dtype == np.uint8
+    if form == "one cell":
+        assert splits.sizes() == {"train": 20, "val": 5, "test": 5}
+        assert splits.train.x[3].ravel().tolist() == list(map(int, rows[3][1].split(",")))
+
+
+def test_an_address_of_images_stays_refused_beside_numbers(tmp_path: Path) -> None:
+    rows = [f"https://x.org/{number}.png,{number % 2}" for number in range(9)]
+    assert "is an address" in refused(written("\n".join(["url,label", *rows]), tmp_path / "a.csv"))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import count_of
-from pipelines.forecast.column_names import as_written, beside_history
+from pipelines.forecast.column_names import as_written, beside_history, names_of_series
 from pipelines.io.answers import ERROR
 
 if TYPE_CHECKING:
@@ -75,10 +75,11 @@ def _cells(history: "History", names: tuple[str, ...]) -> np.ndarray:
 
 
 def _errors(history: "History", columns: list[str]) -> pd.DataFrame:
-    rows = []
-    for cell, count in zip(
-        _cells(history, tuple(history.too_short)), history.too_short.values(), strict=True
-    ):
-        reason = f"{count_of(count, 'row')} of history; expected {history.facts.lookback:,} or more"
-        rows.append({columns[0]: cell, columns[-1]: reason})
-    return pd.DataFrame(rows, columns=columns)
+    """Return a row for each series without a forecast; the reason is in the last column."""
+    reasons = []
+    for count in history.too_short.values():
+        wanted = f"expected {history.facts.lookback:,} or more"
+        reasons.append(f"{count_of(count, 'row')} of history; {wanted}")
+    cells = _cells(history, tuple(history.too_short))
+    names = names_of_series(history.columns.id, cells)
+    return pd.DataFrame({**names, columns[-1]: reasons}, columns=columns)

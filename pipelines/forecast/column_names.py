@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from pipelines.forecast.columns import Columns
+from pipelines.forecast.columns import SERIES_MARK, Columns, several_ids
 from pipelines.forecast.long_rows import TARGETS, series_column, time_column
 from pipelines.io.answers import join_answers
 from pipelines.io.numbers import is_numeric
@@ -46,6 +46,18 @@ def as_written(times: "np.ndarray", form: str) -> "np.ndarray":
     return pd.Series(times).dt.strftime(form).to_numpy() if form else times
 
 
+def names_of_series(identity: str, series: "np.ndarray") -> "dict[str, np.ndarray]":
+    """Return the column of the names of series, or the several that they were made of."""
+    import numpy as np
+
+    names = several_ids(identity)
+    cells = [str(name).split(SERIES_MARK) for name in series]
+    if not names or any(len(row) != len(names) for row in cells):
+        return {identity or SERIES: series}
+    columns = zip(names, zip(*cells, strict=True), strict=True)
+    return {name: np.asarray(column, dtype=object) for name, column in columns}
+
+
 def beside_history(
     columns: Columns,
     series: "np.ndarray",
@@ -59,7 +71,7 @@ def beside_history(
     """
     import pandas as pd
 
-    keys = {columns.id or SERIES: series, columns.time or TIME: times}
+    keys = {**names_of_series(columns.id, series), columns.time or TIME: times}
     if truth is not None:
         is_one = bool(columns.target) and columns.target != "*" and "," not in columns.target
         keys[columns.target if is_one else TARGET] = truth

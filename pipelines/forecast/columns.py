@@ -7,6 +7,7 @@ from pipelines.io.numbers import Decimal
 
 Fill: TypeAlias = Literal["none", "ffill", "interpolate", "zero"]
 FILL_LIMIT = 0.05
+SERIES_MARK = "/"  # between the cells of several columns that name a series together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,8 @@ class Columns:
     `decimal` is the mark before decimals, found out where it is empty. `drop_missing` leaves out
     rows without a series or a time that can be read, and takes what is no number for missing.
     `fill_limit` is the largest share of rows that `fill` may make up.
+
+    `id` may be several names with commas, which tell series apart together.
 
     `target` may be several names with commas, or "*" for all columns of numbers. `known` are the
     covariates that are known in advance. `covariates` are all those that a saved model needs; None
@@ -34,3 +37,9 @@ class Columns:
     decimal: Decimal = ""
     drop_missing: bool = False
     covariates: tuple[str, ...] | None = None
+
+
+def several_ids(given: str) -> list[str]:
+    """Return the names of several columns that tell series apart together, [] where it is one."""
+    names = [name.strip() for name in given.split(",")]
+    return names if len(names) > 1 else []

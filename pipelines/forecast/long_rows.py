@@ -226,7 +226,7 @@ def _numbers(table: Table, name: str, columns: Columns, notes: list[str]) -> pd.
         table.raise_for_rows(
             read.wrong,
             f"column {name!r} is not a number. Received: {value!r}",
-            "Fix it, or leave the cell empty",
+            "Fix it, leave the cell empty, or take such cells for missing: --drop-missing",
         )
     if read.note:
         notes.append(f"{table.where}: column {name!r}: {read.note}")

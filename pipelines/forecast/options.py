@@ -28,7 +28,7 @@ class ForecastOptions(Options):
     target: str = option(
         "", "column to forecast; several with commas, '*' for all columns of numbers"
     )
-    id_column: str = option("", "column that tells series apart")
+    id_column: str = option("", "column that tells series apart; several with commas")
     time_column: str = option("", "column of timestamps or step numbers")
     known_future: str = option(
         "",

@@ -27,7 +27,9 @@ class ForecastPredictOptions(PredictOptions):
     """How a history is read, and what is drawn of its forecasts."""
 
     target: str = option("", "column to forecast, where it is called otherwise than in training")
-    id_column: str = option("", "column that tells series apart (default: as in training)")
+    id_column: str = option(
+        "", "column that tells series apart; several with commas (default: as in training)"
+    )
     time_column: str = option("", "column of times (default: as in training)")
     time_format: str = option(
         "", "how times are written, as strptime has it, e.g. %d.%m.%Y (default: as in training)"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipelines.errors import DataError, shorten, suggest
 from pipelines.forecast.column_names import TIME
-from pipelines.forecast.columns import FILL_LIMIT, Columns
+from pipelines.forecast.columns import FILL_LIMIT, Columns, several_ids
 from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.histories import SHOWN_SERIES, History
 from pipelines.forecast.panel import Panel
@@ -118,7 +118,8 @@ def columns_of(facts: ForecastFacts, table: Table, options: ForecastPredictOptio
 
 def _if_there(column: str, table: Table) -> str:
     names = {normal_name(name) for name in table.columns}
-    return column if normal_name(column) in names else ""
+    wanted = {normal_name(name) for name in several_ids(column) or [column]}
+    return column if wanted <= names else ""
 
 
 def require_times(facts: ForecastFacts, panel: Panel, where: str) -> None:

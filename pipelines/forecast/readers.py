@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.forecast.column_names import named
-from pipelines.forecast.columns import Columns
+from pipelines.forecast.columns import Columns, several_ids
 from pipelines.forecast.frequency import Frequency, infer_frequency, parse_frequency
 from pipelines.forecast.long_rows import long_rows
 from pipelines.forecast.panel import Panel
@@ -23,7 +23,7 @@ from pipelines.forecast.regularize import (
     raise_for_off_grid,
     split_off_future,
 )
-from pipelines.forecast.table_forms import to_long_form
+from pipelines.forecast.table_forms import to_long_form, with_one_id
 from pipelines.forecast.times import read_times
 from pipelines.io.tables import Table
 
@@ -61,10 +61,14 @@ def read_with_future(table: Table, columns: Columns) -> tuple[Panel, Panel]:
 
 def _read(table: Table, columns: Columns, *, needs_future: bool) -> tuple[Panel, Panel]:
     notes: list[str] = list(table.notes)
+    asked = columns.id
+    table, columns = with_one_id(table, columns)
     given, source = table, columns
     table, columns = to_long_form(table, columns, notes)
     if table is given:
         source = named(columns, table)
+    if several_ids(asked):
+        source = replace(source, id=asked)
     rows = long_rows(table, columns, notes)
     timed = read_times(rows, table, columns, notes)
     rows = timed.rows

@@ -4,6 +4,8 @@ That is: rows off the grid, duplicates, and missing or infinite values. Rows are
 `long_rows`), sorted by series and time, with `_number`: their step on the grid.
 """
 
+import itertools
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +15,11 @@ import pandas as pd
 from pipelines.errors import DataError, count_of
 from pipelines.forecast.columns import Columns, Fill
 from pipelines.forecast.frequency import Frequency
-from pipelines.forecast.long_rows import raise_for_long_rows
+from pipelines.forecast.long_rows import FEWEST_TIMES, raise_for_long_rows
 from pipelines.io.tables import Table
 
 SUNDAY = 6
+MOST_COMPARED = 8  # columns among which the two are looked for that tell series apart
 AUTUMN = (4, 9, 10, 11)  # the months in which clocks are put back, south and north
 SMALLEST_SENTINEL = 99  # as -99, -999 and 9999 stand for missing values
 LARGEST = float(np.finfo(np.float32).max)
@@ -50,7 +53,7 @@ def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
         first = rows[is_twice].iloc[0]
         expected = (
             "Expected one row for each time; sum or average them first, or name the column that "
-            "tells series apart: --id-column NAME"
+            f"tells series apart: --id-column {_telling_apart(rows, table)}"
         )
         if _is_of_autumn(rows["_time"][is_twice]):
             expected = (
@@ -63,6 +66,23 @@ def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
             f"the same time {first['_time']}{_of_series(rows, first)} again",
             expected,
         )
+
+
+def _telling_apart(rows: pd.DataFrame, table: Table) -> str:
+    """Return the two columns that only together tell series apart, NAME without such."""
+    cells = table.frame.iloc[rows["_row"].to_numpy()].reset_index(drop=True)
+    times = rows["_number"].reset_index(drop=True)
+    few = []
+    for name in cells.columns:
+        alone = cells[[name]].assign(_number=times)
+        has_several_times = 1 < cells[name].nunique() <= len(cells) / FEWEST_TIMES
+        if has_several_times and alone.duplicated().any():
+            few.append(str(name))
+    for pair in itertools.combinations(few[:MOST_COMPARED], 2):
+        together = cells[list(pair)].assign(_number=times)
+        if not together.duplicated().any():
+            return shlex.quote(",".join(pair))
+    return "NAME"
 
 
 def _is_of_autumn(times: pd.Series) -> bool:

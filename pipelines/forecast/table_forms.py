@@ -5,12 +5,15 @@ Each is turned into a table with one column of times; messages still name the li
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipelines.forecast.columns import Columns
+from pipelines.forecast.columns import SERIES_MARK, Columns, several_ids
+from pipelines.forecast.value_lists import with_values_in_rows
 from pipelines.io.month_names import month_number
+from pipelines.io.numbers import is_numeric
 from pipelines.io.tables import DerivedTable, Table
 from pipelines.io.time_parts import YEARS, times_in_parts
 from pipelines.io.times import holds_times, parse_times
@@ -25,6 +28,7 @@ def to_long_form(table: Table, columns: Columns, notes: list[str]) -> tuple[Tabl
 
     A table that has one already, or whose column of times a person has named, stays as it is.
     """
+    table, columns = with_values_in_rows(table, columns, notes)
     if columns.time:
         return table, columns
     for reshape in (_years_of_months, _wide_by_dates, _times_in_parts):
@@ -32,6 +36,23 @@ def to_long_form(table: Table, columns: Columns, notes: list[str]) -> tuple[Tabl
         if reshaped is not None:
             return reshaped
     return table, columns
+
+
+def with_one_id(table: Table, columns: Columns) -> tuple[Table, Columns]:
+    """Return the table with one column in place of several that tell series apart together."""
+    names = several_ids(columns.id)
+    if not names or columns.id in table.columns:
+        return table, columns
+    found = []
+    for name in names:
+        column = table.find_column(name, (), role="series", flag="--id-column")
+        assert column is not None  # a name that was given is there, or was refused
+        found.append(column)
+    cells = zip(*(table.identifiers(column) for column in found), strict=True)
+    joined = [SERIES_MARK.join(row) if all(row) else "" for row in cells]
+    identity = SERIES_MARK.join(found)
+    frame = table.frame.drop(columns=found).assign(**{identity: joined})
+    return _reshaped(table, frame, np.arange(len(frame))), replace(columns, id=identity)
 
 
 def _reshaped(table: Table, frame: pd.DataFrame, rows: np.ndarray) -> Table:
@@ -47,30 +68,37 @@ def _melted(
 
     With `{year}` in a name stands the year of the row, which is in the column `time`.
     """
-    kept = [column for column in table.columns if column not in values]
+    kept = []
+    for column in table.columns:
+        if column not in values and table.frame[column].notna().any():
+            kept.append(column)
     texts = [name for name in kept if name != time]
-    parts, rows = [], []
-    for column in values:
-        part = table.frame[kept].copy()
-        part[TARGET] = table.frame[column]
-        part["_new_time"] = names[column]
-        if time:
-            years = table.identifiers(time)
-            part["_new_time"] = [names[column].format(year=year) for year in years]
-        if texts and not columns.id:
-            ids = [table.identifiers(name) for name in texts]
-            part["_new_series"] = ["/".join(row) for row in zip(*ids, strict=True)]
-        parts.append(part)
-        rows.append(np.arange(len(part)))
-    frame = pd.concat(parts)
-    if "_new_series" in frame:
-        frame = frame.drop(columns=texts)
+    rows = np.repeat(np.arange(len(table.frame)), len(values))
+    base = table.frame[kept]
+    if texts and not columns.id:
+        ids = [table.identifiers(name) for name in texts]
+        names_of_rows = [SERIES_MARK.join(row) for row in zip(*ids, strict=True)]
+        base = base.drop(columns=texts).assign(_new_series=names_of_rows)
+    times = [names[column] for column in values] * len(table.frame)
     if time:
-        frame = frame.drop(columns=time)
+        years = table.identifiers(time)[rows]
+        times = [text.format(year=year) for text, year in zip(times, years, strict=True)]
+        base = base.drop(columns=time)
+    cells = table.frame[values]
+    frame = base.iloc[rows].reset_index(drop=True)
+    # In the order of time within each row.
+    frame[TARGET] = pd.Series(cells.to_numpy().ravel(), dtype=_common_type(cells))
+    frame = frame.assign(_new_time=times)
     frame = frame.rename(columns={"_new_time": TIME, "_new_series": SERIES})
     identity = columns.id or (SERIES if SERIES in frame else "")
     new = replace(columns, time=TIME, target=TARGET, id=identity)
-    return _reshaped(table, frame, np.concatenate(rows)), new
+    return _reshaped(table, frame, rows), new
+
+
+def _common_type(cells: pd.DataFrame) -> Any:
+    """Return the type that all columns have, None where they differ."""
+    types = set(cells.dtypes)
+    return types.pop() if len(types) == 1 else None
 
 
 def _years_of_months(
@@ -99,11 +127,13 @@ def _wide_by_dates(
     table: Table, columns: Columns, notes: list[str]
 ) -> tuple[Table, Columns] | None:
     """Read a row for each series with a column for each date, or for each step as d_1, d_2."""
-    dated = [name for name in table.columns if _is_date(name)]
+    dated = _dates_among(table)
     if len(dated) >= FEWEST_DATES and len(dated) >= len(table.columns) / 2:
         notes.append(f"{table.where}: {len(dated):,} columns are read as the times of a series")
         return _melted(table, columns, dated, {name: name for name in dated}, "")
     counted = [name for name in table.columns if re.fullmatch(r"[A-Za-z]+_?\d+", name)]
+    if counted and not is_numeric(table.frame[counted[0]]):
+        counted = counted[1:]  # in files of the M4 competition V1 holds the names of series
     numbers = [int(re.sub(r"\D", "", name)) for name in counted]
     steps_on = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else False
     if len(counted) >= FEWEST_STEPS and steps_on and not _has_times(table, counted):
@@ -116,11 +146,26 @@ def _wide_by_dates(
     return None
 
 
-def _is_date(name: str) -> bool:
-    if not re.search(r"\d", name) or len(name) < 4:
-        return False
-    read = parse_times(pd.Series([name]))
-    return not read.is_numbered and not bool(read.wrong.iloc[0])
+def _dates_among(table: Table) -> list[str]:
+    """Return the columns whose names are dates, or years where no other column holds times.
+
+    They are read together: one by one a thousand of them take minutes.
+    """
+    numbers = [name for name in table.columns if re.fullmatch(r"\d{4,14}", name)]
+    texts = []
+    for name in table.columns:
+        if name not in numbers and len(name) >= 4 and re.search(r"\d", name):
+            texts.append(name)
+    dated = set()
+    for names in (numbers, texts):
+        if not names:
+            continue
+        read = parse_times(pd.Series(names))
+        if not read.is_numbered:
+            dated |= {name for name, wrong in zip(names, read.wrong, strict=True) if not wrong}
+    if dated <= set(numbers) and _has_times(table, numbers):
+        return []
+    return [name for name in table.columns if name in dated]
 
 
 def _has_times(table: Table, besides: list[str]) -> bool:

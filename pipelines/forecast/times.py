@@ -82,5 +82,6 @@ def _raise_for_wrong(rows: pd.DataFrame, read: times.ParsedTimes, table: Table) 
         table,
         rows[read.wrong],
         f"the time is not a date I can read. Received: {str(received)!r}",
-        f"{times.EXPECTED}; or say how they are written: --time-format %d.%m.%Y",
+        f"{times.EXPECTED}; or say how they are written: --time-format %d.%m.%Y. Rows that are "
+        "none, such as totals below a table, are left out by --drop-missing",
     )

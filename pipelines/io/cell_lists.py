@@ -16,6 +16,7 @@ from pipelines.io.tables import cell_text
 QUOTES = "'\""
 # Lists that were written as text: by Python or NumPy, as JSON, by Postgres.
 LIST = re.compile(r"\s*(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
+TAGS = re.compile(r"\s*(<[^<>\s]+>)+\s*")  # <python><pandas>, as Stack Overflow has them
 QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
 
@@ -23,11 +24,14 @@ def read_list(cell: object) -> list[str] | None:
     """Return the entries of a list as texts, None where the cell holds no list.
 
     A list is one of JSON or Parquet, or a text: `["a", "b"]`, `['a', 'b']`, `['a' 'b']` and `[1 2]`
-    as NumPy prints them, `{a,b}` as Postgres does. An entry that is empty is the empty text.
+    as NumPy prints them, `{a,b}` as Postgres does, `<a><b>` as Stack Overflow does. An entry that
+    is empty is the empty text.
     """
     if isinstance(cell, list | tuple | np.ndarray):
         return [cell_text(entry) for entry in cell]
     text = str(cell).strip()
+    if TAGS.fullmatch(text):
+        return text[1:-1].split("><")
     if not LIST.fullmatch(text):
         return None
     entries = _json_entries(text)

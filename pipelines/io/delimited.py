@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.io.text_files import plain_suffix, read_text, split_lines
+from pipelines.io.above_header import without_lines_above
+from pipelines.io.text_files import encoding_of, plain_suffix, read_raw, read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ FEWEST_STEPS = 3  # numbers in a header that are told to be steps or years
 LOOKED_AT = 200  # rows from which delimiter and header are told
 MOST_COLUMNS = 20_000  # pandas takes minutes for a million
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
+QUOTED_BEHIND_BLANKS = 0.5  # the least share of lines, for blanks to be no part of cells
+UNICODE = ("utf-8-sig", "utf-16")
 # The least share of rows whose values recur for a column of labels.
 RECURRING = 0.5
 # Words that no row holds in the place where a header has them, written as `normal_name` does.
@@ -52,6 +55,8 @@ class Delimited:
     has_quotes: bool
     escape: str | None  # what stands before a quote inside a text, where it is not another quote
     left_out: tuple[int, ...] = ()  # lines of rows that have more values than the header
+    num_above: int = 0  # lines above the header, which are left out
+    encoding: str = ""  # where it was guessed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +86,12 @@ def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
         DataError: the file is empty, holds too many columns, or a row has more values than the
             header; the message names the line.
     """
-    text = read_text(path)
+    raw = read_raw(path)
+    encoding = encoding_of(raw)
+    text = raw.decode(encoding, "replace")
     if not text.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
+    text, num_above = without_lines_above(text, _has_header_word)
     source = _find_form(path, text)
     left_out: tuple[int, ...] = ()
     try:
@@ -100,6 +108,8 @@ def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
         has_header=source.has_header,
         has_quotes=source.has_quotes,
         escape=source.escape,
+        num_above=num_above,
+        encoding="" if encoding in UNICODE else encoding,
     )
 
 
@@ -108,15 +118,19 @@ def read_header(path: Path) -> list[str]:
 
     Its rows are not read.
     """
-    source = _find_form(path, read_text(path))
+    source = _find_form(path, _text_of_table(path))
     if not source.has_header:
         return []
     return _first_rows(source.text, source.delimiter)[0]
 
 
+def _text_of_table(path: Path) -> str:
+    return without_lines_above(read_text(path), _has_header_word)[0]
+
+
 def lines_with_text(path: Path) -> np.ndarray:
     """Return the numbers of the lines that are not blank, counted from 1."""
-    lines = split_lines(read_text(path))
+    lines = split_lines(_text_of_table(path))
     return np.asarray([number for number, line in enumerate(lines, start=1) if line.strip()])
 
 
@@ -129,7 +143,7 @@ def lines_of_rows(
     has_quotes: bool = True,
 ) -> np.ndarray:
     """Return the line on which each row of a delimited file begins; the header is no row."""
-    records = _records(read_text(path), delimiter, escape, has_quotes=has_quotes)
+    records = _records(_text_of_table(path), delimiter, escape, has_quotes=has_quotes)
     begins = [begin for begin, _ in records]
     return np.asarray(begins[int(has_header) :], dtype=int)
 
@@ -155,6 +169,7 @@ def _records(
         delimiter=delimiter,
         escapechar=escape,
         quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
+        skipinitialspace=_blanks_stand_before_quotes(text, delimiter),
     )
     begin = 1
     for cells in reader:
@@ -188,6 +203,14 @@ def _find_form(path: Path, text: str) -> _Source:
         escape=_escape(text, delimiter),
         has_quotes='"' in text and not _quotes_are_letters(text, delimiter),
     )
+
+
+def _blanks_stand_before_quotes(text: str, delimiter: str) -> bool:
+    """Return whether cells are written as `1, "a, b"`: with a blank that belongs to no cell."""
+    lines = list(itertools.islice(io.StringIO(text, newline=""), LOOKED_AT))
+    pattern = re.compile(rf'{re.escape(delimiter)} +"')
+    num_found = sum(pattern.search(line) is not None for line in lines)
+    return num_found > 0 and num_found >= QUOTED_BEHIND_BLANKS * (len(lines) - 1)
 
 
 def _quotes_are_letters(text: str, delimiter: str) -> bool:
@@ -247,7 +270,7 @@ def looks_like_header(first: Sequence[Sequence[str]], below: Sequence[Sequence[s
     if not first or not below:
         return True
     header = [cell.strip() for cell in first[0]]
-    if any(normal_name(cell) in HEADER_WORDS for cell in header):
+    if _has_header_word(header):
         return True
     numbers = [float(cell) for cell in header if _is_number(cell)]
     if numbers:
@@ -261,6 +284,10 @@ def looks_like_header(first: Sequence[Sequence[str]], below: Sequence[Sequence[s
     if list(first[0]) in list(map(list, below)):  # files that were glued together
         return True
     return not any(_recurs(cell, position, below) for position, cell in enumerate(header))
+
+
+def _has_header_word(cells: Sequence[str]) -> bool:
+    return any(normal_name(cell) in HEADER_WORDS for cell in cells)
 
 
 def _is_number(cell: str) -> bool:
@@ -304,6 +331,7 @@ def _parse(source: _Source) -> "pd.DataFrame":
             header=0 if source.has_header else None,
             escapechar=source.escape,
             quoting=csv.QUOTE_MINIMAL if source.has_quotes else csv.QUOTE_NONE,
+            skipinitialspace=_blanks_stand_before_quotes(text, source.delimiter),
             dtype=str,
             keep_default_na=False,
             na_values=[""],

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.errors import DataError
+from pipelines.errors import DataError, shorten
 from pipelines.io.text_files import plain_suffix, read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
-EXPECTED = 'Expected an object on each line, {"text": "...", "label": "..."}, or a list of objects'
+SHOWN_KEYS = 5
+EXPECTED = 'Expected an object on each line, {"column": "value", ...}, or a list of objects'
 
 
 def read_json(path: Path) -> "tuple[pd.DataFrame, np.ndarray | None]":
@@ -65,7 +66,7 @@ def _row(path: Path, number: int, line: str, parse: Callable[[str], Any]) -> dic
     if isinstance(row, Mapping):
         return _flat(row)
     if isinstance(row, list):
-        return {f"column {position}": value for position, value in enumerate(row, start=1)}
+        return _of_list(row)
     shown = line[:SHOWN_CHARACTERS]
     raise DataError(f"{path}: line {number}: {problem}. {EXPECTED}. Received: {shown!r}")
 
@@ -80,17 +81,35 @@ def _whole(path: Path, text: str) -> list[dict[str, Any]]:
     except RecursionError:
         raise DataError(f"{path}: is nested too deeply. {EXPECTED}") from None
     rows = _rows_in(value)
-    if rows is None or not all(isinstance(row, Mapping) for row in rows):
-        raise DataError(f"{path}: holds no list of objects. {EXPECTED}")
-    return [_flat(row) for row in rows]
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        return [_flat(row) for row in rows]
+    if rows and all(isinstance(row, list) for row in rows):
+        return [_of_list(row) for row in rows]
+    found = ""
+    if isinstance(value, Mapping):
+        found = f" Found one object with the keys {shorten(list(value), SHOWN_KEYS)}"
+    raise DataError(f"{path}: holds no list of objects. {EXPECTED}.{found}")
 
 
 def _rows_in(value: Any) -> list[Any] | None:
-    """Return the list of rows in a JSON value: itself, under its only list, or column by column."""
+    """Return the list of rows in a JSON value: itself, under its only list, or column by column.
+
+    As pandas writes tables, columns may also be objects with a key for each row, and rows objects
+    under their names.
+    """
     if isinstance(value, list):
         return value
     if not isinstance(value, Mapping):
         return None
+    if {"columns", "data"} <= set(value):
+        return [dict(zip(value["columns"], cells, strict=True)) for cells in value["data"]]
+    objects = [inner for inner in value.values() if isinstance(inner, Mapping)]
+    if len(objects) == len(value) and len({frozenset(inner) for inner in objects}) == 1:
+        keys = list(objects[0])
+        if all(key.isdecimal() for key in keys):
+            return [{name: inner[key] for name, inner in value.items()} for key in keys]
+        if len(objects) > 1:
+            return [{"index": name, **inner} for name, inner in value.items()]
     lists = [inner for inner in value.values() if isinstance(inner, list)]
     if len(lists) == 1 and lists[0] and isinstance(lists[0][0], Mapping):
         return lists[0]
@@ -98,6 +117,10 @@ def _rows_in(value: Any) -> list[Any] | None:
     if len(lists) == len(value) and len(lengths) == 1:
         return [dict(zip(value, cells, strict=True)) for cells in zip(*lists, strict=True)]
     return None
+
+
+def _of_list(row: list[Any]) -> dict[str, Any]:
+    return {f"column {position}": value for position, value in enumerate(row, start=1)}
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

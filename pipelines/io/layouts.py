@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DataError, count_of, shorten
-from pipelines.io.beside import classes_beside, folders_in, tables_in, typed
+from pipelines.io.beside import classes_beside, folders_in, tables_around, tables_in, typed
 from pipelines.io.folders import FileKind, Folder, counted_endings, scan
 from pipelines.io.parts import part_folders, part_of
 from pipelines.splits import Part
@@ -293,13 +293,25 @@ class _Reading:
 
     def without_classes(self, parts: Sequence[Folder]) -> DataError:
         count = sum(len(part.files) for part in parts)
-        tables = tables_in(self.root)
+        verb = "holds" if len(parts) == 1 else "hold"
         return DataError(
-            f"{self.root}: {self.names(parts)} hold {count:,} {self.kind.what} but no folders of "
+            f"{self.root}: {self.names(parts)} {verb} {count:,} {self.kind.what} but no folders of "
             "classes, thus no labels. Expected <part>/<class>/<file>; where labels are in a table "
             "or in the names of files, give a table with the columns path and label: "
-            f"--data {typed(tables[0]) if tables else 'TABLE.csv'}"
+            f"--data {self.likely_table() or 'TABLE.csv'}"
         )
+
+    def likely_table(self) -> str:
+        """Return the table that may hold the labels as it is typed, "" where there is none."""
+        tables = tables_around(self.root)
+        if not tables:
+            return ""
+        table = typed(tables[0])
+        if tables[0].parent not in (self.root, self.root.resolve()):
+            has_own_images = tables[0].parent.resolve().is_relative_to(self.root.resolve())
+            if not has_own_images:
+                table += f" --image-root {typed(self.root)}"
+        return table
 
     def refusal(self, folder: Folder) -> DataError:
         """Return the error for a folder without classes, with the folder that may be meant."""
@@ -321,8 +333,11 @@ class _Reading:
         links = [str(link.name) for below in folder.walk() for link in below.links]
         if links:
             words.append(f". Links are not followed: {shorten(links, SHOWN_FOLDERS)}")
+        table = self.likely_table() if self.kind.what == "images" else ""
         tables = tables_in(self.root)
-        if tables:
+        if table:
+            words.append(f". If the labels are in a table: --data {table}")
+        elif tables:
             words.append(f". If the labels are in a table: --data {typed(tables[0])}")
         elif folder.files:
             words.append(self.folder_above(path))

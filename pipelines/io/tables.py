@@ -3,6 +3,7 @@
 Identifiers and labels stay as they are written; who needs numbers or times asks for them.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +44,7 @@ class Table:
     has_quotes: bool = False  # whether the file holds a quote anywhere; only of delimited files
     escape: str | None = None  # what stands before quotes inside a text, if not another quote
     notes: tuple[str, ...] = ()  # on what was guessed
-    lines_of_json: np.ndarray | None = None  # where each row of a JSON file has a line of its own
+    known_lines: np.ndarray | None = None  # of the rows of a workbook, or of JSON on lines
     left_out: tuple[int, ...] = ()  # lines of a delimited file that are no rows of the table
 
     @property
@@ -63,13 +64,9 @@ class Table:
         For Parquet, and where there is no file, the number of the row. The lines are found by
         reading the file once more, so only where a message needs them.
         """
-        if self.lines_of_json is not None:
-            return self.lines_of_json
+        if self.known_lines is not None:
+            return self.known_lines
         rows = len(self.frame)
-        if plain_suffix(self.path) in workbooks.SUFFIXES:
-            return np.arange(
-                2, 2 + rows
-            )  # as the workbook counts its rows; the header is the first
         if not self.delimiter or not self.path.is_file():
             return np.arange(1, 1 + rows)
         if len(self.delimiter) > 1:  # as MovieLens has it: without quotes, so a row is a line
@@ -122,14 +119,14 @@ class Table:
     def identifiers(self, column: str) -> np.ndarray:
         """Return a column as identifiers or labels `(rows,)`: texts as they are written.
 
-        A gap is the empty text. In a column of numbers that once had gaps, 12 and 12.0 are the
-        same.
+        Blanks around them are no part of them. A gap is the empty text. In a column of numbers that
+        once had gaps, 12 and 12.0 are the same.
         """
         import pandas as pd
 
         cells = self.frame[column]
         codes, values = pd.factorize(cells)
-        names = [cell_text(value) for value in values]
+        names = [cell_text(value).strip() for value in values]
         is_typed = pd.api.types.is_numeric_dtype(cells)
         if is_typed or (names and all(_is_whole_float(name) for name in names)):
             names = [name.removesuffix(".0") for name in names]
@@ -207,10 +204,10 @@ def read_table(path: Path, *, drop_long: bool = False) -> Table:
             table = Table(_read_parquet(path), path)
         elif suffix in JSON_SUFFIXES:
             frame, lines = json_tables.read_json(path)
-            table = Table(frame, path, lines_of_json=lines)
+            table = Table(frame, path, known_lines=lines)
         elif suffix in workbooks.SUFFIXES:
-            frame, notes = workbooks.read_workbook(path)
-            table = Table(frame, path, notes=notes)
+            sheet = workbooks.read_workbook(path)
+            table = Table(sheet.frame, path, notes=sheet.notes, known_lines=sheet.lines)
         else:
             table = _read_delimited(path, drop_long=drop_long)
     except OSError as error:
@@ -246,16 +243,23 @@ def read_header(path: Path) -> list[str]:
 def _read_delimited(path: Path, *, drop_long: bool) -> Table:
     read = delimited.read_delimited(path, drop_long=drop_long)
     frame = read.frame
-    notes: tuple[str, ...] = ()
+    notes = []
+    if read.encoding:
+        notes.append(
+            f"{path.name}: is not UTF-8 and read as {read.encoding}. Where letters look wrong, "
+            f"convert it: iconv -f ENCODING -t UTF-8 {shlex.quote(path.name)} > NEW"
+        )
+    if read.num_above:
+        notes.append(f"{path.name}: {count_of(read.num_above, 'line')} above the header left out")
     if not read.has_header:
-        notes = (
+        notes.append(
             f"{path.name}: no header (its first line holds data); its columns are called "
-            f"{shorten(list(frame.columns), 3)}",
+            f"{shorten(list(frame.columns), 3)}"
         )
     if read.left_out:
-        notes = (
+        notes.append(
             f"{count_of(len(read.left_out), 'row')} with more values than the header left out "
-            f"({lines_text(read.left_out)})",
+            f"({lines_text(read.left_out)})"
         )
     return Table(
         frame,
@@ -264,7 +268,7 @@ def _read_delimited(path: Path, *, drop_long: bool) -> Table:
         has_header=read.has_header,
         has_quotes=read.has_quotes,
         escape=read.escape,
-        notes=notes,
+        notes=tuple(notes),
         left_out=read.left_out,
     )
 
@@ -282,9 +286,23 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
         ) from None
     for column in frame.select_dtypes("category"):
         frame[column] = frame[column].astype(object)
-    if not isinstance(frame.index, pd.RangeIndex) and frame.index.name:
-        frame = frame.reset_index()
-    return frame
+    return _with_index_as_columns(frame)
+
+
+def _with_index_as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows with the names or times that pandas kept beside them as columns.
+
+    An index of numbers without a name only counts rows.
+    """
+    import pandas as pd
+
+    index = frame.index
+    is_unnamed = all(name is None for name in index.names)
+    if is_unnamed and pd.api.types.is_numeric_dtype(index):
+        return frame
+    if set(index.names) & set(frame.columns):
+        return frame
+    return frame.reset_index()
 
 
 def find_column(

@@ -35,6 +35,11 @@ MULTI_BYTE_JAPANESE = (
     "euc_jp",
     "iso2022_jp",
 )
+# Alphabets of one byte a letter. Words of them are runs of bytes above 127, as accents never are.
+ALPHABETS = ("cp1251", "koi8_r", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256", "cp874")
+JAPANESE = ("cp932", "euc_jp")
+FEWEST_HIRAGANA = 0.2  # of the letters of a Japanese text; Chinese and Korean have none
+LONG_RUN = 3  # letters of another alphabet in a word
 GUESSED_FROM = 200_000  # bytes: enough to tell, and quick
 PACKED = ".gz"
 LARGEST_UNPACKED = 4 * 2**30  # bytes: a small archive may unpack to more than any memory holds
@@ -114,17 +119,76 @@ def encoding_of(raw: bytes) -> str:
         return "utf-8-sig"
     except UnicodeDecodeError:
         pass
-    from charset_normalizer import from_bytes
-
     beginning = raw[:GUESSED_FROM]
-    guess = from_bytes(beginning, cp_isolation=[*MULTI_BYTE, *MULTI_BYTE_JAPANESE]).best()
-    if guess is not None and _is_valid(raw, guess.encoding):
-        text = beginning.decode(guess.encoding, "ignore")
-        if not _is_accented(beginning, text):
-            return guess.encoding
+    found = _of_several_bytes(raw, beginning) or _of_another_alphabet(raw, beginning)
+    if found:
+        return found
     if _is_valid(raw, SINGLE_BYTE):
         return SINGLE_BYTE
     return "latin-1"  # cp1252 leaves five bytes undefined, Latin-1 none
+
+
+def _of_several_bytes(raw: bytes, beginning: bytes) -> str:
+    """Return the Chinese, Japanese or Korean encoding of a text, "" where it has none."""
+    for encoding in JAPANESE:
+        if _is_valid(raw, encoding) and _has_hiragana(beginning.decode(encoding, "ignore")):
+            return encoding
+    found = _guess(beginning, [*MULTI_BYTE, *MULTI_BYTE_JAPANESE])
+    if not found or not _is_valid(raw, found):
+        return ""
+    text = beginning.decode(found, "ignore")
+    return "" if _is_accented(beginning, text) or _is_half_width(text) else found
+
+
+def _of_another_alphabet(raw: bytes, beginning: bytes) -> str:
+    """Return the encoding of a text in Cyrillic, Greek and so on, "" where it is in none."""
+    if not _has_words_of_others(beginning):
+        return ""
+    found = _guess(beginning, list(ALPHABETS))
+    if found == "cp1251" and _is_mostly_capital(beginning.decode(found, "ignore")):
+        found = "koi8_r"  # small letters of the one are capitals of the other
+    return found if found and _is_valid(raw, found) else ""
+
+
+def _guess(raw: bytes, encodings: list[str]) -> str:
+    """Return the one of these encodings that reads `raw` best, "" where none does."""
+    from charset_normalizer import from_bytes
+
+    guess = from_bytes(raw, cp_isolation=encodings).best()
+    return "" if guess is None else guess.encoding
+
+
+def _is_mostly_capital(text: str) -> bool:
+    letters = re.findall(r"[^\x00-\x7f]", text)
+    capitals = [letter for letter in letters if letter.isupper()]
+    return len(capitals) > len(letters) / 2
+
+
+def _has_hiragana(text: str) -> bool:
+    """Return whether a text is Japanese: many of its letters are those of no other language."""
+    letters = re.findall(r"[^\x00-\x7f]", text)
+    hiragana = [letter for letter in letters if "\u3041" <= letter <= "\u3096"]
+    return len(hiragana) > FEWEST_HIRAGANA * len(letters)
+
+
+def _is_half_width(text: str) -> bool:
+    """Return whether a text is mostly of katakana of half width, as nothing is that people write.
+
+    The small letters of KOI8-R are such bytes.
+    """
+    letters = re.findall(r"[^\x00-\x7f]", text)
+    half_width = [letter for letter in letters if "\uff61" <= letter <= "\uff9f"]
+    return len(half_width) > len(letters) / 2
+
+
+def _has_words_of_others(raw: bytes) -> bool:
+    """Return whether most bytes above 127 stand in runs, as in words of another alphabet.
+
+    The quotes and dashes of Windows count for no letters.
+    """
+    runs = [len(run) for run in re.findall(rb"[\x80-\x90\x98-\xff]+", raw)]
+    in_words = [length for length in runs if length >= LONG_RUN]
+    return sum(in_words) > sum(runs) / 2
 
 
 def _is_accented(raw: bytes, text: str) -> bool:

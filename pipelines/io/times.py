@@ -58,6 +58,16 @@ EXPECTED = (
 )
 # Days as Excel counts them, from 1954 to 2064.
 EXCEL_DAYS = (20_000, 60_000)
+LOCAL_DAYS = "days are those of local time"
+# Parts of a year that decimals stand for, how far from them these may be, and how many of the rows
+# have to follow each other, as prices do not.
+MONTHS_OF_YEAR = 12
+ROUNDED = 0.02
+RISING = 0.9
+# 18:30 31.01.2024, and 2024-01-01/2024-01-07 as pandas writes weeks.
+CLOCK_FIRST = r"(\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)[ ,]+(\d{1,4}[./-]\d{1,2}[./-]\d{1,4})"
+DAYS = (r"\d{4}-\d{2}-\d{2}", r"\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+SPANS = tuple(rf"({day})\s*(?:/|-|\u2013|to|bis)\s*{day}" for day in DAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +101,7 @@ def parse_times(cells: "pd.Series", told: TimeFormat | None = None) -> ParsedTim
 
     told = told or TimeFormat()
     if pd.api.types.is_datetime64_any_dtype(cells):
-        return _parsed(_without_zone(cells))
+        return _of_stamps(cells)
     if isinstance(cells.dtype, pd.PeriodDtype):
         return _parsed(cells.dt.to_timestamp())
     if told.format:
@@ -158,6 +168,16 @@ def _parsed(values: "pd.Series", note: str = "", problem: str = "") -> ParsedTim
     return ParsedTimes(values=values, wrong=values.isna(), note=note, problem=problem)
 
 
+def _of_stamps(cells: "pd.Series") -> ParsedTimes:
+    """Read timestamps as UTC; midnights of a time zone are its days."""
+    if cells.dt.tz is None:
+        return _parsed(_nanoseconds(cells))
+    local = cells.dt.tz_localize(None)
+    if bool((local == local.dt.normalize()).all()):
+        return _parsed(_nanoseconds(local), LOCAL_DAYS)
+    return _parsed(_without_zone(cells), "times are converted to UTC")
+
+
 def _without_zone(times: "pd.Series") -> "pd.Series":
     if times.dt.tz is not None:
         times = times.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -208,6 +228,9 @@ def _of_numbers(numbers: "pd.Series") -> ParsedTimes:
 
     wrong = numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > LARGEST)
     if wrong.any():
+        parts = _decimal_years(numbers)
+        if parts is not None:
+            return parts
         return ParsedTimes(values=numbers, wrong=wrong, is_numbered=True)
     whole = numbers.astype("int64")
     digits = whole.astype(str)
@@ -215,6 +238,7 @@ def _of_numbers(numbers: "pd.Series") -> ParsedTimes:
         (FIRST_DAY, LAST_DAY, "%Y%m%d", "YYYYMMDD"),
         (FIRST_DAY * 10**6, LAST_DAY * 10**6 + 235_959, "%Y%m%d%H%M%S", "YYYYMMDDhhmmss"),
         (FIRST_DAY * 10**4, LAST_DAY * 10**4 + 2_359, "%Y%m%d%H%M", "YYYYMMDDhhmm"),
+        (FIRST_DAY * 10**2, LAST_DAY * 10**2 + 23, "%Y%m%d%H", "YYYYMMDDhh"),
         (FIRST_MONTH, LAST_MONTH, "%Y%m", "YYYYMM"),
     ):
         if whole.between(lowest, highest).all():
@@ -230,6 +254,32 @@ def _of_numbers(numbers: "pd.Series") -> ParsedTimes:
         read = pd.to_datetime(digits + "-01-01", format="%Y-%m-%d")
         return _parsed(_nanoseconds(read), "times are read as years")
     return _of_epoch(whole)
+
+
+def _share_rising(numbers: "pd.Series") -> float:
+    steps = numbers.diff().dropna()
+    return float((steps > 0).mean()) if len(steps) else 0.0
+
+
+def _decimal_years(numbers: "pd.Series") -> ParsedTimes | None:
+    """Read 1949.083 and 1949.25, as R writes months and quarters; None where they are none."""
+    import pandas as pd
+
+    if not numbers.between(FIRST_YEAR, LAST_YEAR).all() or _share_rising(numbers) < RISING:
+        return None
+    months = numbers * MONTHS_OF_YEAR
+    # The middle of a month stands for it, too.
+    begins = (months - months.round()).abs()
+    middles = (months - 0.5 - (months - 0.5).round()).abs()
+    for distance, shift in ((begins, 0.0), (middles, 0.5)):
+        if (distance <= ROUNDED * MONTHS_OF_YEAR / 2).all():
+            whole = (months - shift).round().astype("int64")
+            if whole.duplicated().any():
+                return None
+            fields = {"year": whole // MONTHS_OF_YEAR, "month": whole % MONTHS_OF_YEAR + 1}
+            read = pd.to_datetime(pd.DataFrame({**fields, "day": 1}), errors="coerce")
+            return _parsed(_nanoseconds(read), "decimals of years are read as months")
+    return None
 
 
 def _of_epoch(whole: "pd.Series") -> ParsedTimes:
@@ -265,6 +315,10 @@ def _of_texts(texts: "pd.Series", told: TimeFormat, codes: np.ndarray) -> Parsed
 
     `codes` say which of them stands in each row, in order.
     """
+    for span in SPANS:
+        if texts.str.fullmatch(span).all():
+            read = _of_texts(texts.str.extract(span)[0], told, codes)
+            return replace(read, note="of each span of days the first is its time")
     best: ParsedTimes | None = None
     for read in _readings(texts, told, codes):
         if read.problem or not read.wrong.any():
@@ -296,6 +350,7 @@ def _as_usual(texts: "pd.Series") -> "pd.Series":
     zone = texts.str.extract(r"\d ?([A-Z]{3,4})$")[0]
     if zone.notna().all() and zone.isin(list(ZONES)).all():
         texts = texts.str.replace(r" ?[A-Z]{3,4}$", "", regex=True) + zone.map(ZONES)
+    texts = texts.str.replace(rf"^{CLOCK_FIRST}$", r"\2 \1", regex=True)
     texts = texts.str.replace(r"(?<=\d:\d{2}:\d{2}),(?=\d+$)", ".", regex=True)
     dotted = r"^(\d{4}-\d{2}-\d{2})[- T](\d{2})\.(\d{2})\.(\d{2})"
     return texts.str.replace(dotted, r"\1 \2:\3:\4", regex=True)
@@ -310,7 +365,7 @@ def _iso(texts: "pd.Series") -> ParsedTimes:
         local = texts.str.replace(r"(?<=\d)(Z|[+-]\d{2}:?\d{2})$", "", regex=True)
         read = pd.to_datetime(local, format="ISO8601", errors="coerce")
         if read.notna().all() and bool((read == read.dt.normalize()).all()):
-            return _parsed(_nanoseconds(read), "days are those of local time")
+            return _parsed(_nanoseconds(read), LOCAL_DAYS)
     read = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     has_offset = offset.notna()
     note = "times are converted to UTC" if has_offset.any() else ""

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError, count_of
+from pipelines.io.beside import typed
 from pipelines.io.delimited import looks_like_header, normal_name
 from pipelines.io.headerless import looks_headerless, read_headerless
-from pipelines.io.tables import Table, cell_text, read_table
+from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
 from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
 from pipelines.recommend.unfold import POSITION, positions_in
@@ -24,6 +25,8 @@ from pipelines.recommend.unfold import POSITION, positions_in
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
 HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
 TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data", ".inter")
+LOG_SUFFIXES = (*TABLE_SUFFIXES, *TEXT_SUFFIXES)
+LOG_WORDS = ("rating", "interaction", "event", "log", "click", "purchase", "transaction")
 DELIMITERS = ",;\t|"
 BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
@@ -38,9 +41,12 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
         DataError: the file cannot be read; the message names the line.
     """
     if path.is_dir():
+        logs = sorted(file for file in path.iterdir() if plain_suffix(file) in LOG_SUFFIXES)
+        logs.sort(key=lambda file: not any(word in file.stem.lower() for word in LOG_WORDS))
+        hint = f". Give the one of the log: --data {typed(logs[0])}" if logs else ""
         raise DataError(
             f"{path}: is a folder. Expected a file with the columns user, item[, rating]"
-            "[, timestamp]"
+            f"[, timestamp]{hint}"
         )
     suffix = plain_suffix(path)
     if suffix == ".json":
@@ -157,7 +163,7 @@ def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:
                 "Expected as many, with blanks between them"
             )
     frame = pd.DataFrame(cells, columns=names)
-    return with_plain_names(Table(frame, path, has_header=has_header, lines_of_json=lines))
+    return with_plain_names(Table(frame, path, has_header=has_header, known_lines=lines))
 
 
 def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> Table:
@@ -187,7 +193,7 @@ def _histories(path: Path, rows: Sequence[tuple[int, list[str]]], notes: list[st
     )
     notes.append(f"{path.name}: each line is read as {form}, the oldest first")
     frame = pd.DataFrame({"user": users, "item": items, POSITION: positions})
-    return Table(frame, path, lines_of_json=np.array(lines))
+    return Table(frame, path, known_lines=np.array(lines))
 
 
 def _json_of_users(path: Path, notes: list[str]) -> Table | None:

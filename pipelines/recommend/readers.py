@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError, count_of
+from pipelines.io.delimited import normal_name
 from pipelines.io.headerless import read_headerless
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
-from pipelines.io.tables import DerivedTable, Table, read_table, take_rows
+from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
 from pipelines.io.time_parts import times_in_parts
 from pipelines.io.times import is_clock
@@ -24,10 +25,22 @@ from pipelines.splits import PARTS
 
 MOVIES_FILE = "movies.dat"
 MOVIES_COLUMNS = ("item", "title", "genres")
+# The table of items that MovieLens 100k puts beside `u.data`; its last columns are 0 or 1.
+ITEMS_FILE = "u.item"
+ITEMS_COLUMNS = ("item", "title", "release date", "video release date", "address")
+GENRES = (
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime"),
+    *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance"),
+    *("Sci-Fi", "Thriller", "War", "Western"),
+)
 TFDS_COLUMNS = ("user_id", "movie_id", "user_rating", "timestamp", "movie_title", "movie_genres")
 FEWEST_IDS = 2  # users and items that can be learned from
 TFDS_BATCH = 8192  # rows
 WHOLE_TIME = "time"  # the column that is put together of several
+NOT_RATED = 0.05  # the least share of rows with a rating that stands for none
+DISLIKES = ("label", "liked", "like", "target", "click", "clicked", "isclick", "response", "y")
+PLACES = ("addtocartorder",)
+YES_AND_NO = ({"0", "1"}, {"false", "true"}, {"no", "yes"})
 QUANTITIES = ("quantity", "qty", "units", "num_items")
 
 
@@ -101,11 +114,30 @@ def _read_table(path: Path, notes: list[str], *, drop_long: bool) -> Table:
 
 
 def _movies_beside(path: Path) -> Table | None:
-    """Return the table of items that MovieLens puts beside `ratings.dat`, if it is there."""
+    """Return the table of items that MovieLens puts beside its log, if it is there."""
+    if path.name == "u.data" and path.with_name(ITEMS_FILE).is_file():
+        return _read_u_item(path.with_name(ITEMS_FILE))
     beside = path.with_name(MOVIES_FILE)
     if path.suffix != beside.suffix or path == beside or not beside.exists():
         return None
     return read_headerless(beside, MOVIES_COLUMNS)
+
+
+def _read_u_item(path: Path) -> Table:
+    """Return the items of MovieLens 100k with their genres in one column, as later sets have it."""
+    table = read_table(path)
+    names = [*ITEMS_COLUMNS, *GENRES]
+    if len(table.columns) != len(names):
+        raise DataError(
+            f"{path}: has {len(table.columns)} columns. Expected the {len(names)} of MovieLens 100k"
+        )
+    frame = table.frame.copy()
+    frame.columns = names
+    genres = []
+    for row in frame[list(GENRES)].to_numpy():
+        genres.append("|".join(name for name, cell in zip(GENRES, row, strict=True) if cell == "1"))
+    frame = frame[["item", "title"]].assign(genres=genres)
+    return replace(table, frame=frame)
 
 
 def _read_items_file(items_file: str, notes: list[str]) -> Table:
@@ -117,6 +149,8 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
         )
     if path.name == MOVIES_FILE:
         return read_headerless(path, MOVIES_COLUMNS)
+    if path.name == ITEMS_FILE:
+        return _read_u_item(path)
     return layouts.with_plain_names(read_table(path))
 
 
@@ -161,6 +195,8 @@ def _from_table(
     table = table if matrix is None else matrix
     table = _with_whole_times(table, names, notes)
     found = columns.find_all(table, names)
+    if not names.time:
+        found = _without_places(table, found, notes)
     if not found.rating:
         table = unfold.one_item_a_row(table, found.user, found.item, notes)
         if found.time is None and unfold.POSITION in table.columns:
@@ -189,18 +225,66 @@ def _from_table(
     else:
         facts = item_facts.of_items(items_table, names, set(items), table.where, notes)
     notes.append(f"{table.where}: {table.describe_columns(used)}")
+    ratings = cells.numbers(table, rating, "rating", notes) if rating else None
+    if ratings is not None and rating is not None:
+        _note_not_rated(table, rating, ratings, notes)
+    elif used["weight"] is None:
+        _note_dislikes(table, used, notes)
     return RawInteractions(
         name=name,
         where=table.where,
         users=users,
         items=items,
-        rating=cells.numbers(table, rating, "rating", notes) if rating else None,
+        rating=ratings,
         time=cells.times(table, time, names, notes) if time else None,
         part=part,
         weight=weight,
         facts=facts,
         notes=tuple(notes),
     )
+
+
+def _note_not_rated(table: Table, column: str, ratings: np.ndarray, notes: list[str]) -> None:
+    """Note a lowest rating that rather says that nobody rated: 0 or -1 before 1, 2, 3."""
+    others = ratings[ratings > 0]
+    lowest = float(ratings.min())
+    count = int((ratings == lowest).sum())
+    are_grades = len(others) > 0 and bool((others >= 1).all())
+    if lowest in (0.0, -1.0) and are_grades and count >= NOT_RATED * len(ratings):
+        notes.append(
+            f"{table.where}: column {column!r} is {lowest:g} in {count:,} of {len(ratings):,} "
+            "rows and else 1 or more. If it stands for 'not rated', leave those rows out of the "
+            "data, or rank items without ratings: --task rank"
+        )
+
+
+def _note_dislikes(table: Table, used: Mapping[str, str | None], notes: list[str]) -> None:
+    """Note a column of yes and no that is not used: its rows all count as interactions."""
+    for column in table.columns:
+        words = {cell_text(cell).strip().lower() for cell in table.frame[column].unique()}
+        is_named = normal_name(column) in DISLIKES
+        if column in used.values() or not is_named or words not in YES_AND_NO:
+            continue
+        to_rate = ""
+        if words == {"0", "1"}:
+            to_rate = f". To rate with it: --rating-column {shlex.quote(column)}"
+        notes.append(
+            f"{table.where}: column {column!r} says yes and no and is not used: rows of both are "
+            f"read as interactions. To rank what was liked, leave the other rows out{to_rate}"
+        )
+
+
+def _without_places(table: Table, found: FoundColumns, notes: list[str]) -> FoundColumns:
+    """Return the columns without a time that is a place in one of several baskets of a user."""
+    time = found.time
+    if time is None or normal_name(time) not in PLACES:
+        return found
+    if not table.frame.duplicated([found.user, time]).any():
+        return found
+    notes.append(
+        f"{table.where}: column {time!r} is no time: a user has the same place in several baskets"
+    )
+    return replace(found, time=None)
 
 
 def _with_whole_times(table: Table, names: ColumnNames, notes: list[str]) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipelines.errors import DataError
 from pipelines.io.cell_lists import is_list, read_list, split_at
 from pipelines.io.delimited import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
@@ -27,6 +28,7 @@ def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Tabl
     parse = _list_reader(table, user, item)
     if parse is None:
         return table
+    _require_no_objects(table, item)
     entries = [parse(cell) for cell in table.frame[item]]
     rows = np.repeat(np.arange(len(entries)), [len(row) for row in entries])
     long = take_rows(table, rows)
@@ -38,6 +40,19 @@ def one_item_a_row(table: Table, user: str, item: str, notes: list[str]) -> Tabl
         words += ", the first one as the oldest"
     notes.append(words)
     return long
+
+
+def _require_no_objects(table: Table, item: str) -> None:
+    """Refuse lists of objects, whose text would be taken for an id."""
+    for row, cell in enumerate(table.frame[item]):
+        entries = cell if isinstance(cell, list | np.ndarray) else ()
+        for entry in entries:
+            if isinstance(entry, dict):
+                raise DataError(
+                    f"{table.where}: line {table.lines[row]}: column {item!r} holds lists of "
+                    f"objects with the keys {', '.join(map(str, entry))}. Expected lists of ids, "
+                    'such as ["i1", "i2"], or a row for each item'
+                )
 
 
 def positions_in(entries: Sequence[object]) -> range:

@@ -201,8 +201,13 @@ def _refusal(table: Table, role: str, candidates: "Sequence[Cells]") -> DataErro
     if candidates:
         listed = shorten([cells.describe() for cells in candidates], SHOWN_NAMES)
         hint = f". It may be one of these: {listed}"
-    if len(table.columns) == 1:
+        if role == "text" and len(candidates) > 1:
+            together = ",".join(cells.name for cells in candidates[:SHOWN_NAMES])
+            hint += f". To join them: --text-column {_quoted(together)}"
+    if len(table.columns) == 1 and table.delimiter:
         hint = ". Are columns separated by something other than , ; | or a tab?"
+    elif not table.delimiter and table.notes:  # of a workbook, which sheet was read
+        hint += f". {'. '.join(table.notes)}"
     return DataError(
         f"{table.where}: has no column of {role}s. "
         f"Expected one called {', '.join(names[:SHOWN_NAMES])}, or --{role}-column NAME. "

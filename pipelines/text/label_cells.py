@@ -1,5 +1,6 @@
 """The cells of a table as labels: one in a cell, several in a cell, or a column for each class."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ MOST_FRACTIONS = 20
 # So many rows of which nearly each has another label: no classes.
 MANY_ROWS = 20
 DIFFERENT = 0.9
+# What programs write where there is no label. None and N/A are answers of people, too.
+GAPS = ("NaN", "nan", "NULL", "null", "<NA>", "#N/A", "\\N")
 SHOWN_CHARACTERS = 60  # of a cell
 SHOWN_CLASSES = 5
 
@@ -48,10 +51,11 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
     column = columns[0]
     cells = table.frame[column]
     for row, cell in enumerate(cells):
-        if isinstance(cell, dict):
+        if isinstance(cell, dict) or _holds_objects(cell):
             raise DataError(
-                f"{table.where}: line {table.lines[row]}: the label is an object. Expected a word, "
-                f"or a list of words. Received: {str(cell)[:SHOWN_CHARACTERS]}"
+                f"{table.where}: line {table.lines[row]}: the label in column {column!r} is an "
+                "object. Expected a word, or a list of words: write what counts of it into a "
+                f"column of its own. Received: {str(cell)[:SHOWN_CHARACTERS]}"
             )
     if any(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
         return _lists(table, [_list_values(cell) for cell in cells], options)
@@ -62,7 +66,49 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
     if options.multi_label:
         return _separated(table, texts, options.label_separator)
     _require_classes(table, column, texts)
-    return Labels(values=texts, missing=_empty(texts), several=False)
+    notes = (*_note_gaps(table, column, texts), *_note_several(column, texts))
+    return Labels(values=texts, missing=_empty(texts), several=False, notes=notes)
+
+
+def _holds_objects(cell: object) -> bool:
+    return isinstance(cell, list | np.ndarray) and any(isinstance(entry, dict) for entry in cell)
+
+
+def _note_gaps(table: Table, column: str, texts: np.ndarray) -> tuple[str, ...]:
+    """Note labels that are written as programs write gaps; they are classes like others."""
+    for word in GAPS:
+        is_gap = texts == word
+        if is_gap.any():
+            count = count_of(int(is_gap.sum()), "label")
+            line = table.lines[int(is_gap.argmax())]
+            return (
+                f"column {column!r}: {count} {word!r} (the first on line {line}), which is read as "
+                "a class. If it stands for no label, leave those cells empty, and add "
+                "--drop-missing",
+            )
+    return ()
+
+
+def _note_several(column: str, texts: np.ndarray) -> tuple[str, ...]:
+    """Note labels that look like several in one cell: parts of each stand in others, too."""
+    classes = set(texts) - {""}
+    for mark in SEPARATORS:
+        parts: Counter[str] = Counter()
+        for name in classes:
+            parts.update({part.strip() for part in name.split(mark)})
+        joined = [name for name in classes if mark in name]
+        recurring = []
+        for name in joined:
+            if any(parts[part.strip()] > 1 for part in name.split(mark)):
+                recurring.append(name)
+        if joined and len(recurring) == len(joined):
+            of_classes = count_of(len(classes), "class", "classes")
+            return (
+                f"column {column!r}: {len(joined):,} of {of_classes} hold {mark!r}, such as "
+                f"{min(joined)!r}, and are read as one label each. If they are several: "
+                "--multi-label",
+            )
+    return ()
 
 
 # ----------------------------------------------------------------------------- a column for a class

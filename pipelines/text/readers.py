@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.layouts import read_layout
-from pipelines.io.paths import require_path, require_regular_file
+from pipelines.io.paths import UNPACK, require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
@@ -28,7 +29,20 @@ from pipelines.text.texts import Texts, TextSource, as_texts
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
 SHOWN_LINES = 5
 SHOWN_NAMES = 10  # of usual columns
-FILES = FileKind(what="texts", suffixes=(TEXT_SUFFIX,), bare_numbers=True)
+FILES = FileKind(
+    what="texts",
+    suffixes=(TEXT_SUFFIX,),
+    bare_numbers=True,
+    remedies=MappingProxyType(
+        {
+            **UNPACK,
+            **dict.fromkeys((".md", ".rst", ".text"), "They are texts: rename them to .txt"),
+            ".pdf": "PDF: `pdftotext a.pdf a.txt` makes texts of them",
+            ".docx": "Word: `pandoc a.docx -t plain -o a.txt` makes texts of them",
+            ".html": "HTML: `pandoc a.html -t plain -o a.txt` makes texts of them",
+        }
+    ),
+)
 
 
 def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
@@ -49,9 +63,10 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         return drop_empty(_folder(path))
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
+        remedy = FILES.remedies.get(path.suffix.lower(), "")
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
-            f"Received: {path.suffix!r}"
+            f"Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
         )
     require_regular_file(path)
     if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):

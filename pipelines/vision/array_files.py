@@ -17,11 +17,16 @@ from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.options import Resize, VisionOptions
 from pipelines.vision.sizes import resize
 
+# What programs call the two arrays; MedMNIST has train_images and train_labels.
+IMAGE_NAMES = ("x", "images", "image", "data", "imgs", "pictures")
+LABEL_NAMES = ("y", "labels", "label", "target", "targets", "classes")
 IDX_STEMS: Mapping[Part, str] = {"train": "train", "test": "t10k"}
 
 
 def read_npz(path: Path, options: VisionOptions) -> ImageSource:
     """Read `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_val`, `y_val`.
+
+    `images` and `labels` are known too, and parts before the name, as in `train_images`.
 
     Raises:
         DataError: the file holds pickled objects, arrays that are not images, or images without
@@ -53,29 +58,39 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
         if "pickle" in str(error) or "Object arrays" in str(error):
             raise DataError(
                 f"{path}: holds pickled objects, which could run code when read; "
-                "save plain arrays of numbers"
+                "save plain arrays, names as y.astype(str)"
             ) from None
         raise DataError(f"{path}: cannot be read as an NPZ file: {error}") from error
 
 
 def _image_parts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[Part, Images]:
     listed = ", ".join(arrays)
-    parts = {}
-    for name in arrays:
-        kind, _, word = name.partition("_")
-        if kind != "x" or (word and word not in PART_NAMES):
-            continue
-        target = f"y_{word}" if word else "y"
-        if target not in arrays:
-            raise DataError(f"{path}: has {name} but no {target}. Its arrays: {listed}")
+    images_of = _arrays_called(IMAGE_NAMES, arrays)
+    labels_of = _arrays_called(LABEL_NAMES, arrays)
+    parts: dict[Part, Images] = {}
+    for part, name in images_of.items():
+        if part not in labels_of:
+            raise DataError(f"{path}: has {name} but no labels beside it. Its arrays: {listed}")
+        target = labels_of[part]
         images = _as_images(arrays[name], f"{path}: {name}")
         labels = _as_labels(arrays[target], len(images), f"{path}: {target}")
-        parts[PART_NAMES.get(word, "train")] = Images(x=images, y=labels)
+        parts[part] = Images(x=images, y=labels)
     if "train" not in parts:
         raise DataError(
             f"{path}: expected the arrays x and y, or x_train and y_train. Found: {listed}"
         )
     return parts
+
+
+def _arrays_called(names: Sequence[str], arrays: Mapping[str, np.ndarray]) -> dict[Part, str]:
+    """Return by part the arrays with the first of these names that there is."""
+    found: dict[Part, str] = {}
+    for name in reversed(names):
+        for array in arrays:
+            for word, part in (("", "train"), *PART_NAMES.items()):
+                if array.lower() in ({name} if not word else {f"{name}_{word}", f"{word}_{name}"}):
+                    found[part] = array
+    return found
 
 
 def _as_images(x: np.ndarray, where: str) -> np.ndarray:
@@ -87,7 +102,7 @@ def _as_images(x: np.ndarray, where: str) -> np.ndarray:
     if x.ndim != 4 or x.shape[-1] not in (1, 2, 3, 4):
         hint = ""
         if x.ndim == 4 and x.shape[1] in (1, 3):
-            hint = " (do the channels stand first? they belong last)"
+            hint = " (do the channels stand first? they belong last: np.moveaxis(x, 1, -1))"
         raise DataError(
             f"{where}: expected (images, height, width) or (images, height, width, 1 to 4){hint}. "
             f"Received: {x.shape}"
@@ -108,9 +123,12 @@ def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
     """Return one label per image, as whole numbers or names."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    elif y.ndim == 2 and _is_one_hot(y):
+        y = y.argmax(axis=1)
     if y.shape != (count,):
         raise DataError(
-            f"{where}: expected one label per image, shape ({count},). Received: {y.shape}"
+            f"{where}: expected one label per image, shape ({count},), or a single 1 in each row "
+            f"of zeros. Received: {y.shape}"
         )
     if y.dtype.kind != "f":
         return y
@@ -127,10 +145,18 @@ def _as_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
     return y.astype("int64")
 
 
+def _is_one_hot(y: np.ndarray) -> bool:
+    if y.dtype.kind not in "biuf":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
 def _resize(images: Images, side: int, how: Resize) -> Images:
     size = (side, side)
     shown = counted(images.x, "images", len(images.x))
-    return replace(images, x=np.stack([resize(image, size, how) for image in shown]))
+    sides = np.full(len(images.x), min(images.x.shape[1:3]))
+    x = np.stack([resize(image, size, how) for image in shown])
+    return replace(images, x=x, sides=sides)
 
 
 def _require_names(parts: Mapping[Part, Images], names: Sequence[str], path: Path) -> None:

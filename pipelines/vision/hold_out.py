@@ -23,7 +23,7 @@ from pipelines.io.tfds import PREFIX
 from pipelines.vision import array_files, path_tables, readers
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.image_files import allocate
-from pipelines.vision.images import Images
+from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pictures import Picture, PictureFormat, fit_picture
 
@@ -159,14 +159,21 @@ def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
     if path.is_dir() and not array_files.is_idx_folder(path):
         return _of_folder(path, classes)
     if path.suffix.lower() in TABLE_SUFFIXES:
-        listed = path_tables.read(path, dataclasses.replace(options, group_column=""))
+        of_table = dataclasses.replace(options, group_column="", image_size=0)
+        drawn = path_tables.read_pixels(path, of_table)
+        if drawn is not None:
+            return _of_source(drawn)
+        listed = path_tables.read(path, of_table)
         return _of_files(path.stem, str(path), listed.files, listed.notes)
     return _of_parts(options)
 
 
 def _of_parts(options: VisionOptions) -> LabelledPictures:
     """Return the images of all parts of a source of arrays, in their own size."""
-    source = readers.read(dataclasses.replace(options, image_size=0))
+    return _of_source(readers.read(dataclasses.replace(options, image_size=0)))
+
+
+def _of_source(source: ImageSource) -> LabelledPictures:
     x = np.concatenate([images.x for images in source.parts.values()])
     labels: list[str] = []
     names: list[str] = []

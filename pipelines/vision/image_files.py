@@ -44,10 +44,12 @@ class Decoded:
     """Pixels `(n, height, width, channels)` of files.
 
     `problems` are the reasons why files cannot be read, by position; `scale` is the largest value
-    that a pixel can have.
+    that a pixel can have. `sides` `(n,)` are the shorter sides of the files' own images in pixels,
+    0 where a file cannot be read.
     """
 
     pixels: np.ndarray
+    sides: np.ndarray
     scale: float
     problems: dict[int, str]
     notes: tuple[str, ...]
@@ -178,8 +180,10 @@ def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
     if not only_bytes:
         pixels, scale = _in_one_unit(pixels, depths, bounds)
         notes = (*notes, _depth_note(depths, bounds, scale))
+    sides = [min(header.size) if header is not None else 0 for header in found]
     return Decoded(
         pixels=pixels,
+        sides=np.asarray(sides),
         scale=scale,
         problems=problems,
         notes=(*notes, *_header_notes(paths, found)),

@@ -15,13 +15,15 @@ class Images:
     """Images `(n, height, width, channels)` and their labels `(n,)`.
 
     `names` `(n,)` are their files as messages call them; None where they came as arrays. `groups`
-    `(n,)` are what must stay together; None where nothing says so.
+    `(n,)` are what must stay together; None where nothing says so. `sides` `(n,)` are the shorter
+    sides in pixels before images got their common size; None where that is their own.
     """
 
     x: np.ndarray
     y: np.ndarray
     names: np.ndarray | None = None
     groups: np.ndarray | None = None
+    sides: np.ndarray | None = None
 
     def join(self, others: Sequence["Images"]) -> "Images":
         """Return these images and those of `others` behind them; all are read into memory."""
@@ -31,16 +33,19 @@ class Images:
             y=np.concatenate([images.y for images in parts]),
             names=_joined([images.names for images in parts]),
             groups=_joined([images.groups for images in parts]),
+            sides=_joined([images.sides for images in parts]),
         )
 
     def take(self, rows: np.ndarray) -> "Images":
         """Return the images at these positions."""
-        names = groups = None
+        names = groups = sides = None
         if self.names is not None:
             names = self.names[rows]
         if self.groups is not None:
             groups = self.groups[rows]
-        return Images(x=self.x[rows], y=self.y[rows], names=names, groups=groups)
+        if self.sides is not None:
+            sides = self.sides[rows]
+        return Images(x=self.x[rows], y=self.y[rows], names=names, groups=groups, sides=sides)
 
     def name(self, row: int) -> str:
         """Return what messages call the image at this position: its file, or its number."""

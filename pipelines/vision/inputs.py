@@ -21,7 +21,13 @@ from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
 from pipelines.vision.pictures import PictureFormat
-from pipelines.vision.pixel_tables import FEWEST_PIXELS, of_pixels, pixel_columns, shape_of
+from pipelines.vision.pixel_tables import (
+    FEWEST_PIXELS,
+    of_pixels,
+    pixel_columns,
+    shape_of,
+    with_pixel_columns,
+)
 from pipelines.vision.readers import FILES
 from pipelines.vision.request import Asked, Request
 
@@ -148,10 +154,11 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
     table = read_table(path, drop_long=options.skip_unreadable)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
-        pixels = pixel_columns(table.frame, wanted)
+        frame = with_pixel_columns(table.frame)
+        pixels = pixel_columns(frame, wanted)
         if pixels is None:
             raise _no_pictures(str(path), table)
-        return of_pixels(table.frame, pixels, str(path), wanted)
+        return of_pixels(frame, pixels, str(path), wanted)
     notes = [*table.notes, f"{path.name}: {table.describe_columns({'path': column})}"]
     pictures = _paths(table.frame[column].to_numpy(dtype=object), table.lines, path, options)
     names = []

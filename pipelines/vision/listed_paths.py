@@ -18,6 +18,7 @@ PATH_COLUMNS = (
     *("photo_id", "picture", "id_code", "image_index", "id"),
 )
 SHOWN_PATHS = 5
+LOOKED_AT = 1_000  # images that do not exist, for which those with similar names are looked for
 
 
 def existing_paths(
@@ -37,7 +38,8 @@ def existing_paths(
     """
     finder = _Finder(table=table, root=image_folder(table, image_root))
     paths = []
-    absent = []
+    absent: list[str] = []
+    missing: list[Path] = []
     for line, cell in zip(lines, names, strict=True):
         name = cell_text(cell).strip()
         if not name:
@@ -46,11 +48,12 @@ def existing_paths(
         paths.append(path)
         if not path.is_file():
             absent.append(f"line {line}: {path}")
+            missing.append(path)
     if absent:
         raise DataError(
             f"{table}: {len(absent):,} of {len(paths):,} images do not exist. "
             f"{'; '.join(absent[:SHOWN_PATHS])}. Paths are read from {finder.root}; "
-            "for another folder: --image-root DIR"
+            f"for another folder: --image-root DIR{finder.hint(missing)}"
         )
     return paths
 
@@ -105,6 +108,20 @@ class _Finder:
             return self.below(path, line)
         return path
 
+    def hint(self, missing: Sequence[Path]) -> str:
+        """Return what may be meant: an image whose name has other capitals, or zeros in front."""
+        names = {_alike(path): path for path in missing[:LOOKED_AT]}
+        for folder, _, files in os.walk(self.root):  # which follows no links
+            for name in files:
+                found = Path(folder) / name
+                if found.suffix.lower() in SUFFIXES and _alike(found) in names:
+                    wanted = names[_alike(found)]
+                    return (
+                        f". There is {found.name} for {wanted.name}: write names with their "
+                        "capitals and zeros"
+                    )
+        return ""
+
     def inside(self, name: str, line: int) -> Path:
         """Return the path of an image, and refuse one that leads out of the folder."""
         # A table from somebody else must not bring other files of this machine into the data.
@@ -149,6 +166,11 @@ class _Finder:
         if not found:
             return path
         return self.inside(str(found[0].absolute()), line)  # a link must not lead out either
+
+
+def _alike(path: Path) -> str:
+    """Return the name of a file without its ending, capitals, and zeros in front."""
+    return path.stem.lower().lstrip("0") or "0"
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:

@@ -11,17 +11,23 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.layouts import LabelledFile
 from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
-from pipelines.io.tables import Table, cell_text, read_table
+from pipelines.io.tables import DELIMITED_SUFFIXES, Table, cell_text, read_table
+from pipelines.io.text_files import plain_suffix
+from pipelines.splits import Part
+from pipelines.vision import coco
 from pipelines.vision.image_files import SUFFIXES
+from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionOptions
+from pipelines.vision.pixel_tables import FEWEST_PIXELS, training_images, with_pixel_columns
+from pipelines.vision.sizes import resize
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABEL_COLUMNS = (
     *("label", "class", "target", "category", "labels", "class_name", "classname", "y"),
-    *("class_id", "label_name", "diagnosis", "dx", "breed", "species", "category_id"),
+    *("class_id", "label_name", "diagnosis", "dx", "breed", "species", "category_id", "emotion"),
 )
 SHOWN_COLUMNS = 10
 SHOWN_LINES = 5
@@ -43,7 +49,7 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
     Raises:
         DataError: a column is missing, a row has no label or several, or an image does not exist.
     """
-    table = read_table(path, drop_long=options.drop_missing)
+    table = _read_table(path, options)
     notes = list(table.notes)
     if not table.has_header or _is_headerless(table):
         table = _with_names_by_content(table)
@@ -80,7 +86,76 @@ def read(path: Path, options: VisionOptions) -> ListedFiles:
     files = []
     for row, image in zip(kept, paths, strict=True):
         files.append(LabelledFile(parts[row], image, labels[row], str(groups[row])))
-    return ListedFiles(files=files, notes=tuple(notes))
+    once = list(dict.fromkeys(files))
+    if len(once) < len(files):
+        notes.append(
+            f"{count_of(len(files) - len(once), 'row')} left out that name an image again with the "
+            "same label, as tables of boxes do"
+        )
+    return ListedFiles(files=once, notes=tuple(notes))
+
+
+def _read_table(path: Path, options: VisionOptions) -> Table:
+    """Return the table in a file, or that of the images in annotations as COCO has them."""
+    import pandas as pd
+
+    if plain_suffix(path) != ".json" or not coco.is_coco(path):
+        return read_table(path, drop_long=options.drop_missing)
+    labels = coco.labels_of(path)
+    note = f"{path.name}: COCO's annotations; the class of an image is that of its objects"
+    frame = pd.DataFrame({"file_name": list(labels), "label": list(labels.values())}, dtype=object)
+    return Table(frame, path, notes=(note,))
+
+
+def read_pixels(path: Path, options: VisionOptions) -> ImageSource | None:
+    """Read a table that holds the pixels of its images, None where it holds paths.
+
+    Raises:
+        DataError: a row has no label, or a pixel is none.
+    """
+    if options.path_column or plain_suffix(path) not in DELIMITED_SUFFIXES:
+        return None
+    table = read_table(path, drop_long=options.drop_missing)
+    if not table.has_header and len(table.columns) > FEWEST_PIXELS:
+        # As MNIST is passed on without a header: the label, then the pixels.
+        names = ["label", *(f"pixel{number}" for number in range(len(table.columns) - 1))]
+        table.frame.columns = names
+    table = dataclasses.replace(table, frame=with_pixel_columns(table.frame))
+    found = training_images(table.frame, table.where)
+    if found is None:
+        return None
+    x, columns = found
+    split = table.find_column("", SPLIT_COLUMNS, role="split", flag="") or _usage(table)
+    label = _label_column(table, options.label_column, {split, *columns})
+    if label is None:
+        raise _no_column(table, "label")
+    labels = table.identifiers(label)
+    if (labels == "").any():
+        table.raise_for_rows(labels == "", f"no label in column {label!r}", "Fill it in")
+    side = options.image_size
+    if side:
+        x = np.stack([resize(image, (side, side), options.resize) for image in x])
+    part_of_row = np.asarray(table.parts(split), dtype=object)
+    parts: dict[Part, Images] = {}
+    for part in dict.fromkeys(part_of_row):
+        rows = np.flatnonzero(part_of_row == part)
+        parts[part] = Images(x=x[rows], y=labels[rows])
+    height, width = x.shape[1:3]
+    note = f"{len(columns):,} numbers of each row are read as the pixels of {height}x{width}"
+    split_words = f", split={split}" if split else ""
+    sentence = f"columns: label={label}{split_words}, pixels={columns[0]} to {columns[-1]}"
+    return ImageSource(
+        name=path.stem, where=str(path), parts=parts, notes=(*table.notes, note, sentence)
+    )
+
+
+def _usage(table: Table) -> str | None:
+    """Return the column of parts of FER2013, whose name elsewhere is often another thing's."""
+    column = table.find_column("", ("usage",), role="split", flag="")
+    if column is None:
+        return None
+    words = {cell_text(cell).strip().lower() for cell in table.frame[column].unique()}
+    return column if words <= set(PART_NAMES) else None
 
 
 def _note_unlabelled(

@@ -46,10 +46,12 @@ class PictureFormat:
 class Fitted:
     """Pixels `(height, width, channels)` float32 in a model's size and units.
 
-    `remarks` say what was done to the picture, after "so many images".
+    `remarks` say what was done to the picture, after "so many images". `side` is its own shorter
+    side in pixels.
     """
 
     x: np.ndarray
+    side: int
     remarks: tuple[str, ...] = ()
 
 
@@ -89,6 +91,7 @@ def _from_file(data: Path | bytes, wanted: PictureFormat) -> Fitted:
     resized = Pixels(x=resize(pixels.x, wanted.size, wanted.resize), depth=pixels.depth)
     return Fitted(
         x=in_units_of(resized, wanted.unit).astype("float32"),
+        side=min(pixels.x.shape[:2]),
         remarks=_of_other_proportions(pixels.x, wanted),
     )
 
@@ -116,7 +119,8 @@ def _from_array(x: np.ndarray, wanted: PictureFormat) -> Fitted:
     remarks = _of_other_proportions(x, wanted)
     if wanted.lowest < 0:
         _require_standardised(x, wanted)
-        return Fitted(x=resize(x, wanted.size, wanted.resize).astype("float32"), remarks=remarks)
+        x, side = resize(x, wanted.size, wanted.resize), min(x.shape[:2])
+        return Fitted(x=x.astype("float32"), side=side, remarks=remarks)
     unit, factor = wanted.unit, factor_of(x, wanted.unit)
     largest = float(x.max())
     resized = resize(x, wanted.size, wanted.resize).astype("float32") * np.float32(factor)
@@ -130,7 +134,7 @@ def _from_array(x: np.ndarray, wanted: PictureFormat) -> Fitted:
             f"of nothing but 0 and 1, which is nearly black for a model of 0 to {unit:,.6g}; "
             "multiply them where 1 is white",
         )
-    return Fitted(x=resized, remarks=remarks)
+    return Fitted(x=resized, side=min(x.shape[:2]), remarks=remarks)
 
 
 def _require_standardised(x: np.ndarray, wanted: PictureFormat) -> None:

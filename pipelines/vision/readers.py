@@ -10,13 +10,13 @@ import numpy as np
 from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.layouts import LabelledFile, read_layout
-from pipelines.io.paths import require_path
+from pipelines.io.paths import UNPACK, require_path
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
 from pipelines.vision import array_files, path_tables
 from pipelines.vision.division import choose_files
-from pipelines.vision.image_files import SUFFIXES, decode_all
+from pipelines.vision.image_files import SUFFIXES, Decoded, decode_all
 from pipelines.vision.images import Images, ImageSource, name_classes
 from pipelines.vision.open_image import CONVERT_HEIC
 from pipelines.vision.options import VisionOptions
@@ -46,9 +46,8 @@ FILES = FileKind(
             ".svg": "SVG are drawings: `rsvg-convert a.svg -o a.png` makes images of them",
             ".pdf": "PDF: `pdftoppm -png a.pdf a` makes images of the pages",
             ".dcm": "DICOM: `dcmj2pnm +on2 a.dcm a.png` (dcmtk) makes images of 16 bits",
-            ".zip": "unpack archives beforehand",
-            ".tar": "unpack archives beforehand",
-            ".npy": "arrays belong into an NPZ file with x and y",
+            **UNPACK,
+            ".npy": "arrays belong into an NPZ file: np.savez('data.npz', x=x, y=y)",
             **dict.fromkeys(
                 (".dng", ".nef", ".cr2", ".arw"), "raw photographs: export them as TIFF or JPEG"
             ),
@@ -83,9 +82,10 @@ def read(options: VisionOptions) -> ImageSource:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
+        remedy = FILES.remedies.get(suffix) or UNPACK.get(suffix, "")
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
-            f"({', '.join(readers)}). Received: {path.suffix!r}"
+            f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
         )
     return readers[suffix](path, options)
 
@@ -155,6 +155,9 @@ def _folder(root: Path, options: VisionOptions) -> ImageSource:
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
+    drawn = path_tables.read_pixels(path, options)
+    if drawn is not None:
+        return drawn
     listed = path_tables.read(path, options)
     return _from_files(path.stem, str(path), listed.files, listed.notes, options)
 
@@ -193,7 +196,7 @@ def _from_files(
             rows.setdefault(file.part, []).append(row)
     parts: dict[Part, Images] = {}
     for part, kept in rows.items():
-        parts[part] = _take(decoded.pixels, files, kept)
+        parts[part] = _take(decoded, files, kept)
     return ImageSource(
         name=name,
         where=where,
@@ -210,11 +213,11 @@ def _unreadable(files: Sequence[LabelledFile], problems: Mapping[int, str]) -> s
     return shorten(listed, SHOWN_BROKEN)
 
 
-def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]) -> Images:
-    x = pixels
+def _take(decoded: Decoded, files: Sequence[LabelledFile], rows: Sequence[int]) -> Images:
+    x = decoded.pixels
     # All of them stay where they are: a large set lies in a file that is mapped.
     if len(rows) < len(files):
-        x = pixels[np.asarray(rows, dtype=int)]
+        x = decoded.pixels[np.asarray(rows, dtype=int)]
     labels = [files[row].label for row in rows]
     names = [str(files[row].path) for row in rows]
     groups = np.asarray([files[row].group for row in rows], dtype=object)
@@ -223,4 +226,5 @@ def _take(pixels: np.ndarray, files: Sequence[LabelledFile], rows: Sequence[int]
         y=np.asarray(labels, dtype=object),
         names=np.asarray(names, dtype=object),
         groups=groups if any(groups) else None,
+        sides=decoded.sides[np.asarray(rows, dtype=int)],
     )

@@ -298,7 +298,7 @@ def answer_pictures(
     remarks: list[Counter[str]] = [Counter() for _ in places]
     rows = iter(counted(range(count), "images", count))
     while batch := list(itertools.islice(rows, _batch_size(wanted))):
-        pixels, kept = [], []
+        pixels, sides, kept = [], [], []
         for row in batch:
             try:
                 request, place = places[row]
@@ -309,6 +309,7 @@ def answer_pictures(
                 errors[row] = str(reason)
                 continue
             pixels.append(fitted.x)
+            sides.append(fitted.side)
             kept.append(row)
             remarks[row].update(fitted.remarks)
         if kept:
@@ -316,6 +317,7 @@ def answer_pictures(
             probabilities[kept] = predict.predict(network, x, answer)
             for name, numbers in drift.measured(x, facts.scale).items():
                 values[name][kept] = numbers
+            values[drift.SIZE][kept] = drift.sides_to_tell(np.asarray(sides), facts.seen)
     drifted = drift_of(values, facts.seen, drift.MEASURES)
     answered, begin = [], 0
     for request in requests:
