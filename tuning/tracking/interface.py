@@ -7,7 +7,7 @@ should be kept (`--no-tracking`, tests).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, Unpack
 
 from pipelines.splits import Splits
 
@@ -31,6 +31,18 @@ TEST_SCORES = "scores/test_{}.csv"  # by what divides the part, such as by_serie
 # The worst mistakes with their inputs, of what answers and of the strongest baseline.
 TEST_MISTAKES = "predictions/test_mistakes.csv"
 BASELINE_MISTAKES = "predictions/test_mistakes_of_strongest_baseline.csv"
+
+
+class Wanted(TypedDict, total=False):
+    """The conditions on runs that are looked for."""
+
+    run_id: str
+    name: str
+    role: Role
+    without_roles: Sequence[Role]
+    sweep: str  # the beginning of a sweep's id, whose own run counts among its runs
+    data_digest: str
+    status: str
 
 
 class Run(Protocol):
@@ -175,21 +187,11 @@ class Tracker(Protocol):
         """Return the address of a run's page."""
 
     def rows(
-        self,
-        *,
-        run_id: str = "",
-        name: str = "",
-        role: Role | None = None,
-        without_roles: Sequence[Role] = (),
-        sweep: str = "",
-        data_digest: str = "",
-        status: str = "",
-        limit: int = 1000,
-        everywhere: bool = False,
+        self, *, limit: int = 1000, everywhere: bool = False, **wanted: Unpack[Wanted]
     ) -> list[Row]:
         """Return the runs of this experiment, or of all with `everywhere`, that fit; newest first.
 
-        `sweep` is the beginning of a sweep's id, whose own run counts among its runs.
+        They fit that fulfil every condition in `wanted`.
         """
 
     def table(self, run_id: str, path: str) -> "pd.DataFrame | None":
@@ -262,17 +264,7 @@ class NullTracker:
         return ""
 
     def rows(
-        self,
-        *,
-        run_id: str = "",
-        name: str = "",
-        role: Role | None = None,
-        without_roles: Sequence[Role] = (),
-        sweep: str = "",
-        data_digest: str = "",
-        status: str = "",
-        limit: int = 1000,
-        everywhere: bool = False,
+        self, *, limit: int = 1000, everywhere: bool = False, **wanted: Unpack[Wanted]
     ) -> list[Row]:
         return []
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from tuning.tracking.interface import Role, Row
+from tuning.tracking.interface import Role, Row, Wanted
 from tuning.tracking.local_store import DATABASE_TIMEOUT, artifact_folder, read_only_address
 from tuning.tracking.queries import ID_BEGINNING, LISTED, RECENT, no_such_run, several_runs
 
@@ -70,28 +70,26 @@ class LocalCondition:
     values: tuple[str | int, ...]
 
 
-def local_condition(
-    *,
-    run_id: str = "",
-    name: str = "",
-    role: Role | None = None,
-    without_roles: Sequence[Role] = (),
-    sweep: str = "",
-    data_digest: str = "",
-    status: str = "",
-) -> LocalCondition:
+def local_condition(**wanted: Unpack[Wanted]) -> LocalCondition:
     """Return for a local store what `queries.run_filter` returns for MLflow."""
     conditions = ["experiments.lifecycle_stage = 'active'"]
     values: list[str | int] = []
-    columns = {"run_uuid": run_id, "runs.name": name, "status": status}
+    columns = {
+        "run_uuid": wanted.get("run_id"),
+        "runs.name": wanted.get("name"),
+        "status": wanted.get("status"),
+    }
     for column, value in columns.items():
         if value:
             conditions.append(f"{column} = ?")
             values.append(value)
-    tags = [("role", role or "", "value = ?"), ("data_digest", data_digest, "value = ?")]
+    tags = [
+        ("role", wanted.get("role"), "value = ?"),
+        ("data_digest", wanted.get("data_digest"), "value = ?"),
+        ("sweep", wanted.get("sweep"), "substr(value, 1, length(?)) = ?"),
+    ]
     # As in MLflow, a run without the tag does not differ from a value either.
-    tags += [("role", other, "value != ?") for other in without_roles]
-    tags.append(("sweep", sweep, "substr(value, 1, length(?)) = ?"))
+    tags += [("role", other, "value != ?") for other in wanted.get("without_roles", ())]
     for key, value, comparison in tags:
         if value:
             conditions.append(

@@ -11,18 +11,18 @@ value a call, which costs 5-10 times as much.
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 from pipelines.config.options import Objective
 from pipelines.errors import ApplineError
 from pipelines.io.temporary import temporary_folder
 from tuning.tracking.confirmation import confirm_run, model_folders
 from tuning.tracking.experiment_note import NOTE, experiment_note, is_written_by_hand
-from tuning.tracking.interface import PARENT, NullTracker, Record, Role, Row, Tracker
+from tuning.tracking.interface import PARENT, NullTracker, Record, Role, Row, Tracker, Wanted
 from tuning.tracking.local_rows import local_condition, local_search
 from tuning.tracking.local_store import LOCAL_ROOT, Store, find_store, readable
 from tuning.tracking.metric_batches import (
@@ -191,27 +191,8 @@ class MlflowTracker:
         return base + run_page(self.experiment_id, run_id)
 
     def rows(
-        self,
-        *,
-        run_id: str = "",
-        name: str = "",
-        role: Role | None = None,
-        without_roles: Sequence[Role] = (),
-        sweep: str = "",
-        data_digest: str = "",
-        status: str = "",
-        limit: int = 1000,
-        everywhere: bool = False,
+        self, *, limit: int = 1000, everywhere: bool = False, **wanted: Unpack[Wanted]
     ) -> list[Row]:
-        wanted: dict[str, Any] = {
-            "run_id": run_id,
-            "name": name,
-            "role": role,
-            "without_roles": without_roles,
-            "sweep": sweep,
-            "data_digest": data_digest,
-            "status": status,
-        }
         if self.store.database:
             experiment_id = "" if everywhere else self.experiment_id
             # What cannot be read so, MLflow will tell in words.

@@ -5,10 +5,10 @@ Only this file uses MLflow's filter language; its client comes from `mlflow_clie
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from pipelines.errors import UsageError, suggest
-from tuning.tracking.interface import Role, Row
+from tuning.tracking.interface import Row, Wanted
 
 MOST_EXPERIMENTS = 10_000
 PAGE = 1_000  # runs that MLflow returns at once, at most
@@ -24,30 +24,21 @@ def all_experiments(client: Any) -> dict[str, str]:
     return {experiment.experiment_id: experiment.name for experiment in experiments}
 
 
-def run_filter(
-    *,
-    run_id: str = "",
-    name: str = "",
-    role: Role | None = None,
-    without_roles: Sequence[Role] = (),
-    sweep: str = "",
-    data_digest: str = "",
-    status: str = "",
-) -> str:
+def run_filter(**wanted: Unpack[Wanted]) -> str:
     """Return MLflow's filter for what `Tracker.rows` takes; it knows no OR."""
     conditions = []
-    if run_id:
+    if run_id := wanted.get("run_id"):
         conditions.append(f"attributes.run_id = '{run_id}'")
-    if name:
+    if name := wanted.get("name"):
         conditions.append(f"attributes.run_name = {_quoted(name)}")
-    if role:
+    if role := wanted.get("role"):
         conditions.append(f"tags.role = '{role}'")
-    conditions += [f"tags.role != '{other}'" for other in without_roles]
-    if sweep:
+    conditions += [f"tags.role != '{other}'" for other in wanted.get("without_roles", ())]
+    if sweep := wanted.get("sweep"):
         conditions.append(f"tags.sweep LIKE '{sweep}%'")
-    if data_digest:
+    if data_digest := wanted.get("data_digest"):
         conditions.append(f"tags.data_digest = '{data_digest}'")
-    if status:
+    if status := wanted.get("status"):
         conditions.append(f"attributes.status = '{status}'")
     return " and ".join(conditions)
 
