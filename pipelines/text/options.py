@@ -24,7 +24,6 @@ from pipelines.config.search_space import (
     flatten,
 )
 from pipelines.io.picture_files import require_explain
-from pipelines.networks.registry import AUTO
 from pipelines.pretrained import weights
 from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, EncoderSpec, TextSpec
 
@@ -178,7 +177,8 @@ class TextOptions(ClassifierOptions):
 
     def require_weights(self, spec: TextSpec) -> None:
         key = ARCHITECTURES[spec.architecture].weights_key
-        if spec.architecture == AUTO and spec.encoder.name != EncoderSpec().name:
-            key = ENCODER_KEY  # somebody has named one
+        is_named = spec.encoder.name != EncoderSpec().name
+        if is_named and not ARCHITECTURES.is_decided(spec.architecture):
+            key = ENCODER_KEY
         if key:
             weights.find(str(flatten(spec)[key]), key, "encoder")
