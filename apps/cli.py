@@ -372,6 +372,8 @@ def _last_words(stop: BaseException, arguments: list[str]) -> str:
         return "Interrupted"
     if not stop.kept:
         return "Interrupted before the first epoch had ended: nothing is kept"
+    if not stop.run_id:
+        return "Interrupted; nothing is kept, for there is no run (--no-tracking)"
     if arguments[0] not in DOMAINS:  # such as `reproduce`
         return f"Interrupted; the best weights so far are kept in the run {stop.run_id[:8]}"
     look = ["appline", arguments[0], "evaluate", "--run", stop.run_id[:8], *_store(arguments)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Asked to end by a system or a container, and by a terminal that was closed.
 TERMINATION = (signal.SIGTERM, signal.SIGHUP)
 GRACE = 1.2  # seconds: a command is to end within two
-LONGEST_STEP = 30.0  # seconds that a training is given to keep its best weights
+LONGEST_STEP = 10.0  # seconds that a training is given to keep its best weights
 LONGEST_END = 60.0  # seconds to close runs and to write what is kept
 AFTER_HOOK = 0.05  # seconds in which Python's hook for lost errors has come to its end
 REPEATED = 0.7  # seconds after which a further signal is another one, which ends at once

@@ -317,6 +317,11 @@ def test_a_training_interrupted_before_its_first_epoch_says_that_nothing_is_kept
     assert words == "Interrupted before the first epoch had ended: nothing is kept"
 
 
+def test_an_interrupted_training_without_a_run_names_none() -> None:
+    words = cli._last_words(TrainingInterrupted("", kept=True), ["vision", "train"])
+    assert words == "Interrupted; nothing is kept, for there is no run (--no-tracking)"
+
+
 def test_an_interrupted_sweep_says_how_to_continue() -> None:
     arguments = ["vision", "tune", "--trials", "9", "--tracking-uri", "kept here"]
     words = cli._last_words(SweepInterrupted("0123456789"), arguments)

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.config.search_space import replace
+from pipelines.config.search_space import Scalar, replace
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pipeline import VisionPipeline
 from pipelines.vision.spec import VisionSpec
 from tuning.training.dry_run import LONG_EPOCH, long_epoch
+from tuning.training.fit import _steps_at_once
 
 
 @pytest.fixture
@@ -40,3 +41,25 @@ def test_an_epoch_that_takes_hours_comes_with_the_flag_that_makes_it_short(
 
 def test_a_usual_network_is_passed_over(pictures: VisionPipeline) -> None:
     assert long_epoch(pictures, VisionSpec(), pictures.load()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"architecture": "vgg", "conv.kernel_size": 15}, 1),
+        ({"architecture": "vgg", "conv.filters": 1, "conv.blocks": 1, "train.batch_size": 8}, 50),
+    ],
+)
+def test_a_slow_network_is_seen_after_each_step_and_a_quick_one_after_an_epoch(
+    pictures: VisionPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Scalar],
+    expected: int,
+) -> None:
+    """Between two calls of TensorFlow alone progress is shown and Ctrl-C is seen."""
+    monkeypatch.setattr("tuning.training.costs.num_cores", lambda: 2)
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    splits = pictures.load()
+    spec = replace(VisionSpec(), changes)
+    network = pictures.build(spec, splits)
+    assert _steps_at_once(pictures, spec, splits, network, network, 50) == expected

@@ -22,7 +22,7 @@ from tuning.training.schedule import optimizer
 # Measured with 16 to 32: 1.09 times the images a second, 1.1 to 2 times the texts.
 STEPS_PER_EXECUTION = 32
 # Seconds of such a call: only between two of them is progress shown, and Ctrl-C seen.
-LONGEST_EXECUTION = 0.5
+LONGEST_EXECUTION = 0.1
 INTERRUPTED = "interrupted"
 
 
