@@ -1,6 +1,5 @@
-"""Tables with the pixels of images, as MNIST and FER are passed on: a column or a word for each."""
+"""Tables with the pixels of pictures, as a model is asked about them."""
 
-import re
 from typing import Any, cast
 
 import numpy as np
@@ -8,12 +7,8 @@ import pandas as pd
 
 from pipelines.errors import DataError
 from pipelines.vision.pictures import PictureFormat
+from pipelines.vision.pixels_of_tables import FEWEST_PIXELS, PIXEL_COLUMN
 from pipelines.vision.request import Request
-
-PIXEL_COLUMN = re.compile(r"(pixels?|px|p|x|v|f)?[ _.-]?\d+([x_]\d+)*")
-PIXELS_IN_A_CELL = r"\s*\d+(\.\d+)?(\s+\d+(\.\d+)?){15,}\s*"
-LOOKED_AT = 100  # cells
-FEWEST_PIXELS = 16  # columns with numbers for names, that they are an image's pixels
 
 
 def pixel_columns(frame: pd.DataFrame, wanted: PictureFormat) -> list[str] | None:
@@ -22,46 +17,6 @@ def pixel_columns(frame: pd.DataFrame, wanted: PictureFormat) -> list[str] | Non
     if len(columns) < FEWEST_PIXELS or shape_of(len(columns), wanted) is None:
         return None
     return columns
-
-
-def with_pixel_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with a column for each pixel where one column holds them all, with blanks.
-
-    So does the column `pixels` of FER2013. Other tables are returned as they are.
-    """
-    for name in frame.columns:
-        cells = frame[name]
-        if not cells.head(LOOKED_AT).astype(str).str.fullmatch(PIXELS_IN_A_CELL).all():
-            continue
-        rows = cells.astype(str).str.split(expand=True)
-        rows.columns = pd.Index([f"pixel{number}" for number in range(rows.shape[1])])
-        if len(rows.columns) >= FEWEST_PIXELS:
-            return pd.concat([frame.drop(columns=name), rows], axis=1)
-    return frame
-
-
-def training_images(frame: pd.DataFrame, where: str) -> "tuple[np.ndarray, list[str]] | None":
-    """Return images `(n, height, width, channels)` and the columns they stand in, None without.
-
-    Images are square, with one channel, else with three.
-
-    Raises:
-        DataError: a pixel is missing, or no whole number.
-    """
-    columns = [name for name in frame.columns if PIXEL_COLUMN.fullmatch(str(name).lower())]
-    sides = {channels: round((len(columns) / channels) ** 0.5) for channels in (1, 3)}
-    fits = [channels for channels, side in sides.items() if side**2 * channels == len(columns)]
-    if len(columns) < FEWEST_PIXELS or not fits:
-        return None
-    numbers = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype="float64")
-    wrong = np.isnan(numbers).any(axis=1)
-    if wrong.any():
-        row = int(wrong.argmax()) + 1
-        raise DataError(f"{where}: row {row}: a pixel is missing or no number")
-    side = sides[fits[0]]
-    x = numbers.reshape(-1, side, side, fits[0])
-    is_bytes = bool((x == np.rint(x)).all()) and x.min() >= 0 and x.max() <= 255
-    return (x.astype("uint8") if is_bytes else x.astype("float32")), columns
 
 
 def shape_of(count: int, wanted: PictureFormat) -> tuple[int, int, int] | None:
