@@ -42,6 +42,22 @@ def test_an_interrupted_training_keeps_its_best_score_under_the_objective_it_had
     assert "best/val_loss" not in row.metrics
 
 
+def test_who_interrupts_a_training_does_not_wait_for_what_is_chosen_on_validation(
+    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In recommendation the weights of item models took 17 s after Ctrl-C."""
+
+    def stop(epoch: int, values: Mapping[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    def calibrate(*_: object, **__: object) -> None:
+        raise AssertionError("an interrupted network is calibrated")
+
+    monkeypatch.setattr(LinePipeline, "calibrate", calibrate)
+    with pytest.raises(TrainingInterrupted):
+        train(LinePipeline(LineOptions()), LineSpec(), tracker, on_epoch=stop)
+
+
 def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_beside_it(
     tmp_path: Path,
 ) -> None:

@@ -47,11 +47,12 @@ class Training:
             strategy=self.strategy,
         )
         self.run.history(prefixed(self.curves, fitted.history))
+        if fitted.interrupted:
+            # As it is: who has pressed Ctrl-C does not wait for what would be chosen on val.
+            self.keep_interrupted(fitted)
         if fitted.best_epoch:
             with working("choosing on validation what the network counts"):
                 self.pipeline.calibrate(fitted.model, self.splits)
-        if fitted.interrupted:
-            self.keep_interrupted(fitted)
         return fitted
 
     def _has_weights(self, epoch: int, values: Mapping[str, float]) -> str | None:
