@@ -256,6 +256,7 @@ def test_where_a_network_over_a_backbone_looks_is_in_the_backbones_last_maps(
     photos: VisionPipeline, cache: Path
 ) -> None:
     splits = photos.load()
+    keras.utils.set_random_seed(1)  # not every random head finds something that speaks for a class
     network = photos.build(spec_of(0), splits)
     pictures = splits.test.x[:3].astype("float32")
     before = np.asarray(network(pictures))

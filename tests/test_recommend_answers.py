@@ -295,7 +295,7 @@ def test_a_model_that_rates_has_vectors_too_and_ranks_nothing(tmp_path: Path) ->
         (("similar", "260", "--run", "1a2b", "--vectors", "items.txt"), ".csv or .parquet"),
         (("predict", "--run", "1a2b"), "There is nothing to answer"),
         (("predict", "--all-users", "a.csv", "--run", "1a2b"), "--all-users answers all users"),
-        (("predict", "--top", "0", "a.csv", "--run", "1a2b"), "0 is not in the range"),
+        (("predict", "--top", "0", "a.csv", "--run", "1a2b"), "a whole number, 1 or more"),
     ],
 )
 def test_commands_that_cannot_be_answered_are_refused(

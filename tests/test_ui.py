@@ -88,7 +88,7 @@ def test_a_port_out_of_range_is_refused(port: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as ended:
         main(["ui", "--port", port])
     assert ended.value.code == 2
-    assert "is not in the range 1<=x<=65535" in capsys.readouterr().err
+    assert f"expected a whole number, 1 to 65535. Received: {port}" in capsys.readouterr().err
 
 
 def test_a_page_that_is_asked_for_is_the_one_whose_link_is_printed(
