@@ -21,8 +21,8 @@ from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
 from pipelines.vision.pictures import PictureFormat
+from pipelines.vision.pixel_columns import FEWEST_PIXELS, with_pixel_columns
 from pipelines.vision.pixel_tables import of_pixels, pixel_columns, shape_of
-from pipelines.vision.pixels_of_tables import FEWEST_PIXELS, with_pixel_columns
 from pipelines.vision.readers import FILES
 from pipelines.vision.request import Asked, Request
 

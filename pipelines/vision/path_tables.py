@@ -19,7 +19,7 @@ from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionOptions
-from pipelines.vision.pixels_of_tables import FEWEST_PIXELS, training_images, with_pixel_columns
+from pipelines.vision.pixel_columns import FEWEST_PIXELS, training_images, with_pixel_columns
 from pipelines.vision.sizes import resize
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.errors import DataError
 from pipelines.vision.pictures import PictureFormat
-from pipelines.vision.pixels_of_tables import FEWEST_PIXELS, PIXEL_COLUMN
+from pipelines.vision.pixel_columns import FEWEST_PIXELS, PIXEL_COLUMN
 from pipelines.vision.request import Request
 
 
