@@ -236,6 +236,34 @@ def test_a_short_series_does_not_refuse_the_others(
     assert with_reason["error"].tolist().count("") == 2 * HORIZON
 
 
+def test_a_series_that_cannot_be_read_does_not_refuse_the_others(
+    served: ServingModel, history: pd.DataFrame
+) -> None:
+    of_one = history["Store"] == "c$1"
+    wrong = history.assign(Sales=history["Sales"].astype(object))
+    wrong.loc[of_one & (history["Day"] == "2024-06-05"), "Sales"] = "broken"
+    with pytest.raises(DataError, match="broken"):
+        answers(served, wrong)
+    notes: list[str] = []
+    table = answers(served, wrong, notes, skip_unreadable=True)
+    (reason,) = table.loc[table["Store"] == "c$1", "error"]
+    assert "broken" in reason
+    expected = answers(served, history[~of_one])
+    answered = table[table["error"] == ""].drop(columns="error")
+    pd.testing.assert_frame_equal(answered.reset_index(drop=True), expected)
+    assert any("1 series left out, which cannot be read: c$1" in note for note in notes)
+
+
+def test_a_gap_in_one_series_does_not_refuse_the_others(
+    served: ServingModel, history: pd.DataFrame
+) -> None:
+    has_gap = history[(history["Store"] != "c$1") | (history["Day"] != "2024-06-05")]
+    table = answers(served, has_gap, skip_unreadable=True)
+    (reason,) = table.loc[table["Store"] == "c$1", "error"]
+    assert "2024-06-0" in reason
+    assert set(table.loc[table["error"] == "", "Store"]) == {"00456", "市场"}
+
+
 def test_a_series_without_any_value_is_counted(served: ServingModel, history: pd.DataFrame) -> None:
     empty = history["Sales"].mask(history["Store"] == "市场")
     notes: list[str] = []

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import count_of
 from pipelines.forecast.column_names import as_written, beside_history, names_of_series
 from pipelines.io.answers import ERROR
 
@@ -28,7 +27,7 @@ def table(
 
     That are columns `(series, horizon)`, or `(series,)` of which each step has the value of its
     series.
-    With errors, each series that is too short has a row with the reason in the column `error`.
+    With errors, each series that is left out has a row with the reason in the column `error`.
     """
     ahead = history.steps_ahead
     series = np.repeat(_cells(history, history.panel.names), history.facts.horizon)
@@ -43,7 +42,7 @@ def table(
         values[ERROR] = pd.Series("", index=values.index, dtype=object)
     written = as_written(times, history.panel.time_form)
     answers = beside_history(history.columns, series, written, values)
-    if with_errors and history.too_short:
+    if with_errors and history.left_out:
         answers = pd.concat([answers, _errors(history, list(answers.columns))], ignore_index=True)
     return answers.infer_objects()
 
@@ -76,10 +75,7 @@ def _cells(history: "History", names: tuple[str, ...]) -> np.ndarray:
 
 def _errors(history: "History", columns: list[str]) -> pd.DataFrame:
     """Return a row for each series without a forecast; the reason is in the last column."""
-    reasons = []
-    for count in history.too_short.values():
-        wanted = f"expected {history.facts.lookback:,} or more"
-        reasons.append(f"{count_of(count, 'row')} of history; {wanted}")
-    cells = _cells(history, tuple(history.too_short))
+    cells = _cells(history, tuple(history.left_out))
     names = names_of_series(history.columns.id, cells)
+    reasons = list(history.left_out.values())
     return pd.DataFrame({**names, columns[-1]: reasons}, columns=columns)

@@ -22,7 +22,7 @@ class History:
 
     A window is named by its start, the row of `panel` at which its forecast begins; the start of
     the forecast that was asked for is the row behind the last one of its series. `columns` are
-    called as in the table. `too_short` says of series that are left out how many rows they have.
+    called as in the table. `left_out` are series without a forecast, each with the reason.
     `cells` are the names of series as a table in memory holds them, such as whole numbers.
     """
 
@@ -31,7 +31,7 @@ class History:
     future: Panel
     where: str
     columns: Columns
-    too_short: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     cells: Mapping[str, object] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import DataError, shorten, suggest
+from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.forecast.column_names import TIME
 from pipelines.forecast.columns import FILL_LIMIT, Columns, several_ids
 from pipelines.forecast.facts import ForecastFacts
@@ -16,7 +16,7 @@ from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.readers import read_with_future, table_in_memory
 from pipelines.io.delimited import normal_name
-from pipelines.io.tables import Table, read_table
+from pipelines.io.tables import Table, read_table, take_rows
 from pipelines.pipeline import RawInput
 
 MOST_COMPARED = 1_000  # series among which a similar name is looked for
@@ -30,7 +30,8 @@ def read_history(
 ) -> History:
     """Return the series in `source`: a table's path, a frame, or an array of one series' values.
 
-    Series that are too short for the model are left out, and counted in `notes`.
+    Series that are too short for the model are left out, and counted in `notes`; with
+    `--skip-unreadable` so are those that cannot be read.
 
     Raises:
         DataError: it cannot be read, lacks a column, or has no time although the model needs one.
@@ -38,7 +39,22 @@ def read_history(
     options = options or ForecastPredictOptions()
     notes = notes if notes is not None else []
     table = _table(source, drop_long=options.drop_missing)
-    panel, future = read_with_future(table, columns_of(facts, table, options))
+    asked = columns_of(facts, table, options)
+    unreadable: dict[str, str] = {}
+    try:
+        panel, future = read_with_future(table, asked)
+    except DataError:
+        if not options.skip_unreadable or asked.id not in table.columns:
+            raise
+        unreadable = _unreadable_series(table, asked)
+        is_readable = ~np.isin(table.identifiers(asked.id), list(unreadable))
+        if not unreadable or not is_readable.any():
+            raise
+        panel, future = read_with_future(take_rows(table, np.flatnonzero(is_readable)), asked)
+        notes.append(
+            f"{table.where}: {len(unreadable):,} series left out, which cannot be read: "
+            f"{shorten(list(unreadable), SHOWN_SERIES)}"
+        )
     columns = panel.source
     notes += panel.notes
     only = as_the_only_series(panel, facts, table.where, notes)
@@ -50,6 +66,7 @@ def read_history(
         future=future,
         where=table.where,
         columns=columns,
+        left_out=unreadable,
         cells=_cells_of_series(source, table, columns),
     )
     require_times(facts, panel, table.where)
@@ -57,6 +74,18 @@ def read_history(
     if history.unknown:
         notes.append(unknown_note(history.where, history.unknown, facts))
     return history
+
+
+def _unreadable_series(table: Table, columns: Columns) -> dict[str, str]:
+    """Return the series that cannot be read even by themselves, each with the reason."""
+    names = table.identifiers(columns.id)
+    reasons = {}
+    for name in dict.fromkeys(names):
+        try:
+            read_with_future(take_rows(table, np.flatnonzero(names == name)), columns)
+        except DataError as error:
+            reasons[name] = str(error)
+    return reasons
 
 
 def _table(source: RawInput, *, drop_long: bool) -> Table:
@@ -180,7 +209,10 @@ def _without_short_series(history: History, notes: list[str], may_be_all: bool) 
         f"{history.where}: {len(too_short):,} {verb} no forecast, with fewer than the "
         f"{facts.lookback:,} rows that the model looks back at: {shorten(listed, SHOWN_SERIES)}"
     )
-    return dataclasses.replace(history, panel=panel.select(~is_short), too_short=too_short)
+    reasons = dict(history.left_out)
+    for name, rows in too_short.items():
+        reasons[name] = f"{count_of(rows, 'row')} of history; expected {facts.lookback:,} or more"
+    return dataclasses.replace(history, panel=panel.select(~is_short), left_out=reasons)
 
 
 def unknown_note(where: str, unknown: Sequence[str], facts: ForecastFacts) -> str:
