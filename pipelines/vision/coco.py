@@ -12,18 +12,17 @@ KEYS = ("images", "annotations", "categories")
 SHOWN_IMAGES = 3
 
 
-def is_coco(path: Path) -> bool:
-    """Return whether a JSON file holds COCO's lists of images, annotations and categories."""
-    return _read(path) is not None
-
-
-def labels_of(path: Path) -> dict[str, str]:
+def labels_of(path: Path) -> dict[str, str] | None:
     """Return the class of each image by its file name, "" where none is annotated.
+
+    It is None where a JSON file does not hold COCO's lists of images, annotations and categories.
 
     Raises:
         DataError: images show several classes, or the lists do not fit each other.
     """
-    content = _read(path) or {}
+    content = _read(path)
+    if content is None:
+        return None
     names: dict[Any, str] = {}
     for category in content["categories"]:
         names[category.get("id")] = str(category.get("name", category.get("id")))

@@ -160,11 +160,10 @@ def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
         return _of_folder(path, classes)
     if path.suffix.lower() in TABLE_SUFFIXES:
         of_table = dataclasses.replace(options, group_column="", image_size=0)
-        drawn = path_tables.read_pixels(path, of_table)
-        if drawn is not None:
-            return _of_source(drawn)
-        listed = path_tables.read(path, of_table)
-        return _of_files(path.stem, str(path), listed.files, listed.notes)
+        found = path_tables.read(path, of_table)
+        if isinstance(found, ImageSource):
+            return _of_source(found)
+        return _of_files(path.stem, str(path), found.files, found.notes)
     return _of_parts(options)
 
 

@@ -43,13 +43,20 @@ class ListedFiles:
     notes: tuple[str, ...]
 
 
-def read(path: Path, options: VisionOptions) -> ListedFiles:
-    """Read a table with a column of paths, one of labels or one of 0 and 1 a class, perhaps split.
+def read(path: Path, options: VisionOptions) -> ListedFiles | ImageSource:
+    """Read a table of labelled images: one that names their files, or one that holds their pixels.
 
     Raises:
-        DataError: a column is missing, a row has no label or several, or an image does not exist.
+        DataError: a column is missing, a row has no label or several, a pixel is none, or an image
+            does not exist.
     """
     table = _read_table(path, options)
+    drawn = _with_pixels(table, path, options)
+    return _with_paths(table, path, options) if drawn is None else drawn
+
+
+def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles:
+    """Read a column of paths, one of labels or one of 0 and 1 a class, perhaps one of parts."""
     notes = list(table.notes)
     if not table.has_header or _is_headerless(table):
         table = _with_names_by_content(table)
@@ -99,28 +106,24 @@ def _read_table(path: Path, options: VisionOptions) -> Table:
     """Return the table in a file, or that of the images in annotations as COCO has them."""
     import pandas as pd
 
-    if plain_suffix(path) != ".json" or not coco.is_coco(path):
+    labels = coco.labels_of(path) if plain_suffix(path) == ".json" else None
+    if labels is None:
         return read_table(path, drop_long=options.drop_missing)
-    labels = coco.labels_of(path)
     note = f"{path.name}: COCO's annotations; the class of an image is that of its objects"
     frame = pd.DataFrame({"file_name": list(labels), "label": list(labels.values())}, dtype=object)
     return Table(frame, path, notes=(note,))
 
 
-def read_pixels(path: Path, options: VisionOptions) -> ImageSource | None:
-    """Read a table that holds the pixels of its images, None where it holds paths.
-
-    Raises:
-        DataError: a row has no label, or a pixel is none.
-    """
+def _with_pixels(table: Table, path: Path, options: VisionOptions) -> ImageSource | None:
+    """Read the images whose pixels a table holds, None where it holds paths."""
     if options.path_column or plain_suffix(path) not in DELIMITED_SUFFIXES:
         return None
-    table = read_table(path, drop_long=options.drop_missing)
+    frame = table.frame
     if not table.has_header and len(table.columns) > FEWEST_PIXELS:
         # As MNIST is passed on without a header: the label, then the pixels.
         names = ["label", *(f"pixel{number}" for number in range(len(table.columns) - 1))]
-        table.frame.columns = names
-    table = dataclasses.replace(table, frame=with_pixel_columns(table.frame))
+        frame = frame.set_axis(names, axis="columns")
+    table = dataclasses.replace(table, frame=with_pixel_columns(frame))
     found = training_images(table.frame, table.where)
     if found is None:
         return None

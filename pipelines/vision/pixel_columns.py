@@ -32,6 +32,11 @@ def with_pixel_columns(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def named_as_pixels(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that are called as pixels are, such as `pixel0` and `1x28`."""
+    return [name for name in frame.columns if PIXEL_COLUMN.fullmatch(str(name).lower())]
+
+
 def training_images(frame: pd.DataFrame, where: str) -> "tuple[np.ndarray, list[str]] | None":
     """Return images `(n, height, width, channels)` and the columns they stand in, None without.
 
@@ -40,7 +45,7 @@ def training_images(frame: pd.DataFrame, where: str) -> "tuple[np.ndarray, list[
     Raises:
         DataError: a pixel is missing, or no whole number.
     """
-    columns = [name for name in frame.columns if PIXEL_COLUMN.fullmatch(str(name).lower())]
+    columns = named_as_pixels(frame)
     sides = {channels: round((len(columns) / channels) ** 0.5) for channels in (1, 3)}
     fits = [channels for channels, side in sides.items() if side**2 * channels == len(columns)]
     if len(columns) < FEWEST_PIXELS or not fits:

@@ -7,13 +7,13 @@ import pandas as pd
 
 from pipelines.errors import DataError
 from pipelines.vision.pictures import PictureFormat
-from pipelines.vision.pixel_columns import FEWEST_PIXELS, PIXEL_COLUMN
+from pipelines.vision.pixel_columns import FEWEST_PIXELS, named_as_pixels
 from pipelines.vision.request import Request
 
 
 def pixel_columns(frame: pd.DataFrame, wanted: PictureFormat) -> list[str] | None:
     """Return the columns that are pixels, such as `pixel0` to `pixel783`; None without such."""
-    columns = [name for name in frame.columns if PIXEL_COLUMN.fullmatch(str(name).lower())]
+    columns = named_as_pixels(frame)
     if len(columns) < FEWEST_PIXELS or shape_of(len(columns), wanted) is None:
         return None
     return columns

@@ -82,7 +82,7 @@ def read(options: VisionOptions) -> ImageSource:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        remedy = FILES.remedies.get(suffix) or UNPACK.get(suffix, "")
+        remedy = FILES.remedies.get(suffix, "")
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
             f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
@@ -155,11 +155,10 @@ def _folder(root: Path, options: VisionOptions) -> ImageSource:
 
 
 def _table(path: Path, options: VisionOptions) -> ImageSource:
-    drawn = path_tables.read_pixels(path, options)
-    if drawn is not None:
-        return drawn
-    listed = path_tables.read(path, options)
-    return _from_files(path.stem, str(path), listed.files, listed.notes, options)
+    found = path_tables.read(path, options)
+    if isinstance(found, ImageSource):
+        return found
+    return _from_files(path.stem, str(path), found.files, found.notes, options)
 
 
 def _from_files(
