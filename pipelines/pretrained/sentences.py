@@ -6,7 +6,7 @@ Each batch holds texts of about the same length and is as wide as its own longes
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,16 +251,26 @@ def pooled_network(network: "keras.Model", pooling: SentencePooling) -> "keras.M
     return keras.Model(ids, pool(network.outputs[0], ids, pooling), name="pooled")
 
 
+def graph_of_ids(network: "keras.Model") -> "Callable[[tf.Tensor], tf.Tensor]":
+    """Return a network of ids `(batch, steps)` as a graph, traced once for all widths."""
+    import tensorflow as tf
+
+    def call(ids: "tf.Tensor") -> "tf.Tensor":
+        return network(ids, training=False)
+
+    graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        call, input_signature=[tf.TensorSpec((None, None), tf.int32)]
+    )
+    return graph
+
+
 def vectors_by_length(
     network: "keras.Model", rows: TokenRows
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield numbers of texts and what `network` says of their ids, batch by batch."""
     import tensorflow as tf
 
-    def call(ids: "tf.Tensor") -> "tf.Tensor":
-        return network(ids, training=False)
-
-    answer = tf.function(call, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    answer = graph_of_ids(network)
     batches: Sequence[np.ndarray] = batches_by_length(rows.lengths)
     for numbers in counted(batches, "batches of texts", len(batches)):
         yield numbers, np.asarray(answer(tf.constant(rows.padded(numbers))))

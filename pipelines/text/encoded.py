@@ -16,6 +16,7 @@ from pipelines.pretrained.sentences import (
     SentencePooling,
     TokenRows,
     find_encoder,
+    graph_of_ids,
     join_rows,
     pooled_network,
     sentence_vectors,
@@ -118,12 +119,9 @@ class EncodedTexts:
         def measure(texts: np.ndarray) -> dict[str, float]:
             import tensorflow as tf
 
-            rows = tokenize(settings.encoder(), texts, settings.length)
-            network = pooled_network(settings.encoder().network(), settings.pooling)
-            answer = tf.function(
-                lambda ids: network(ids, training=False),
-                input_signature=[tf.TensorSpec((None, None), tf.int32)],
-            )
+            encoder = settings.encoder()
+            rows = tokenize(encoder, texts[: max(BATCH_SIZES)], settings.length)
+            answer = graph_of_ids(pooled_network(encoder.network(), settings.pooling))
             batches = {}
             for size in BATCH_SIZES:
                 batches[size] = tf.constant(rows.padded(first_rows(size, len(rows))))
