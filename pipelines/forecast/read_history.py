@@ -78,13 +78,13 @@ def read_history(
 
 def _unreadable_series(table: Table, columns: Columns) -> dict[str, str]:
     """Return the series that cannot be read even by themselves, each with the reason."""
-    names = table.identifiers(columns.id)
+    names = pd.Series(table.identifiers(columns.id))
     reasons = {}
-    for name in dict.fromkeys(names):
+    for name, rows in names.groupby(names, sort=False).indices.items():
         try:
-            read_with_future(take_rows(table, np.flatnonzero(names == name)), columns)
+            read_with_future(take_rows(table, np.asarray(rows)), columns)
         except DataError as error:
-            reasons[name] = str(error)
+            reasons[str(name)] = str(error)
     return reasons
 
 
