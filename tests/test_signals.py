@@ -97,13 +97,18 @@ def python(code: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_an_interrupt_while_an_object_is_removed_is_raised_once_more_without_a_traceback() -> None:
-    process = python(LOST)
+def interrupted(code: str, when: str) -> tuple[int, str, str]:
+    """Run `code`, interrupt it when it has said a line; return its code and what it says then."""
+    process = python(code)
     assert process.stdout is not None
-    assert process.stdout.readline() == "removing\n"
+    assert process.stdout.readline() == f"{when}\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SOON)
-    assert (process.returncode, out, err) == (130, "interrupted", "")
+    return process.returncode, out, err
+
+
+def test_an_interrupt_while_an_object_is_removed_is_raised_once_more_without_a_traceback() -> None:
+    assert interrupted(LOST, "removing") == (130, "interrupted", "")
 
 
 def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end() -> None:
@@ -115,18 +120,8 @@ def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end()
 
 
 def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
-    process = python(WRAPPED)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "working\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=SOON)
-    assert (process.returncode, out, err) == (130, "", "Interrupted\n")
+    assert interrupted(WRAPPED, "working") == (130, "", "Interrupted\n")
 
 
 def test_an_interrupt_while_modules_are_imported_ends_a_command_without_a_traceback() -> None:
-    process = python(SLOW_IMPORT)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "importing\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=SOON)
-    assert (process.returncode, out, err) == (-signal.SIGINT, "", "")  # 130, says a shell
+    assert interrupted(SLOW_IMPORT, "importing") == (-signal.SIGINT, "", "")  # 130, says a shell
