@@ -59,6 +59,7 @@ EXPECTED = (
 # Days as Excel counts them, from 1954 to 2064.
 EXCEL_DAYS = (20_000, 60_000)
 LOCAL_DAYS = "days are those of local time"
+IN_UTC = "times are converted to UTC"
 # Parts of a year that decimals stand for, how far from them these may be, and how many of the rows
 # have to follow each other, as prices do not.
 MONTHS_OF_YEAR = 12
@@ -175,7 +176,7 @@ def _of_stamps(cells: "pd.Series") -> ParsedTimes:
     local = cells.dt.tz_localize(None)
     if bool((local == local.dt.normalize()).all()):
         return _parsed(_nanoseconds(local), LOCAL_DAYS)
-    return _parsed(_without_zone(cells), "times are converted to UTC")
+    return _parsed(_without_zone(cells), IN_UTC)
 
 
 def _without_zone(times: "pd.Series") -> "pd.Series":
@@ -368,7 +369,7 @@ def _iso(texts: "pd.Series") -> ParsedTimes:
             return _parsed(_nanoseconds(read), LOCAL_DAYS)
     read = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     has_offset = offset.notna()
-    note = "times are converted to UTC" if has_offset.any() else ""
+    note = IN_UTC if has_offset.any() else ""
     if has_offset.any() and not has_offset.all():
         problem = "some of its times have an offset from UTC and others have none"
         return _parsed(_without_zone(read), problem=problem)

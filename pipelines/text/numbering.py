@@ -29,7 +29,7 @@ class NumberedTexts:
 def number_texts(parts: Mapping[Part, Texts], options: TextOptions) -> NumberedTexts:
     """Return the tokens of all parts as numbers, by the vocabulary and the lengths of train."""
     train = parts["train"].x
-    tokenization = Tokenization(unit=token_unit(options, train), lower=options.lower)
+    tokenization = Tokenization(unit=_unit(options, train), lower=options.lower)
     tokens, lengths = vocabulary.count_tokens(train, tokenization, options.vocabulary)
     length = options.length or vocabulary.automatic_length(lengths)
     to_ids = TokenIds(list(tokens), length, tokenization.unit, tokenization.lower)
@@ -40,7 +40,7 @@ def number_texts(parts: Mapping[Part, Texts], options: TextOptions) -> NumberedT
     return NumberedTexts(ids=ids, vocabulary=tokens, length=length, tokenization=tokenization)
 
 
-def token_unit(options: TextOptions, train: np.ndarray) -> Unit:
+def _unit(options: TextOptions, train: np.ndarray) -> Unit:
     """Return what a token is: as the options say, else words where texts have some."""
     if options.tokens != "auto":
         return options.tokens
