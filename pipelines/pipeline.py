@@ -225,6 +225,12 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         return None
 
+    def prepare_trials(self, spec: SpecT, splits: SplitsT) -> None:
+        """Compute what the trials of a sweep share, where networks like that of `spec` need it.
+
+        It is sent to workers with the pipeline or kept on disk; no trial computes it then.
+        """
+
     def check(self, spec: SpecT, splits: SplitsT) -> None:
         """Raise `ImpossibleSpec` when no network can have this spec."""
         self.cost(spec, splits)

@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 Part: TypeAlias = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
+# The parts that a fit reads: examples to learn from, and those that say when to stop.
+FITTED_PARTS: tuple[Part, ...] = ("train", "val")
 # The parts that models are scored on.
 SCORED_PARTS: tuple[Part, ...] = ("val", "test")
 

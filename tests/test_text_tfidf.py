@@ -79,7 +79,7 @@ def model(features: str, splits: TextSplits) -> TfidfModel:
         if features == "words":  # or parts of words would have a higher likelihood
             patch.setattr(tfidf, "MOST_CHARACTERS_TRIED", 0)
         fitted = TfidfReference().model(splits)
-    assert fitted.setting.startswith(f"{features}, C=")
+    assert fitted.setting.describe(splits.tokenization).startswith(f"{features}, C=")
     return fitted
 
 
@@ -112,12 +112,12 @@ def test_the_penalty_and_the_features_are_those_that_make_val_likeliest(
     texts = {part: splits.texts(part) for part in PARTS}
     best = log_loss(model.logits["val"], one_hot["val"], exclusive=True)
     with pytest.MonkeyPatch.context() as patch:
-        if not model.characters:
+        if not model.setting.characters:
             patch.setattr(tfidf, "MOST_CHARACTERS_TRIED", 0)
         for c, ratio_weight in product(tfidf.C_VALUES, tfidf.RATIO_WEIGHTS):
             patch.setattr(tfidf, "C_VALUES", (c,))
             patch.setattr(tfidf, "RATIO_WEIGHTS", (ratio_weight,))
-            other = tfidf.fit_tfidf(texts, one_hot, splits.tokenization, exclusive=True, seed=0)
+            other = tfidf.fit_tfidf(texts, one_hot, splits.tokenization, exclusive=True)
             assert best <= log_loss(other.logits["val"], one_hot["val"], exclusive=True) + 1e-6
 
 
@@ -144,7 +144,8 @@ def test_a_feature_that_tells_the_classes_apart_is_penalised_less() -> None:
 
 
 def test_logits_of_train_are_held_out(model: TfidfModel, splits: TextSplits) -> None:
-    held_out, seen = model.logits["train"], outputs(model.layer(), splits.train.x)
+    held_out = TfidfReference().logits(splits, "train")
+    seen = outputs(model.layer(), splits.train.x)
     truth = splits.labels("train")
     assert held_out.shape == seen.shape
     assert np.abs(held_out - seen).max() > 0.01
@@ -214,7 +215,7 @@ def test_parts_of_words_of_large_data_are_not_tried(
 ) -> None:
     monkeypatch.setattr(tfidf, "MOST_CHARACTERS_TRIED", 0)
     splits = load(_word_parts_table(), tmp_path)
-    assert not TfidfReference().model(splits).characters
+    assert not TfidfReference().model(splits).setting.characters
 
 
 # ---------------------------------------------------------------------------- fitted once
@@ -234,13 +235,27 @@ def test_a_worker_process_uses_what_was_fitted_for_the_baselines(
 ) -> None:
     splits = pipeline.load()
     list(pipeline.baselines(splits))
+    pipeline.prepare_trials(TextSpec(), splits)
     sent = pickle.dumps((pipeline, splits))
     monkeypatch.setattr(references, "fit_tfidf", _refuse_to_fit)
+    monkeypatch.setattr(references, "held_out_logits", _refuse_to_fit)
     received, its_splits = pickle.loads(sent)
     for part in ("train", "val"):
         inputs, _ = next(iter(received.batches(its_splits, part, TextSpec(), training=False)))
         expected = pipeline.references.tfidf.logits(splits, part)
         assert np.array_equal(inputs["start_logits"], expected[: len(inputs["start_logits"])])
+
+
+def test_the_baseline_does_not_compute_what_only_a_network_needs(
+    pipeline: TextPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 77 classes the held-out logits took more than all else of the baseline."""
+    monkeypatch.setattr(references, "held_out_logits", _refuse_to_fit)
+    splits = pipeline.load()
+    list(pipeline.baselines(splits))
+    pipeline.prepare_trials(TextSpec(start_from="none"), splits)
+    with pytest.raises(AssertionError, match="fitted again"):
+        pipeline.prepare_trials(TextSpec(), splits)
 
 
 def test_loading_and_a_network_by_itself_fit_nothing(
@@ -261,7 +276,8 @@ def test_train_with_val_starts_from_logits_of_models_that_have_not_seen_the_text
     splits = pipeline.load()
     merged = pipeline.merge_into_train(splits, ["val"])
     assert merged.sizes() == {"train": 16, "val": 4, "test": 4}
-    logits = pipeline.references.tfidf.model(splits).logits
+    reference = pipeline.references.tfidf
+    logits = {part: reference.logits(splits, part) for part in PARTS}
     # Also where the logits of the splits were not computed before.
     fresh = TfidfReference()
     for reference in (pipeline.references.tfidf, fresh):
@@ -285,7 +301,7 @@ def test_how_far_the_fit_is_can_be_seen(tmp_path: Path) -> None:
     """Of 5,000 texts it takes half a minute: a line without a count would not say how long yet."""
     seen = SeenWork()
     with shown_by(seen):
-        TfidfReference().model(load(small(40), tmp_path))
+        TfidfReference().logits(load(small(40), tmp_path), "train")
     totals = {work.what: (work.done, work.total) for work in seen.works}
     assert totals["settings"][0] == totals["settings"][1] > 1
     assert totals["folds"][0] == totals["folds"][1] > 1

@@ -46,7 +46,10 @@ def baselines(splits: "TextSplits", references: References) -> Iterator[Baseline
         predictions=_predictions(model.logits, splits),
         spent=model.spent,
         answer=_answers(model, splits),
-        params={"setting": model.setting, "features": len(model.keys)},
+        params={
+            "setting": model.setting.describe(splits.tokenization),
+            "features": len(model.keys),
+        },
     )
 
     settings = default_settings()

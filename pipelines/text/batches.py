@@ -59,6 +59,20 @@ def network_inputs(
     return inputs
 
 
+def training_inputs(
+    splits: "TextSplits", part: Part, spec: TextSpec, references: References
+) -> Inputs:
+    """Return what the network of `spec` reads of a part: see `network_inputs`."""
+    return network_inputs(
+        splits,
+        part,
+        references,
+        start_logits=starts_from_baseline(spec),
+        encoder=encoder_settings(spec),
+        pieces=num_tuned(spec) > 0,
+    )
+
+
 def batches(
     splits: "TextSplits",
     part: Part,
@@ -70,14 +84,7 @@ def batches(
 
     With a seed they are shuffled anew in each epoch.
     """
-    inputs = network_inputs(
-        splits,
-        part,
-        references,
-        start_logits=starts_from_baseline(spec),
-        encoder=encoder_settings(spec),
-        pieces=num_tuned(spec) > 0,
-    )
+    inputs = training_inputs(splits, part, spec, references)
     rows = inputs.get(PIECES)
     if isinstance(rows, TokenRows):
         others = {name: values for name, values in inputs.items() if name != PIECES}

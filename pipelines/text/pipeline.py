@@ -28,7 +28,7 @@ from pipelines.pipeline import (
     ServingFacts,
     ServingModel,
 )
-from pipelines.splits import Part
+from pipelines.splits import FITTED_PARTS, Part
 from pipelines.text import (
     architectures,
     audit,
@@ -110,6 +110,10 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
 
     def receptive_field(self, spec: TextSpec, splits: TextSplits) -> ReceptiveField | None:
         return architectures.receptive_field(spec, splits)
+
+    def prepare_trials(self, spec: TextSpec, splits: TextSplits) -> None:
+        for part in FITTED_PARTS:
+            batches.training_inputs(splits, part, spec, self.references)
 
     def build(self, spec: TextSpec, splits: TextSplits) -> keras.Model:
         return model.build(spec, splits)

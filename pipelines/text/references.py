@@ -13,7 +13,7 @@ from pipelines.evaluation.feature_regression import FeatureRegression, fit_regre
 from pipelines.io.progress import working
 from pipelines.splits import PARTS, Part
 from pipelines.text.encoded import EncodedTexts, EncoderSettings
-from pipelines.text.tfidf import TfidfModel, fit_tfidf
+from pipelines.text.tfidf import TfidfModel, fit_tfidf, held_out_logits
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -25,6 +25,7 @@ class TfidfReference:
     def __init__(self) -> None:
         # By digest and seed, which stay where other parts are merged into train.
         self._models: dict[tuple[str, int], TfidfModel] = {}
+        self._of_train: dict[tuple[str, int], np.ndarray] = {}
 
     def model(self, splits: "TextSplits") -> TfidfModel:
         """Return the model of these splits; it has seen nothing but the original train and val."""
@@ -42,8 +43,22 @@ class TfidfReference:
         """
         logits = self.model(splits).logits
         if part == "train":
-            return np.concatenate([logits["train"], *(logits[other] for other in splits.merged)])
+            own = self._held_out(splits)
+            return np.concatenate([own, *(logits[other] for other in splits.merged)])
         return logits[part]
+
+    def _held_out(self, splits: "TextSplits") -> np.ndarray:
+        """Return the logits of train, computed when the first network asks for them."""
+        key = (splits.digest, splits.seed)
+        if key not in self._of_train:
+            with working("TF-IDF of texts that it has not seen"):
+                self._of_train[key] = held_out_logits(
+                    self.model(splits),
+                    splits.texts("train")[: splits.num_own],
+                    _one_hot(splits)["train"],
+                    seed=splits.seed,
+                )
+        return self._of_train[key]
 
 
 class EncoderReference:
@@ -90,6 +105,4 @@ def _fit(splits: "TextSplits") -> TfidfModel:
     texts = {part: splits.texts(part) for part in PARTS}
     one_hot = _one_hot(splits)
     texts["train"] = texts["train"][: splits.num_own]
-    return fit_tfidf(
-        texts, one_hot, splits.tokenization, exclusive=splits.exclusive, seed=splits.seed
-    )
+    return fit_tfidf(texts, one_hot, splits.tokenization, exclusive=splits.exclusive)

@@ -17,7 +17,7 @@ from pipelines.evaluation.likelihood import log_loss
 from pipelines.io.progress import counted
 from pipelines.splits import Part
 from pipelines.text.layers import TfidfLogits
-from pipelines.text.tfidf_features import TfidfFeatures, fit_features
+from pipelines.text.tfidf_features import TfidfFeatures, features_of, fit_features
 from pipelines.text.tokens import Tokenization
 from pipelines.timing import Spent, Stopwatch
 
@@ -43,44 +43,7 @@ CERTAIN = 10.0  # the logit of a class that all texts of a fold have; none: its 
 
 
 @dataclass(frozen=True, kw_only=True)
-class TfidfModel:
-    """A fitted model.
-
-    `logits` `(n, classes)` of val come from a model of all training texts, those of test from one
-    of train and val together, which is the one that is served. Those of train are held out: each
-    text's come from a model that has not seen it, so that a network may learn on them what is still
-    missing (stacked generalisation, Wolpert 1992).
-
-    `keys` `(features,)`, `idf` `(features,)`, `kernel` `(features, classes)` and `bias`
-    `(classes,)` are as in `TfidfLogits`; `spent` is what all of it took.
-    """
-
-    logits: Mapping[Part, np.ndarray]
-    setting: str
-    tokenization: Tokenization
-    characters: bool
-    keys: np.ndarray
-    idf: np.ndarray
-    kernel: np.ndarray
-    bias: np.ndarray
-    spent: Spent
-
-    def layer(self) -> TfidfLogits:
-        """Return the layer that gives the same logits for raw texts."""
-        layer = TfidfLogits(
-            len(self.kernel),
-            len(self.bias),
-            self.tokenization.unit,
-            self.tokenization.lower,
-            self.characters,
-            name="tfidf",
-        )
-        layer.set_weights([self.keys, self.idf, self.kernel, self.bias])
-        return layer
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Setting:
+class TfidfSetting:
     """What is chosen on val."""
 
     characters: bool
@@ -99,6 +62,41 @@ class _Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TfidfModel:
+    """A fitted model.
+
+    `logits` `(n, classes)` of val come from a model of all training texts, those of test from one
+    of train and val together, which is the one that is served. For those of train see
+    `held_out_logits`.
+
+    `keys` `(features,)`, `idf` `(features,)`, `kernel` `(features, classes)` and `bias`
+    `(classes,)` are as in `TfidfLogits`; `spent` is what all of it took.
+    """
+
+    logits: Mapping[Part, np.ndarray]
+    setting: TfidfSetting
+    tokenization: Tokenization
+    keys: np.ndarray
+    idf: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+    spent: Spent
+
+    def layer(self) -> TfidfLogits:
+        """Return the layer that gives the same logits for raw texts."""
+        layer = TfidfLogits(
+            len(self.kernel),
+            len(self.bias),
+            self.tokenization.unit,
+            self.tokenization.lower,
+            self.setting.characters,
+            name="tfidf",
+        )
+        layer.set_weights([self.keys, self.idf, self.kernel, self.bias])
+        return layer
+
+
+@dataclass(frozen=True, kw_only=True)
 class _LinearModel:
     """A kernel `(features, classes)` and a bias `(classes,)`."""
 
@@ -111,7 +109,7 @@ class _LinearModel:
 
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
-    setting: _Setting
+    setting: TfidfSetting
     model: _LinearModel
     val_loss: float
 
@@ -122,7 +120,6 @@ def fit_tfidf(
     tokenization: Tokenization,
     *,
     exclusive: bool,
-    seed: int,
 ) -> TfidfModel:
     """Fit to train, choose features and penalty on val.
 
@@ -131,7 +128,6 @@ def fit_tfidf(
         one_hot: `(n, classes)`, 1 where a text has the class.
         tokenization: what a token is.
         exclusive: each text has one class; else any number.
-        seed: of the folds.
     """
     from scipy.sparse import vstack
 
@@ -143,21 +139,17 @@ def fit_tfidf(
     best = _choose(settings, features, one_hot, exclusive=exclusive)
     chosen = features[best.setting.characters]
     rows = chosen.rows
-    held_out = _held_out(rows["train"], one_hot["train"], best.setting, seed)
     # Once the settings are chosen, val may be learned from too.
     train_and_val = vstack([rows["train"], rows["val"]], format="csr")
     labels = np.concatenate([one_hot["train"], one_hot["val"]])
     final = _fit_linear(train_and_val, labels, best.setting)
-    logits: dict[Part, np.ndarray] = {
-        "train": held_out,
-        "val": best.model.logits(rows["val"]),
-        "test": final.logits(rows["test"]),
-    }
     return TfidfModel(
-        logits=logits,
-        setting=best.setting.describe(tokenization),
+        logits={
+            "val": best.model.logits(rows["val"]),
+            "test": final.logits(rows["test"]),
+        },
+        setting=best.setting,
         tokenization=tokenization,
-        characters=best.setting.characters,
         keys=chosen.keys,
         idf=chosen.idf,
         kernel=final.kernel,
@@ -166,7 +158,40 @@ def fit_tfidf(
     )
 
 
-def _settings(train_texts: np.ndarray, train_one_hot: np.ndarray) -> list[_Setting]:
+def held_out_logits(
+    model: TfidfModel, texts: np.ndarray, one_hot: np.ndarray, *, seed: int
+) -> np.ndarray:
+    """Return logits `(n, classes)` of the training texts, each by a model that has not seen it.
+
+    A network that starts from them learns what is still missing where a text is new (stacked
+    generalisation, Wolpert 1992). The model needs them for nothing else, and of many classes they
+    take as long as all of its own fits.
+
+    Args:
+        model: was fitted to these texts; its features and its setting are taken.
+        texts: `(n,)`.
+        one_hot: `(n, classes)`.
+        seed: of the folds.
+    """
+    from sklearn.model_selection import KFold
+
+    rows = features_of(
+        texts,
+        model.tokenization,
+        characters=model.setting.characters,
+        keys=model.keys,
+        idf=model.idf,
+    )
+    logits = np.empty(one_hot.shape, np.float32)
+    count = min(FOLDS, len(one_hot))
+    folds = KFold(count, shuffle=True, random_state=seed).split(one_hot)
+    for others, fold in counted(folds, "folds", count):
+        fitted = _fit_linear(rows[others], one_hot[others], model.setting)
+        logits[fold] = fitted.logits(rows[fold])
+    return logits
+
+
+def _settings(train_texts: np.ndarray, train_one_hot: np.ndarray) -> list[TfidfSetting]:
     """Return the settings to try: fewer where a fit takes long."""
     is_large = train_one_hot.size > MANY_DECISIONS
     num_characters = sum(map(len, train_texts))
@@ -177,12 +202,12 @@ def _settings(train_texts: np.ndarray, train_one_hot: np.ndarray) -> list[_Setti
         C_VALUES[1:] if is_large else C_VALUES,
         RATIO_WEIGHTS[:1] if is_large else RATIO_WEIGHTS,
     ):
-        settings.append(_Setting(characters=characters, c=c, ratio_weight=ratio_weight))
+        settings.append(TfidfSetting(characters=characters, c=c, ratio_weight=ratio_weight))
     return settings
 
 
 def _choose(
-    settings: Sequence[_Setting],
+    settings: Sequence[TfidfSetting],
     features: Mapping[bool, TfidfFeatures],
     one_hot: Mapping[Part, np.ndarray],
     *,
@@ -203,19 +228,7 @@ def _choose(
     return min(candidates, key=lambda candidate: candidate.val_loss)
 
 
-def _held_out(rows: "csr_array", one_hot: np.ndarray, setting: _Setting, seed: int) -> np.ndarray:
-    """Return logits `(n, classes)` of each row by a model fitted to the other folds."""
-    from sklearn.model_selection import KFold
-
-    logits = np.empty(one_hot.shape, np.float32)
-    count = min(FOLDS, len(one_hot))
-    folds = KFold(count, shuffle=True, random_state=seed).split(one_hot)
-    for others, fold in counted(folds, "folds", count):
-        logits[fold] = _fit_linear(rows[others], one_hot[others], setting).logits(rows[fold])
-    return logits
-
-
-def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _LinearModel:
+def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: TfidfSetting) -> _LinearModel:
     """Fit one class after another.
 
     Of two exclusive classes only the second is fitted: the weights of the first are its negatives.
@@ -223,9 +236,10 @@ def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _L
     is_pair = one_hot.shape[1] == 2 and bool((one_hot.sum(axis=1) == 1).all())
     kernels = []
     biases = []
+    doubles = rows.astype(np.float64)  # as liblinear takes them
     numbers = range(1 if is_pair else 0, one_hot.shape[1])
     for number in counted(numbers, "classes", len(numbers)):
-        weights, bias = _fit_class(rows, one_hot[:, number], setting)
+        weights, bias = _fit_class(doubles, one_hot[:, number], setting)
         kernels.append(weights)
         biases.append(bias)
     kernel = np.stack(kernels, axis=1)
@@ -237,17 +251,18 @@ def _fit_linear(rows: "csr_array", one_hot: np.ndarray, setting: _Setting) -> _L
     return _LinearModel(kernel=kernel.astype(np.float32), bias=bias_of_class.astype(np.float32))
 
 
-def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.ndarray, float]:
+def _fit_class(rows: "csr_array", y: np.ndarray, setting: TfidfSetting) -> tuple[np.ndarray, float]:
     """Return the weights `(features,)` and the bias of one class; `y` `(n,)` is 1 for its texts."""
-    from scipy.sparse import csr_matrix
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(y)) < 2:  # a fold may lack a rare class
         return np.zeros(rows.shape[1], np.float32), CERTAIN if y.all() else -CERTAIN
-    scale = _scale(rows, y > 0, setting.ratio_weight)
-    scaled_values = rows.data * scale[rows.indices]
-    scaled = csr_matrix((scaled_values, rows.indices, rows.indptr), shape=rows.shape)
+    scale = np.ones(rows.shape[1], np.float32)
+    if setting.ratio_weight:
+        scale = _scale(rows, y > 0, setting.ratio_weight)
+        rows = rows.copy()
+        rows.data *= scale[rows.indices]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # lbfgs takes a hundred times as long for all of 150 classes together.
@@ -259,7 +274,7 @@ def _fit_class(rows: "csr_array", y: np.ndarray, setting: _Setting) -> tuple[np.
             max_iter=MOST_ITERATIONS,
             random_state=0,  # the order of the texts, which the solution does not depend on
         )
-        model.fit(scaled, y > 0)
+        model.fit(rows, y > 0)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
 

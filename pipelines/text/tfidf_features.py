@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.splits import PARTS, Part
+from pipelines.splits import SCORED_PARTS, Part
 from pipelines.text.tokens import Tokenization, map_batches, ngram_fingerprints
 
 if TYPE_CHECKING:
@@ -50,17 +50,33 @@ def fit_features(
     A feature that occurs n times in a text counts (1 + log n) * idf, and each row has length 1;
     `characters` as for `ngram_fingerprints`.
     """
-    occurrences = {}
-    for part in PARTS:
-        occurrences[part] = _find(texts[part], tokenization, characters=characters)
+    train = _find(texts["train"], tokenization, characters=characters)
     num_train = len(texts["train"])
-    keys, frequency = _frequent(occurrences["train"], num_train)
+    keys, frequency = _frequent(train, num_train)
     # Smooth, as scikit-learn's.
     idf = np.log((1 + num_train) / (1 + frequency)).astype(np.float32) + 1
-    rows = {}
-    for part in PARTS:
-        rows[part] = _rows(occurrences[part], len(texts[part]), keys, idf)
+    rows: dict[Part, csr_array] = {"train": _rows(train, num_train, keys, idf)}
+    for part in SCORED_PARTS:
+        rows[part] = features_of(
+            texts[part], tokenization, characters=characters, keys=keys, idf=idf
+        )
     return TfidfFeatures(keys=keys, idf=idf, rows=rows)
+
+
+def features_of(
+    texts: np.ndarray,
+    tokenization: Tokenization,
+    *,
+    characters: bool,
+    keys: np.ndarray,
+    idf: np.ndarray,
+) -> "csr_array":
+    """Return the weighted known features of texts `(n,)`: `(n, features)`.
+
+    `keys` and `idf` are those of `TfidfFeatures`, `characters` as for `ngram_fingerprints`.
+    """
+    found = _find(texts, tokenization, characters=characters)
+    return _rows(found, len(texts), keys, idf)
 
 
 def _find(texts: np.ndarray, tokenization: Tokenization, *, characters: bool) -> _Occurrences:

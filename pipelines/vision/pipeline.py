@@ -27,7 +27,7 @@ from pipelines.pipeline import (
     ServingFacts,
     ServingModel,
 )
-from pipelines.splits import Part
+from pipelines.splits import FITTED_PARTS, Part
 from pipelines.vision import (
     audit,
     augmentation,
@@ -99,6 +99,11 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
 
     def receptive_field(self, spec: VisionSpec, splits: VisionSplits) -> ReceptiveField | None:
         return receptive_field(spec, splits.shape, len(splits.classes))
+
+    def prepare_trials(self, spec: VisionSpec, splits: VisionSplits) -> None:
+        if frozen.is_frozen(spec):
+            for part in FITTED_PARTS:
+                frozen.features(splits, part, spec.transfer)
 
     def build(self, spec: VisionSpec, splits: VisionSplits) -> keras.Model:
         return model.build(spec, splits, tta=self.options.tta)
