@@ -69,7 +69,7 @@ def run(path: Path, horizon: int, values: dict[str, Any], seed: int) -> dict[str
     return {
         "ridge": ridge_scores,
         "network": pipeline.score(predictions, splits, "test"),
-        "seconds": fitted.seconds,
+        "seconds": fitted.spent.seconds,
         "best_epoch": fitted.best_epoch,
     }
 

@@ -225,11 +225,13 @@ class Pipeline(ABC, Generic[OptionsT, SpecT, SplitsT]):
         """
         return None
 
-    def prepare_trials(self, spec: SpecT, splits: SplitsT) -> None:
-        """Compute what the trials of a sweep share, where networks like that of `spec` need it.
+    def prepare(self, spec: SpecT, splits: SplitsT) -> Spent:
+        """Compute what the network of `spec` starts from or reads, and return what that took.
 
-        It is sent to workers with the pipeline or kept on disk; no trial computes it then.
+        Where a baseline or an earlier fit has computed it, it is not computed again. It is sent to
+        the workers of a sweep with the pipeline, or kept on disk.
         """
+        return Spent()
 
     def check(self, spec: SpecT, splits: SplitsT) -> None:
         """Raise `ImpossibleSpec` when no network can have this spec."""

@@ -9,10 +9,10 @@ import pytest
 
 from pipelines import create_pipeline, timing
 from pipelines.config.search_space import Choice, replace
-from pipelines.timing import Stopwatch, latencies, latency
+from pipelines.timing import Spent, Stopwatch, latencies, latency
 from tests.command_line import environment_of
 from tests.line_domain.options import LineOptions
-from tests.line_domain.pipeline import LinePipeline
+from tests.line_domain.pipeline import LinePipeline, LineSplits
 from tests.line_domain.spec import LineSpec
 from tests.samples import small_log, small_series, small_texts
 from tuning.reports.significance import score_baseline
@@ -97,6 +97,31 @@ def test_a_run_its_baselines_and_its_card_have_the_costs(tracker: MlflowTracker)
     card = rows[result.run_id].tags["mlflow.note.content"]
     assert f"**Cost** {result.cost['params']} weights, {result.cost_line}" in card
     assert " ms an example, 64 in " in result.cost_line
+
+
+class StartedLines(LinePipeline):
+    """Its networks start from something that took long."""
+
+    def prepare(self, spec: LineSpec, splits: LineSplits) -> Spent:
+        return Spent(seconds=1e4, cpu_seconds=2e4)
+
+
+def test_a_run_costs_what_its_network_starts_from_and_a_trial_does_not(
+    tracker: MlflowTracker,
+) -> None:
+    """All trials start from the same; a run that is looked at alone had to pay for it."""
+    lines = StartedLines(LineOptions())
+    objectives = sweep_objectives(lines, lines.load(), [])
+    result = run_sweep(
+        lines,
+        LineOptions().space(SPEC, {"units": Choice((2, 4))}),
+        Sweep(objectives=objectives, trials=2, refit_top="0", trial_epochs=1, tuner="random"),
+        tracker,
+    )
+    assert all(trial.costs["cost/train_s"] < 100 for trial in result.trials)
+    assert 1e4 < result.final.cost["train_s"] < 1e4 + 100
+    assert 2e4 < result.final.cost["train_cpu_s"] < 2e4 + 100
+    assert result.final.cost["examples_per_s"] > 1
 
 
 def test_trials_know_sizes_and_times_of_their_fits_and_refits_times_of_answers_too(

@@ -235,7 +235,7 @@ def test_a_worker_process_uses_what_was_fitted_for_the_baselines(
 ) -> None:
     splits = pipeline.load()
     list(pipeline.baselines(splits))
-    pipeline.prepare_trials(TextSpec(), splits)
+    pipeline.prepare(TextSpec(), splits)
     sent = pickle.dumps((pipeline, splits))
     monkeypatch.setattr(references, "fit_tfidf", _refuse_to_fit)
     monkeypatch.setattr(references, "held_out_logits", _refuse_to_fit)
@@ -253,9 +253,24 @@ def test_the_baseline_does_not_compute_what_only_a_network_needs(
     monkeypatch.setattr(references, "held_out_logits", _refuse_to_fit)
     splits = pipeline.load()
     list(pipeline.baselines(splits))
-    pipeline.prepare_trials(TextSpec(start_from="none"), splits)
+    pipeline.prepare(TextSpec(start_from="none"), splits)
     with pytest.raises(AssertionError, match="fitted again"):
-        pipeline.prepare_trials(TextSpec(), splits)
+        pipeline.prepare(TextSpec(), splits)
+
+
+@pytest.mark.parametrize("baselines_first", [True, False])
+def test_what_a_network_starts_from_costs_the_same_whenever_it_was_computed(
+    pipeline: TextPipeline, *, baselines_first: bool
+) -> None:
+    splits = pipeline.load()
+    if baselines_first:
+        list(pipeline.baselines(splits))
+    prepared = pipeline.prepare(TextSpec(), splits)
+    model = pipeline.references.tfidf.model(splits)
+    assert prepared.cpu_seconds > model.spent.cpu_seconds > 0
+    again = pipeline.prepare(TextSpec(), splits)
+    assert again.cpu_seconds == pytest.approx(prepared.cpu_seconds, abs=0.05)
+    assert pipeline.prepare(TextSpec(start_from="none"), splits).cpu_seconds < 0.05
 
 
 def test_loading_and_a_network_by_itself_fit_nothing(

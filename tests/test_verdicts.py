@@ -11,6 +11,7 @@ from apps import rendering
 from pipelines.blend import ALONE, Blend
 from pipelines.config.options import Objective
 from pipelines.errors import Diverged
+from pipelines.timing import Spent
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import LinePipeline
 from tests.line_domain.spec import LineSpec
@@ -271,8 +272,7 @@ def fitted_with(curve: list[float], stopped: str = "") -> FitResult:
         history={"val_mae": curve},
         best_epoch=len(curve),
         best_score=curve[-1],
-        seconds=1.0,
-        cpu_seconds=1.0,
+        spent=Spent(seconds=1.0, cpu_seconds=1.0),
         stopped=stopped,
     )
 

@@ -15,7 +15,7 @@ from pipelines.forecast.quantiles import LEVELS
 from pipelines.io.progress import working
 from pipelines.pipeline import Baseline
 from pipelines.splits import SCORED_PARTS, Part
-from pipelines.timing import Stopwatch, first_rows
+from pipelines.timing import Spent, Stopwatch, first_rows
 
 if TYPE_CHECKING:
     from pipelines.forecast.data import ForecastSplits
@@ -76,14 +76,23 @@ class RidgeCache:
     It is pickled with what it holds, so that the worker processes of a sweep need not fit again.
     """
 
-    _fitted: dict[tuple[str, int, int], Ridge] = field(default_factory=dict)
+    _fitted: dict[tuple[str, int, int], tuple[Ridge, Spent]] = field(default_factory=dict)
 
     def ridge(self, splits: "ForecastSplits") -> Ridge:
         """Return the ridge regression of these splits."""
+        return self._of(splits)[0]
+
+    def spent(self, splits: "ForecastSplits") -> Spent:
+        """Return what the fit of that took, whenever it was."""
+        return self._of(splits)[1]
+
+    def _of(self, splits: "ForecastSplits") -> tuple[Ridge, Spent]:
         # What it is fitted to: the rows and the windows, which the digest is of.
         key = (splits.digest, splits.lookback, splits.horizon)
         if key not in self._fitted:
-            self._fitted[key] = fit_ridge(splits)
+            watch = Stopwatch()
+            ridge = fit_ridge(splits)
+            self._fitted[key] = ridge, watch.spent()
         return self._fitted[key]
 
     def start(self, start_from: Literal["ridge", "none"], splits: "ForecastSplits") -> Rule:

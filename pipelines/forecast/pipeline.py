@@ -41,6 +41,7 @@ from pipelines.pipeline import (
     ServingModel,
 )
 from pipelines.splits import Part
+from pipelines.timing import Spent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,6 +86,9 @@ class ForecastPipeline(Pipeline[ForecastOptions, ForecastSpec, ForecastSplits]):
 
     def receptive_field(self, spec: ForecastSpec, splits: ForecastSplits) -> ReceptiveField:
         return architectures.receptive_field(spec, splits)
+
+    def prepare(self, spec: ForecastSpec, splits: ForecastSplits) -> Spent:
+        return self.ridges.spent(splits) if spec.start_from == "ridge" else Spent()
 
     def build(self, spec: ForecastSpec, splits: ForecastSplits) -> keras.Model:
         return model.build(spec, splits, self.ridges.start(spec.start_from, splits))

@@ -50,6 +50,7 @@ from pipelines.text.options import TextOptions
 from pipelines.text.references import References
 from pipelines.text.serve import TextFacts
 from pipelines.text.spec import TextSpec
+from pipelines.timing import Spent, Stopwatch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,9 +112,14 @@ class TextPipeline(Pipeline[TextOptions, TextSpec, TextSplits]):
     def receptive_field(self, spec: TextSpec, splits: TextSplits) -> ReceptiveField | None:
         return architectures.receptive_field(spec, splits)
 
-    def prepare_trials(self, spec: TextSpec, splits: TextSplits) -> None:
+    def prepare(self, spec: TextSpec, splits: TextSplits) -> Spent:
+        start = Spent()
+        if model.starts_from_baseline(spec):
+            start = self.references.tfidf.spent(splits)
+        watch = Stopwatch()
         for part in FITTED_PARTS:
             batches.training_inputs(splits, part, spec, self.references)
+        return start + watch.spent()
 
     def build(self, spec: TextSpec, splits: TextSplits) -> keras.Model:
         return model.build(spec, splits)

@@ -14,6 +14,7 @@ from pipelines.io.progress import working
 from pipelines.splits import PARTS, Part
 from pipelines.text.encoded import EncodedTexts, EncoderSettings
 from pipelines.text.tfidf import TfidfModel, fit_tfidf, held_out_logits
+from pipelines.timing import Spent, Stopwatch
 
 if TYPE_CHECKING:
     from pipelines.text.data import TextSplits
@@ -25,7 +26,7 @@ class TfidfReference:
     def __init__(self) -> None:
         # By digest and seed, which stay where other parts are merged into train.
         self._models: dict[tuple[str, int], TfidfModel] = {}
-        self._of_train: dict[tuple[str, int], np.ndarray] = {}
+        self._of_train: dict[tuple[str, int], tuple[np.ndarray, Spent]] = {}
 
     def model(self, splits: "TextSplits") -> TfidfModel:
         """Return the model of these splits; it has seen nothing but the original train and val."""
@@ -43,21 +44,31 @@ class TfidfReference:
         """
         logits = self.model(splits).logits
         if part == "train":
-            own = self._held_out(splits)
+            own, _ = self._held_out(splits)
             return np.concatenate([own, *(logits[other] for other in splits.merged)])
         return logits[part]
 
-    def _held_out(self, splits: "TextSplits") -> np.ndarray:
-        """Return the logits of train, computed when the first network asks for them."""
+    def spent(self, splits: "TextSplits") -> Spent:
+        """Return what all logits took that a network needs, whenever that was."""
+        return self.model(splits).spent + self._held_out(splits)[1]
+
+    def _held_out(self, splits: "TextSplits") -> tuple[np.ndarray, Spent]:
+        """Return the logits of train and what they took.
+
+        They are computed when a network asks for them: no baseline does.
+        """
         key = (splits.digest, splits.seed)
         if key not in self._of_train:
+            model = self.model(splits)
+            watch = Stopwatch()
             with working("TF-IDF of texts that it has not seen"):
-                self._of_train[key] = held_out_logits(
-                    self.model(splits),
+                logits = held_out_logits(
+                    model,
                     splits.texts("train")[: splits.num_own],
                     _one_hot(splits)["train"],
                     seed=splits.seed,
                 )
+            self._of_train[key] = logits, watch.spent()
         return self._of_train[key]
 
 

@@ -28,6 +28,7 @@ from pipelines.pipeline import (
     ServingModel,
 )
 from pipelines.splits import FITTED_PARTS, Part
+from pipelines.timing import Spent, Stopwatch
 from pipelines.vision import (
     audit,
     augmentation,
@@ -100,10 +101,12 @@ class VisionPipeline(Pipeline[VisionOptions, VisionSpec, VisionSplits]):
     def receptive_field(self, spec: VisionSpec, splits: VisionSplits) -> ReceptiveField | None:
         return receptive_field(spec, splits.shape, len(splits.classes))
 
-    def prepare_trials(self, spec: VisionSpec, splits: VisionSplits) -> None:
+    def prepare(self, spec: VisionSpec, splits: VisionSplits) -> Spent:
+        watch = Stopwatch()
         if frozen.is_frozen(spec):
             for part in FITTED_PARTS:
                 frozen.features(splits, part, spec.transfer)
+        return watch.spent()
 
     def build(self, spec: VisionSpec, splits: VisionSplits) -> keras.Model:
         return model.build(spec, splits, tta=self.options.tta)

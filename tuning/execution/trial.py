@@ -131,8 +131,8 @@ def _costs(work: Work, task: Task, fitted: "FitResult") -> dict[str, float]:
     network = work.pipeline, task.spec, work.splits, fitted.model
     costs = {
         **sizes(*network),
-        "train_s": fitted.seconds,
-        "train_cpu_s": fitted.cpu_seconds,
+        "train_s": fitted.spent.seconds,
+        "train_cpu_s": fitted.spent.cpu_seconds,
     }
     if work.latency:
         costs |= network_latencies(*network)

@@ -115,7 +115,7 @@ def estimate(
     baselines_from = _go_through_baselines(pipeline, splits, tracker) if sweep.baselines else ""
     baselines_s = time.monotonic() - began
     began = time.monotonic()
-    pipeline.prepare_trials(space.base, splits)
+    pipeline.prepare(space.base, splits)
     with working("networks measured", len(candidates)) as scheduler.work:
         executor.run(definition.work(), scheduler)
     start_s = max(0.0, scheduler.first_trial_began - began)

@@ -154,7 +154,7 @@ class _RunningSweep:
             )
         scheduler = self._scheduler(start)
         num_before = len(scheduler.trials)
-        definition.pipeline.prepare_trials(definition.space.base, definition.splits)
+        definition.pipeline.prepare(definition.space.base, definition.splits)
         executor.run(scheduler.work, scheduler)
         if start.earlier and len(scheduler.trials) == num_before:
             self._refuse_finished(start.earlier, num_before)

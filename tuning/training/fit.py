@@ -1,6 +1,5 @@
 """One fit: from a pipeline and a spec to a trained network and its curves."""
 
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pipelines.config.hyperparameters import TrainSpec
 from pipelines.interrupts import NOTICED
 from pipelines.pipeline import AnyPipeline, Phase
 from pipelines.splits import Part, Splits
+from pipelines.timing import Spent, Stopwatch
 from tuning.training import distribute
 from tuning.training.costs import most_epoch_seconds
 from tuning.training.monitor import Monitor, Watch
@@ -34,10 +34,10 @@ class FitResult:
     history: dict[str, list[float]]
     best_epoch: int  # 0: no epoch has ended
     best_score: float
-    seconds: float
-    cpu_seconds: float
+    spent: Spent
     stopped: str = ""  # why it ended before its last epoch; empty when it did not
     interrupted: bool = False
+    prepared: Spent = Spent()  # on what the network starts from or reads, before
 
 
 def num_epochs(train: TrainSpec, num_examples: int) -> int:
@@ -72,7 +72,7 @@ def fit(
     Raises:
         Diverged: the loss became NaN or infinite before any epoch ended well.
     """
-    began, cpu_began = time.perf_counter(), time.process_time()
+    stopwatch = Stopwatch()
     # No clear_session: it frees nothing that a fit leaves behind, wipes dtype policy and seed, and
     # costs a trial .3 s.
     keras.utils.set_random_seed(seed)
@@ -117,8 +117,7 @@ def fit(
         history=monitor.curves.history,
         best_epoch=monitor.best.epoch,
         best_score=monitor.best.score,
-        seconds=time.perf_counter() - began,
-        cpu_seconds=time.process_time() - cpu_began,
+        spent=stopwatch.spent(),
         stopped=stopped,
         interrupted=interrupted,
     )

@@ -9,12 +9,18 @@ from pipelines.interrupts import WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
+from pipelines.timing import Spent
 from tuning.tracking.interface import Run
 from tuning.training.costs import network_latencies, sizes
 from tuning.training.fit import FitResult, fit, num_epochs
 from tuning.training.monitor import Watch
 from tuning.training.prefixes import prefixed
 from tuning.training.record import save_model
+
+
+def spent_on(fitted: FitResult, final: FitResult) -> Spent:
+    """Return what the fit to train and the final one took, which may be the same."""
+    return fitted.spent if final is fitted else fitted.spent + final.spent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,7 @@ class Training:
 
     def fit(self) -> FitResult:
         """Return the network fitted to train; the epoch and everything else is chosen on val."""
+        prepared = self.pipeline.prepare(self.spec, self.splits)
         fitted = fit(
             self.pipeline,
             self.spec,
@@ -46,6 +53,7 @@ class Training:
             watch=replace(self.watch, on_epoch=self._has_weights),
             strategy=self.strategy,
         )
+        fitted = replace(fitted, prepared=prepared)
         self.run.history(prefixed(self.curves, fitted.history))
         if fitted.interrupted:
             # As it is: who has pressed Ctrl-C does not wait for what would be chosen on val.
@@ -88,18 +96,16 @@ class Training:
     def cost(self, fitted: FitResult, final: FitResult) -> dict[str, float]:
         """Return the costs of the model: sizes, time to fit and times to answer.
 
-        The time to fit is that of all fits.
+        The time to fit is that of all fits, and of what the network starts from: a network that
+        corrects a baseline costs that too, also where the baseline was computed before.
         """
-        seconds, cpu_seconds = fitted.seconds, fitted.cpu_seconds
-        if final is not fitted:
-            seconds += final.seconds
-            cpu_seconds += final.cpu_seconds
+        spent = fitted.prepared + spent_on(fitted, final)
         examples = self.splits.sizes()["train"] * len(fitted.history["loss"])
         return {
             **sizes(self.pipeline, self.spec, self.splits, final.model),
-            "train_s": seconds,
-            "train_cpu_s": cpu_seconds,
-            "examples_per_s": examples / fitted.seconds,
+            "train_s": spent.seconds,
+            "train_cpu_s": spent.cpu_seconds,
+            "examples_per_s": examples / fitted.spent.seconds,
             **network_latencies(self.pipeline, self.spec, self.splits, final.model),
         }
 

@@ -26,7 +26,7 @@ from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
 from tuning.training.baselines import record_baselines
 from tuning.training.fit import FitResult
-from tuning.training.fits import Training
+from tuning.training.fits import Training, spent_on
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
 from tuning.training.procedure import EarlierFit, Procedure, RunLabels
@@ -254,8 +254,8 @@ def _serving(
         training.run.params({FINAL_FIT: "all"})
         notes.append(
             "the model that is kept was then fitted to all of the data, test too, for "
-            f"{count_of(fitted.best_epoch, 'epoch')} ({served.seconds:.0f} s): the scores are "
-            "those of the one before it"
+            f"{count_of(fitted.best_epoch, 'epoch')} ({served.spent.seconds:.0f} s): the scores "
+            "are those of the one before it"
         )
     WORTH_WAITING.clear()
     with working("preparing the model to be served"):
@@ -331,7 +331,7 @@ def _seed_test(
         test=test,
         losses=losses,
         adds_nothing=pipeline.blend(final.model).adds_nothing,
-        seconds=fitted.seconds if final is fitted else fitted.seconds + final.seconds,
+        seconds=spent_on(fitted, final).seconds,
     )
 
 
