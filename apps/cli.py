@@ -253,7 +253,8 @@ def reproduce(name: str, tracking_uri: str, json: bool) -> None:
 
     Options, hyperparameters, data and seed are those of RUN. The result is bit-identical, within
     noise, or different: then data, code, packages and machine say what changed, and by how much
-    each score moved. A run is named as for `appline compare`.
+    each score moved. Of a sweep its final run is trained, of folds the last one, whose model is
+    kept. A run is named as for `appline compare`.
     """
     from apps.reproduce_run import reproduce_run
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tuning.comparison.reproduction import Reproduction
     from tuning.tracking.interface import Row
 
-TRAINED = ("train", "final")  # roles of runs that hold a tested network
+TRAINED = ("train", "final", "fold")  # roles of runs that hold a tested network
 LONGEST_VALUE = 40  # characters of a value in a table
 ORDER_OF_SUMS = (
     "nothing that is recorded has changed: threads and GPUs add numbers in another order each "
@@ -31,6 +31,8 @@ def reproduce_run(name: str, uri: str, screen: Screen) -> None:
 
 def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     """Train the run `name` again from what it has recorded; a sweep stands for its final run.
+
+    So do folds for the last of them, whose model is kept.
 
     The new run has the role `seed`, as it repeats another: it is no further use of the test part.
 
@@ -56,7 +58,7 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
 
 def _require_trained(row: "Row") -> None:
     from tuning.comparison.reproduction import REPRODUCES
-    from tuning.training.train import WEIGHTS_OF
+    from tuning.training.procedure import WEIGHTS_OF
 
     is_repetition = row.role == "seed" and REPRODUCES in row.tags
     if (row.role not in TRAINED and not is_repetition) or row.status != "FINISHED":
@@ -76,8 +78,8 @@ def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, scree
     """Train with the settings of `row`; return the id of the new run."""
     from tuning.comparison.reproduction import REPRODUCES
     from tuning.training.fit import num_epochs
-    from tuning.training.procedure import Procedure, RunLabels
-    from tuning.training.train import FINAL_FIT, train
+    from tuning.training.procedure import FINAL_FIT, Procedure, RunLabels
+    from tuning.training.train import train
 
     with screen.progress(f"reading {pipeline.options.data}"):
         splits = pipeline.load()

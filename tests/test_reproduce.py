@@ -25,7 +25,7 @@ from tuning.reports.paired import compare_losses
 from tuning.tracking.interface import Row
 from tuning.tracking.mlflow_tracker import open_tracker
 from tuning.tracking.provenance import CODE, DETERMINISTIC, MACHINE, code_digest, origin_tags
-from tuning.training.train import WEIGHTS_OF
+from tuning.training.procedure import WEIGHTS_OF
 
 Sample = Callable[[Path], Path]
 SMALL: dict[str, tuple[Sample | None, tuple[str, ...]]] = {
@@ -47,10 +47,25 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
     assert first.returncode == 0, first.stderr
     again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
+    assert "oneDNN" not in again.stderr, "TensorFlow was imported before it was told to be silent"
     found = json.loads(again.stdout)
     assert found["outcome"] == "bit-identical"
     assert found["changes"] == []
     assert len(found["scores"]) > 4
+
+
+@pytest.mark.slow
+def test_folds_are_reproduced_by_the_last_one_whose_model_is_kept(tmp_path: Path) -> None:
+    folds = ("--folds", "2", "--run-name", "folds")
+    first = appline_process("vision", "train", *QUICK, *folds, folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = appline_process("reproduce", "folds", "--json", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    found = json.loads(again.stdout)
+    assert found["outcome"] == "bit-identical"
+    rows = {row.id: row for row in open_tracker("vision/digits", root=tmp_path / "mlruns").rows()}
+    assert rows[found["run"]].role == "fold"
+    assert rows[found["run"]].params["fold"] == "2/2"
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from tuning.training.fit import FitResult
 from tuning.training.fits import Training, spent_on
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
-from tuning.training.procedure import EarlierFit, Procedure, RunLabels
+from tuning.training.procedure import FINAL_FIT, WEIGHTS_OF, EarlierFit, Procedure, RunLabels
 from tuning.training.record import (
     finish_page,
     finishing,
@@ -41,9 +41,7 @@ from tuning.training.record import (
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, row_name
 
-FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
 FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
-WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 
 
 def train(
