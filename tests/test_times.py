@@ -5,8 +5,9 @@ import datetime
 import pandas as pd
 import pytest
 
+from pipelines.io.parsed_times import TimeFormat
 from pipelines.io.time_forms import written_form
-from pipelines.io.times import TimeFormat, holds_times, is_clock, parse_times
+from pipelines.io.times import holds_times, is_clock, parse_times
 
 
 def stamps(*cells: object) -> list[str]:

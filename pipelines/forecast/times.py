@@ -8,6 +8,7 @@ from pipelines.errors import DataError, count_of
 from pipelines.forecast.columns import Columns
 from pipelines.forecast.long_rows import raise_for_long_rows
 from pipelines.io import times
+from pipelines.io.parsed_times import ParsedTimes, TimeFormat
 from pipelines.io.tables import Table, lines_text
 from pipelines.io.time_forms import written_form
 
@@ -32,7 +33,7 @@ def read_times(rows: pd.DataFrame, table: Table, columns: Columns, notes: list[s
             column allows two readings.
     """
     cells = rows["_time"]
-    told = times.TimeFormat(format=columns.time_format, day_first=columns.day_first)
+    told = TimeFormat(format=columns.time_format, day_first=columns.day_first)
     read = times.parse_times(cells, told)
     if columns.drop_missing and not read.problem:
         lacks = read.wrong | cells.isna() | (rows["_series"].astype(str).str.strip() == "")
@@ -69,7 +70,7 @@ def _without(rows: pd.DataFrame, lacks: pd.Series, table: Table, notes: list[str
     return rows[~lacks].reset_index(drop=True)
 
 
-def _raise_for_wrong(rows: pd.DataFrame, read: times.ParsedTimes, table: Table) -> None:
+def _raise_for_wrong(rows: pd.DataFrame, read: ParsedTimes, table: Table) -> None:
     received = rows["_time"][read.wrong].iloc[0]
     if read.is_numbered:
         raise_for_long_rows(

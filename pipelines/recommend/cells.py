@@ -10,8 +10,9 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.numbers import ParsedNumbers, parse_numbers
+from pipelines.io.parsed_times import ParsedTimes, TimeFormat
 from pipelines.io.tables import Table
-from pipelines.io.times import ParsedTimes, TimeFormat, parse_times
+from pipelines.io.times import parse_times
 from pipelines.recommend.columns import ColumnNames, FoundColumns
 
 if TYPE_CHECKING:

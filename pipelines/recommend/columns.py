@@ -9,10 +9,11 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
 from pipelines.io.delimited import normal_name
+from pipelines.io.number_times import EPOCH_UNITS
 from pipelines.io.numbers import parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.tables import SHOWN_COLUMNS, Table
-from pipelines.io.times import EPOCH_UNITS, holds_times
+from pipelines.io.times import holds_times
 
 if TYPE_CHECKING:
     import pandas as pd
