@@ -84,12 +84,15 @@ def _image_parts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[Part, Ima
 
 def _arrays_called(names: Sequence[str], arrays: Mapping[str, np.ndarray]) -> dict[Part, str]:
     """Return by part the arrays with the first of these names that there is."""
+    written = {array.lower(): array for array in arrays}
     found: dict[Part, str] = {}
     for name in reversed(names):
-        for array in arrays:
-            for word, part in (("", "train"), *PART_NAMES.items()):
-                if array.lower() in ({name} if not word else {f"{name}_{word}", f"{word}_{name}"}):
-                    found[part] = array
+        if name in written:
+            found["train"] = written[name]
+        for word, part in PART_NAMES.items():
+            for whole in (f"{name}_{word}", f"{word}_{name}"):
+                if whole in written:
+                    found[part] = written[whole]
     return found
 
 
