@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -375,9 +376,24 @@ def test_the_regression_on_features_is_fitted_once_for_the_choice_and_the_baseli
 ) -> None:
     splits, spec = photos.load(), spec_of(0).transfer
     first = photos.regressions.model(splits, spec)
+    assert first.spent.seconds > 0
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("fitted although it is kept")
 
     monkeypatch.setattr(references, "fit_regression", never)
     assert photos.regressions.model(photos.load(), spec) is first
+
+
+def test_the_regression_costs_its_features_where_they_were_not_kept(
+    photos: VisionPipeline, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take ten times as long as the regression."""
+
+    def slow(*arguments: Any) -> np.ndarray:
+        time.sleep(0.2)
+        return frozen.features(*arguments)
+
+    monkeypatch.setattr(references, "features", slow)
+    spent = photos.regressions.model(photos.load(), spec_of(0).transfer).spent
+    assert spent.seconds > 0.6  # of three parts

@@ -19,7 +19,7 @@ class FeatureRegression:
 
     `logits` `(n, classes)` of val come from a model of train, those of test from one of
     train and val together. `kernel` `(width, classes)` and `bias` `(classes,)` are of train
-    alone; `spent` is what the fits took.
+    alone; `spent` is what the fits took, and the vectors where they were not kept before.
     """
 
     logits: Mapping[Part, np.ndarray]
@@ -30,7 +30,11 @@ class FeatureRegression:
 
 
 def fit_regression(
-    vectors: Mapping[Part, np.ndarray], one_hot: Mapping[Part, np.ndarray], *, exclusive: bool
+    vectors: Mapping[Part, np.ndarray],
+    one_hot: Mapping[Part, np.ndarray],
+    *,
+    exclusive: bool,
+    watch: Stopwatch,
 ) -> FeatureRegression:
     """Fit to train, choose the penalty on val.
 
@@ -38,16 +42,17 @@ def fit_regression(
         vectors: `(n, width)` for each part, of the length root of `width`.
         one_hot: `(n, classes)`, 1 where an example has the class.
         exclusive: each example has one class; else any number.
+        watch: has run since the vectors were asked for.
     """
-    watch = Stopwatch()
     best: tuple[float, float, np.ndarray] | None = None
     weights = np.zeros((vectors["train"].shape[1] + 1, one_hot["train"].shape[1]))
     for c in C_VALUES:
         # From the last one: half of the iterations.
         weights = _fit(vectors["train"], one_hot["train"], c, weights, exclusive=exclusive)
         loss = log_loss(_logits(vectors["val"], weights), one_hot["val"], exclusive=exclusive)
-        if best is None or loss < best[0]:
-            best = (loss, c, weights)
+        if best is not None and loss >= best[0]:
+            break  # with a smaller penalty still it fits val worse and takes longest
+        best = (loss, c, weights)
     assert best is not None
     _, c, weights = best
     both = np.concatenate([vectors["train"], vectors["val"]])

@@ -83,13 +83,16 @@ class EncoderReference:
         """Return the model of these splits; it has seen nothing but the original train and val."""
         key = (splits.digest, splits.seed, settings)
         if key not in self._models:
+            watch = Stopwatch()
             vectors: dict[Part, np.ndarray] = {}
             for part in PARTS:
                 vectors[part] = self._encoded.vectors(splits, part, settings)
             one_hot = _one_hot(splits)
             vectors["train"] = vectors["train"][: splits.num_own]
             with working(f"logistic regression on vectors by {settings.name}"):
-                self._models[key] = fit_regression(vectors, one_hot, exclusive=splits.exclusive)
+                self._models[key] = fit_regression(
+                    vectors, one_hot, exclusive=splits.exclusive, watch=watch
+                )
         return self._models[key]
 
 

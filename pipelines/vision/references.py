@@ -7,6 +7,7 @@ import numpy as np
 from pipelines.evaluation.feature_regression import FeatureRegression, fit_regression
 from pipelines.io.progress import working
 from pipelines.splits import PARTS, Part
+from pipelines.timing import Stopwatch
 from pipelines.vision.frozen import features
 from pipelines.vision.spec import TransferSpec
 
@@ -34,6 +35,7 @@ class BackboneReference:
 
 
 def _fit(splits: "VisionSplits", spec: TransferSpec) -> FeatureRegression:
+    watch = Stopwatch()
     vectors: dict[Part, np.ndarray] = {}
     one_hot: dict[Part, np.ndarray] = {}
     for part in PARTS:
@@ -43,4 +45,4 @@ def _fit(splits: "VisionSplits", spec: TransferSpec) -> FeatureRegression:
         vectors[part] = x / np.maximum(length, SMALLEST_LENGTH)
         one_hot[part] = splits.one_hot(part)
     with working(f"logistic regression on features of {spec.backbone}"):
-        return fit_regression(vectors, one_hot, exclusive=True)
+        return fit_regression(vectors, one_hot, exclusive=True, watch=watch)
