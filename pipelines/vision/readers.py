@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
+from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import LabelledFile, read_layout
 from pipelines.io.paths import UNPACK, require_path
 from pipelines.io.tables import TABLE_SUFFIXES
@@ -65,6 +66,8 @@ def read(options: VisionOptions) -> ImageSource:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     data = options.data
+    if options.label_pattern:
+        require_files(data, options.datasets)
     if data == "digits":
         return _digits()
     if data == "fashion-mnist":
@@ -150,7 +153,8 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
     """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`)."""
-    layout = read_layout(root, FILES)
+    pattern = read_pattern(options.label_pattern)
+    layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
     return _from_files(root.name, str(root), layout.files, layout.notes, options)
 
 
