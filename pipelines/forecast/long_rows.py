@@ -19,7 +19,7 @@ from pipelines.io.tables import SHOWN_COLUMNS, Table, lines_text, raise_for_line
 from pipelines.io.times import EXPECTED, holds_times
 
 TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "week", "year", "index")
-IDS = ("unique_id", "item_id", "series_id", "id", "series")
+IDS = ("unique_id", "item_id", "series_id", "id", "series", "series_name")
 TIME_WORDS = ("date", "time", "when", "month", "quarter", "week", "year", "period", "datum")
 FEWEST_TIMES = 3  # rows of a series, on average, by which a column may tell series apart
 TARGETS = ("y", "target", "value", "demand", "sales")

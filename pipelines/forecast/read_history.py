@@ -14,9 +14,9 @@ from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.histories import SHOWN_SERIES, History
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
-from pipelines.forecast.readers import read_with_future, table_in_memory
+from pipelines.forecast.readers import read_file, read_with_future, table_in_memory
 from pipelines.io.delimited import normal_name
-from pipelines.io.tables import Table, read_table, take_rows
+from pipelines.io.tables import Table, take_rows
 from pipelines.pipeline import RawInput
 
 MOST_COMPARED = 1_000  # series among which a similar name is looked for
@@ -107,7 +107,7 @@ def _table(source: RawInput, *, drop_long: bool) -> Table:
         raise DataError(
             f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
         )
-    return read_table(path, drop_long=drop_long)
+    return read_file(path, drop_long=drop_long)
 
 
 def _with_times_of_index(frame: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io import delimited, json_tables, workbooks
 from pipelines.io.delimited import normal_name
+from pipelines.io.other_files import require_table
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import PACKED, plain_suffix
@@ -198,6 +199,7 @@ def read_table(path: Path, *, drop_long: bool = False) -> Table:
             the row.
     """
     require_regular_file(path)
+    require_table(path)
     suffix = plain_suffix(path)
     try:
         if suffix == ".parquet":

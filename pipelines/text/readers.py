@@ -13,7 +13,8 @@ from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import read_layout
-from pipelines.io.paths import UNPACK, require_path, require_regular_file
+from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
@@ -66,10 +67,12 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         return drop_empty(_folder(path, options))
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
-        remedy = FILES.remedies.get(path.suffix.lower(), "")
+        advice = FILES.remedies.get(path.suffix.lower(), "")
+        if not advice:
+            require_table(path)
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
-            f"Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
+            f"Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
         )
     require_regular_file(path)
     if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):

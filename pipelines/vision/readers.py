@@ -11,7 +11,8 @@ from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import LabelledFile, read_layout
-from pipelines.io.paths import UNPACK, require_path
+from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.paths import require_path
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
@@ -85,10 +86,12 @@ def read(options: VisionOptions) -> ImageSource:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        remedy = FILES.remedies.get(suffix, "")
+        advice = FILES.remedies.get(suffix, "")
+        if not advice:
+            require_table(path)
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
-            f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
+            f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
         )
     return readers[suffix](path, options)
 
