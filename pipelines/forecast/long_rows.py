@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.forecast.columns import Columns
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import SHOWN_COLUMNS, Table, lines_text, raise_for_lines
 from pipelines.io.times import EXPECTED, holds_times

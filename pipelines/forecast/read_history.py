@@ -15,7 +15,7 @@ from pipelines.forecast.histories import SHOWN_SERIES, History
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.readers import read_file, read_with_future, table_in_memory
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.tables import Table, take_rows
 from pipelines.pipeline import RawInput
 

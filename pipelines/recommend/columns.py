@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.tables import SHOWN_COLUMNS, Table

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError, count_of
-from pipelines.io.delimited import normal_name
-from pipelines.io.headerless import read_headerless
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
@@ -120,7 +119,7 @@ def _movies_beside(path: Path) -> Table | None:
     beside = path.with_name(MOVIES_FILE)
     if path.suffix != beside.suffix or path == beside or not beside.exists():
         return None
-    return read_headerless(beside, MOVIES_COLUMNS)
+    return read_table(beside, names=MOVIES_COLUMNS)
 
 
 def _read_u_item(path: Path) -> Table:
@@ -148,7 +147,7 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
             "and titles or features"
         )
     if path.name == MOVIES_FILE:
-        return read_headerless(path, MOVIES_COLUMNS)
+        return read_table(path, names=MOVIES_COLUMNS)
     if path.name == ITEMS_FILE:
         return _read_u_item(path)
     return layouts.with_plain_names(read_table(path))
