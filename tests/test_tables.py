@@ -238,7 +238,7 @@ def test_a_broken_parquet_file_is_refused_in_our_words(tmp_path: Path) -> None:
         ("a.dta", "pandas.read_stata("),
         ("a.pkl", "if you trust it: it may run code: python -c"),
         ("a.sqlite", "sqlite3 -csv -header {path} 'select * from TABLE' > {new}"),
-        ("a.tsf", "an archive of series to forecast: appline forecast check --data {path}"),
+        ("a.tsf", "an archive of series: give it to the application forecast"),
         ("a.ts", "write a table with the columns series, time and value"),
         ("a.rds", "Rscript -e \"write.csv(readRDS('FILE.rds')"),
         ("a.csv.zip", "Unpack it: unzip FILE.zip"),

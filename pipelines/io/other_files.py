@@ -43,7 +43,7 @@ OTHERS: Mapping[str, str] = MappingProxyType(
         ".arff": "an ARFF file, as Weka writes it: "
         "(grep -i '^@attribute' {file} | awk '{{print $2}}' | paste -sd,; "
         "sed '1,/^@data/Id' {file}) > {new}",
-        ".tsf": "an archive of series to forecast: appline forecast check --data {file}",
+        ".tsf": "an archive of series: give it to the application forecast",
         ".ts": "a file of sktime, of series that have a class each. Whole series are not "
         "classified here; to forecast their values, write a table with the columns series, time "
         "and value",
