@@ -37,7 +37,7 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_in_the_pages_parses(page: str, line: str) -> None:
     """Flags and verbs that a page names exist; the command itself is not run."""
-    words = shlex.split(line.split("|")[0].split(">")[0])[1:]
+    words = list(itertools.takewhile(lambda word: word not in ("|", ">"), shlex.split(line)))[1:]
     context = click.Context(appline, info_name="appline")
     command: click.Command = appline
     while isinstance(command, click.Group):

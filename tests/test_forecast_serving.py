@@ -264,6 +264,27 @@ def test_a_gap_in_one_series_does_not_refuse_the_others(
     assert set(table.loc[table["error"] == "", "Store"]) == {"00456", "市场"}
 
 
+def test_a_missing_future_of_one_series_does_not_refuse_the_others(
+    served: ServingModel, history: pd.DataFrame
+) -> None:
+    of_one = history["Store"] == "c$1"
+    is_late = history["Day"] > "2024-06-10"
+    lacking = history.assign(promo=history["promo"].mask(of_one & is_late))
+    with pytest.raises(DataError, match="of the other series alone: --skip-unreadable"):
+        answers(served, lacking)
+    notes: list[str] = []
+    table = answers(served, lacking, notes, skip_unreadable=True)
+    (reason,) = table.loc[table["Store"] == "c$1", "error"]
+    assert reason == "future values of promo are missing: 3 of 5 rows from 2024-06-11 on"
+    answered = table[table["error"] == ""].drop(columns="error")
+    pd.testing.assert_frame_equal(
+        answered.reset_index(drop=True), answers(served, history[~of_one])
+    )
+    assert any("whose future values of covariates are missing: c$1" in note for note in notes)
+    all_lack = answers(served, history.dropna(subset="Sales"), skip_unreadable=True)
+    assert all_lack["Store"].tolist() == list(STORES)
+
+
 def test_a_series_without_any_value_is_counted(served: ServingModel, history: pd.DataFrame) -> None:
     empty = history["Sales"].mask(history["Store"] == "市场")
     notes: list[str] = []

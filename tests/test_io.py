@@ -59,6 +59,56 @@ def test_a_few_accents_among_plain_letters_are_windows_own(word: str, rest: str)
     assert encoding_of(f"text,label\n{word}{rest}".encode("cp1252")) == "cp1252"
 
 
+POLISH = "Zażółć gęślą jaźń, część książek była świetna, żółw też"
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy, dobré zboží, přesně tři"
+HUNGARIAN = "Árvíztűrő tükörfúrógép, nagyon jó könyv, sőt gyönyörű, örülök ennek a jövő heti időnek"
+ROMANIAN = "Îmi place această carte şi o să o citesc încă o dată, puţin câte puţin"
+TURKISH = "Çok güzel bir kitap, aldığım gün okudum, ışık ve gölge, şimdi öğreniyorum"  # noqa: RUF001
+LITHUANIAN = "Ši knyga yra labai gera, žmonės ją skaitė ir mėgo, ąžuolų šešėlyje įdomių dalykų"
+GERMAN = "Größe und Qualität überzeugen, schöne Bücher, für Mädchen, süß und hübsch"
+FRENCH = "Très bien, déjà lu, ça m'a plu à l'été, être ou ne pas être, élève modèle, garçon"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", POLISH),
+        ("cp1250", CZECH),
+        ("cp1250", HUNGARIAN),
+        ("cp1250", ROMANIAN),
+        ("iso8859_2", POLISH),
+        ("iso8859_2", CZECH),
+        ("cp852", POLISH),
+        ("cp1254", TURKISH),
+        ("cp1257", LITHUANIAN),
+        ("mac_roman", GERMAN),
+        ("mac_roman", FRENCH),
+        ("cp850", GERMAN),
+        ("cp850", FRENCH),
+    ],
+)
+def test_the_language_of_a_text_tells_its_latin_encoding(encoding: str, text: str) -> None:
+    raw = f"text,label\n{text},a\n".encode(encoding)
+    assert raw.decode(encoding_of(raw)) == raw.decode(encoding)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GERMAN,
+        FRENCH,
+        "Björk, Beyoncé, Sigur Rós, Motörhead, Mötley Crüe, Röyksopp, Café Tacuba, Múm, Ásgeir",
+        "É um livro muito bom, não há dúvida, a emoção é única, são três irmãos",
+        "Äiti söi hyvää puuroa, yötä päivää, näin käy; perché no? Città, così, più, però, é",
+        "“quoted” – and it’s 5 € a piece; don’t…",  # noqa: RUF001
+        "één vóór allemaal, één",
+        "m³, m², 20 °C, ½, Nº 5, ± 3, © 2020",
+    ],
+)
+def test_texts_of_the_west_stay_in_the_encoding_of_windows_there(text: str) -> None:
+    assert encoding_of(f"text,label\n{text},a\n".encode("cp1252")) == "cp1252"
+
+
 def test_bytes_that_windows_does_not_have_are_latin_1() -> None:
     assert encoding_of(b"line one\x81 line two caf\xe9") == "latin-1"
 

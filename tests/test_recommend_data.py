@@ -1,5 +1,6 @@
 """What the recommend domain reads, refuses and notes; how it divides."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,32 @@ def test_tables_without_a_header_are_known_by_their_numbers(
 
 def test_a_line_with_too_few_values_is_refused(tmp_path: Path) -> None:
     message = refused("1::2::3::4\n1::3::3\n", tmp_path, name="ratings.dat")
-    assert "ratings.dat: line 2: expected 4 values, as in user::item::rating::timestamp" in message
-    assert "Received: '1::3::3'" in message
+    assert "ratings.dat: line 2: column 'timestamp' is not a date" in message
+
+
+def test_a_line_with_too_many_values_is_refused_or_left_out(tmp_path: Path) -> None:
+    rows = ["::".join(map(str, row)) for row in chain().itertuples(index=False)]
+    rows.insert(3, "u0::i0::3::4::5")
+    message = refused("\n".join(rows), tmp_path, name="ratings.dat")
+    assert "ratings.dat: line 4: has 5 values, the first line has 4. Expected as many" in message
+    splits = load("\n".join(rows), tmp_path, "ratings.dat", drop_missing=True)
+    assert splits.digest == load(chain(), tmp_path).digest
+    assert noted(splits, "1 row with more values than the first line left out (line 4)")
+
+
+def test_a_log_without_a_header_may_have_quotes_around_ids(tmp_path: Path) -> None:
+    names = {f"i{number:02}": f"Film {number}, The" for number in range(31)}
+    table = chain().replace({"item": names})
+    text = table.to_csv(index=False, header=False, quoting=csv.QUOTE_NONNUMERIC)
+    splits = load(text, tmp_path)
+    assert set(splits.items) <= set(names.values())
+    assert splits.digest == load(table, tmp_path, "same.csv").digest
+
+
+def test_a_header_may_stand_between_colons(tmp_path: Path) -> None:
+    text = "\n".join("::".join(map(str, row)) for row in chain().itertuples(index=False))
+    splits = load("UserID::MovieID::Rating::Timestamp\n" + text, tmp_path, "ratings.dat")
+    assert splits.digest == load(chain(), tmp_path, "same.csv").digest
 
 
 def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:

@@ -493,3 +493,27 @@ def test_movielens_100k_has_its_titles_and_genres(tmp_path: Path) -> None:
     assert splits.describe()["features"] == "2 (Action, Adventure)"
     asked = load(tmp_path / "u.data", items=str(tmp_path / "u.item"))
     assert asked.describe()["features"] == "2 (Action, Adventure)"
+
+
+def test_a_refusal_says_which_columns_were_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    rows = [f"a text about tea number {number},{number % 3}" for number in range(40)]
+    path.write_text("\n".join(["review,label", *rows]))
+    guess = (
+        "The columns were guessed: user=review, item=label. Name others: --user-column NAME "
+        "--item-column NAME"
+    )
+    with pytest.raises(DataError) as caught:
+        data.load(RecommendOptions(data=str(path)))
+    assert str(caught.value).endswith(guess)
+    one_named = RecommendOptions(data=str(path), user_column="review", split="leave-last")
+    with pytest.raises(DataError, match=r"guessed: item=label\. Name others: --item-column NAME$"):
+        data.load(one_named)
+
+
+def test_columns_of_usual_names_are_not_said_to_be_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("userId,movieId\n" + "".join(f"u{n},i{n}\n" for n in range(40)))
+    with pytest.raises(DataError) as caught:
+        data.load(RecommendOptions(data=str(path), split="leave-last"))
+    assert "guessed" not in str(caught.value)

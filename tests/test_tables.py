@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from pipelines.errors import DataError
 from pipelines.io.tables import Table, read_table
+from tests.samples import written
 
 
 def read(content: str, path: Path) -> Table:
@@ -227,6 +229,41 @@ def test_a_broken_parquet_file_is_refused_in_our_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read as Parquet: it is truncated") as error:
         read_table(path)
     assert "Arrow" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.feather", "python -c \"import pandas; pandas.read_feather('{path}').to_csv('{new}')\""),
+        ("a.dta", "pandas.read_stata("),
+        ("a.pkl", "if you trust it: it may run code: python -c"),
+        ("a.sqlite", "sqlite3 -csv -header {path} 'select * from TABLE' > {new}"),
+        ("a.tsf", "an archive of series: give it to the application forecast"),
+        ("a.ts", "write a table with the columns series, time and value"),
+        ("a.rds", "Rscript -e \"write.csv(readRDS('FILE.rds')"),
+        ("a.csv.zip", "Unpack it: unzip FILE.zip"),
+    ],
+)
+def test_a_table_in_a_form_that_is_not_read_is_refused_with_what_makes_one(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    path = written(b"\x00\x01", tmp_path / name)
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert message.format(path=path, new=path.with_suffix(".csv")) in str(caught.value)
+
+
+def test_the_command_that_makes_a_table_of_an_arff_file_does(tmp_path: Path) -> None:
+    arff = "@RELATION iris\n@ATTRIBUTE a NUMERIC\n@attribute class {x,y}\n@DATA\n5.1,x\n4.2,y\n"
+    path = written(arff.encode(), tmp_path / "my iris.arff")
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    command = str(caught.value).partition("as Weka writes it: ")[2]
+    subprocess.run(["bash", "-c", command], check=True)
+    assert read_table(tmp_path / "my iris.csv").frame.to_dict("list") == {
+        "a": ["5.1", "4.2"],
+        "class": ["x", "y"],
+    }
 
 
 def test_an_encoding_that_was_guessed_is_said_with_what_to_type(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from pipelines.forecast.frequency import Frequency
 from pipelines.forecast.options import ForecastOptions
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.protocol import WindowProtocol, fitted_to_length, window_protocol
-from pipelines.forecast.readers import read_panel, table_in_memory
+from pipelines.forecast.readers import read_file, read_panel, table_in_memory
 from pipelines.forecast.samples import SAMPLES, Sample
 from pipelines.forecast.scaling import mase_scale, mean_and_std
 from pipelines.io.digest import data_digest
 from pipelines.io.paths import require_path
-from pipelines.io.tables import Table, read_table
+from pipelines.io.tables import Table
 from pipelines.splits import PARTS, Part, Splits
 
 WINDOWS_AT_ONCE = 4096
@@ -194,10 +194,10 @@ def load(options: ForecastOptions) -> ForecastSplits:
 
 
 def table_named(data: str, *, drop_long: bool = False) -> Table:
-    """Return the table of a sample, or of the file at this path (see `read_table`)."""
+    """Return the table of a sample, or of the file at this path (see `read_file`)."""
     if data in SAMPLES:
         return table_in_memory(SAMPLES[data].read(), data)
-    return read_table(require_path(data, SAMPLES, "forecast"), drop_long=drop_long)
+    return read_file(require_path(data, SAMPLES, "forecast"), drop_long=drop_long)
 
 
 def _columns(options: ForecastOptions, sample: Sample | None) -> Columns:

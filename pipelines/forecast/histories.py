@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -71,7 +72,25 @@ class History:
         Raises:
             DataError: the future of a covariate is missing.
         """
-        return self._inputs(self.ends + 1, self.steps_ahead, self._known_ahead())
+        known = self._known_ahead()
+        if np.isnan(known).any():
+            self._raise_for_future()
+        return self._inputs(self.ends + 1, self.steps_ahead, known)
+
+    def missing_ahead(self) -> dict[str, str]:
+        """Return the series of which covariates known in advance are missing, each with which."""
+        is_missing = np.isnan(self._known_ahead())
+        names = self.facts.known_future
+        missing = {}
+        for series in np.flatnonzero(is_missing.any(axis=(1, 2))):
+            lacking = [names[column] for column in np.flatnonzero(is_missing[series].any(axis=0))]
+            steps = np.flatnonzero(is_missing[series].any(axis=1))
+            begin = self.panel.frequency.text(int(self.steps_ahead[series, steps[0]]))
+            missing[self.panel.names[series]] = (
+                f"future values of {shorten(lacking, SHOWN_SERIES)} are missing: "
+                f"{len(steps):,} of {self.facts.horizon:,} rows from {begin} on"
+            )
+        return missing
 
     def inputs_before(self, starts: np.ndarray) -> dict[str, np.ndarray]:
         """Return the inputs of the model for windows that have come true."""
@@ -115,7 +134,7 @@ class History:
         return [self.panel.columns.index(name) for name in self.facts.known_future]
 
     def _known_ahead(self) -> np.ndarray:
-        """Return the covariates known in advance: `(series, horizon, known)`.
+        """Return the covariates known in advance: `(series, horizon, known)`, NaN where missing.
 
         They stand in the rows behind each series.
         """
@@ -130,26 +149,21 @@ class History:
             step = number - ahead[series, 0]
             if 0 <= step < self.facts.horizon:
                 values[series, step] = known[row]
-        is_missing = np.isnan(values)
-        if is_missing.any():
-            self._raise_for_future(is_missing)
         return values
 
-    def _raise_for_future(self, is_missing: np.ndarray) -> None:
-        """Raise `DataError` for covariates that are missing where `(series, horizon, known)`."""
-        names = self.facts.known_future
-        lacking = [names[column] for column in np.flatnonzero(is_missing.any(axis=(0, 1)))]
-        of_series = np.flatnonzero(is_missing.any(axis=(1, 2)))
-        first = of_series[0]
-        steps = np.flatnonzero(is_missing[first].any(axis=1))
-        begin = self.panel.frequency.text(int(self.steps_ahead[first, steps[0]]))
-        others = ""
-        if len(of_series) > 1:
-            others = f" and of {len(of_series) - 1:,} more series"
+    def _raise_for_future(self) -> NoReturn:
+        """Raise `DataError` for covariates that are missing where they are known in advance."""
+        missing = self.missing_ahead()
+        first = next(iter(missing))
+        others, skipping = "", ""
+        if len(missing) > 1:
+            others = f" and of {len(missing) - 1:,} more series"
+        if len(missing) < len(self.panel.names):
+            skipping = ", or have forecasts of the other series alone: --skip-unreadable"
         raise DataError(
-            f"{self.where}: future values of {shorten(lacking, SHOWN_SERIES)} are missing: "
-            f"{len(steps):,} of {self.facts.horizon:,} rows from {begin} on of series "
-            f"{self.panel.names[first]!r}{others}. The model was trained with them as known in "
-            f"advance: add {self.facts.horizon:,} rows behind the last value of each series, with "
-            f"{', '.join(names)} filled in and the target left empty, and give the file again"
+            f"{self.where}: {missing[first]} of series {first!r}{others}. "
+            "The model was trained with them as known in advance: "
+            f"add {self.facts.horizon:,} rows behind the last value of each series, with "
+            f"{', '.join(self.facts.known_future)} filled in and the target left empty, and give "
+            f"the file again{skipping}"
         )

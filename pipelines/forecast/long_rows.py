@@ -13,13 +13,13 @@ import pandas as pd
 
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.forecast.columns import Columns
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import SHOWN_COLUMNS, Table, lines_text, raise_for_lines
 from pipelines.io.times import EXPECTED, holds_times
 
 TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "week", "year", "index")
-IDS = ("unique_id", "item_id", "series_id", "id", "series")
+IDS = ("unique_id", "item_id", "series_id", "id", "series", "series_name")
 TIME_WORDS = ("date", "time", "when", "month", "quarter", "week", "year", "period", "datum")
 FEWEST_TIMES = 3  # rows of a series, on average, by which a column may tell series apart
 TARGETS = ("y", "target", "value", "demand", "sales")

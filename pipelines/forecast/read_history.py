@@ -14,9 +14,9 @@ from pipelines.forecast.facts import ForecastFacts
 from pipelines.forecast.histories import SHOWN_SERIES, History
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
-from pipelines.forecast.readers import read_with_future, table_in_memory
-from pipelines.io.delimited import normal_name
-from pipelines.io.tables import Table, read_table, take_rows
+from pipelines.forecast.readers import read_file, read_with_future, table_in_memory
+from pipelines.io.headers import normal_name
+from pipelines.io.tables import Table, take_rows
 from pipelines.pipeline import RawInput
 
 MOST_COMPARED = 1_000  # series among which a similar name is looked for
@@ -31,7 +31,7 @@ def read_history(
     """Return the series in `source`: a table's path, a frame, or an array of one series' values.
 
     Series that are too short for the model are left out, and counted in `notes`; with
-    `--skip-unreadable` so are those that cannot be read.
+    `--skip-unreadable` so are those that cannot be read, or lack what is known in advance.
 
     Raises:
         DataError: it cannot be read, lacks a column, or has no time although the model needs one.
@@ -71,6 +71,8 @@ def read_history(
     )
     require_times(facts, panel, table.where)
     history = _without_short_series(history, notes, options.skip_unreadable)
+    if options.skip_unreadable:
+        history = _without_missing_future(history, notes)
     if history.unknown:
         notes.append(unknown_note(history.where, history.unknown, facts))
     return history
@@ -105,7 +107,7 @@ def _table(source: RawInput, *, drop_long: bool) -> Table:
         raise DataError(
             f"{path}: no such file. Expected a table of history: CSV, TSV, JSONL or Parquet"
         )
-    return read_table(path, drop_long=drop_long)
+    return read_file(path, drop_long=drop_long)
 
 
 def _with_times_of_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -213,6 +215,23 @@ def _without_short_series(history: History, notes: list[str], may_be_all: bool) 
     for name, rows in too_short.items():
         reasons[name] = f"{count_of(rows, 'row')} of history; expected {facts.lookback:,} or more"
     return dataclasses.replace(history, panel=panel.select(~is_short), left_out=reasons)
+
+
+def _without_missing_future(history: History, notes: list[str]) -> History:
+    """Return the history without series of which covariates known in advance are missing."""
+    missing = history.missing_ahead()
+    if not missing:
+        return history
+    notes.append(
+        f"{history.where}: {len(missing):,} series left out, whose future values of covariates are "
+        f"missing: {shorten(list(missing), SHOWN_SERIES)}"
+    )
+    is_complete = ~np.isin(history.panel.names, list(missing))
+    return dataclasses.replace(
+        history,
+        panel=history.panel.select(is_complete),
+        left_out={**history.left_out, **missing},
+    )
 
 
 def unknown_note(where: str, unknown: Sequence[str], facts: ForecastFacts) -> str:

@@ -25,7 +25,8 @@ from pipelines.forecast.regularize import (
 )
 from pipelines.forecast.table_forms import to_long_form, with_one_id
 from pipelines.forecast.times import read_times
-from pipelines.io.tables import Table
+from pipelines.forecast.tsf_files import is_tsf, read_tsf
+from pipelines.io.tables import Table, read_table
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class TableInMemory(Table):
 def table_in_memory(frame: pd.DataFrame, name: str) -> Table:
     """Return a table that messages call `name`."""
     return TableInMemory(frame.rename(columns=str), Path(name))
+
+
+def read_file(path: Path, *, drop_long: bool) -> Table:
+    """Return the table of series in a file of any kind; see `read_table` for `drop_long`."""
+    return read_tsf(path) if is_tsf(path) else read_table(path, drop_long=drop_long)
 
 
 def read_panel(table: Table, columns: Columns) -> Panel:

@@ -8,7 +8,6 @@ import csv
 import io
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,29 +17,22 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.above_header import without_lines_above
+from pipelines.io.headers import has_header_word, looks_like_header
 from pipelines.io.text_files import encoding_of, plain_suffix, read_raw, read_text, split_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DELIMITERS = ",;\t|"
+# As MovieLens divides cells: `1::1193::5::978300760`. Such files have no quotes, and are read with
+# one character in place of the two, which no text holds.
+COLONS, FOR_COLONS = "::", "\x1f"
 BLANKS = " \t\r\n"
-FEWEST_STEPS = 3  # numbers in a header that are told to be steps or years
 LOOKED_AT = 200  # rows from which delimiter and header are told
 MOST_COLUMNS = 20_000  # pandas takes minutes for a million
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 QUOTED_BEHIND_BLANKS = 0.5  # the least share of lines, for blanks to be no part of cells
 UNICODE = ("utf-8-sig", "utf-16")
-# The least share of rows whose values recur for a column of labels.
-RECURRING = 0.5
-# Words that no row holds in the place where a header has them, written as `normal_name` does.
-HEADER_WORDS = frozenset(
-    [
-        *("id", "text", "label", "class", "target", "value", "title", "category", "name", "x", "y"),
-        *("date", "time", "timestamp", "ds", "user", "userid", "item", "itemid", "rating"),
-        *("path", "file"),
-    ]
-)
 # Excel's way to name the delimiter, on a line of its own before the header.
 EXCEL_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
@@ -70,29 +62,32 @@ class _Source:
     escape: str | None = None
     has_quotes: bool = True  # whether quotes hold cells together
 
+    @property
+    def written(self) -> str:
+        """The delimiter as it stands in the file."""
+        return COLONS if self.delimiter == FOR_COLONS else self.delimiter
 
-def normal_name(name: str) -> str:
-    """Return a column's name without what people write differently: case, blanks, dashes."""
-    return re.sub(r"[\s_\-.]+", "", name.strip().lower())
 
-
-def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
+def read_delimited(path: Path, *, drop_long: bool = False, names: Sequence[str] = ()) -> Delimited:
     """Return the rows of a delimited file as texts; see the top of this file.
 
-    Without a header, columns are called `column 1`, `column 2` and so on. With `drop_long` rows of
-    more values than the header are left out, unless they are the most: then the header is wrong.
+    Without a header, columns are called `column 1`, `column 2` and so on. With `names` there is
+    none, and columns have the first of these. With `drop_long` rows of more values than the first
+    one are left out, unless they are the most: then the header is wrong.
 
     Raises:
         DataError: the file is empty, holds too many columns, or a row has more values than the
-            header; the message names the line.
+            first one; the message names the line.
     """
     raw = read_raw(path)
     encoding = encoding_of(raw)
     text = raw.decode(encoding, "replace")
     if not text.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
-    text, num_above = without_lines_above(text, _has_header_word)
-    source = _find_form(path, text)
+    num_above = 0
+    if not names:
+        text, num_above = without_lines_above(text, has_header_word)
+    source = _find_form(path, text, names)
     left_out: tuple[int, ...] = ()
     try:
         frame = _parse(source)
@@ -101,10 +96,12 @@ def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
         if found is None:
             raise
         frame, left_out = found
+    if names:
+        frame.columns = _first_names(source, names, len(frame.columns))
     return Delimited(
         frame=frame,
         left_out=left_out,
-        delimiter=source.delimiter,
+        delimiter=source.written,
         has_header=source.has_header,
         has_quotes=source.has_quotes,
         escape=source.escape,
@@ -113,19 +110,37 @@ def read_delimited(path: Path, *, drop_long: bool = False) -> Delimited:
     )
 
 
+def _first_names(source: _Source, names: Sequence[str], count: int) -> list[str]:
+    """Return the first `count` of these names of columns."""
+    if not 2 <= count <= len(names):
+        line = next(line for line in split_lines(source.text) if line.strip())
+        shown = line.replace(source.delimiter, source.written)[:SHOWN_CHARACTERS]
+        raise DataError(
+            f"{source.path}: line 1: expected 2 to {len(names)} values, as in "
+            f"{source.written.join(names)}. Received: {shown!r}"
+        )
+    return list(names[:count])
+
+
+def first_cells(beginning: str) -> list[str]:
+    """Return the cells of the first row of a delimited file, of which this is the beginning."""
+    source = _find_form(Path(), beginning, ())
+    return _first_rows(source.text, source.delimiter)[0]
+
+
 def read_header(path: Path) -> list[str]:
     """Return the names of the columns of a delimited file, none where it has no header.
 
     Its rows are not read.
     """
-    source = _find_form(path, _text_of_table(path))
+    source = _find_form(path, _text_of_table(path), ())
     if not source.has_header:
         return []
     return _first_rows(source.text, source.delimiter)[0]
 
 
 def _text_of_table(path: Path) -> str:
-    return without_lines_above(read_text(path), _has_header_word)[0]
+    return without_lines_above(read_text(path), has_header_word)[0]
 
 
 def lines_with_text(path: Path) -> np.ndarray:
@@ -180,8 +195,22 @@ def _records(
         seen.clear()
 
 
-def _find_form(path: Path, text: str) -> _Source:
-    """Find out what separates cells, and whether the first row is a header."""
+def _find_form(path: Path, text: str, names: Sequence[str]) -> _Source:
+    """Find out what separates cells, and whether the first row is a header.
+
+    With `names` it is none.
+    """
+    if _is_of_colons(text, is_sure=bool(names)):
+        text = text.replace(COLONS, FOR_COLONS)
+        first = _first_rows(text, FOR_COLONS)
+        has_header = not names and looks_like_header(first[:1], first[1:])
+        return _Source(
+            path=path,
+            text=text,
+            delimiter=FOR_COLONS,
+            has_header=has_header,
+            has_quotes=False,
+        )
     hint = EXCEL_HINT.fullmatch(text.partition("\n")[0].lstrip("\ufeff"))
     if hint:
         delimiter = hint.group(1)
@@ -199,10 +228,26 @@ def _find_form(path: Path, text: str) -> _Source:
         path=path,
         text=text,
         delimiter=delimiter,
-        has_header=looks_like_header(first[:1], first[1:]),
+        has_header=not names and looks_like_header(first[:1], first[1:]),
         escape=_escape(text, delimiter),
         has_quotes='"' in text and not _quotes_are_letters(text, delimiter),
     )
+
+
+def _is_of_colons(text: str, *, is_sure: bool) -> bool:
+    """Return whether `::` divides the cells of a file.
+
+    It does where it stands equally often in most lines, and no other delimiter does in all. Who
+    `is_sure` that the file is one of MovieLens takes it where it stands in the first line.
+    """
+    beginning = itertools.islice(io.StringIO(text, newline=""), LOOKED_AT)
+    lines = [line for line in beginning if line.strip()]
+    if not lines or COLONS not in lines[0]:
+        return False
+    counts = [line.count(COLONS) for line in lines]
+    others = [mark for mark in DELIMITERS if mark in lines[0]]
+    is_other = any(len({line.count(mark) for line in lines}) == 1 for mark in others)
+    return is_sure or (2 * counts.count(counts[0]) >= len(lines) and not is_other)
 
 
 def _blanks_stand_before_quotes(text: str, delimiter: str) -> bool:
@@ -261,63 +306,6 @@ def _best_delimiter(text: str) -> str:
     return best
 
 
-def looks_like_header(first: Sequence[Sequence[str]], below: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first row names columns, judged by the rows below it.
-
-    It does not where it holds a number, as names rarely are, unless its numbers are the years or
-    steps of a wide table; nor where one of its cells recurs in a column of labels.
-    """
-    if not first or not below:
-        return True
-    header = [cell.strip() for cell in first[0]]
-    if _has_header_word(header):
-        return True
-    numbers = [float(cell) for cell in header if _is_number(cell)]
-    if numbers:
-        # pandas calls a column without a name 0, behind an index that has none; otherwise a 0
-        # that recurs is a label.
-        is_label = any(_recurs(cell, place, below) for place, cell in enumerate(header))
-        if len(numbers) < FEWEST_STEPS and header[0] and is_label:
-            return False
-        counts_on = len(numbers) == len(header) and _is_sequence_in_order(below)
-        return _is_sequence(numbers) and not counts_on
-    if list(first[0]) in list(map(list, below)):  # files that were glued together
-        return True
-    return not any(_recurs(cell, position, below) for position, cell in enumerate(header))
-
-
-def _has_header_word(cells: Sequence[str]) -> bool:
-    return any(normal_name(cell) in HEADER_WORDS for cell in cells)
-
-
-def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", cell) is not None
-
-
-def _is_sequence(numbers: Sequence[float]) -> bool:
-    """Return whether numbers are steps or years: 0, or whole and each by as much above the last."""
-    if len(numbers) < FEWEST_STEPS:
-        return list(numbers) == [float(number) for number in range(len(numbers))]
-    steps = set(np.diff(numbers))
-    return len(steps) == 1 and steps.pop() > 0 and float(numbers[0]).is_integer()
-
-
-def _is_sequence_in_order(below: Sequence[Sequence[str]]) -> bool:
-    """Return whether the rows below are such sequences too, as in a file that counts."""
-    row = [float(cell) for cell in below[0] if _is_number(cell.strip())]
-    return len(row) > 2 and _is_sequence(row)
-
-
-def _recurs(cell: str, position: int, below: Sequence[Sequence[str]]) -> bool:
-    """Return whether a cell of the first row stands again in its column, one of few values."""
-    column = [row[position].strip() for row in below if len(row) > position]
-    counts = Counter(column)
-    if not cell or cell not in counts:
-        return False
-    recurring = sum(count for count in counts.values() if count > 1)
-    return recurring >= RECURRING * len(column)
-
-
 def _parse(source: _Source) -> "pd.DataFrame":
     import pandas as pd
 
@@ -342,7 +330,7 @@ def _parse(source: _Source) -> "pd.DataFrame":
     if source.has_header:
         frame.columns = frame.columns.map(lambda name: str(name).strip())
     else:
-        frame.columns = [f"column {number}" for number in range(1, 1 + len(frame.columns))]
+        frame.columns = _numbered(len(frame.columns))
     return frame
 
 
@@ -381,10 +369,20 @@ def _without_long_rows(source: _Source) -> "tuple[pd.DataFrame, tuple[int, ...]]
             left_out.append(line)
         else:
             rows.append([*cells, *[""] * (len(header) - len(cells))])
-    if not source.has_header or not left_out or len(left_out) >= len(rows):
+    if not left_out or len(left_out) >= len(rows):
         return None
-    frame = pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
+    if source.has_header:
+        names = [name.strip() for name in header]
+    else:
+        names = _numbered(len(header))
+        rows.insert(0, header)
+    frame = pd.DataFrame(rows, columns=names, dtype=object)
     return frame.mask(frame == ""), tuple(left_out)
+
+
+def _numbered(count: int) -> list[str]:
+    """Return what columns without names are called."""
+    return [f"column {number}" for number in range(1, 1 + count)]
 
 
 def _explained(source: _Source, error: ValueError) -> DataError:
@@ -400,12 +398,18 @@ def _explained(source: _Source, error: ValueError) -> DataError:
             f"{path}: line {header_line}: columns are separated by something other than "
             f"a comma, ; | or a tab, or there is one column alone. The first line: {shown!r}"
         )
+    first = "the header" if source.has_header else "the first line"
+    advice = ""
+    if source.delimiter != FOR_COLONS:
+        advice = (
+            f": write values that hold {_word(source.delimiter)} in quotes. "
+            "Or is a quote missing on a line before?"
+        )
     for line, cells in records[1:]:
         if len(cells) > len(header):
             return DataError(
-                f"{path}: line {line}: has {len(cells)} values, the header has {len(header)}. "
-                f"Expected as many: write values that hold {_word(source.delimiter)} in quotes. "
-                "Or is a quote missing on a line before?"
+                f"{path}: line {line}: has {len(cells)} values, {first} has {len(header)}. "
+                f"Expected as many{advice}"
             )
     last_line, _ = records[-1]
     if "EOF inside string" in str(error):

@@ -8,10 +8,19 @@ from pathlib import Path
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.beside import classes_beside, folders_in, tables_around, tables_in, typed
 from pipelines.io.folders import FileKind, Folder, counted_endings, scan
+from pipelines.io.label_patterns import (
+    FOLDER_OF_GROUP,
+    HIGHEST_FOLDER,
+    LOWEST_FOLDER,
+    LabelPattern,
+    labels_in_names,
+    typed_pattern,
+)
 from pipelines.io.parts import part_folders, part_of
 from pipelines.splits import Part
 
 SHOWN_FOLDERS = 5
+SHOWN_FILES = 5
 UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
 
 
@@ -33,28 +42,48 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def label_by_folders(folders: Sequence[str], classes: Sequence[str]) -> str:
-    """Return the last of nested folders that is a class, else the first that is no part, else "".
+def label_of_hold_out(
+    path: Path, root: Path, classes: Sequence[str], pattern: LabelPattern | None
+) -> str:
+    """Return the label of a file of a hold-out, "" where it has none.
 
-    So are the files of a hold-out labelled, whose parts may lie above or below the classes.
+    It is what its name says, or the last of the folders that it is in, where a model knows that
+    class. Otherwise it is what its name says, or the first folder that is no part: parts may lie
+    above or below the classes, and `root` may be the folder of one class.
     """
-    for name in reversed(folders):
+    by_name = "" if pattern is None else pattern.find(path, root)[0]
+    folders = path.relative_to(root).parts[:-1]
+    for name in (by_name, *reversed(folders), root.resolve().name):
         if name in classes:
             return name
-    return next((name for name in folders if part_of(name) is None), "")
+    return by_name or next((name for name in folders if part_of(name) is None), "")
 
 
-def read_layout(root: Path, kind: FileKind) -> Layout:
+def read_layout(
+    root: Path, kind: FileKind, pattern: LabelPattern | None = None, *, drop_missing: bool = False
+) -> Layout:
     """Return the labelled files of `root/<class>/<file>` or `root/<part>/<class>/<file>`.
 
     Folders that only wrap others are gone through, `root/<class>/<part>/<file>` is known too, and a
-    part without folders of classes is left out.
+    part without folders of classes is left out. With a `pattern` the names of the files hold the
+    labels, whatever folders they are in; with `drop_missing` others are left out.
 
     Raises:
         DataError: no such layout; the message says what was found and which folder is meant.
     """
     tree = scan(root, kind)
-    return _Reading(root=root, kind=kind, tree=tree, notes=[]).layout()
+    reading = _Reading(root=root, kind=kind, tree=tree, notes=[])
+    if pattern is None:
+        return reading.layout()
+    return reading.labelled_by_names(pattern, drop_missing=drop_missing)
+
+
+def names_below(folders: Sequence[Folder]) -> list[str]:
+    """Return the names of the folders in `folders`, [] where some are in one of these alone."""
+    counts: Counter[str] = Counter()
+    for folder in folders:
+        counts.update(below.name for below in folder.filled())
+    return sorted(counts) if counts and min(counts.values()) > 1 else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +106,62 @@ class _Reading:
         if not parts:
             self.note_siblings({file.label for file in files})
         if len({file.label for file in files}) == 1:
+            self.require_no_labels_in_names(files)
             self.note_tables()
         self.note_left_out()
         return Layout(files=files, notes=tuple(self.notes))
+
+    def labelled_by_names(self, pattern: LabelPattern, *, drop_missing: bool) -> Layout:
+        """Return the files whose names say their label, in the parts that folders stand for."""
+        files: list[LabelledFile] = []
+        unlabelled: list[Path] = []
+        top = self.unwrapped(self.tree, known=())
+        parts = self.parts_by_name(top)
+        for part, folder in parts.items():
+            without: list[Path] = []
+            labelled: list[LabelledFile] = []
+            for path in folder.all_files():
+                label, group = pattern.find(path, self.root)
+                if label:
+                    labelled.append(LabelledFile(part, path, label, group))
+                else:
+                    without.append(path)
+            if part != "train" and without and not labelled:
+                self.note_unlabelled(folder, part, f"whose names {pattern.typed()} does not fit")
+                continue
+            files += labelled
+            unlabelled += without
+        total = len(files) + len(unlabelled)
+        if unlabelled and not (drop_missing and files):
+            listed = [pattern.subject(path, self.root) for path in unlabelled]
+            left_out = ", or leave them out: --drop-missing" if files else ""
+            raise DataError(
+                f"{self.root}: {pattern.typed()} does not fit the names of {len(unlabelled):,} of "
+                f"{total:,} {self.kind.what}: {shorten(listed, SHOWN_FILES)}. Expected a regular "
+                f"expression whose first group is the label in each of them{left_out}"
+            )
+        if not files:
+            raise self.refusal(top)
+        if unlabelled:
+            listed = [path.name for path in unlabelled]
+            self.notes.append(
+                f"{self.count(unlabelled)} without a label in their names left out: "
+                f"{shorten(listed, SHOWN_FILES)}"
+            )
+        if len(parts) > 1:
+            self.note_others(top, list(parts.values()))
+        self.notes.append(f"labels are read from the names of files by {pattern.typed()}")
+        self.note_left_out()
+        return Layout(files=files, notes=tuple(self.notes))
+
+    def parts_by_name(self, top: Folder) -> dict[Part, Folder]:
+        """Return the folders that are called as parts; all is train where none is for training."""
+        by_path = {below.path: below for below in top.filled()}
+        named = part_folders(by_path)
+        if "train" not in named:
+            return {"train": top}
+        self.require_one_folder_each(top, named)
+        return {part: by_path[paths[0]] for part, paths in named.items()}
 
     def unwrapped(self, folder: Folder, known: Sequence[str]) -> Folder:
         """Return the folder inside folders that only wrap another one with folders of its own.
@@ -118,6 +200,11 @@ class _Reading:
                 f"folder called train beside them, or give one of them alone: "
                 f"--data {typed(filled[0].path)}"
             )
+        self.require_one_folder_each(top, named)
+        return {part: by_path[paths[0]] for part, paths in named.items()}
+
+    def require_one_folder_each(self, top: Folder, named: Mapping[Part, Sequence[Path]]) -> None:
+        """Refuse several folders for one part."""
         twice = [paths for paths in named.values() if len(paths) > 1]
         if twice:
             listed = ", ".join(path.name for path in twice[0])
@@ -125,7 +212,6 @@ class _Reading:
                 f"{top.path}: several folders could be the same part: {listed}. Move all but one "
                 "out of the data folder, or rename them train, val and test"
             )
-        return {part: by_path[paths[0]] for part, paths in named.items()}
 
     def in_parts(self, top: Folder, parts: Mapping[Part, Folder]) -> list[LabelledFile]:
         train = self.unwrapped(parts["train"], known=())
@@ -140,7 +226,7 @@ class _Reading:
             classes = inner.filled()
             unlabelled = len(classes) == 1 and classes[0].name not in known
             if not classes or unlabelled:
-                self.note_unlabelled(folder, part)
+                self.note_unlabelled(folder, part, "without folders of classes")
             else:
                 files += self.in_classes(part, inner, known=known)
         self.note_others(top, list(parts.values()))
@@ -153,6 +239,7 @@ class _Reading:
         groups = [group for group in folder.filled() if group.name.lower() not in UNLABELLED_NAMES]
         if not known and part == "train":
             self.require_no_parts_in_classes(groups)
+            self.require_classes_above(groups)
             by_class_first = self.classes_before_parts(groups)
             if by_class_first:
                 return by_class_first
@@ -192,6 +279,29 @@ class _Reading:
                 f"of their own. Give one of them: --data {typed(sets[0].path)}"
             )
 
+    def require_classes_above(self, groups: Sequence[Folder]) -> None:
+        """Refuse <id>/<class>/<file>: more folders with numbers than there are names below them."""
+        recurring = names_below(groups)
+        if not 2 <= len(recurring) < len(groups):
+            return
+        are_ids = all(any(map(str.isdigit, group.name)) for group in groups)
+        if are_ids and not any(group.files for group in groups):
+            raise DataError(
+                f"{self.root}: which folders are the classes: {self.names(groups)}, or the lower "
+                f"ones, {shorten(recurring, SHOWN_FOLDERS)}? For the lower ones, with what lies in "
+                f"one folder kept together: {typed_pattern(FOLDER_OF_GROUP)}. For the upper ones: "
+                f"{typed_pattern(HIGHEST_FOLDER)}"
+            )
+
+    def require_no_labels_in_names(self, files: Sequence[LabelledFile]) -> None:
+        """Refuse files in one folder whose names carry labels, as `images/cat_1.png` does."""
+        found = labels_in_names([file.path.name for file in files])
+        if found:
+            raise DataError(
+                f"{self.root}: all {self.kind.what} lie in one folder, {files[0].label}, so that "
+                f"there is one class alone. {found.advice()}"
+            )
+
     # --- notes
 
     def note_classes(self, part: Part, folder: Folder, groups: Sequence[Folder]) -> None:
@@ -222,16 +332,19 @@ class _Reading:
                 deeper.append(self.shown(below))
                 files += below.all_files()
         if deeper:
+            lower = f"give the one above them: --data {typed(groups[0].path)}"
+            if names_below(groups):
+                lower = typed_pattern(LOWEST_FOLDER)
             self.notes.append(
                 f"{self.count(files)} of {part} in folders below those of the classes count for "
                 f"the class above: {shorten(deeper, SHOWN_FOLDERS)}. If the classes are the lower "
-                f"folders, give the one above them: --data {typed(groups[0].path)}"
+                f"folders, {lower}"
             )
 
-    def note_unlabelled(self, folder: Folder, part: Part) -> None:
+    def note_unlabelled(self, folder: Folder, part: Part, why: str) -> None:
         count = self.count(folder.all_files())
         self.notes.append(
-            f"{self.shown(folder)} holds {count} without folders of classes, "
+            f"{self.shown(folder)} holds {count} {why}, "
             f"thus without labels: left out, and {part} is split off from train instead"
         )
 
@@ -294,11 +407,17 @@ class _Reading:
     def without_classes(self, parts: Sequence[Folder]) -> DataError:
         count = sum(len(part.files) for part in parts)
         verb = "holds" if len(parts) == 1 else "hold"
+        (train,) = [part for part in parts if part_of(part.name) == "train"][:1]
+        in_names = labels_in_names([path.name for path in train.files])
+        remedy = (
+            "Where labels are in a table with the columns path and label: "
+            f"--data {self.likely_table() or 'TABLE.csv'}"
+        )
+        if in_names:
+            remedy = in_names.advice()
         return DataError(
             f"{self.root}: {self.names(parts)} {verb} {count:,} {self.kind.what} but no folders of "
-            "classes, thus no labels. Expected <part>/<class>/<file>; where labels are in a table "
-            "or in the names of files, give a table with the columns path and label: "
-            f"--data {self.likely_table() or 'TABLE.csv'}"
+            f"classes, thus no labels. Expected <part>/<class>/<file>. {remedy}"
         )
 
     def likely_table(self) -> str:
@@ -335,11 +454,14 @@ class _Reading:
             words.append(f". Links are not followed: {shorten(links, SHOWN_FOLDERS)}")
         table = self.likely_table() if self.kind.what == "images" else ""
         tables = tables_in(self.root)
+        in_names = labels_in_names([file.name for file in folder.files])
+        if in_names:
+            words.append(f". {in_names.advice()}")
         if table:
             words.append(f". If the labels are in a table: --data {table}")
         elif tables:
             words.append(f". If the labels are in a table: --data {typed(tables[0])}")
-        elif folder.files:
+        elif folder.files and not in_names:
             words.append(self.folder_above(path))
         return DataError("".join(words))
 

@@ -7,18 +7,6 @@ from pathlib import Path
 
 from pipelines.errors import DataError, UsageError, nearest, suggest
 
-# What to type for archives, by their ending.
-UNPACK = {
-    ".zip": "Unpack it: unzip FILE.zip",
-    ".tar": "Unpack it: tar xf FILE.tar",
-    ".tgz": "Unpack it: tar xf FILE.tgz",
-    ".7z": "Unpack it: 7z x FILE.7z",
-    ".rar": "Unpack it: unrar x FILE.rar",
-    ".bz2": "Unpack it: bunzip2 FILE.bz2",
-    ".xz": "Unpack it: unxz FILE.xz",
-    ".zst": "Unpack it: unzstd FILE.zst",
-}
-
 
 def require_path(data: str, known: Iterable[str], domain: str) -> Path:
     """Return the path that `--data` names.

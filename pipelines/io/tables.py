@@ -14,7 +14,8 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io import delimited, json_tables, workbooks
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
+from pipelines.io.other_files import require_table
 from pipelines.io.parts import PART_NAMES
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import PACKED, plain_suffix
@@ -184,20 +185,22 @@ def _is_whole_float(name: str) -> bool:
     return name.endswith(".0") and name[:-2].isdecimal()
 
 
-def read_table(path: Path, *, drop_long: bool = False) -> Table:
+def read_table(path: Path, *, drop_long: bool = False, names: Sequence[str] = ()) -> Table:
     """Return the table in a CSV, TSV, JSON, JSONL, Parquet or Excel file, or in a .gz of text.
 
     The delimiter is sniffed, the encoding guessed where it is not UTF-8, and whether there is a
     header is told from the rows. Columns have the names of the header, and empty cells are missing.
     Nothing in a delimited file is a number: "007" stays "007" and a column of years stays a column
     of texts. JSON and Parquet keep their types. With `drop_long` the rows of a delimited file that
-    have more values than its header are left out and counted in the notes.
+    have more values than its header are left out and counted in the notes. With `names` a
+    delimited file has no header, and its columns have the first of these names.
 
     Raises:
         DataError: the file is empty, holds only a header, or is no such table; the message names
             the row.
     """
     require_regular_file(path)
+    require_table(path)
     suffix = plain_suffix(path)
     try:
         if suffix == ".parquet":
@@ -209,7 +212,7 @@ def read_table(path: Path, *, drop_long: bool = False) -> Table:
             sheet = workbooks.read_workbook(path)
             table = Table(sheet.frame, path, notes=sheet.notes, known_lines=sheet.lines)
         else:
-            table = _read_delimited(path, drop_long=drop_long)
+            table = _read_delimited(path, drop_long=drop_long, names=names)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     table.frame.columns = table.frame.columns.map(str)
@@ -240,8 +243,8 @@ def read_header(path: Path) -> list[str]:
     return []
 
 
-def _read_delimited(path: Path, *, drop_long: bool) -> Table:
-    read = delimited.read_delimited(path, drop_long=drop_long)
+def _read_delimited(path: Path, *, drop_long: bool, names: Sequence[str]) -> Table:
+    read = delimited.read_delimited(path, drop_long=drop_long, names=names)
     frame = read.frame
     notes = []
     if read.encoding:
@@ -251,14 +254,15 @@ def _read_delimited(path: Path, *, drop_long: bool) -> Table:
         )
     if read.num_above:
         notes.append(f"{path.name}: {count_of(read.num_above, 'line')} above the header left out")
-    if not read.has_header:
+    if not read.has_header and not names:
         notes.append(
             f"{path.name}: no header (its first line holds data); its columns are called "
             f"{shorten(list(frame.columns), 3)}"
         )
     if read.left_out:
         notes.append(
-            f"{count_of(len(read.left_out), 'row')} with more values than the header left out "
+            f"{count_of(len(read.left_out), 'row')} with more values than "
+            f"{'the header' if read.has_header else 'the first line'} left out "
             f"({lines_text(read.left_out)})"
         )
     return Table(

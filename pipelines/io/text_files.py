@@ -7,13 +7,10 @@ import zlib
 from pathlib import Path
 
 from pipelines.errors import DataError
+from pipelines.io.latin_encodings import WESTERN, is_western, latin_encoding
 from pipelines.io.paths import require_regular_file
 
 TEXT_SUFFIX = ".txt"
-# Encodings of one byte a character fit nearly everything, so that a guess among them is worth
-# little: the one that Windows writes in western Europe and America is taken. It reads what Latin-1
-# prints in the same way.
-SINGLE_BYTE = "cp1252"
 # What charset-normalizer can tell for sure: these encodings allow few sequences of bytes.
 MULTI_BYTE = (
     "gb18030",
@@ -120,11 +117,17 @@ def encoding_of(raw: bytes) -> str:
     except UnicodeDecodeError:
         pass
     beginning = raw[:GUESSED_FROM]
-    found = _of_several_bytes(raw, beginning) or _of_another_alphabet(raw, beginning)
+    if is_western(beginning) and _is_valid(raw, WESTERN):
+        return WESTERN
+    found = (
+        _of_several_bytes(raw, beginning)
+        or _of_another_alphabet(raw, beginning)
+        or latin_encoding(beginning)
+    )
     if found:
         return found
-    if _is_valid(raw, SINGLE_BYTE):
-        return SINGLE_BYTE
+    if _is_valid(raw, WESTERN):
+        return WESTERN
     return "latin-1"  # cp1252 leaves five bytes undefined, Latin-1 none
 
 

@@ -1,14 +1,15 @@
 """Which column of a log holds what: by its name, else where the guess is plain."""
 
+import contextlib
 import time as clock
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from pipelines.errors import DataError, shorten, suggest
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.number_times import EPOCH_UNITS
 from pipelines.io.numbers import parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
@@ -144,6 +145,35 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     if rating is None and not table.has_header and not names.rating:
         rating = _unnamed_rating(table, (user, item, time, weight))
     return FoundColumns(user=user, item=item, rating=rating, time=time, weight=weight)
+
+
+def guess_of(found: FoundColumns, names: ColumnNames) -> str:
+    """Return a sentence on columns of ids that nobody named and that are called otherwise.
+
+    It is "" where there are none.
+    """
+    guessed, flags = [], []
+    for role, column, given, usual in (
+        ("user", found.user, names.user, USERS),
+        ("item", found.item, names.item, ITEMS),
+    ):
+        if not given and normal_name(column) not in map(normal_name, usual):
+            guessed.append(f"{role}={column}")
+            flags.append(f"--{role}-column NAME")
+    if not guessed:
+        return ""
+    return f"The columns were guessed: {', '.join(guessed)}. Name others: {' '.join(flags)}"
+
+
+@contextlib.contextmanager
+def saying(guess: str) -> Iterator[None]:
+    """Add to what is refused inside which columns were guessed, if any were."""
+    try:
+        yield
+    except DataError as error:
+        if not guess or guess in str(error):
+            raise
+        raise DataError(f"{error}. {guess}") from None
 
 
 def _has(table: Table, column: str) -> bool:

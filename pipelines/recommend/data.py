@@ -16,7 +16,7 @@ from pipelines.evaluation.splitting import sample_indices
 from pipelines.io.digest import data_digest
 from pipelines.recommend import item_facts, readers, splitting
 from pipelines.recommend.cells import FIRST_DATE
-from pipelines.recommend.columns import ColumnNames
+from pipelines.recommend.columns import ColumnNames, saying
 from pipelines.recommend.interactions import (
     Interactions,
     drop_duplicates,
@@ -355,6 +355,11 @@ def load(options: RecommendOptions) -> RecommendSplits:
     """
     splitting.require_options(options)
     raw = readers.read(options.data, column_names(options), options.items)
+    with saying(raw.guess):
+        return _split(raw, options)
+
+
+def _split(raw: RawInteractions, options: RecommendOptions) -> RecommendSplits:
     notes = list(raw.notes)
     task = splitting.choose_task(options, raw)
     splitting.require_ranking(options, task)

@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.errors import DataError, count_of
 from pipelines.io.digest import data_digest
 from pipelines.pipeline import ServingModel
-from pipelines.recommend import data, predict, ranking, readers
+from pipelines.recommend import columns, data, predict, ranking, readers
 from pipelines.recommend.data import RecommendSplits
 from pipelines.recommend.options import RecommendOptions
 from pipelines.splits import Part
@@ -57,9 +57,16 @@ def load_hold_out(options: RecommendOptions, serving: ServingModel) -> Recommend
     Raises:
         DataError: the log cannot be used, or holds nothing that the model knows.
     """
-    facts: RecommendFacts = serving.facts
     names = replace(data.column_names(options), needs_weight=False)
     raw = readers.read(options.data, names, options.items, fewest=1)
+    with columns.saying(raw.guess):
+        return _hold_out(raw, options, serving)
+
+
+def _hold_out(
+    raw: "RawInteractions", options: RecommendOptions, serving: ServingModel
+) -> RecommendSplits:
+    facts: RecommendFacts = serving.facts
     if facts.task == "rate" and raw.rating is None:
         raise DataError(
             f"{raw.where}: the model rates items, and this data has no ratings. "

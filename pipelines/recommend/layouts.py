@@ -7,6 +7,7 @@ recognised is noted. Tables that hold more than an interaction in a row: see `un
 import csv
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of
 from pipelines.io.beside import typed
-from pipelines.io.delimited import looks_like_header, normal_name
-from pipelines.io.headerless import looks_headerless, read_headerless
+from pipelines.io.delimited import first_cells
+from pipelines.io.headers import looks_like_header, normal_name
 from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
 from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
@@ -54,11 +55,12 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
         if table is not None:
             return table
     if suffix in TEXT_SUFFIXES:
-        table = _text_rows(path, notes)
+        first = _first_lines(path)
+        table = _text_rows(path, first, notes)
         if table is not None:
             return table
-        if looks_headerless(path):
-            return _headerless(path, notes)
+        if _is_without_header(first):
+            return _headerless(path, notes, drop_long=drop_long)
     return with_plain_names(read_table(path, drop_long=drop_long))
 
 
@@ -68,12 +70,23 @@ def with_plain_names(table: Table) -> Table:
     return table
 
 
-def _headerless(path: Path, notes: list[str]) -> Table:
+def _is_without_header(first: Sequence[str]) -> bool:
+    """Return whether the first line of a log holds data, not column names.
+
+    It does when it has two to four cells, and all from the third on (of two, both) are numbers.
+    """
+    cells = first_cells("\n".join(first)) if first else []
+    if not 2 <= len(cells) <= len(HEADERLESS_COLUMNS):
+        return False
+    return all(re.fullmatch(r"-?\d+(\.\d*)?", cell.strip()) for cell in cells[2:] or cells)
+
+
+def _headerless(path: Path, notes: list[str], *, drop_long: bool) -> Table:
     """Return a table without a header, whose columns are in MovieLens' order.
 
     Where the second one holds times, as those of clicks do, the item is the one behind it.
     """
-    table = read_headerless(path, HEADERLESS_COLUMNS)
+    table = read_table(path, drop_long=drop_long, names=HEADERLESS_COLUMNS)
     names = list(table.columns)
     if len(names) > 2 and holds_times_of_a_log(table, "item"):
         names = ["user", "timestamp", "item", "column 4"][: len(names)]
@@ -89,9 +102,11 @@ def _headerless(path: Path, notes: list[str]) -> Table:
 # ------------------------------------------------------------------------------------ rows of text
 
 
-def _text_rows(path: Path, notes: list[str]) -> Table | None:
-    """Return the log in a file of blanks, or with rows of several lengths; None for a table."""
-    first = _first_lines(path)
+def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | None:
+    """Return the log in a file of blanks, or with rows of several lengths; None for a table.
+
+    `first` are its first lines.
+    """
     split = _splitter(first)
     if split is None:
         return None

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError, count_of
-from pipelines.io.delimited import normal_name
-from pipelines.io.headerless import read_headerless
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
@@ -50,19 +49,21 @@ class RawInteractions:
 
     `rating` (rows,) is float32, `time` (rows,) holds seconds, `part` (rows,) 0, 1 or 2 for train,
     val and test, `weight` (rows,) float32 quantities above 0; each is None where the table does not
-    have it. `facts` are titles and features of items.
+    have it. `facts` are titles and features of items. `guess` says which columns of ids were
+    guessed.
     """
 
-    name: str
     where: str  # what messages call the source
     users: np.ndarray
     items: np.ndarray
+    name: str = ""
     rating: np.ndarray | None = None
     time: np.ndarray | None = None
     part: np.ndarray | None = None
     weight: np.ndarray | None = None
     facts: ItemFacts = field(default_factory=ItemFacts)
     notes: tuple[str, ...] = ()
+    guess: str = ""
 
 
 def read(
@@ -95,10 +96,11 @@ def read(
     for role, ids in (("user", interactions.users), ("item", interactions.items)):
         count = len(set(ids))
         if count < fewest:
-            raise DataError(
-                f"{table.where}: holds only {count_of(count, role)}. "
-                f"Expected at least {fewest} users and {fewest} items. Is --{role}-column right?"
-            )
+            with columns.saying(interactions.guess):
+                raise DataError(
+                    f"{table.where}: holds only {count_of(count, role)}. Expected at least "
+                    f"{fewest} users and {fewest} items. Is --{role}-column right?"
+                )
     return interactions
 
 
@@ -120,7 +122,7 @@ def _movies_beside(path: Path) -> Table | None:
     beside = path.with_name(MOVIES_FILE)
     if path.suffix != beside.suffix or path == beside or not beside.exists():
         return None
-    return read_headerless(beside, MOVIES_COLUMNS)
+    return read_table(beside, names=MOVIES_COLUMNS)
 
 
 def _read_u_item(path: Path) -> Table:
@@ -148,7 +150,7 @@ def _read_items_file(items_file: str, notes: list[str]) -> Table:
             "and titles or features"
         )
     if path.name == MOVIES_FILE:
-        return read_headerless(path, MOVIES_COLUMNS)
+        return read_table(path, names=MOVIES_COLUMNS)
     if path.name == ITEMS_FILE:
         return _read_u_item(path)
     return layouts.with_plain_names(read_table(path))
@@ -197,6 +199,20 @@ def _from_table(
     found = columns.find_all(table, names)
     if not names.time:
         found = _without_places(table, found, notes)
+    guess = columns.guess_of(found, names)
+    with columns.saying(guess):
+        interactions = _from_columns(table, found, names, items_table, notes)
+    return replace(interactions, name=name, guess=guess, notes=tuple(notes))
+
+
+def _from_columns(
+    table: Table,
+    found: FoundColumns,
+    names: ColumnNames,
+    items_table: Table | None,
+    notes: list[str],
+) -> RawInteractions:
+    """Return the interactions in the columns that were found."""
     if not found.rating:
         table = unfold.one_item_a_row(table, found.user, found.item, notes)
         if found.time is None and unfold.POSITION in table.columns:
@@ -231,7 +247,6 @@ def _from_table(
     elif used["weight"] is None:
         _note_dislikes(table, used, notes)
     return RawInteractions(
-        name=name,
         where=table.where,
         users=users,
         items=items,
@@ -240,7 +255,6 @@ def _from_table(
         part=part,
         weight=weight,
         facts=facts,
-        notes=tuple(notes),
     )
 
 

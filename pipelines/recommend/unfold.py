@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.cell_lists import is_list, read_list, split_at
-from pipelines.io.delimited import normal_name
+from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
 from pipelines.io.tables import DerivedTable, Table, cell_text, take_rows
 from pipelines.recommend.columns import ITEMS, KNOWN_NAMES, USERS, ColumnNames

@@ -12,7 +12,8 @@ from pipelines.evaluation import splitting
 from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import scan
-from pipelines.io.layouts import label_by_folders
+from pipelines.io.label_patterns import LabelPattern, read_pattern
+from pipelines.io.layouts import label_of_hold_out
 from pipelines.io.progress import counted
 from pipelines.io.text_files import read_text
 from pipelines.pipeline import ServingModel
@@ -68,19 +69,18 @@ def load(options: TextOptions, serving: ServingModel) -> TextSplits:
 def _read(options: TextOptions, facts: "TextFacts") -> TextSource:
     path = Path(options.data).expanduser()
     if options.data in options.datasets or not path.is_dir():
-        return readers.read(options, facts.text_columns)
-    return _folder(path, facts.classes)
+        return readers.read(replace(options, label_pattern=""), facts.text_columns)
+    return _folder(path, facts.classes, read_pattern(options.label_pattern))
 
 
-def _folder(root: Path, classes: list[str]) -> TextSource:
-    """Return the texts below folders that have the names of classes, at any depth."""
+def _folder(root: Path, classes: list[str], pattern: LabelPattern | None) -> TextSource:
+    """Return the texts whose names say a class, or that are below folders called so."""
     found = scan(root, readers.FILES)
     texts, labels, names = [], [], []
     num_unlabelled = 0
     paths = found.all_files()
     for path in counted(paths, "texts", len(paths)):
-        folders = path.relative_to(root).parts[:-1] or (root.resolve().name,)
-        label = label_by_folders(folders, classes)
+        label = label_of_hold_out(path, root, classes, pattern)
         if not label:
             num_unlabelled += 1
             continue

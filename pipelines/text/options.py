@@ -23,6 +23,7 @@ from pipelines.config.search_space import (
     Scalar,
     flatten,
 )
+from pipelines.io.label_patterns import read_pattern
 from pipelines.io.picture_files import require_explain
 from pipelines.pretrained import weights
 from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, EncoderSpec, TextSpec
@@ -72,6 +73,11 @@ class TextOptions(ClassifierOptions):
         "0 and 1, one for each class); repeatable, for such columns",
         repeatable=True,
     )
+    label_pattern: str = option(
+        "",
+        "regular expression whose first group is the label in the name of a file, as '^(.+?)_' is "
+        "in cat_1.txt; with a slash in it, in the path below the data folder",
+    )
     group_column: str = option(
         "",
         "column of a table that says what belongs together, such as a patient or an author: it is "
@@ -95,7 +101,9 @@ class TextOptions(ClassifierOptions):
         "", "what separates several labels (default: the first of | ; , that occurs)"
     )
     drop_missing: bool = option(
-        False, "leave out rows of a table that lack a label, or have more values than the header"
+        False,
+        "leave out rows of a table that lack a label, or have more values than the header, and "
+        "files whose names --label-pattern does not fit",
     )
     min_class: Count = option(
         0, "leave out classes with fewer training examples than this (0: refuse small classes)"
@@ -169,6 +177,9 @@ class TextOptions(ClassifierOptions):
         fixed={"architecture": "pretrained", "encoder.layers": 7},
         searched={"encoder.pooling": Choice(("mean", "first"))},
     )
+
+    def __post_init__(self) -> None:
+        read_pattern(self.label_pattern)
 
     @classmethod
     def demo_here(cls) -> DemoSweep:

@@ -11,8 +11,10 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
+from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import read_layout
-from pipelines.io.paths import UNPACK, require_path, require_regular_file
+from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
@@ -23,7 +25,7 @@ from pipelines.text.columns import LABEL_COLUMNS, TEXT_COLUMNS
 from pipelines.text.fasttext_lines import is_fasttext, read_fasttext
 from pipelines.text.options import TextOptions
 from pipelines.text.samples import SAMPLES
-from pipelines.text.texts import Texts, TextSource, as_texts
+from pipelines.text.texts import Texts, TextSource, as_texts, objects
 
 # White space and control characters are no text.
 HAS_TEXT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]")
@@ -54,19 +56,23 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     data = options.data
+    if options.label_pattern:
+        require_files(data, options.datasets)
     if data in SAMPLES:
         return SAMPLES[data]()
     if data.startswith(PREFIX):
         return _tfds(data)
     path = require_path(data, options.datasets, "text")
     if path.is_dir():
-        return drop_empty(_folder(path))
+        return drop_empty(_folder(path, options))
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
-        remedy = FILES.remedies.get(path.suffix.lower(), "")
+        advice = FILES.remedies.get(path.suffix.lower(), "")
+        if not advice:
+            require_table(path)
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
-            f"Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
+            f"Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
         )
     require_regular_file(path)
     if plain_suffix(path) in DELIMITED_SUFFIXES and is_fasttext(path):
@@ -126,19 +132,25 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _folder(root: Path) -> TextSource:
+def _folder(root: Path, options: TextOptions) -> TextSource:
     """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`)."""
-    layout = read_layout(root, FILES)
+    pattern = read_pattern(options.label_pattern)
+    layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
     texts: dict[Part, list[str]] = {}
     labels: dict[Part, list[str]] = {}
     names: dict[Part, list[str]] = {}
+    groups: dict[Part, list[str]] = {}
     for file in counted(layout.files, "texts", len(layout.files)):
         texts.setdefault(file.part, []).append(read_text(file.path))
         labels.setdefault(file.part, []).append(file.label)
         names.setdefault(file.part, []).append(file.path.relative_to(root).as_posix())
+        groups.setdefault(file.part, []).append(file.group)
     parts: dict[Part, Texts] = {}
     for part in texts:
-        parts[part] = as_texts(texts[part], labels[part], names[part])
+        part_texts = as_texts(texts[part], labels[part], names[part])
+        if any(groups[part]):
+            part_texts = dataclasses.replace(part_texts, groups=objects(groups[part]))
+        parts[part] = part_texts
     return TextSource(name=root.name, where=str(root), parts=parts, notes=layout.notes)
 
 

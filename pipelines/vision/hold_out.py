@@ -14,8 +14,8 @@ from pipelines.evaluation import splitting
 from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import Folder, counted_endings, scan
-from pipelines.io.layouts import LabelledFile
-from pipelines.io.parts import PART_NAMES
+from pipelines.io.label_patterns import LabelPattern, read_pattern
+from pipelines.io.layouts import LabelledFile, label_of_hold_out
 from pipelines.io.paths import require_path
 from pipelines.io.progress import counted
 from pipelines.io.tables import TABLE_SUFFIXES
@@ -153,11 +153,13 @@ def _fit(
 
 def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
     data = options.data
+    pattern = read_pattern(options.label_pattern)
+    options = dataclasses.replace(options, label_pattern="")
     if data in options.datasets or data.startswith(PREFIX):
         return _of_parts(options)
     path = require_path(data, options.datasets, "vision")
     if path.is_dir() and not array_files.is_idx_folder(path):
-        return _of_folder(path, classes)
+        return _of_folder(path, classes, pattern)
     if path.suffix.lower() in TABLE_SUFFIXES:
         of_table = dataclasses.replace(options, group_column="", image_size=0)
         found = path_tables.read(path, of_table)
@@ -202,18 +204,17 @@ def _of_files(
     )
 
 
-def _of_folder(root: Path, classes: Sequence[str]) -> LabelledPictures:
-    """Return the images below folders that have the names of classes, at any depth.
+def _of_folder(
+    root: Path, classes: Sequence[str], pattern: LabelPattern | None
+) -> LabelledPictures:
+    """Return the images whose names say a class, or that are below folders called so, at any depth.
 
     Parts such as `test` may lie above or below them; a hold-out needs none for training.
     """
     found = scan(root, readers.FILES)
     files, unlabelled = [], 0
     for path in sorted(found.all_files()):
-        label = _label_of(path.relative_to(root).parts[:-1], classes)
-        # A folder of one class alone may be given itself.
-        if not label and root.resolve().name in classes:
-            label = root.resolve().name
+        label = label_of_hold_out(path, root, classes, pattern)
         if label:
             files.append(LabelledFile("test", path, label))
         else:
@@ -225,17 +226,6 @@ def _of_folder(root: Path, classes: Sequence[str]) -> LabelledPictures:
             f"{shorten(list(classes), SHOWN_CLASSES)}"
         )
     return _of_files(root.resolve().name, str(root), files, _folder_notes(found, unlabelled))
-
-
-def _label_of(folders: Sequence[str], classes: Sequence[str]) -> str:
-    """Return the name of a class among folders, else of the first one that is no part."""
-    for name in reversed(folders):
-        if name in classes:
-            return name
-    for name in folders:
-        if name.lower() not in PART_NAMES:
-            return name
-    return ""
 
 
 def _folder_notes(found: Folder, unlabelled: int) -> list[str]:

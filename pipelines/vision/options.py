@@ -21,6 +21,7 @@ from pipelines.config.search_space import (
     Range,
     Scalar,
 )
+from pipelines.io.label_patterns import read_pattern
 from pipelines.io.picture_files import require_explain
 from pipelines.pretrained import weights
 from pipelines.pretrained.catalogue import names
@@ -84,6 +85,11 @@ class VisionOptions(ClassifierOptions):
     image_root: str = option(
         "", "folder that the paths of a table are read from (default: the table's own folder)"
     )
+    label_pattern: str = option(
+        "",
+        "regular expression whose first group is the label in the name of a file, as '^(.+?)_' is "
+        "in cat_1.jpg; with a slash in it, in the path below the data folder",
+    )
     group_column: str = option(
         "",
         "column of a table that says what belongs together, such as a patient or an author: it is "
@@ -98,7 +104,9 @@ class VisionOptions(ClassifierOptions):
         False, "leave unreadable images out instead of refusing the data"
     )
     drop_missing: bool = option(
-        False, "leave out rows of a table that lack a label, or have more values than the header"
+        False,
+        "leave out rows of a table that lack a label, or have more values than the header, and "
+        "files whose names --label-pattern does not fit",
     )
     min_class: Count = option(
         0, "leave out classes with fewer training examples than this (0: refuse small classes)"
@@ -156,6 +164,9 @@ class VisionOptions(ClassifierOptions):
             "architecture": Choice(("vgg", "resnet")),
         },
     )
+
+    def __post_init__(self) -> None:
+        read_pattern(self.label_pattern)
 
     def require_weights(self, spec: VisionSpec) -> None:
         key = ARCHITECTURES[spec.architecture].weights_key

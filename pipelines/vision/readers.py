@@ -9,8 +9,10 @@ import numpy as np
 
 from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
+from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import LabelledFile, read_layout
-from pipelines.io.paths import UNPACK, require_path
+from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.paths import require_path
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
@@ -65,6 +67,8 @@ def read(options: VisionOptions) -> ImageSource:
         DataError: there is nothing there, or it cannot be used; the message says what and where.
     """
     data = options.data
+    if options.label_pattern:
+        require_files(data, options.datasets)
     if data == "digits":
         return _digits()
     if data == "fashion-mnist":
@@ -82,10 +86,12 @@ def read(options: VisionOptions) -> ImageSource:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        remedy = FILES.remedies.get(suffix, "")
+        advice = FILES.remedies.get(suffix, "")
+        if not advice:
+            require_table(path)
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
-            f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if remedy else ''}{remedy}"
+            f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
         )
     return readers[suffix](path, options)
 
@@ -150,7 +156,8 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
     """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`)."""
-    layout = read_layout(root, FILES)
+    pattern = read_pattern(options.label_pattern)
+    layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
     return _from_files(root.name, str(root), layout.files, layout.notes, options)
 
 
