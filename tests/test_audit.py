@@ -489,7 +489,7 @@ def test_fix_writes_arrays_where_images_are_no_files(tmp_path: Path) -> None:
     assert isinstance(splits, VisionSplits)
     (finding,) = found(splits, "exact_duplicates", "train", "test")
     left_out: dict[Part, tuple[int, ...]] = {"train": finding.rows}
-    with pytest.raises(UsageError, match="these images come as arrays"):
+    with pytest.raises(UsageError, match="these images are no files"):
         write_clean_images(splits, left_out, tmp_path / "clean")
     write_clean_images(splits, left_out, tmp_path / "clean.npz")
     clean = read("vision", tmp_path / "clean.npz")

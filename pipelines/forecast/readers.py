@@ -23,6 +23,7 @@ from pipelines.forecast.regularize import (
     raise_for_off_grid,
     split_off_future,
 )
+from pipelines.forecast.series_folders import read_folder
 from pipelines.forecast.table_forms import to_long_form, with_one_id
 from pipelines.forecast.times import read_times
 from pipelines.forecast.tsf_files import is_tsf, read_tsf
@@ -44,7 +45,12 @@ def table_in_memory(frame: pd.DataFrame, name: str) -> Table:
 
 
 def read_file(path: Path, *, drop_long: bool) -> Table:
-    """Return the table of series in a file of any kind; see `read_table` for `drop_long`."""
+    """Return the table of series in a file of any kind or in a folder of tables.
+
+    See `read_table` for `drop_long`.
+    """
+    if path.is_dir():
+        return read_folder(path, drop_long=drop_long)
     return read_tsf(path) if is_tsf(path) else read_table(path, drop_long=drop_long)
 
 

@@ -86,6 +86,12 @@ def remedy(path: Path) -> str:
     return ""
 
 
+def said_of(path: Path) -> str:
+    """Return `remedy` as a sentence of its own."""
+    found = remedy(path)
+    return f"It {found}" if found else ""
+
+
 def require_table(path: Path) -> None:
     """Refuse a file whose ending says that it holds a table, or none, in a form that is not read.
 

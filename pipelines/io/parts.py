@@ -45,6 +45,17 @@ def part_of(name: str) -> Part | None:
     return None
 
 
+def whole_part(name: str) -> Part | None:
+    """Return the part that a name stands for with all of its words: `train`, `test_data`.
+
+    `train_labels` and `test_images` are something of a part, and stand for none.
+    """
+    words = [word for word in _words(name) if word not in ("data", "set", "split")]
+    if len(words) != 1:
+        return None
+    return "val" if words[0] in EVALUATION_NAMES else PART_NAMES.get(words[0])
+
+
 def part_folders(folders: Iterable[Path]) -> dict[Part, list[Path]]:
     """Return the folders that are named after a part (see `part_of`), by part.
 

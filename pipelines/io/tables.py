@@ -14,6 +14,7 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io import delimited, json_tables, workbooks
+from pipelines.io.class_names import with_class_names
 from pipelines.io.headers import normal_name
 from pipelines.io.other_files import require_table
 from pipelines.io.parts import PART_NAMES
@@ -290,7 +291,7 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
         ) from None
     for column in frame.select_dtypes("category"):
         frame[column] = frame[column].astype(object)
-    return _with_index_as_columns(frame)
+    return _with_index_as_columns(with_class_names(frame, path))
 
 
 def _with_index_as_columns(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -18,6 +18,7 @@ from pipelines.errors import DataError, count_of
 from pipelines.io.beside import typed
 from pipelines.io.delimited import first_cells
 from pipelines.io.headers import looks_like_header, normal_name
+from pipelines.io.table_folders import is_folder_of_tables, read_tables
 from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
 from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
@@ -41,6 +42,8 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
     Raises:
         DataError: the file cannot be read; the message names the line.
     """
+    if is_folder_of_tables(path):
+        return with_plain_names(read_tables(path, drop_long=drop_long))
     if path.is_dir():
         logs = sorted(file for file in path.iterdir() if plain_suffix(file) in LOG_SUFFIXES)
         logs.sort(key=lambda file: not any(word in file.stem.lower() for word in LOG_WORDS))

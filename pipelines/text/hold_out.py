@@ -15,6 +15,7 @@ from pipelines.io.folders import scan
 from pipelines.io.label_patterns import LabelPattern, read_pattern
 from pipelines.io.layouts import label_of_hold_out
 from pipelines.io.progress import counted
+from pipelines.io.table_folders import is_folder_of_tables
 from pipelines.io.text_files import read_text
 from pipelines.pipeline import ServingModel
 from pipelines.splits import Part
@@ -68,7 +69,7 @@ def load(options: TextOptions, serving: ServingModel) -> TextSplits:
 
 def _read(options: TextOptions, facts: "TextFacts") -> TextSource:
     path = Path(options.data).expanduser()
-    if options.data in options.datasets or not path.is_dir():
+    if options.data in options.datasets or not path.is_dir() or is_folder_of_tables(path):
         return readers.read(replace(options, label_pattern=""), facts.text_columns)
     return _folder(path, facts.classes, read_pattern(options.label_pattern))
 

@@ -13,7 +13,8 @@ from pipelines.io.answers import ERROR
 from pipelines.io.folders import FileKind, counted_endings, scan
 from pipelines.io.paths import require_regular_file
 from pipelines.io.progress import counted
-from pipelines.io.tables import TABLE_SUFFIXES, find_column, read_table
+from pipelines.io.table_folders import is_folder_of_tables, read_tables
+from pipelines.io.tables import TABLE_SUFFIXES, find_column
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_lines, read_text
 from pipelines.pipeline import RawInput
 from pipelines.text.columns import TEXT_COLUMNS, text_columns
@@ -94,7 +95,10 @@ class Reader:
                 f"{path}: expected a table ({', '.join(TABLE_SUFFIXES)}), a {TEXT_SUFFIX} file of "
                 f"lines, or a folder of such files. Received: {suffix or 'no ending'!r}"
             )
-        table = read_table(path, drop_long=self.skip_unreadable)
+        return self._of_table(path)
+
+    def _of_table(self, path: Path) -> Asked:
+        table = read_tables(path, drop_long=self.skip_unreadable)
         self.notes.extend(table.notes)
         return self._table(table.frame, str(path), table)
 
@@ -102,6 +106,8 @@ class Reader:
         kind = FileKind(what="texts", suffixes=FILES.suffixes)
         tree = scan(root, kind)
         paths = tree.all_files()
+        if not paths and is_folder_of_tables(root):
+            return self._of_table(root)
         if not paths:
             raise DataError(f"{root}: holds no {TEXT_SUFFIX} files. Expected one for each text")
         others = sum((folder.others for folder in tree.walk()), start=tree.others.__class__())

@@ -13,9 +13,10 @@ from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import read_layout
-from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.other_files import UNPACK, said_of
 from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
+from pipelines.io.table_folders import is_folder_of_tables
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
@@ -64,12 +65,10 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
         return _tfds(data)
     path = require_path(data, options.datasets, "text")
     if path.is_dir():
-        return drop_empty(_folder(path, options))
+        return drop_empty(_folder(path, options, text_columns))
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
-        advice = FILES.remedies.get(path.suffix.lower(), "")
-        if not advice:
-            require_table(path)
+        advice = FILES.remedies.get(path.suffix.lower()) or said_of(path)
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
             f"Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
@@ -132,10 +131,18 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _folder(root: Path, options: TextOptions) -> TextSource:
-    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`)."""
+def _folder(root: Path, options: TextOptions, text_columns: Sequence[str]) -> TextSource:
+    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`).
+
+    Where it holds no such texts, it may hold tables (see `table_folders`).
+    """
     pattern = read_pattern(options.label_pattern)
-    layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
+    try:
+        layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
+    except DataError:
+        if pattern is None and is_folder_of_tables(root):
+            return tables.read(root, options, text_columns)
+        raise
     texts: dict[Part, list[str]] = {}
     labels: dict[Part, list[str]] = {}
     names: dict[Part, list[str]] = {}

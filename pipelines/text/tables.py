@@ -9,7 +9,8 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.delimited import DELIMITERS
-from pipelines.io.tables import Table, cell_text, read_table
+from pipelines.io.table_folders import read_tables
+from pipelines.io.tables import Table, cell_text
 from pipelines.splits import Part
 from pipelines.text.columns import TextColumns, choose_columns
 from pipelines.text.label_cells import Labels, read_labels
@@ -31,7 +32,7 @@ def read(path: Path, options: TextOptions, text_columns: Sequence[str] = ()) -> 
     Raises:
         DataError: a column is missing, or a cell cannot be used; the message names its line.
     """
-    table = read_table(path, drop_long=options.drop_missing)
+    table = read_tables(path, drop_long=options.drop_missing)
     columns = choose_columns(table, options, text_columns)
     texts = text_cells(table.frame, columns.text, table)
     if not any(text.strip() for text in texts):

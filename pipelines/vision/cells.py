@@ -4,21 +4,27 @@ import base64
 import binascii
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.vision.pictures import Picture
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.vision.pictures import Picture
 
 # How files of images begin.
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P5", b"P6")
+HUGGING_FACE = {"bytes", "path"}  # keys of an image as `datasets` keeps it
 FIRST_OF_BASE64 = 64  # characters
 LONGEST_PATH = 4_096
-
+LOOKED_AT = 5  # cells of a column, to see whether they are images
 SHOWN_CHARACTERS = 60  # of a text that is no image
 
 
-def from_cell(cell: object, root: Path | None) -> Picture:
+def from_cell(cell: object, root: Path | None) -> "Picture":
     """Return the picture in a cell: a path, base64, bytes, an array, nested lists.
 
     Paths are read from `root`; without one, what is a path is no picture.
@@ -26,6 +32,8 @@ def from_cell(cell: object, root: Path | None) -> Picture:
     Raises:
         DataError: there is none.
     """
+    if isinstance(cell, dict) and cell.keys() == HUGGING_FACE:
+        cell = cell["path"] if cell["bytes"] is None else cell["bytes"]
     if isinstance(cell, dict) and len(cell) == 1:  # {"b64": "..."} as TensorFlow Serving has it
         cell = next(iter(cell.values()))
     if isinstance(cell, str):
@@ -44,6 +52,30 @@ def from_cell(cell: object, root: Path | None) -> Picture:
     if cell is None or cell != cell:  # NaN
         raise DataError("the image is missing")
     raise DataError(f"an image is a path, bytes, base64 or numbers. Received: {cell!r}")
+
+
+def content_of(cell: object) -> bytes:
+    """Return the image file that a cell holds as bytes or as base64, b"" where it holds none."""
+    try:
+        found = from_cell(cell, None)
+    except DataError:
+        return b""
+    return found if isinstance(found, bytes) else b""
+
+
+def content_column(frame: "pd.DataFrame") -> str | None:
+    """Return the first column whose cells are image files themselves, None where none is."""
+    for column in frame.columns:
+        some = frame[column].dropna().head(LOOKED_AT)
+        if len(some) and all(content_of(cell).startswith(MAGIC) for cell in some):
+            return str(column)
+    return None
+
+
+def name_of(cell: object, line: object) -> str:
+    """Return what an image in a cell is called: as the cell says, else by its line."""
+    named = cell.get("path") if isinstance(cell, dict) else None
+    return str(named or f"line {line}")
 
 
 def _found(text: str, root: Path | None) -> Path | bytes:

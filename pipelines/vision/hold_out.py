@@ -18,6 +18,7 @@ from pipelines.io.label_patterns import LabelPattern, read_pattern
 from pipelines.io.layouts import LabelledFile, label_of_hold_out
 from pipelines.io.paths import require_path
 from pipelines.io.progress import counted
+from pipelines.io.table_folders import is_folder_of_tables
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX
 from pipelines.vision import array_files, path_tables, readers
@@ -158,9 +159,10 @@ def _read(options: VisionOptions, classes: Sequence[str]) -> LabelledPictures:
     if data in options.datasets or data.startswith(PREFIX):
         return _of_parts(options)
     path = require_path(data, options.datasets, "vision")
-    if path.is_dir() and not array_files.is_idx_folder(path):
+    is_table = path.suffix.lower() in TABLE_SUFFIXES or is_folder_of_tables(path)
+    if path.is_dir() and not is_table and not array_files.is_idx_folder(path):
         return _of_folder(path, classes, pattern)
-    if path.suffix.lower() in TABLE_SUFFIXES:
+    if is_table:
         of_table = dataclasses.replace(options, group_column="", image_size=0)
         found = path_tables.read(path, of_table)
         if isinstance(found, ImageSource):
@@ -197,7 +199,7 @@ def _of_files(
     return LabelledPictures(
         name=name,
         where=where,
-        pictures=[file.path for file in files],
+        pictures=[file.content or file.path for file in files],
         labels=[file.label for file in files],
         names=[str(file.path) for file in files],
         notes=tuple(notes),

@@ -35,6 +35,7 @@ BYTE_SCALE = 255.0
 DEEPEST = 65535
 LEVELS = (BYTE_SCALE, 1023.0, 4095.0, 16383.0, 65535.0)  # of detectors of 8 to 16 bits
 SHOWN_FILES = 3
+IN_A_TABLE = "one in the table"  # the name of an image that is no file
 
 Item = TypeVar("Item")
 
@@ -55,15 +56,15 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode_all(paths: Sequence[Path], image_size: int, how: Resize = "stretch") -> Decoded:
-    """Decode files in two passes: headers for sizes, channels and depth, then pixels.
+def decode_all(images: Sequence[ImageData], image_size: int, how: Resize = "stretch") -> Decoded:
+    """Decode files, or their bytes, in two passes: headers for sizes, channels, depth, then pixels.
 
     `image_size` is the height and width that all images get; 0 finds a fitting one. `how` is what
     happens to images of other proportions. Images of 16 bits and floats keep their values; bytes
     among them are brought to their scale.
     """
     with without_warnings():
-        return _decode_all(paths, image_size, how)
+        return _decode_all(images, image_size, how)
 
 
 def decode(
@@ -140,18 +141,18 @@ def _rounded(x: np.ndarray, scale: float) -> np.ndarray:
 # ------------------------------------------------------------------------------ many files
 
 
-def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
+def _decode_all(images: Sequence[ImageData], image_size: int, how: Resize) -> Decoded:
     problems: dict[int, str] = {}
 
     def header_of(row: int) -> Header | None:
         try:
-            return read_header(paths[row])
+            return read_header(images[row])
         except UnreadableImage as reason:
             problems[row] = str(reason)
             return None
 
     # Threads: Pillow decodes outside Python's lock.
-    found = _in_threads(header_of, range(len(paths)), "headers of images")
+    found = _in_threads(header_of, range(len(images)), "headers of images")
     headers = [header for header in found if header is not None]
     size, notes = target_size([header.size for header in headers], image_size, how)
     channels = 1
@@ -159,13 +160,13 @@ def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
         channels = 3
     only_bytes = all(header.depth == "bytes" for header in headers)
     dtype = "uint8" if only_bytes else "float32"
-    pixels = allocate((len(paths), *size, channels), dtype)
-    depths: list[Depth] = ["bytes"] * len(paths)
-    bounds = np.zeros((len(paths), 2))  # lowest and largest value of each deeper image
+    pixels = allocate((len(images), *size, channels), dtype)
+    depths: list[Depth] = ["bytes"] * len(images)
+    bounds = np.zeros((len(images), 2))  # lowest and largest value of each deeper image
 
     def decode_into(row: int) -> None:
         try:
-            image = read_pixels(paths[row], channels)
+            image = read_pixels(images[row], channels)
         except UnreadableImage as reason:
             problems[row] = str(reason)
             return
@@ -186,7 +187,7 @@ def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
         sides=np.asarray(sides),
         scale=scale,
         problems=problems,
-        notes=(*notes, *_header_notes(paths, found)),
+        notes=(*notes, *_header_notes(images, found)),
     )
 
 
@@ -230,9 +231,10 @@ def _depth_note(depths: Sequence[Depth], bounds: np.ndarray, scale: float) -> st
     return note
 
 
-def _header_notes(paths: Sequence[Path], found: Sequence[Header | None]) -> list[str]:
-    frames = [path.name for path, header in zip(paths, found, strict=True) if _has_frames(header)]
-    shallow = [path.name for path, header in zip(paths, found, strict=True) if _loses(header)]
+def _header_notes(images: Sequence[ImageData], found: Sequence[Header | None]) -> list[str]:
+    names = [image.name if isinstance(image, Path) else IN_A_TABLE for image in images]
+    frames = [name for name, header in zip(names, found, strict=True) if _has_frames(header)]
+    shallow = [name for name, header in zip(names, found, strict=True) if _loses(header)]
     notes = []
     if frames:
         notes.append(

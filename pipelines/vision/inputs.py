@@ -13,10 +13,11 @@ from pipelines.io.folders import counted_endings, scan
 from pipelines.io.paths import require_regular_file
 from pipelines.io.standard_input import NAME as STANDARD_INPUT
 from pipelines.io.standard_input import is_standard_input
-from pipelines.io.tables import TABLE_SUFFIXES, Table, read_table
+from pipelines.io.table_folders import is_folder_of_tables, read_tables
+from pipelines.io.tables import TABLE_SUFFIXES, Table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.vision.cells import from_cell
+from pipelines.vision.cells import content_column, from_cell, name_of
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
@@ -55,7 +56,7 @@ def read_request(
         return _of_frame(source, wanted, options, root)
     path = Path(source)
     if path.is_dir():
-        return _of_folder(path)
+        return _of_folder(path, wanted, options)
     if not path.exists():
         raise DataError(
             f"{path}: no such file or folder. Expected an image, a folder of images, a table of "
@@ -81,11 +82,13 @@ def _of_files(paths: Sequence[Path], notes: Sequence[str] = ()) -> Request:
     return Request(frame=frame, pictures=list(paths), names=names, notes=tuple(notes))
 
 
-def _of_folder(path: Path) -> Request:
+def _of_folder(path: Path, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
     found = scan(path, FILES)
     files = sorted(found.all_files())
     others = sum((folder.others for folder in found.walk()), start=type(found.others)())
     links = [str(link) for folder in found.walk() for link in folder.links]
+    if not files and is_folder_of_tables(path):
+        return _of_table(path, wanted, options)
     if not files:
         holds = f" It holds {counted_endings(others)}." if others else ""
         raise DataError(f"{path}: holds no image files.{holds} Read are {' '.join(SUFFIXES)}")
@@ -146,7 +149,10 @@ def _paths(
 
 
 def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
-    table = read_table(path, drop_long=options.skip_unreadable)
+    table = read_tables(path, drop_long=options.skip_unreadable)
+    content = None if options.path_column else content_column(table.frame)
+    if content:
+        return _of_contents(table, content)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
         frame = with_pixel_columns(table.frame)
@@ -160,6 +166,18 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
     for line, cell in zip(table.lines, table.frame[column], strict=True):
         names.append(f"{path}: line {line}: {cell}")
     return Request(frame=table.frame, pictures=pictures, names=names, notes=tuple(notes))
+
+
+def _of_contents(table: Table, column: str) -> Request:
+    """Return the images that the cells of a column hold; answers stand beside their names."""
+    cells = table.frame[column]
+    shown = [name_of(cell, line) for cell, line in zip(cells, table.lines, strict=True)]
+    return Request(
+        frame=table.frame.assign(**{column: shown}),
+        pictures=[_asked_of(cell, None) for cell in cells],
+        names=[f"{table.where}: {name}" for name in shown],
+        notes=(*table.notes, f"{table.path.name}: {table.describe_columns({'image': column})}"),
+    )
 
 
 def _no_pictures(where: str, table: Table) -> DataError:

@@ -18,6 +18,7 @@ PATH_COLUMNS = (
     *("photo_id", "picture", "id_code", "image_index", "id"),
 )
 SHOWN_PATHS = 5
+SHOWN_CHARACTERS = 60  # of a text that is no path
 LOOKED_AT = 1_000  # images that do not exist, for which those with similar names are looked for
 
 
@@ -65,7 +66,7 @@ def image_folder(table: Path, image_root: str) -> Path:
         DataError: `image_root` is no folder.
     """
     if not image_root:
-        return table.parent
+        return table if table.is_dir() else table.parent
     root = Path(image_root).expanduser()
     if not root.is_dir():
         raise DataError(f"--image-root {image_root}: there is no such folder")
@@ -125,11 +126,16 @@ class _Finder:
     def inside(self, name: str, line: int) -> Path:
         """Return the path of an image, and refuse one that leads out of the folder."""
         # A table from somebody else must not bring other files of this machine into the data.
-        allowed = {self.root.resolve(), self.table.parent.resolve()}
+        allowed = {self.root.resolve(), image_folder(self.table, "").resolve()}
         try:
             path = (self.root.resolve() / name).resolve()
+            path.is_file()  # of a text that is no path the name is too long
         except (OSError, ValueError, RuntimeError):  # a NUL, or links in a circle
-            raise DataError(f"{self.table}: line {line}: {name!r} is no path") from None
+            shown = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."
+            raise DataError(
+                f"{self.table}: line {line}: {shown!r} is no path. Expected the path of an image; "
+                "in another column: --path-column NAME"
+            ) from None
         if not any(path.is_relative_to(folder) for folder in allowed):
             raise DataError(
                 f"{self.table}: line {line}: the path {name!r} leads out of {self.root}. Expected "

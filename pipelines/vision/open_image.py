@@ -63,13 +63,13 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def read_header(path: Path) -> Header:
-    """Return what a file's header says, without reading the pixels.
+def read_header(data: ImageData) -> Header:
+    """Return what the header of a file, or of its bytes, says, without reading the pixels.
 
     Raises:
         UnreadableImage: it is no image, or too large.
     """
-    with _opened(path) as image:
+    with _opened(data) as image:
         has_deep_colours = _has_deep_colours(image)
         depth = _depth_of(image)
         size = (image.height, image.width)

@@ -11,10 +11,12 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.layouts import LabelledFile
 from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
-from pipelines.io.tables import DELIMITED_SUFFIXES, Table, cell_text, read_table
+from pipelines.io.table_folders import read_tables
+from pipelines.io.tables import Table, cell_text, raise_for_lines
 from pipelines.io.text_files import plain_suffix
 from pipelines.splits import Part
 from pipelines.vision import coco
+from pipelines.vision.cells import content_column, content_of, name_of
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
@@ -61,20 +63,14 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
     if not table.has_header or _is_headerless(table):
         table = _with_names_by_content(table)
         notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
-    path_column = _path_column(table, options.path_column)
+    content = None if options.path_column else content_column(table.frame)
+    path_column = content or _path_column(table, options.path_column)
     split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
     group_column = table.find_column(options.group_column, (), role="groups", flag="--group-column")
     given = {path_column, split_column, group_column}
-    label_column = _label_column(table, options.label_column, given)
-    if label_column is not None:
-        columns = [label_column]
-        labels = [str(name).strip() for name in table.identifiers(label_column)]
-    else:
-        columns = _one_hot_columns(table, given)
-        labels = _one_hot_labels(table, columns)
-        notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
+    columns, labels = _labels(table, options.label_column, given, notes)
     roles = {
-        "path": path_column,
+        "image" if content else "path": path_column,
         "label": columns,
         "split": split_column,
         "group": group_column,
@@ -85,14 +81,20 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
         notes.append(_note_unlabelled(table, labelled, columns, drop=options.drop_missing))
     kept = np.flatnonzero(labelled)
     frame = table.frame.iloc[kept]
-    paths = existing_paths(frame[path_column], table.lines[kept], path, options.image_root)
+    lines = table.lines[kept]
+    images: list[tuple[Path, bytes]] = []
+    if content:
+        images = _contents(frame[content], lines, table)
+    else:
+        paths = existing_paths(frame[path_column], lines, path, options.image_root)
+        images = [(found, b"") for found in paths]
     parts = table.parts(split_column)
     groups = np.full(len(labels), "", dtype=object)
     if group_column is not None:
         groups = table.identifiers(group_column)
     files = []
-    for row, image in zip(kept, paths, strict=True):
-        files.append(LabelledFile(parts[row], image, labels[row], str(groups[row])))
+    for row, (image, held) in zip(kept, images, strict=True):
+        files.append(LabelledFile(parts[row], image, labels[row], str(groups[row]), held))
     once = list(dict.fromkeys(files))
     if len(once) < len(files):
         notes.append(
@@ -102,13 +104,42 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
     return ListedFiles(files=once, notes=tuple(notes))
 
 
+def _labels(
+    table: Table, named: str, taken: set[str | None], notes: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return the columns that hold labels, and the label of each row, "" where it has none."""
+    column = _label_column(table, named, taken)
+    if column is not None:
+        return [column], [str(name).strip() for name in table.identifiers(column)]
+    columns = _one_hot_columns(table, taken)
+    notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
+    return columns, _one_hot_labels(table, columns)
+
+
+def _contents(cells: "pd.Series", lines: np.ndarray, table: Table) -> list[tuple[Path, bytes]]:
+    """Return the names and the bytes of the image files that the cells of a column hold."""
+    contents = [content_of(cell) for cell in cells]
+    empty = np.asarray([not content for content in contents])
+    if empty.any():
+        raise_for_lines(
+            table.where,
+            lines[empty],
+            f"the column {cells.name!r} holds no image",
+            "Expected the bytes of an image file. Leave such rows out of the table",
+        )
+    images = []
+    for line, cell, content in zip(lines, cells, contents, strict=True):
+        images.append((Path(name_of(cell, line)), content))
+    return images
+
+
 def _read_table(path: Path, options: VisionOptions) -> Table:
     """Return the table in a file, or that of the images in annotations as COCO has them."""
     import pandas as pd
 
     labels = coco.labels_of(path) if plain_suffix(path) == ".json" else None
     if labels is None:
-        return read_table(path, drop_long=options.drop_missing)
+        return read_tables(path, drop_long=options.drop_missing)
     note = f"{path.name}: COCO's annotations; the class of an image is that of its objects"
     frame = pd.DataFrame({"file_name": list(labels), "label": list(labels.values())}, dtype=object)
     return Table(frame, path, notes=(note,))
@@ -116,7 +147,7 @@ def _read_table(path: Path, options: VisionOptions) -> Table:
 
 def _with_pixels(table: Table, path: Path, options: VisionOptions) -> ImageSource | None:
     """Read the images whose pixels a table holds, None where it holds paths."""
-    if options.path_column or plain_suffix(path) not in DELIMITED_SUFFIXES:
+    if options.path_column or not table.delimiter:
         return None
     frame = table.frame
     if not table.has_header and len(table.columns) > FEWEST_PIXELS:

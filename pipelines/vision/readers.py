@@ -11,8 +11,9 @@ from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import LabelledFile, read_layout
-from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.other_files import UNPACK, said_of
 from pipelines.io.paths import require_path
+from pipelines.io.table_folders import is_folder_of_tables
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
@@ -86,9 +87,7 @@ def read(options: VisionOptions) -> ImageSource:
     }
     suffix = path.suffix.lower()
     if suffix not in readers:
-        advice = FILES.remedies.get(suffix, "")
-        if not advice:
-            require_table(path)
+        advice = FILES.remedies.get(suffix) or said_of(path)
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
             f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
@@ -155,9 +154,17 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`)."""
+    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`).
+
+    Where it holds no such images, it may hold tables (see `table_folders`).
+    """
     pattern = read_pattern(options.label_pattern)
-    layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
+    try:
+        layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
+    except DataError:
+        if pattern is None and is_folder_of_tables(root):
+            return _table(root, options)
+        raise
     return _from_files(root.name, str(root), layout.files, layout.notes, options)
 
 
@@ -184,7 +191,8 @@ def _from_files(
     if is_limited:
         chosen = choose_files(where, files, notes, options)
         files, classes, notes = chosen.files, chosen.classes, chosen.notes
-    decoded = decode_all([file.path for file in files], options.image_size, options.resize)
+    images = [file.content or file.path for file in files]
+    decoded = decode_all(images, options.image_size, options.resize)
     notes = [*notes, *decoded.notes]
     if decoded.problems:
         listed = _unreadable(files, decoded.problems)
