@@ -26,12 +26,16 @@ UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file, the part it belongs to, its label, and what it belongs to in a table that says so."""
+    """A file, the part it belongs to, its label, and what it belongs to in a table that says so.
+
+    With `content` it is no file of its own, but stands in a table; `path` is what messages call it.
+    """
 
     part: Part
     path: Path
     label: str
     group: str = ""
+    content: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)

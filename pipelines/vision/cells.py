@@ -26,8 +26,7 @@ def from_cell(cell: object, root: Path | None) -> Picture:
     Raises:
         DataError: there is none.
     """
-    if isinstance(cell, dict) and len(cell) == 1:  # {"b64": "..."} as TensorFlow Serving has it
-        cell = next(iter(cell.values()))
+    cell = content_of(cell)
     if isinstance(cell, str):
         return _found(cell, root)
     if isinstance(cell, bytes | bytearray | memoryview):
@@ -44,6 +43,19 @@ def from_cell(cell: object, root: Path | None) -> Picture:
     if cell is None or cell != cell:  # NaN
         raise DataError("the image is missing")
     raise DataError(f"an image is a path, bytes, base64 or numbers. Received: {cell!r}")
+
+
+def content_of(cell: object) -> object:
+    """Return what an object in a cell holds, any other cell as it is.
+
+    These are {"b64": "..."} as TensorFlow Serving has it, and {"bytes": ..., "path": ...} as the
+    library datasets of Hugging Face writes images.
+    """
+    if not isinstance(cell, dict):
+        return cell
+    if len(cell) == 1:
+        return next(iter(cell.values()))
+    return cell.get("bytes") or cell.get("path") or cell
 
 
 def _found(text: str, root: Path | None) -> Path | bytes:

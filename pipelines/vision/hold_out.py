@@ -197,7 +197,7 @@ def _of_files(
     return LabelledPictures(
         name=name,
         where=where,
-        pictures=[file.path for file in files],
+        pictures=[file.content or file.path for file in files],
         labels=[file.label for file in files],
         names=[str(file.path) for file in files],
         notes=tuple(notes),

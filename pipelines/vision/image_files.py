@@ -55,8 +55,8 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode_all(paths: Sequence[Path], image_size: int, how: Resize = "stretch") -> Decoded:
-    """Decode files in two passes: headers for sizes, channels and depth, then pixels.
+def decode_all(paths: Sequence[ImageData], image_size: int, how: Resize = "stretch") -> Decoded:
+    """Decode files or bytes in two passes: headers for sizes, channels and depth, then pixels.
 
     `image_size` is the height and width that all images get; 0 finds a fitting one. `how` is what
     happens to images of other proportions. Images of 16 bits and floats keep their values; bytes
@@ -140,7 +140,7 @@ def _rounded(x: np.ndarray, scale: float) -> np.ndarray:
 # ------------------------------------------------------------------------------ many files
 
 
-def _decode_all(paths: Sequence[Path], image_size: int, how: Resize) -> Decoded:
+def _decode_all(paths: Sequence[ImageData], image_size: int, how: Resize) -> Decoded:
     problems: dict[int, str] = {}
 
     def header_of(row: int) -> Header | None:
@@ -230,9 +230,14 @@ def _depth_note(depths: Sequence[Depth], bounds: np.ndarray, scale: float) -> st
     return note
 
 
-def _header_notes(paths: Sequence[Path], found: Sequence[Header | None]) -> list[str]:
-    frames = [path.name for path, header in zip(paths, found, strict=True) if _has_frames(header)]
-    shallow = [path.name for path, header in zip(paths, found, strict=True) if _loses(header)]
+def _header_notes(paths: Sequence[ImageData], found: Sequence[Header | None]) -> list[str]:
+    frames, shallow = [], []
+    for number, (path, header) in enumerate(zip(paths, found, strict=True), start=1):
+        name = path.name if isinstance(path, Path) else f"row {number}"
+        if _has_frames(header):
+            frames.append(name)
+        if _loses(header):
+            shallow.append(name)
     notes = []
     if frames:
         notes.append(

@@ -16,7 +16,7 @@ from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import TABLE_SUFFIXES, Table, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.vision.cells import from_cell
+from pipelines.vision.cells import content_of, from_cell
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
@@ -155,6 +155,12 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
             raise _no_pictures(str(path), table)
         return of_pixels(frame, pixels, str(path), wanted)
     notes = [*table.notes, f"{path.name}: {table.describe_columns({'path': column})}"]
+    contents = [content_of(cell) for cell in table.frame[column]]
+    if all(isinstance(content, bytes) for content in contents):
+        # As in Parquet files of Hugging Face: nobody wants the bytes back.
+        names = [f"row {row}" for row in range(1, 1 + len(contents))]
+        shown = table.frame.assign(**{column: names})
+        return Request(frame=shown, pictures=contents, names=names, notes=tuple(notes))
     pictures = _paths(table.frame[column].to_numpy(dtype=object), table.lines, path, options)
     names = []
     for line, cell in zip(table.lines, table.frame[column], strict=True):
@@ -185,7 +191,7 @@ def _path_column(
     # What the values are counts for more than what a column is called: an `id` may be a number.
     if column is None or not _ends_as_images(frame[column]):
         for other in frame.columns:
-            if _ends_as_images(frame[other]):
+            if _ends_as_images(frame[other]) or isinstance(content_of(frame[other].iloc[0]), bytes):
                 return str(other)
     return column
 

@@ -63,7 +63,7 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: ImageData) -> Header:
     """Return what a file's header says, without reading the pixels.
 
     Raises:

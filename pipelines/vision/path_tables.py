@@ -10,11 +10,12 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.layouts import LabelledFile
-from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
+from pipelines.io.parts import PART_NAMES
 from pipelines.io.tables import DELIMITED_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import plain_suffix
 from pipelines.splits import Part
 from pipelines.vision import coco
+from pipelines.vision.cells import content_of
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.images import Images, ImageSource
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
@@ -62,7 +63,7 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
         table = _with_names_by_content(table)
         notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
     path_column = _path_column(table, options.path_column)
-    split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
+    split_column = table.split_column()
     group_column = table.find_column(options.group_column, (), role="groups", flag="--group-column")
     given = {path_column, split_column, group_column}
     label_column = _label_column(table, options.label_column, given)
@@ -84,15 +85,20 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
     if not labelled.all():
         notes.append(_note_unlabelled(table, labelled, columns, drop=options.drop_missing))
     kept = np.flatnonzero(labelled)
-    frame = table.frame.iloc[kept]
-    paths = existing_paths(frame[path_column], table.lines[kept], path, options.image_root)
+    cells = [content_of(cell) for cell in table.frame[path_column].iloc[kept]]
+    contents = [cell if isinstance(cell, bytes) else b"" for cell in cells]
+    if all(contents):
+        notes.append(f"column {path_column!r} holds the images themselves")
+        paths = [Path(f"row {row + 1}") for row in kept]
+    else:
+        paths = existing_paths(cells, table.lines[kept], path, options.image_root)
     parts = table.parts(split_column)
     groups = np.full(len(labels), "", dtype=object)
     if group_column is not None:
         groups = table.identifiers(group_column)
     files = []
-    for row, image in zip(kept, paths, strict=True):
-        files.append(LabelledFile(parts[row], image, labels[row], str(groups[row])))
+    for row, image, content in zip(kept, paths, contents, strict=True):
+        files.append(LabelledFile(parts[row], image, labels[row], str(groups[row]), content))
     once = list(dict.fromkeys(files))
     if len(once) < len(files):
         notes.append(
@@ -128,7 +134,7 @@ def _with_pixels(table: Table, path: Path, options: VisionOptions) -> ImageSourc
     if found is None:
         return None
     x, columns = found
-    split = table.find_column("", SPLIT_COLUMNS, role="split", flag="") or _usage(table)
+    split = table.split_column() or _usage(table)
     label = _label_column(table, options.label_column, {split, *columns})
     if label is None:
         raise _no_column(table, "label")
@@ -192,7 +198,7 @@ def _path_column(table: Table, given: str) -> str:
     # What the values are counts for more than what a column is called: an `id` may be a number.
     if column is None or not _names_images(table.frame[column]):
         for other in table.columns:
-            if _names_images(table.frame[other]):
+            if _names_images(table.frame[other]) or _holds_images(table.frame[other]):
                 return other
     if column is None:
         raise _no_column(table, "path")
@@ -201,8 +207,15 @@ def _path_column(table: Table, given: str) -> str:
 
 def _names_images(column: "pd.Series") -> bool:
     """Return whether most values of a column end as image files do."""
-    values = column.dropna().astype(str).str.strip().str.lower()
-    return len(values) > 0 and bool(values.str.endswith(SUFFIXES).mean() > 0.5)
+    values = column.dropna()
+    names = [value.strip().lower() for value in values if isinstance(value, str)]
+    return sum(name.endswith(SUFFIXES) for name in names) > len(values) / 2
+
+
+def _holds_images(column: "pd.Series") -> bool:
+    """Return whether a column holds images as bytes, perhaps in objects."""
+    cells = column.dropna()
+    return len(cells) > 0 and isinstance(content_of(cells.iloc[0]), bytes)
 
 
 def _label_column(table: Table, given: str, taken: set[str | None]) -> str | None:

@@ -184,7 +184,9 @@ def _from_files(
     if is_limited:
         chosen = choose_files(where, files, notes, options)
         files, classes, notes = chosen.files, chosen.classes, chosen.notes
-    decoded = decode_all([file.path for file in files], options.image_size, options.resize)
+    decoded = decode_all(
+        [file.content or file.path for file in files], options.image_size, options.resize
+    )
     notes = [*notes, *decoded.notes]
     if decoded.problems:
         listed = _unreadable(files, decoded.problems)
