@@ -401,7 +401,7 @@ def test_a_parquet_file_may_hold_the_images_themselves(form: str, tmp_path: Path
     assert sorted(values.tolist()) == [12 * number for number in range(20)]
     assert any("column 'image' holds the images themselves" in note for note in splits.notes)
     cells[3] = b"broken" if form == "bytes" else {"bytes": b"broken", "path": None}
-    frame.assign(image=cells).to_parquet(tmp_path / "images.parquet")
+    frame.assign(image=pd.Series(cells)).to_parquet(tmp_path / "images.parquet")
     with pytest.raises(DataError, match="1 of 20 images cannot be read: row 4 is not an image"):
         load(options)
     assert sum(load(dataclasses.replace(options, skip_unreadable=True)).sizes().values()) == 19

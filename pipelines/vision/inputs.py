@@ -155,8 +155,9 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
             raise _no_pictures(str(path), table)
         return of_pixels(frame, pixels, str(path), wanted)
     notes = [*table.notes, f"{path.name}: {table.describe_columns({'path': column})}"]
-    contents = [content_of(cell) for cell in table.frame[column]]
-    if all(isinstance(content, bytes) for content in contents):
+    cells = [content_of(cell) for cell in table.frame[column]]
+    contents = [cell for cell in cells if isinstance(cell, bytes)]
+    if len(contents) == len(cells):
         # As in Parquet files of Hugging Face: nobody wants the bytes back.
         names = [f"row {row}" for row in range(1, 1 + len(contents))]
         shown = table.frame.assign(**{column: names})
