@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import DataError
+from pipelines.io.blanks import divided_by_blanks
 from pipelines.io.tables import Table, read_table
 from tests.samples import written
 
@@ -384,3 +385,67 @@ def test_a_title_above_the_header_of_a_workbook_is_left_out(tmp_path: Path) -> N
     assert rows(table) == [["a", "007"], ["b", "x"]]
     assert table.lines.tolist() == [4, 5]
     assert "above the header left out" in table.notes[0]
+
+
+R_TABLES = {
+    "blanks": '"text" "label"\n"1" "good, cheap" "a"\n"2" "bad tea" "b"\n',
+    "commas": '"text","label"\n"1","good, cheap","a"\n"2","bad tea","b"\n',
+    "no names": '"text" "label"\n"good, cheap" "a"\n"bad tea" "b"\n',
+    "wide blanks": 'text    label\n"good, cheap"   1\n"bad tea"       2\n',
+}
+
+
+@pytest.mark.parametrize("form", R_TABLES)
+def test_a_table_as_r_writes_it_is_read_without_the_names_of_its_rows(
+    form: str, tmp_path: Path
+) -> None:
+    table = read(R_TABLES[form], tmp_path / "r.csv")
+    assert table.columns == ["text", "label"]
+    assert table.frame["text"].tolist() == ["good, cheap", "bad tea"]
+    assert table.lines.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["two words\nother words\nthird line\n", "a b c\n1 2\n3 4 5\n", "1 2 3\n", '"a" "b\nx y\n'],
+)
+def test_lines_of_words_are_no_table_of_blanks(text: str, tmp_path: Path) -> None:
+    table = read("\n".join(["text,label", "a b,1"]), tmp_path / "a.csv")
+    assert table.columns == ["text", "label"]
+    assert divided_by_blanks(text, "|") == ""
+
+
+def test_comments_of_any_width_above_the_header_are_left_out(tmp_path: Path) -> None:
+    text = "#group,a,b\n#datatype,long,double\n,time,value\n,2020,1\n,2021,2\n,2022,3\n"
+    table = read(text, tmp_path / "influx.csv")
+    assert table.columns[1:] == ["time", "value"]
+    assert table.lines.tolist() == [4, 5, 6]
+    one = read("#id,name\n1,a\n2,b\n3,c\n", tmp_path / "one.csv")
+    assert one.columns == ["#id", "name"]
+
+
+def test_another_table_above_the_header_is_left_out(tmp_path: Path) -> None:
+    text = "latitude,longitude,zone\n52.5,13.4,GMT\n\ntime,value\n" + "2020-01-01,1\n" * 20
+    table = read(text, tmp_path / "weather.csv")
+    assert table.columns == ["time", "value"]
+    assert table.lines[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "parts"),
+    [
+        ("is_valid", ["True", "False"], ["val", "train"]),
+        ("isTest", ["1", "0"], ["test", "train"]),
+        ("split", ["dev", "train"], ["val", "train"]),
+    ],
+)
+def test_a_column_of_yes_and_no_may_divide_the_rows(
+    column: str, cells: list[str], parts: list[str], tmp_path: Path
+) -> None:
+    table = read(f"text,{column}\n" + "".join(f"x,{cell}\n" for cell in cells), tmp_path / "a.csv")
+    assert table.split_column() == column
+    assert table.parts(column) == parts
+
+
+def test_a_column_of_other_words_does_not_divide_the_rows(tmp_path: Path) -> None:
+    assert read("text,is_valid\nx,maybe\ny,True\n", tmp_path / "a.csv").split_column() is None

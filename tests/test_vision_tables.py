@@ -1,5 +1,7 @@
 """Tables of images' paths: their columns, their encodings, and the lines that messages name."""
 
+import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -378,3 +380,28 @@ def test_tables_of_pixels_are_read_as_square_images(tmp_path: Path, form: str) -
 def test_an_address_of_images_stays_refused_beside_numbers(tmp_path: Path) -> None:
     rows = [f"https://x.org/{number}.png,{number % 2}" for number in range(9)]
     assert "is an address" in refused(written("\n".join(["url,label", *rows]), tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("form", ["bytes", "objects"])
+def test_a_parquet_file_may_hold_the_images_themselves(form: str, tmp_path: Path) -> None:
+    contents = []
+    for number in range(20):
+        file = io.BytesIO()
+        Image.fromarray(np.full((8, 8), 12 * number, np.uint8)).save(file, "PNG")
+        contents.append(file.getvalue())
+    cells: list[object] = list(contents)
+    if form == "objects":  # as datasets of Hugging Face have them
+        cells = [{"bytes": content, "path": "x.png"} for content in contents]
+    frame = pd.DataFrame({"image": cells, "label": [number % 2 for number in range(20)]})
+    frame.to_parquet(tmp_path / "images.parquet")
+    options = VisionOptions(data=str(tmp_path / "images.parquet"))
+    splits = load(options)
+    assert splits.classes == ("0", "1")
+    values = np.concatenate([splits.images(part).x[:, 0, 0, 0] for part in PARTS])
+    assert sorted(values.tolist()) == [12 * number for number in range(20)]
+    assert "columns: image=image, label=label" in splits.notes
+    cells[3] = b"broken" if form == "bytes" else {"bytes": b"broken", "path": None}
+    frame.assign(image=pd.Series(cells)).to_parquet(tmp_path / "images.parquet")
+    with pytest.raises(DataError, match="1 of 20 images cannot be read: line 4 is not an image"):
+        load(options)
+    assert sum(load(dataclasses.replace(options, skip_unreadable=True)).sizes().values()) == 19

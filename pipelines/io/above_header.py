@@ -11,6 +11,7 @@ LOOKED_AT = 200  # lines from which it is told how many values a row has
 MOST_LINES_ABOVE = 30
 AGREEING = 0.9  # the least share of rows that have as many values as the header
 COMMENT = "#"
+FEWEST_COMMENTS = 2  # lines that begin so; a single one may be a header
 
 
 def without_lines_above(text: str, is_header: Callable[[Sequence[str]], bool]) -> tuple[str, int]:
@@ -39,6 +40,9 @@ def _num_above(
     if not below:
         return 0
     width = below.most_common(1)[0][0]
+    comments = sum(1 for _ in itertools.takewhile(lambda row: row and _is_comment(row), rows))
+    if comments >= FEWEST_COMMENTS and len(rows[comments : comments + 1]) == 1:
+        return comments if len(rows[comments]) == width else 0
     first = next((place for place, row in enumerate(rows) if len(row) == width), 0)
     if width < 2 or not 0 < first <= MOST_LINES_ABOVE:
         return 0
@@ -46,10 +50,16 @@ def _num_above(
     if sum(len(row) == width for row in filled) < AGREEING * len(filled):
         return 0
     above = [row for row in rows[:first] if row]
-    if any(len(row) > max(1, width // 2) for row in above if not row[0].startswith(COMMENT)):
+    is_other_table = not rows[first - 1] and is_header(rows[first])
+    is_wide = any(len(row) > max(1, width // 2) for row in above if not _is_comment(row))
+    if is_wide and not is_other_table:
         return 0
-    stands_apart = not rows[first - 1] or all(row[0].startswith(COMMENT) for row in above)
+    stands_apart = not rows[first - 1] or all(map(_is_comment, above))
     return first if above and (stands_apart or is_header(rows[first])) else 0
+
+
+def _is_comment(row: Sequence[str]) -> bool:
+    return row[0].startswith(COMMENT)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

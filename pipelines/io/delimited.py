@@ -17,6 +17,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.io.above_header import without_lines_above
+from pipelines.io.blanks import divided_by_blanks
 from pipelines.io.headers import has_header_word, looks_like_header
 from pipelines.io.text_files import encoding_of, plain_suffix, read_raw, read_text, split_lines
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DELIMITERS = ",;\t|"
-# As MovieLens divides cells: `1::1193::5::978300760`. Such files have no quotes, and are read with
-# one character in place of the two, which no text holds.
+# As MovieLens divides cells: `1::1193::5::978300760`. Such files have no quotes. They, and those of
+# blanks, are read with another character in between, which no text holds.
 COLONS, FOR_COLONS = "::", "\x1f"
+FOR_BLANKS = "\x1e"
 BLANKS = " \t\r\n"
 LOOKED_AT = 200  # rows from which delimiter and header are told
 MOST_COLUMNS = 20_000  # pandas takes minutes for a million
@@ -65,7 +67,7 @@ class _Source:
     @property
     def written(self) -> str:
         """The delimiter as it stands in the file."""
-        return COLONS if self.delimiter == FOR_COLONS else self.delimiter
+        return {FOR_COLONS: COLONS, FOR_BLANKS: " "}.get(self.delimiter, self.delimiter)
 
 
 def read_delimited(path: Path, *, drop_long: bool = False, names: Sequence[str] = ()) -> Delimited:
@@ -218,6 +220,10 @@ def _find_form(path: Path, text: str, names: Sequence[str]) -> _Source:
         delimiter = "\t"
     else:
         delimiter = _best_delimiter(text)
+    if not delimiter:
+        divided = divided_by_blanks(text, FOR_BLANKS)
+        delimiter = FOR_BLANKS if divided else DELIMITERS[0]
+        text = divided or text
     first = _first_rows(text, delimiter)
     if first and len(first[0]) > MOST_COLUMNS:
         raise DataError(
@@ -292,9 +298,9 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
 def _best_delimiter(text: str) -> str:
     """Return the delimiter that divides most of the first rows into as many cells as the first.
 
-    Of several that do, the one with the most cells, else the first of `DELIMITERS`.
+    Of several that do, the one with the most cells; "" where none does.
     """
-    best, best_worth = DELIMITERS[0], (0.0, 0)
+    best, best_worth = "", (0.0, 0)
     for delimiter in DELIMITERS:
         widths = [len(cells) for cells in _first_rows(text, delimiter)]
         if not widths or widths[0] < 2:
@@ -335,7 +341,9 @@ def _parse(source: _Source) -> "pd.DataFrame":
 
 
 def _without_empty_last_column(frame: "pd.DataFrame", source: _Source) -> "pd.DataFrame":
-    """Return rows that end in a delimiter, as the header does not, without the empty cell there.
+    """Return rows that have a value more than the header without it: an empty one, or row names.
+
+    Rows end in a delimiter, as the header does not, or begin with their number, as R writes it.
 
     pandas takes the first values of such rows for their names.
 
@@ -347,6 +355,8 @@ def _without_empty_last_column(frame: "pd.DataFrame", source: _Source) -> "pd.Da
     if isinstance(frame.index, pd.RangeIndex):
         return frame
     names = list(frame.columns)
+    if frame.index.nlevels == 1 and list(frame.index) == list(map(str, range(1, 1 + len(frame)))):
+        return frame.reset_index(drop=True)  # the row names of R, which have none themselves
     if frame.index.nlevels == 1 and frame[names[-1]].isna().all():
         shifted = frame.reset_index()
         shifted.columns = [*names, "empty"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pipelines.io.headers import normal_name
 from pipelines.splits import Part
 
 PART_NAMES: Mapping[str, Part] = MappingProxyType(
@@ -27,8 +28,18 @@ PART_NAMES: Mapping[str, Part] = MappingProxyType(
 # They mean val in some data sets and test in others: val unless another one is called so.
 EVALUATION_NAMES = ("eval", "evaluation")
 SPLIT_COLUMNS = ("split", "part", "subset")
+# Columns that say of each row yes or no, as fastai has them: the part of those that say yes.
+YES_COLUMNS: Mapping[str, Part] = MappingProxyType(
+    {"isvalid": "val", "isval": "val", "isvalidation": "val", "istest": "test"}
+)
+YES, NO = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 # Trailing words that some write together with the name of a part: trainset, valdata.
 TOGETHER = re.compile(r"^(train|training|val|valid|validation|test|testing)(set|data|images|ing)$")
+
+
+def part_of_yes(column: str) -> Part | None:
+    """Return the part of the rows that say yes in a column called so, None for other columns."""
+    return YES_COLUMNS.get(normal_name(column))
 
 
 def part_of(name: str) -> Part | None:

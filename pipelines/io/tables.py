@@ -17,7 +17,7 @@ from pipelines.io import delimited, json_tables, workbooks
 from pipelines.io.class_names import with_class_names
 from pipelines.io.headers import normal_name
 from pipelines.io.other_files import require_table
-from pipelines.io.parts import PART_NAMES
+from pipelines.io.parts import NO, PART_NAMES, SPLIT_COLUMNS, YES, YES_COLUMNS, part_of_yes
 from pipelines.io.paths import require_regular_file
 from pipelines.io.text_files import PACKED, plain_suffix
 from pipelines.splits import Part
@@ -136,6 +136,20 @@ class Table:
         texts: np.ndarray = np.array(names, dtype=object)[codes]
         return texts
 
+    def split_column(self) -> str | None:
+        """Return the column that says which part a row belongs to, None where there is none.
+
+        It is called so, or says yes or no to one part as `is_valid` does.
+        """
+        column = self.find_column("", SPLIT_COLUMNS, role="split", flag="")
+        if column is not None:
+            return column
+        yes_or_no = self.find_column("", YES_COLUMNS, role="split", flag="")
+        if yes_or_no is None:
+            return None
+        words = {cell_text(cell).strip().lower() for cell in self.frame[yes_or_no].unique()}
+        return yes_or_no if words <= YES | NO else None
+
     def parts(self, column: str | None) -> list[Part]:
         """Return train, val or test for each row; without a column, train for all.
 
@@ -144,7 +158,12 @@ class Table:
         """
         if column is None:
             return ["train"] * len(self.frame)
-        parts = []
+        parts: list[Part] = []
+        of_yes = part_of_yes(column)
+        if of_yes is not None:
+            for cell in self.frame[column]:
+                parts.append(of_yes if cell_text(cell).strip().lower() in YES else "train")
+            return parts
         for row, cell in enumerate(self.frame[column]):
             word = cell_text(cell).strip().lower()
             if word not in PART_NAMES:

@@ -50,6 +50,10 @@ LETTERS = r"[^\W\d_]{3,10}"
 WEEKDAY = rf"(?:{LETTERS}\.?,?\s+)?"
 # 18:30 31.01.2024, and 2024-01-01/2024-01-07 as pandas writes weeks.
 CLOCK_FIRST = r"(\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)[ ,]+(\d{1,4}[./-]\d{1,2}[./-]\d{1,4})"
+# Tue Apr 03 18:00:09 +0000 2012, as Twitter and the programs of Unix write it.
+CLOCK_BEFORE_YEAR = (
+    r"(\w{3} \w{3} +\d{1,2}) (\d{2}:\d{2}:\d{2})((?: (?:[A-Z]{3,4}|[+-]\d{4}))?) (\d{4})"
+)
 DAYS = (r"\d{4}-\d{2}-\d{2}", r"\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 SPANS = tuple(rf"({day})\s*(?:/|-|\u2013|to|bis)\s*{day}" for day in DAYS)
 
@@ -91,6 +95,7 @@ def _as_usual(texts: "pd.Series") -> "pd.Series":
 
     18:30:00,5 becomes 18:30:00.5, and 2024-01-31-18.30.00 becomes 2024-01-31 18:30:00.
     """
+    texts = texts.str.replace(rf"^{CLOCK_BEFORE_YEAR}$", r"\1 \4 \2\3", regex=True)
     zone = texts.str.extract(r"\d ?([A-Z]{3,4})$")[0]
     if zone.notna().all() and zone.isin(list(ZONES)).all():
         texts = texts.str.replace(r" ?[A-Z]{3,4}$", "", regex=True) + zone.map(ZONES)

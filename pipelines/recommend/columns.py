@@ -181,7 +181,7 @@ def _has(table: Table, column: str) -> bool:
 
 
 def _free_columns(table: Table, taken: Iterable[str | None]) -> list[str]:
-    split = table.find_column("", SPLITS, role="split", flag="")
+    split = table.split_column()
     title = table.find_column("", ("title",), role="title", flag="")
     used = {*taken, split, title}
     return [column for column in table.columns if column not in used]

@@ -152,8 +152,8 @@ def _splitter(first: Sequence[str]) -> Callable[[str], list[str]] | None:
     """Return what splits the lines of such a file, judged by its first lines."""
     if not first:
         return None
-    has_marks = any(mark in line for line in first for mark in (*DELIMITERS, "::"))
-    if not has_marks:
+    has_marks = any(mark in line for line in first for mark in (*DELIMITERS, "::", '"'))
+    if not has_marks and not _has_names_of_rows(first):
         widths = [len(line.split()) for line in first]
         return str.split if min(widths) > 1 else None
     for delimiter in DELIMITERS:
@@ -163,6 +163,13 @@ def _splitter(first: Sequence[str]) -> Callable[[str], list[str]] | None:
         if is_ragged and '"' not in first[0]:
             return lambda line: next(csv.reader([line], delimiter=delimiter))
     return None
+
+
+def _has_names_of_rows(first: Sequence[str]) -> bool:
+    """Return whether rows have a cell more than their header of usual names, as R writes them."""
+    names = first[0].split()
+    are_usual = all(normal_name(name) in KNOWN_NAMES for name in names)
+    return are_usual and {len(line.split()) for line in first[1:]} == {1 + len(names)}
 
 
 def _rows_of_blanks(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Table:

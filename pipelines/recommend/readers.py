@@ -10,7 +10,6 @@ import numpy as np
 from pipelines.errors import DataError, count_of
 from pipelines.io.headers import normal_name
 from pipelines.io.numbers import is_numeric, parse_numbers
-from pipelines.io.parts import SPLIT_COLUMNS
 from pipelines.io.paths import require_path
 from pipelines.io.tables import DerivedTable, Table, cell_text, read_table, take_rows
 from pipelines.io.tfds import PREFIX, tfds_builder
@@ -223,7 +222,7 @@ def _from_columns(
     users = cells.ids(table, found.user)
     items = cells.ids(table, found.item)
     rating, time = found.rating, found.time
-    split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
+    split = table.split_column()
     part = None
     if split:
         part = np.array([PARTS.index(part) for part in table.parts(split)], np.int8)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError, shorten
-from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
+from pipelines.io.parts import PART_NAMES, part_of_yes
 from pipelines.io.tables import Table, cell_text, find_column
 from pipelines.text.options import TextOptions
 
@@ -98,9 +98,9 @@ def choose_columns(
 
 def find_split(table: Table) -> str | None:
     """Return the column that says train, val or test; one with other words alone is none."""
-    split = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
-    if split is None:
-        return None
+    split = table.split_column()
+    if split is None or part_of_yes(split):
+        return split
     words = {cell_text(cell).strip().lower() for cell in table.frame[split].unique()}
     # Where nothing is said at all, the message about an empty column is the right one.
     return split if words <= {""} or words & set(PART_NAMES) else None

@@ -66,8 +66,8 @@ def content_of(cell: object) -> bytes:
 def content_column(frame: "pd.DataFrame") -> str | None:
     """Return the first column whose cells are image files themselves, None where none is."""
     for column in frame.columns:
-        some = frame[column].dropna().head(LOOKED_AT)
-        if len(some) and all(content_of(cell).startswith(MAGIC) for cell in some):
+        contents = [content_of(cell) for cell in frame[column].dropna().head(LOOKED_AT)]
+        if all(contents) and any(content.startswith(MAGIC) for content in contents):
             return str(column)
     return None
 

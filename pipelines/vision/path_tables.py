@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.layouts import LabelledFile
-from pipelines.io.parts import PART_NAMES, SPLIT_COLUMNS
+from pipelines.io.parts import PART_NAMES
 from pipelines.io.table_folders import read_tables
 from pipelines.io.tables import Table, cell_text, raise_for_lines
 from pipelines.io.text_files import plain_suffix
@@ -65,7 +65,7 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
         notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
     content = None if options.path_column else content_column(table.frame)
     path_column = content or _path_column(table, options.path_column)
-    split_column = table.find_column("", SPLIT_COLUMNS, role="split", flag="")
+    split_column = table.split_column()
     group_column = table.find_column(options.group_column, (), role="groups", flag="--group-column")
     given = {path_column, split_column, group_column}
     columns, labels = _labels(table, options.label_column, given, notes)
@@ -159,7 +159,7 @@ def _with_pixels(table: Table, path: Path, options: VisionOptions) -> ImageSourc
     if found is None:
         return None
     x, columns = found
-    split = table.find_column("", SPLIT_COLUMNS, role="split", flag="") or _usage(table)
+    split = table.split_column() or _usage(table)
     label = _label_column(table, options.label_column, {split, *columns})
     if label is None:
         raise _no_column(table, "label")
