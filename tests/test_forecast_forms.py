@@ -138,7 +138,9 @@ def test_the_one_column_that_tells_series_apart_is_taken_and_said(tmp_path: Path
 
 
 def test_two_columns_that_may_tell_series_apart_are_left_to_a_person(tmp_path: Path) -> None:
-    table = shops("1", "2").assign(Region=lambda rows: rows["Shop"].map({"1": "7", "2": "8"}))
+    """By one of them other rows are a series than by the other."""
+    table = shops("1", "2").reset_index(drop=True)
+    table["Region"] = [str(7 + (row + row // 60) % 2) for row in table.index]
     assert "--id-column NAME" in refused(table, tmp_path, target="Units")
 
 
@@ -364,3 +366,15 @@ def test_totals_and_units_are_refused_with_what_leaves_them_out(tmp_path: Path) 
     assert "take such cells for missing: --drop-missing" in refused(units, tmp_path)
     for text in (total, units):
         assert len(load(text, tmp_path, drop_missing=True).raw) == 96
+
+
+def test_of_columns_that_tell_the_same_series_apart_one_is_taken(tmp_path: Path) -> None:
+    """As Our World in Data has the name of a country and its code, which continents lack."""
+    years = range(1900, 2000)
+    table = pd.concat(
+        pd.DataFrame({"Code": code, "Entity": name, "Year": years, "Life": season(100)})
+        for name, code in (("France", "FRA"), ("World", "OWID_WRL"), ("Europe", None))
+    )
+    splits = load(table, tmp_path)
+    assert splits.names == ("Europe", "France", "World")
+    assert any("series=Entity" in note and "not used: Code" in note for note in splits.notes)

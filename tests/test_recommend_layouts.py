@@ -517,3 +517,19 @@ def test_columns_of_usual_names_are_not_said_to_be_guessed(tmp_path: Path) -> No
     with pytest.raises(DataError) as caught:
         data.load(RecommendOptions(data=str(path), split="leave-last"))
     assert "guessed" not in str(caught.value)
+
+
+def test_ratings_may_stand_below_their_item(tmp_path: Path) -> None:
+    """As in the files of the Netflix Prize."""
+    lines = []
+    for item in range(1, 6):
+        lines.append(f"{item}:")
+        lines += [f"{user},{1 + user % 5},2005-09-{10 + item:02}" for user in range(100, 112)]
+    path = tmp_path / "combined_data_1.txt"
+    path.write_text("\n".join(lines))
+    splits = load(path)
+    assert splits.describe()["users"].startswith("12")
+    assert splits.describe()["dates"] == "2005-09-11 to 2005-09-15"
+    path.write_text("\n".join([*lines, "6:", "100;4;2005-09-01"]))
+    with pytest.raises(DataError, match=r"line 67: expected user,rating,timestamp below"):
+        load(path)

@@ -449,3 +449,48 @@ def test_a_column_of_yes_and_no_may_divide_the_rows(
 
 def test_a_column_of_other_words_does_not_divide_the_rows(tmp_path: Path) -> None:
     assert read("text,is_valid\nx,maybe\ny,True\n", tmp_path / "a.csv").split_column() is None
+
+
+LEVELS = """Price,Close,Close,Volume
+Ticker,AAPL,MSFT,AAPL
+Date,,,
+2020-01-02,75.1,160.6,135480400
+2020-01-03,74.4,158.6,146322800
+"""
+
+
+def test_a_header_of_several_rows_becomes_one_and_rows_keep_their_lines(tmp_path: Path) -> None:
+    """As pandas writes columns of several levels, those of yfinance among them."""
+    table = read(LEVELS, tmp_path / "prices.csv")
+    assert table.columns == ["Date", "Close AAPL", "Close MSFT", "Volume AAPL"]
+    assert table.lines.tolist() == [4, 5]
+    assert "prices.csv: 3 rows of names are read as one header" in table.notes
+
+
+def test_a_level_that_is_the_same_everywhere_is_no_part_of_the_names(tmp_path: Path) -> None:
+    table = read(
+        LEVELS.replace("MSFT", "AAPL").replace(",Close,Close", ",Close,High"), tmp_path / "a.csv"
+    )
+    assert table.columns == ["Date", "Close", "High", "Volume"]
+
+
+@pytest.mark.parametrize("second", ["a,x,y", "2020-01-01,,", "total,,"])
+def test_a_first_row_with_gaps_is_no_header(second: str, tmp_path: Path) -> None:
+    table = read(f"name,one,two\n{second}\n2020-01-02,3,4\n2020-01-03,5,6\n", tmp_path / "a.csv")
+    assert table.columns == ["name", "one", "two"]
+    assert len(table.frame) == 3
+
+
+def test_an_object_with_a_list_for_each_part_is_one_table(tmp_path: Path) -> None:
+    """As CLINC150 is passed on."""
+    parts = {"train": [["hello", "greet"], ["bye", "leave"]], "oos_test": [["what", "oos"]]}
+    table = read(json.dumps(parts), tmp_path / "data.json")
+    assert rows(table) == [
+        ["hello", "greet", "train"],
+        ["bye", "leave", "train"],
+        ["what", "oos", "test"],
+    ]
+    assert table.columns[-1] == "split"
+    lists = {"train": [{"text": "a", "label": "x"}], "test": [{"text": "b", "label": "y"}]}
+    table = read(json.dumps(lists), tmp_path / "lists.json")
+    assert rows(table) == [["a", "x", "train"], ["b", "y", "test"]]

@@ -95,7 +95,8 @@ def series_column(table: Table, columns: Columns, time: str | None) -> str | Non
     """Return the column that tells series apart: the given one, a usual name, or the plain one.
 
     Where times occur more than once, it is plain if there is one column of which each value has
-    each time once; one of words counts before those of numbers.
+    each time once, or several that tell the same series apart; one of words counts before those of
+    numbers.
     """
     named = table.find_column(columns.id, IDS, role="series", flag="--id-column")
     if named is not None or time is None or not table.frame[time].duplicated().any():
@@ -112,7 +113,16 @@ def series_column(table: Table, columns: Columns, time: str | None) -> str | Non
             candidates.append(name)
     words = [name for name in candidates if not is_numeric(table.frame[name])]
     plain = words or candidates
-    return plain[0] if len(plain) == 1 else None
+    if plain and all(_tell_the_same(table, plain[0], name) for name in plain[1:]):
+        return min(plain, key=lambda name: table.frame[name].isna().any())
+    return None
+
+
+def _tell_the_same(table: Table, one: str, other: str) -> bool:
+    """Return whether two columns tell the same series apart, as a country's name and its code."""
+    numbers = table.frame[[one, other]].nunique(dropna=False)
+    pairs = len(table.frame[[one, other]].drop_duplicates())
+    return bool((numbers == pairs).all())
 
 
 def _same_within(table: Table, identity: str | None) -> set[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.errors import DataError, shorten
+from pipelines.io.parts import SPLIT_COLUMNS, part_of
 from pipelines.io.text_files import plain_suffix, read_text, split_lines
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def _rows_in(value: Any) -> list[Any] | None:
             return [{name: inner[key] for name, inner in value.items()} for key in keys]
         if len(objects) > 1:
             return [{"index": name, **inner} for name, inner in value.items()]
+    of_parts = _rows_of_parts(value)
+    if of_parts:
+        return of_parts
     lists = [inner for inner in value.values() if isinstance(inner, list)]
     if len(lists) == 1 and lists[0] and isinstance(lists[0][0], Mapping):
         return lists[0]
@@ -117,6 +121,21 @@ def _rows_in(value: Any) -> list[Any] | None:
     if len(lists) == len(value) and len(lengths) == 1:
         return [dict(zip(value, cells, strict=True)) for cells in zip(*lists, strict=True)]
     return None
+
+
+def _rows_of_parts(value: Mapping[str, Any]) -> list[Any]:
+    """Return the rows of an object with a list for each part, as CLINC150 is; [] of another one."""
+    rows = []
+    for name, inner in value.items():
+        part = part_of(name)
+        if part is None or not isinstance(inner, list):
+            return []
+        for row in inner:
+            if not isinstance(row, list | Mapping):
+                return []
+            cells = row if isinstance(row, Mapping) else _of_list(row)
+            rows.append({**cells, SPLIT_COLUMNS[0]: part})
+    return rows
 
 
 def _of_list(row: list[Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Identifiers and labels stay as they are written; who needs numbers or times asks
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,6 +15,7 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io import delimited, json_tables, workbooks
 from pipelines.io.class_names import with_class_names
+from pipelines.io.header_levels import joined_header
 from pipelines.io.headers import normal_name
 from pipelines.io.other_files import require_table
 from pipelines.io.parts import NO, PART_NAMES, SPLIT_COLUMNS, YES, YES_COLUMNS, part_of_yes
@@ -285,7 +286,7 @@ def _read_delimited(path: Path, *, drop_long: bool, names: Sequence[str]) -> Tab
             f"{'the header' if read.has_header else 'the first line'} left out "
             f"({lines_text(read.left_out)})"
         )
-    return Table(
+    table = Table(
         frame,
         path,
         read.delimiter,
@@ -295,6 +296,13 @@ def _read_delimited(path: Path, *, drop_long: bool, names: Sequence[str]) -> Tab
         notes=tuple(notes),
         left_out=read.left_out,
     )
+    header = joined_header(frame)
+    if header is None:
+        return table
+    rest = take_rows(table, np.arange(header.num_rows, len(frame)))
+    rest.frame.columns = header.names
+    note = f"{path.name}: {1 + header.num_rows} rows of names are read as one header"
+    return replace(rest, notes=(*notes, note))
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":

@@ -33,6 +33,9 @@ DELIMITERS = ",;\t|"
 BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
+# Netflix' files: the number of a film and a colon, and its ratings below.
+ITEM_ABOVE = re.compile(r"\d+:")
+BELOW_ITEM = ("user", "rating", "timestamp")
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
 
 
@@ -59,12 +62,36 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
             return table
     if suffix in TEXT_SUFFIXES:
         first = _first_lines(path)
+        if first and ITEM_ABOVE.fullmatch(first[0].strip()):
+            return _below_items(path, notes)
         table = _text_rows(path, first, notes)
         if table is not None:
             return table
         if _is_without_header(first):
             return _headerless(path, notes, drop_long=drop_long)
     return with_plain_names(read_table(path, drop_long=drop_long))
+
+
+def _below_items(path: Path, notes: list[str]) -> Table:
+    """Return the log of a file whose items stand above their ratings, as that of Netflix is."""
+    import pandas as pd
+
+    lines = pd.Series(map(str.strip, split_lines(read_text(path))), dtype="str")
+    lines.index += 1
+    lines = lines[lines != ""]
+    is_item = lines.str.fullmatch(ITEM_ABOVE.pattern)
+    below = lines[~is_item]
+    wrong = below[below.str.count(",") != len(BELOW_ITEM) - 1]
+    if len(wrong):
+        raise DataError(
+            f"{path}: line {wrong.index[0]}: expected {','.join(BELOW_ITEM)} below the number of "
+            f"an item and a colon. Received: {wrong.iloc[0]!r}"
+        )
+    rows = below.str.split(",", expand=True)
+    rows.columns = list(BELOW_ITEM)
+    rows.insert(1, "item", lines.where(is_item).ffill().str.rstrip(":")[~is_item])
+    notes.append(f"{path.name}: the ratings of each item stand below its number")
+    return Table(rows.reset_index(drop=True), path, known_lines=rows.index.to_numpy())
 
 
 def with_plain_names(table: Table) -> Table:

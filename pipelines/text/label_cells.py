@@ -21,6 +21,9 @@ MANY_ROWS = 20
 DIFFERENT = 0.9
 # What programs write where there is no label. None and N/A are answers of people, too.
 GAPS = ("NaN", "nan", "NULL", "null", "<NA>", "#N/A", "\\N")
+# Where Label Studio keeps what was said of a text, with much else.
+ANNOTATIONS = ("annotations", "completions")
+OF_LABEL_STUDIO = " (in Label Studio: Export, JSON-MIN or CSV)"
 SHOWN_CHARACTERS = 60  # of a cell
 SHOWN_CLASSES = 5
 
@@ -55,7 +58,8 @@ def read_labels(table: Table, columns: Sequence[str], options: TextOptions) -> L
             raise DataError(
                 f"{table.where}: line {table.lines[row]}: the label in column {column!r} is an "
                 "object. Expected a word, or a list of words: write what counts of it into a "
-                f"column of its own. Received: {str(cell)[:SHOWN_CHARACTERS]}"
+                f"column of its own{OF_LABEL_STUDIO if column in ANNOTATIONS else ''}. Received: "
+                f"{str(cell)[:SHOWN_CHARACTERS]}"
             )
     if any(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
         return _lists(table, [_list_values(cell) for cell in cells], options)
