@@ -449,3 +449,11 @@ def test_a_column_of_yes_and_no_may_divide_the_rows(
 
 def test_a_column_of_other_words_does_not_divide_the_rows(tmp_path: Path) -> None:
     assert read("text,is_valid\nx,maybe\ny,True\n", tmp_path / "a.csv").split_column() is None
+
+
+@pytest.mark.parametrize("row", [{"text": "a", "label": "x"}, ["a", "x"]])
+def test_the_parts_of_a_json_object_are_rows_with_their_split(row: Any, tmp_path: Path) -> None:
+    parts = {"train": [row, row], "test": [row], "oos_train": [row]}
+    table = read(json.dumps(parts), tmp_path / "data.json")
+    assert table.frame["split"].tolist() == ["train", "train", "test"]
+    assert table.frame.iloc[0, :2].tolist() == ["a", "x"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.errors import DataError, shorten
+from pipelines.io.parts import PART_NAMES
 from pipelines.io.text_files import plain_suffix, read_text, split_lines
 
 if TYPE_CHECKING:
@@ -111,12 +112,27 @@ def _rows_in(value: Any) -> list[Any] | None:
         if len(objects) > 1:
             return [{"index": name, **inner} for name, inner in value.items()]
     lists = [inner for inner in value.values() if isinstance(inner, list)]
+    if len(lists) == len(value) and "train" in value:
+        return _rows_of_parts(value)
     if len(lists) == 1 and lists[0] and isinstance(lists[0][0], Mapping):
         return lists[0]
     lengths = {len(inner) for inner in lists}
     if len(lists) == len(value) and len(lengths) == 1:
         return [dict(zip(value, cells, strict=True)) for cells in zip(*lists, strict=True)]
     return None
+
+
+def _rows_of_parts(value: Mapping[str, list[Any]]) -> list[Any]:
+    """Return the rows of all parts of a data set, each with its part in `split`.
+
+    Lists that are called otherwise are left out.
+    """
+    rows: list[Any] = []
+    for name, inner in value.items():
+        for row in inner if name in PART_NAMES else []:
+            named = _of_list(row) if isinstance(row, list) else row
+            rows.append({**named, "split": name} if isinstance(named, Mapping) else named)
+    return rows
 
 
 def _of_list(row: list[Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pipelines.io.delimited import first_cells
 from pipelines.io.headers import looks_like_header, normal_name
 from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
-from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
+from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log, may_be_ids
 from pipelines.recommend.unfold import POSITION, positions_in
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
@@ -28,7 +28,10 @@ HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
 TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data", ".inter")
 LOG_SUFFIXES = (*TABLE_SUFFIXES, *TEXT_SUFFIXES)
 LOG_WORDS = ("rating", "interaction", "event", "log", "click", "purchase", "transaction")
+UNDER_ITEMS = ("user", "rating", "timestamp")
+ITEM_LINE = re.compile(r"[^\s,;:|]+:")
 DELIMITERS = ",;\t|"
+SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
@@ -88,7 +91,8 @@ def _headerless(path: Path, notes: list[str], *, drop_long: bool) -> Table:
     """
     table = read_table(path, drop_long=drop_long, names=HEADERLESS_COLUMNS)
     names = list(table.columns)
-    if len(names) > 2 and holds_times_of_a_log(table, "item"):
+    is_third_an_item = len(names) > 2 and may_be_ids(table, names[2])
+    if is_third_an_item and holds_times_of_a_log(table, "item"):
         names = ["user", "timestamp", "item", "column 4"][: len(names)]
         table.frame.columns = names
     if path.suffix not in HEADERLESS_SUFFIXES or names[1] != "item":
@@ -107,6 +111,8 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
 
     `first` are its first lines.
     """
+    if len(first) > 1 and ITEM_LINE.fullmatch(first[0].strip()) and "," in first[1]:
+        return _under_items(path, notes)
     split = _splitter(first)
     if split is None:
         return None
@@ -117,6 +123,35 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
     if len(widths) == 1 and not _are_histories([split(line) for line in first]):
         return _rows_of_blanks(path, rows)
     return _histories(path, rows, notes)
+
+
+def _under_items(path: Path, notes: list[str]) -> Table:
+    """Return a row for each user below the line of an item, as the Netflix prize has them.
+
+    `1:` and below it `1488844,3,2005-09-06`: user, rating, date.
+    """
+    import pandas as pd
+
+    items: list[str] = []
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    item = ""
+    for number, line in enumerate(split_lines(read_text(path)), start=1):
+        text = line.strip()
+        if ITEM_LINE.fullmatch(text):
+            item = text[:-1]
+        elif text:
+            rows.append(text.split(","))
+            items.append(item)
+            lines.append(number)
+            if not 2 <= len(rows[-1]) <= len(UNDER_ITEMS) or len(rows[-1]) != len(rows[0]):
+                raise DataError(
+                    f"{path}: line {number}: expected an item such as 17: or, below it, "
+                    f"{','.join(UNDER_ITEMS)}. Received: {text[:SHOWN_CHARACTERS]!r}"
+                )
+    notes.append(f"{path.name}: lines such as {items[0]}: are read as the item of the lines below")
+    frame = pd.DataFrame(rows, columns=UNDER_ITEMS[: len(rows[0])], dtype=object)
+    return Table(frame.assign(item=items), path, known_lines=np.array(lines))
 
 
 def _are_histories(rows: Sequence[Sequence[str]]) -> bool:
