@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipelines.errors import DataError, UsageError
 from pipelines.io.folders import FileKind
-from pipelines.io.label_patterns import labels_in_names, read_pattern
-from pipelines.io.layouts import Layout, label_of_hold_out, read_layout
+from pipelines.io.label_patterns import label_of_hold_out, labels_in_names, read_pattern
+from pipelines.io.layouts import Layout, read_layout
 from pipelines.splits import PARTS
 from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
