@@ -143,6 +143,57 @@ def test_two_columns_that_may_tell_series_apart_are_left_to_a_person(tmp_path: P
     table["Region"] = [str(7 + (row + row // 60) % 2) for row in table.index]
     assert "--id-column NAME" in refused(table, tmp_path, target="Units")
 
+    table = shops("1", "2")
+    is_odd = np.tile(np.arange(len(table) // 2) % 2, 2)
+    crossed = table.assign(Place=np.where(is_odd == (table["Shop"] == "1"), "7", "8"))
+    assert "--id-column NAME" in refused(crossed, tmp_path, target="Units")
+
+
+def test_of_columns_that_say_the_same_the_shortest_tells_series_apart(tmp_path: Path) -> None:
+    table = shops("DE", "FR").assign(KEY=lambda rows: "M." + rows["Shop"])
+    splits = load(table, tmp_path, target="Units")
+    assert splits.names == ("DE", "FR")
+
+
+def test_a_column_that_numbers_the_rows_is_neither_a_series_nor_a_covariate(tmp_path: Path) -> None:
+    table = pd.concat([shops("1", "2").assign(family=name) for name in "AB"], ignore_index=True)
+    table.insert(0, "id", np.arange(len(table)))
+    table["price"] = np.tile(season(60), 4)
+    table["currency"] = 1
+    message = refused(table, tmp_path, target="Units")
+    assert "the same time 2020-01-01 again" in message
+    assert "--id-column Shop,family" in message
+    splits = load(table, tmp_path, target="Units", id_column="Shop,family")
+    assert splits.names == ("1/A", "1/B", "2/A", "2/B")
+    assert splits.columns == ("price",)
+    known = load(table, tmp_path, target="Units", id_column="Shop,family", known_future="id")
+    assert known.columns == ("price", "id")
+
+
+def test_lists_without_names_are_numbered_series(tmp_path: Path) -> None:
+    path = tmp_path / "series.jsonl"
+    row = {"start": "2012-01-01", "target": season(96).tolist()}
+    path.write_text("\n".join(json.dumps(row) for _ in range(3)))
+    splits = load_splits(ForecastOptions(data=str(path), freq="D", horizon=3, lookback=12))
+    assert splits.names == ("T1", "T2", "T3")
+
+
+def test_wide_rows_are_called_by_the_words_that_tell_them_apart(tmp_path: Path) -> None:
+    dates = pd.date_range("2020-01-01", periods=90).strftime("%m/%d/%y")
+    rows = [
+        ["", "Italy", 41.9, 12.6, "x", *season(90)],
+        ["Hubei", "China", 30.9, 112, "x", *season(90)],
+    ]
+    table = pd.DataFrame(rows, columns=["Province", "Country", "Lat", "Long", "Unit", *dates])
+    assert load(table, tmp_path).names == ("Hubei/China", "Italy")
+    same = table.assign(Country="China", Province="")
+    assert load(same, tmp_path).names == ("30.9/112.0", "41.9/12.6")
+
+
+def test_events_without_numbers_are_to_be_counted_first(tmp_path: Path) -> None:
+    table = pd.DataFrame({"Date": ["2020-01-01"] * 5, "Type": list("abcde")})
+    assert "count them for each time first" in refused(table, tmp_path)
+
 
 def test_a_column_called_as_times_that_cannot_be_read_is_never_left_aside(tmp_path: Path) -> None:
     table = pd.DataFrame({"period": [f"FY{1950 + n}" for n in range(60)], "y": season(60)})

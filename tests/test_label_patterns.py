@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipelines.errors import DataError, UsageError
 from pipelines.io.folders import FileKind
-from pipelines.io.label_patterns import labels_in_names, read_pattern
-from pipelines.io.layouts import Layout, label_of_hold_out, read_layout
+from pipelines.io.label_patterns import label_of_hold_out, labels_in_names, read_pattern
+from pipelines.io.layouts import Layout, read_layout
 from pipelines.splits import PARTS
 from pipelines.text.options import TextOptions
 from pipelines.text.pipeline import TextPipeline
@@ -232,3 +232,8 @@ def test_lower_folders_that_recur_are_read_by_the_pattern_in_the_note(tmp_path: 
     assert "If the classes are the lower folders, --label-pattern '/([^/]+)/[^/]+$'" in "\n".join(
         layout.notes
     )
+
+
+def test_folders_that_are_called_as_folds_are_asked_about(tmp_path: Path) -> None:
+    tree(tmp_path, *[f"Fold{n}/{name}/1.png" for n in (1, 2) for name in ("benign", "malignant")])
+    assert "which folders are the classes: Fold1, Fold2, or the lower ones" in refused(tmp_path)

@@ -519,17 +519,47 @@ def test_columns_of_usual_names_are_not_said_to_be_guessed(tmp_path: Path) -> No
     assert "guessed" not in str(caught.value)
 
 
-def test_ratings_may_stand_below_their_item(tmp_path: Path) -> None:
-    """As in the files of the Netflix Prize."""
+def test_users_below_their_items_are_read_as_the_netflix_prize_has_them(tmp_path: Path) -> None:
+    log = walks()
+    log["date"] = pd.to_datetime(log["time"], unit="s").dt.strftime("%Y-%m-%d")
     lines = []
-    for item in range(1, 6):
-        lines.append(f"{item}:")
-        lines += [f"{user},{1 + user % 5},2005-09-{10 + item:02}" for user in range(100, 112)]
+    for item, rows in log.groupby("item"):
+        lines += [f"{item}:", *rows[["user", "rating", "date"]].to_csv(index=False).split("\n")[1:]]
     path = tmp_path / "combined_data_1.txt"
     path.write_text("\n".join(lines))
-    splits = load(path)
-    assert splits.describe()["users"].startswith("12")
-    assert splits.describe()["dates"] == "2005-09-11 to 2005-09-15"
-    path.write_text("\n".join([*lines, "6:", "100;4;2005-09-01"]))
-    with pytest.raises(DataError, match=r"line 67: expected user,rating,timestamp below"):
+    plain = tmp_path / "plain.csv"
+    log[["user", "item", "rating", "date"]].to_csv(plain, index=False)
+    assert load(path).digest == load(plain).digest
+    path.write_text("1:\n7,3,2005-09-06\n8,3\n2:\n7,1,2005-09-08\n")
+    with pytest.raises(DataError, match="line 3: expected an item such as 17: or, below it"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "user"),
+    [
+        ({"Order ID": "order", "Customer Name": "user"}, "Customer Name"),
+        ({"userId": "nobody", "sessionId": "user"}, "sessionId"),
+        ({"order_id": "user", "customer_segment": "nobody"}, "order_id"),
+    ],
+)
+def test_people_count_before_baskets_and_empty_columns(
+    columns: dict[str, str], user: str, tmp_path: Path
+) -> None:
+    log = walks().assign(order=lambda rows: "o" + rows.index.astype(str), nobody="NA")
+    table = pd.DataFrame({name: log[source] for name, source in columns.items()})
+    table[["itemId", "time"]] = log[["item", "time"]]
+    table.to_csv(tmp_path / "log.csv", index=False)
+    splits = load(tmp_path / "log.csv")
+    assert any(f"columns: user={user}, item=itemId" in note for note in splits.notes)
+
+
+def test_ids_of_items_that_look_like_milliseconds_are_ids_beside_ratings(tmp_path: Path) -> None:
+    log = walks()
+    rows = []
+    for user, item, rating in log[["user", "item", "rating"]].itertuples(index=False):
+        rows.append(f"{user}\t10400010000{item}\t{rating}.25")
+    (tmp_path / "aman.data").write_text("\n".join(rows))
+    splits = load(tmp_path / "aman.data", split="random")
+    assert splits.items[0].startswith("10400010000")
+    assert splits.rated

@@ -405,3 +405,22 @@ def test_a_parquet_file_may_hold_the_images_themselves(form: str, tmp_path: Path
     with pytest.raises(DataError, match="1 of 20 images cannot be read: line 4 is not an image"):
         load(options)
     assert sum(load(dataclasses.replace(options, skip_unreadable=True)).sizes().values()) == 19
+
+
+def test_labels_that_look_like_several_are_noted(root: Path) -> None:
+    labels = ["rust|scab", "scab", "rust|scab", "scab"] * 2
+    rows = [row.rpartition(",")[0] for row in rows_of({"cat": "", "dog": ""})]
+    lines = [f"{row},{label},7" for row, label in zip(rows, labels, strict=True)]
+    path = written("\n".join(["Image Index,Finding Labels,ID", *lines]), root / "a.csv")
+    notes = load(VisionOptions(data=str(path))).notes
+    assert any("1 of 2 classes hold '|', such as 'rust|scab'" in note for note in notes)
+
+
+def test_a_list_that_counts_its_rows_has_its_labels_behind(root: Path) -> None:
+    rows = rows_of({"cat": "0.0", "dog": "1.0"})
+    lines = []
+    for number, row in enumerate(rows):
+        image, _, label = row.partition(",")
+        lines.append(f"{number}\t{label}\t{image}")
+    splits = load(VisionOptions(data=str(written("\n".join(lines), root / "a.tsv"))))
+    assert splits.classes == ("0", "1")

@@ -23,6 +23,7 @@ IDS = ("unique_id", "item_id", "series_id", "id", "series", "series_name")
 TIME_WORDS = ("date", "time", "when", "month", "quarter", "week", "year", "period", "datum")
 FEWEST_TIMES = 3  # rows of a series, on average, by which a column may tell series apart
 TARGETS = ("y", "target", "value", "demand", "sales")
+EVENTS = ". If each row is an event, count them for each time first: one row a time, with a number"
 
 
 def raise_for_long_rows(table: Table, rows: pd.DataFrame, what: str, expected: str) -> NoReturn:
@@ -94,13 +95,18 @@ def time_column(table: Table, columns: Columns) -> str | None:
 def series_column(table: Table, columns: Columns, time: str | None) -> str | None:
     """Return the column that tells series apart: the given one, a usual name, or the plain one.
 
-    Where times occur more than once, it is plain if there is one column of which each value has
-    each time once, or several that tell the same series apart; one of words counts before those of
-    numbers.
+    A column of a usual name that has another value in each row numbers the rows. Where times occur
+    more than once, it is plain if there is one column of which each value has each time once, or
+    several that tell the same series apart; one of words counts before those of numbers.
     """
-    named = table.find_column(columns.id, IDS, role="series", flag="--id-column")
-    if named is not None or time is None or not table.frame[time].duplicated().any():
-        return named
+    if columns.id:
+        return table.find_column(columns.id, (), role="series", flag="--id-column")
+    for name in IDS:
+        named = table.find_column("", (name,), role="series", flag="--id-column")
+        if named is not None and not _numbers_rows(table, named):
+            return named
+    if time is None or not table.frame[time].duplicated().any():
+        return None
     given = {name.strip() for name in columns.target.split(",")}
     target = table.find_column("", TARGETS, role="target", flag="--target")
     taken = {time, target, *given, *columns.known}
@@ -123,6 +129,19 @@ def _tell_the_same(table: Table, one: str, other: str) -> bool:
     numbers = table.frame[[one, other]].nunique(dropna=False)
     pairs = len(table.frame[[one, other]].drop_duplicates())
     return bool((numbers == pairs).all())
+
+
+def _numbers_rows(table: Table, name: str) -> bool:
+    """Return whether a column has another value in each of several rows."""
+    return len(table.frame) >= FEWEST_TIMES and bool(table.frame[name].is_unique)
+
+
+def _says_nothing(column: pd.Series) -> bool:
+    """Return whether a column of numbers counts the rows, or is the same in all of them."""
+    if column.nunique() <= 1:
+        return True
+    numbers = pd.to_numeric(column, errors="coerce")
+    return len(numbers) >= FEWEST_TIMES and bool((numbers.diff().iloc[1:] == 1).all())
 
 
 def _same_within(table: Table, identity: str | None) -> set[str]:
@@ -184,13 +203,17 @@ def _targets(table: Table, given: str, not_targets: set[str | None]) -> list[str
         f"{table.where}: which column is to be forecast? Expected one called "
         f"{', '.join(TARGETS)}, or --target NAME (several with commas, '*' for all). "
         f"Columns of numbers: {shorten(numeric, SHOWN_COLUMNS) or 'none'}"
+        f"{'' if numeric else EVENTS}"
     )
 
 
 def _covariates(
     table: Table, taken: set[str | None], columns: Columns, notes: list[str]
 ) -> list[str]:
-    """Return the further columns of numbers, those not known in advance first."""
+    """Return the further columns of numbers, those known in advance last.
+
+    Those that say nothing are left out, unless they are known in advance.
+    """
     further = [name for name in table.columns if name not in taken]
     if columns.covariates is not None:
         _require_covariates(table, further, columns.covariates)
@@ -203,8 +226,11 @@ def _covariates(
                 "Choose: --known-future NAME[,NAME]"
             )
     unknown = [name for name in further if name not in columns.known]
-    texts = [name for name in unknown if not is_numeric(table.frame[name])]
-    return [name for name in unknown if name not in texts] + list(columns.known)
+    told = []
+    for name in unknown:
+        if is_numeric(table.frame[name]) and not _says_nothing(table.frame[name]):
+            told.append(name)
+    return told + list(columns.known)
 
 
 def _require_covariates(table: Table, further: Sequence[str], needed: Sequence[str]) -> None:

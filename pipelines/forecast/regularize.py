@@ -63,9 +63,14 @@ def raise_for_duplicates(rows: pd.DataFrame, table: Table) -> None:
         raise_for_long_rows(
             table,
             rows[is_twice],
-            f"the same time {first['_time']}{_of_series(rows, first)} again",
+            f"the same time {_shown(first['_time'])}{_of_series(rows, first)} again",
             expected,
         )
+
+
+def _shown(time: object) -> str:
+    """Return a time as messages write it: no midnight."""
+    return str(time).removesuffix(" 00:00:00")
 
 
 def _telling_apart(rows: pd.DataFrame, table: Table) -> str:
@@ -225,7 +230,7 @@ def _raise_for_gaps(
         raise_for_long_rows(
             table,
             rows[is_after_gap],
-            f"{missing} of {frequency.label} missing before {first['_time']}"
+            f"{missing} of {frequency.label} missing before {_shown(first['_time'])}"
             f"{_of_series(rows, first)}",
             REMEDY,
         )

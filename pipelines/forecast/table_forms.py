@@ -76,8 +76,7 @@ def _melted(
     rows = np.repeat(np.arange(len(table.frame)), len(values))
     base = table.frame[kept]
     if texts and not columns.id:
-        ids = [table.identifiers(name) for name in texts]
-        names_of_rows = [SERIES_MARK.join(row) for row in zip(*ids, strict=True)]
+        names_of_rows = _names_of_rows(table, texts)
         base = base.drop(columns=texts).assign(_new_series=names_of_rows)
     times = [names[column] for column in values] * len(table.frame)
     if time:
@@ -93,6 +92,21 @@ def _melted(
     identity = columns.id or (SERIES if SERIES in frame else "")
     new = replace(columns, time=TIME, target=TARGET, id=identity)
     return _reshaped(table, frame, rows), new
+
+
+def _names_of_rows(table: Table, columns: list[str]) -> list[str]:
+    """Return what rows are called by these columns together: by words alone where these suffice.
+
+    A column that is the same in all rows tells nothing, and a gap is left out.
+    """
+    telling = [name for name in columns if table.frame[name].nunique(dropna=False) > 1] or columns
+    words = [name for name in telling if not is_numeric(table.frame[name])]
+    for chosen in (words, telling, columns):
+        ids = [table.identifiers(name) for name in chosen]
+        names = [SERIES_MARK.join(filter(None, row)) for row in zip(*ids, strict=True)]
+        if len(set(names)) == len(table.frame):
+            break
+    return names
 
 
 def _common_type(cells: pd.DataFrame) -> Any:

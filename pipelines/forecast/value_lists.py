@@ -13,6 +13,7 @@ from pipelines.io.tables import DerivedTable, Table, take_rows
 STARTS = ("start", "start_time", "start_date", "start_timestamp")
 STEP = "step"  # the column of places in a list, where nothing says when a series begins
 TIME = "time"
+SERIES = "series"  # the column of names, where the rows have none
 
 
 def with_values_in_rows(table: Table, columns: Columns, notes: list[str]) -> tuple[Table, Columns]:
@@ -44,6 +45,9 @@ def with_values_in_rows(table: Table, columns: Columns, notes: list[str]) -> tup
         frame[times] = written
     notes.append(f"{table.where}: column {target!r} holds lists; each value is read as a row")
     identity = table.find_column(columns.id, IDS, role="series", flag="--id-column")
+    if identity is None and len(lengths) > 1:
+        identity = SERIES
+        frame[SERIES] = np.repeat([f"T{row}" for row in range(1, 1 + len(lengths))], lengths)
     new = replace(columns, time=times, target=target, id=identity or "")
     assert isinstance(long, DerivedTable)
     return replace(long, frame=frame), new

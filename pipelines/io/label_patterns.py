@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DataError, UsageError, shorten
+from pipelines.io.parts import part_of
 from pipelines.io.tfds import PREFIX
 
 FLAG = "--label-pattern"
@@ -144,3 +145,20 @@ def labels_in_names(names: Sequence[str]) -> LabelsInNames | None:
         if have_letters and min(counts.values()) >= FEWEST_OF_LABEL:
             return LabelsInNames(pattern=usual, counts=counts)
     return None
+
+
+def label_of_hold_out(
+    path: Path, root: Path, classes: Sequence[str], pattern: LabelPattern | None
+) -> str:
+    """Return the label of a file of a hold-out, "" where it has none.
+
+    It is what its name says, or the last of the folders that it is in, where a model knows that
+    class. Otherwise it is what its name says, or the first folder that is no part: parts may lie
+    above or below the classes, and `root` may be the folder of one class.
+    """
+    by_name = "" if pattern is None else pattern.find(path, root)[0]
+    folders = path.relative_to(root).parts[:-1]
+    for name in (by_name, *reversed(folders), root.resolve().name):
+        if name in classes:
+            return name
+    return by_name or next((name for name in folders if part_of(name) is None), "")

@@ -1,5 +1,6 @@
 """Folders of labelled files: which parts and classes they stand for, and what is left out."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from pipelines.splits import Part
 
 SHOWN_FOLDERS = 5
 SHOWN_FILES = 5
+# What folders with numbers are called that divide data, whatever the classes are.
+OF_SETS = frozenset(
+    [
+        *("fold", "split", "part", "batch", "session", "subject", "patient", "user", "case"),
+        *("day", "video", "site", "set", "slide"),
+    ]
+)
 UNLABELLED_NAMES = frozenset({"unsup", "unlabeled", "unlabelled"})
 
 
@@ -44,23 +52,6 @@ class Layout:
 
     files: list[LabelledFile]
     notes: tuple[str, ...]
-
-
-def label_of_hold_out(
-    path: Path, root: Path, classes: Sequence[str], pattern: LabelPattern | None
-) -> str:
-    """Return the label of a file of a hold-out, "" where it has none.
-
-    It is what its name says, or the last of the folders that it is in, where a model knows that
-    class. Otherwise it is what its name says, or the first folder that is no part: parts may lie
-    above or below the classes, and `root` may be the folder of one class.
-    """
-    by_name = "" if pattern is None else pattern.find(path, root)[0]
-    folders = path.relative_to(root).parts[:-1]
-    for name in (by_name, *reversed(folders), root.resolve().name):
-        if name in classes:
-            return name
-    return by_name or next((name for name in folders if part_of(name) is None), "")
 
 
 def read_layout(
@@ -286,9 +277,10 @@ class _Reading:
     def require_classes_above(self, groups: Sequence[Folder]) -> None:
         """Refuse <id>/<class>/<file>: more folders with numbers than there are names below them."""
         recurring = names_below(groups)
-        if not 2 <= len(recurring) < len(groups):
-            return
         are_ids = all(any(map(str.isdigit, group.name)) for group in groups)
+        stems = {re.sub(r"[\d\W_]+", "", group.name).lower() for group in groups}
+        if not 2 <= len(recurring) < len(groups) and not (recurring and stems <= OF_SETS):
+            return
         if are_ids and not any(group.files for group in groups):
             raise DataError(
                 f"{self.root}: which folders are the classes: {self.names(groups)}, or the lower "

@@ -25,9 +25,9 @@ USERS = (
     *("member", "client_id", "client", "visitor_id", "visitor", "account_id", "account", "person"),
     *("session_id", "session"),
     *("kunde", "kundennummer", "kunden_id", "nutzer", "benutzer", "utilisateur", "usuario"),
-    # A basket is a user where nobody is named.
-    *("order_id", "invoice_no", "invoice_id", "basket_id", "transaction_id"),
 )
+# A basket is a user where nobody is named.
+BASKETS = ("order_id", "invoice_no", "invoice_id", "basket_id", "transaction_id")
 ITEMS = (
     *("item", "item_id", "movie_id", "movie", "film_id", "film", "product_id", "product", "asin"),
     *("isbn", "track_id", "track", "song_id", "song", "artist_id", "artist", "book_id", "book"),
@@ -51,7 +51,7 @@ TIMES = (
     *("datum", "zeit", "order_number", "add_to_cart_order", "position"),
 )
 SPLITS = tuple(SPLIT_COLUMNS)
-KNOWN_NAMES = frozenset(map(normal_name, (*USERS, *ITEMS, *RATINGS, *TIMES, *SPLITS)))
+KNOWN_NAMES = frozenset(map(normal_name, (*USERS, *BASKETS, *ITEMS, *RATINGS, *TIMES, *SPLITS)))
 # How columns of other names may begin, and what a name that ends so is not.
 USER_WORDS = ("user", "customer", "client", "member", "reviewer", "visitor", "buyer", "shopper")
 ITEM_WORDS = ("item", "product", "movie", "film", "track", "song", "artist", "book", "article")
@@ -68,6 +68,8 @@ NO_IDS = (
     "date",
     "time",
 )
+# How the names of columns end that name a person.
+ID_ENDINGS = ("name", "id", "number", "no", "code", "email", "key")
 SHOWN_NAMES = 6
 LOOKED_AT = 200  # rows from which it is told what a column without a name holds
 MOST_GRADES = 11  # different ratings, 0 to 10
@@ -121,7 +123,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
     Raises:
         DataError: there is no column of users or of items.
     """
-    user = find(table, "user", names.user, USERS)
+    user = find(table, "user", names.user, ()) or _named_users(table)
     item = find(table, "item", names.item, ITEMS)
     rating = find(table, "rating", names.rating, RATINGS)
     time = find(table, "time", names.time, TIMES)
@@ -136,7 +138,7 @@ def find_all(table: Table, names: ColumnNames) -> FoundColumns:
             time = dated[0]
             free.remove(time)
     if not table.has_header:
-        free = [column for column in free if _may_be_ids(table, column)]
+        free = [column for column in free if may_be_ids(table, column)]
     user, item = _plain_ids(free, user, item, is_ordered=not table.has_header)
     if user is None:
         refuse_columns(table, "user", USERS)
@@ -154,7 +156,7 @@ def guess_of(found: FoundColumns, names: ColumnNames) -> str:
     """
     guessed, flags = [], []
     for role, column, given, usual in (
-        ("user", found.user, names.user, USERS),
+        ("user", found.user, names.user, (*USERS, *BASKETS)),
         ("item", found.item, names.item, ITEMS),
     ):
         if not given and normal_name(column) not in map(normal_name, usual):
@@ -174,6 +176,24 @@ def saying(guess: str) -> Iterator[None]:
         if not guess or guess in str(error):
             raise
         raise DataError(f"{error}. {guess}") from None
+
+
+def _named_users(table: Table) -> str | None:
+    """Return the first column of a usual name that holds several users, else one of baskets.
+
+    Where nobody is logged in, a column of users may be empty.
+    """
+    found = [find(table, "user", "", (name,)) for name in USERS]
+    people = [column for column in found if column is not None]
+    telling = [column for column in people if table.frame[column].nunique() > 1]
+    if people:
+        return (telling or people)[0]
+    called = []
+    for column in table.columns:
+        name = normal_name(column)
+        if name.startswith(USER_WORDS) and name.endswith(ID_ENDINGS):
+            called.append(column)
+    return called[0] if len(called) == 1 else find(table, "user", "", BASKETS)
 
 
 def _has(table: Table, column: str) -> bool:
@@ -237,7 +257,7 @@ def _that_begins_with(free: Iterable[str], words: tuple[str, ...]) -> str | None
     return found[0] if len(found) == 1 else None
 
 
-def _may_be_ids(table: Table, column: str) -> bool:
+def may_be_ids(table: Table, column: str) -> bool:
     """Return whether a column without a name may hold ids: several, and no fractions."""
     cells = table.frame[column].head(LOOKED_AT)
     if cells.nunique() < 2:

@@ -21,7 +21,7 @@ from pipelines.io.headers import looks_like_header, normal_name
 from pipelines.io.table_folders import is_folder_of_tables, read_tables
 from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
-from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log
+from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log, may_be_ids
 from pipelines.recommend.unfold import POSITION, positions_in
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
@@ -29,13 +29,13 @@ HEADERLESS_COLUMNS = ("user", "item", "rating", "timestamp")
 TEXT_SUFFIXES = (".txt", ".csv", ".tsv", ".dat", ".data", ".inter")
 LOG_SUFFIXES = (*TABLE_SUFFIXES, *TEXT_SUFFIXES)
 LOG_WORDS = ("rating", "interaction", "event", "log", "click", "purchase", "transaction")
+UNDER_ITEMS = ("user", "rating", "timestamp")
+ITEM_LINE = re.compile(r"[^\s,;:|]+:")
 DELIMITERS = ",;\t|"
+SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
-# Netflix' files: the number of a film and a colon, and its ratings below.
-ITEM_ABOVE = re.compile(r"\d+:")
-BELOW_ITEM = ("user", "rating", "timestamp")
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
 
 
@@ -62,36 +62,12 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
             return table
     if suffix in TEXT_SUFFIXES:
         first = _first_lines(path)
-        if first and ITEM_ABOVE.fullmatch(first[0].strip()):
-            return _below_items(path, notes)
         table = _text_rows(path, first, notes)
         if table is not None:
             return table
         if _is_without_header(first):
             return _headerless(path, notes, drop_long=drop_long)
     return with_plain_names(read_table(path, drop_long=drop_long))
-
-
-def _below_items(path: Path, notes: list[str]) -> Table:
-    """Return the log of a file whose items stand above their ratings, as that of Netflix is."""
-    import pandas as pd
-
-    lines = pd.Series(map(str.strip, split_lines(read_text(path))), dtype="str")
-    lines.index += 1
-    lines = lines[lines != ""]
-    is_item = lines.str.fullmatch(ITEM_ABOVE.pattern)
-    below = lines[~is_item]
-    wrong = below[below.str.count(",") != len(BELOW_ITEM) - 1]
-    if len(wrong):
-        raise DataError(
-            f"{path}: line {wrong.index[0]}: expected {','.join(BELOW_ITEM)} below the number of "
-            f"an item and a colon. Received: {wrong.iloc[0]!r}"
-        )
-    rows = below.str.split(",", expand=True)
-    rows.columns = list(BELOW_ITEM)
-    rows.insert(1, "item", lines.where(is_item).ffill().str.rstrip(":")[~is_item])
-    notes.append(f"{path.name}: the ratings of each item stand below its number")
-    return Table(rows.reset_index(drop=True), path, known_lines=rows.index.to_numpy())
 
 
 def with_plain_names(table: Table) -> Table:
@@ -118,7 +94,8 @@ def _headerless(path: Path, notes: list[str], *, drop_long: bool) -> Table:
     """
     table = read_table(path, drop_long=drop_long, names=HEADERLESS_COLUMNS)
     names = list(table.columns)
-    if len(names) > 2 and holds_times_of_a_log(table, "item"):
+    is_third_an_item = len(names) > 2 and may_be_ids(table, names[2])
+    if is_third_an_item and holds_times_of_a_log(table, "item"):
         names = ["user", "timestamp", "item", "column 4"][: len(names)]
         table.frame.columns = names
     if path.suffix not in HEADERLESS_SUFFIXES or names[1] != "item":
@@ -137,6 +114,8 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
 
     `first` are its first lines.
     """
+    if len(first) > 1 and ITEM_LINE.fullmatch(first[0].strip()) and "," in first[1]:
+        return _under_items(path, notes)
     split = _splitter(first)
     if split is None:
         return None
@@ -147,6 +126,34 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
     if len(widths) == 1 and not _are_histories([split(line) for line in first]):
         return _rows_of_blanks(path, rows)
     return _histories(path, rows, notes)
+
+
+def _under_items(path: Path, notes: list[str]) -> Table:
+    """Return a row for each user below the line of an item, as the Netflix prize has them.
+
+    `1:` and below it `1488844,3,2005-09-06`: user, rating, date.
+    """
+    import pandas as pd
+
+    # Netflix has 24 million lines in a file.
+    lines = pd.Series(map(str.strip, split_lines(read_text(path))), dtype="str")
+    lines.index += 1
+    lines = lines[lines != ""]
+    is_item = lines.str.fullmatch(ITEM_LINE.pattern)
+    below = lines[~is_item]
+    width = below.iloc[0].count(",") + 1
+    wrong = below[below.str.count(",") != width - 1]
+    if len(wrong) or not 2 <= width <= len(UNDER_ITEMS):
+        line = wrong.index[0] if len(wrong) else below.index[0]
+        raise DataError(
+            f"{path}: line {line}: expected an item such as 17: or, below it, "
+            f"{','.join(UNDER_ITEMS)}. Received: {lines[line][:SHOWN_CHARACTERS]!r}"
+        )
+    rows = below.str.split(",", expand=True).astype(object)
+    rows.columns = list(UNDER_ITEMS[:width])
+    rows["item"] = lines.where(is_item).ffill().str[:-1][~is_item].astype(object)
+    notes.append(f"{path.name}: lines such as {lines.iloc[0]} are the item of the lines below")
+    return Table(rows.reset_index(drop=True), path, known_lines=rows.index.to_numpy())
 
 
 def _are_histories(rows: Sequence[Sequence[str]]) -> bool:

@@ -12,8 +12,7 @@ from pipelines.evaluation import splitting
 from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import scan
-from pipelines.io.label_patterns import LabelPattern, read_pattern
-from pipelines.io.layouts import label_of_hold_out
+from pipelines.io.label_patterns import LabelPattern, label_of_hold_out, read_pattern
 from pipelines.io.progress import counted
 from pipelines.io.table_folders import is_folder_of_tables
 from pipelines.io.text_files import read_text

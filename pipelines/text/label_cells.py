@@ -1,6 +1,5 @@
 """The cells of a table as labels: one in a cell, several in a cell, or a column for each class."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,12 +7,12 @@ import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.cell_lists import is_list, read_list
+from pipelines.io.several_labels import SEPARATORS, several_in_one
 from pipelines.io.tables import Table, cell_text
 from pipelines.text.columns import ZEROS_AND_ONES, Cells
 from pipelines.text.options import TextOptions
 from pipelines.text.texts import objects
 
-SEPARATORS = "|;,\n"  # of several labels in one cell, the first that occurs
 # So many distinct labels that are no whole numbers look like classes; more are measurements.
 MOST_FRACTIONS = 20
 # So many rows of which nearly each has another label: no classes.
@@ -95,24 +94,8 @@ def _note_gaps(table: Table, column: str, texts: np.ndarray) -> tuple[str, ...]:
 
 def _note_several(column: str, texts: np.ndarray) -> tuple[str, ...]:
     """Note labels that look like several in one cell: parts of each stand in others, too."""
-    classes = set(texts) - {""}
-    for mark in SEPARATORS:
-        parts: Counter[str] = Counter()
-        for name in classes:
-            parts.update({part.strip() for part in name.split(mark)})
-        joined = [name for name in classes if mark in name]
-        recurring = []
-        for name in joined:
-            if any(parts[part.strip()] > 1 for part in name.split(mark)):
-                recurring.append(name)
-        if joined and len(recurring) == len(joined):
-            of_classes = count_of(len(classes), "class", "classes")
-            return (
-                f"column {column!r}: {len(joined):,} of {of_classes} hold {mark!r}, such as "
-                f"{min(joined)!r}, and are read as one label each. If they are several: "
-                "--multi-label",
-            )
-    return ()
+    several = several_in_one(texts)
+    return (f"column {column!r}: {several}. If they are several: --multi-label",) if several else ()
 
 
 # ----------------------------------------------------------------------------- a column for a class

@@ -9,8 +9,8 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.evaluation import splitting
 from pipelines.evaluation.folds import parse_fold
+from pipelines.io.several_labels import SEPARATORS
 from pipelines.splits import SCORED_PARTS, Part
-from pipelines.text.label_cells import SEPARATORS
 from pipelines.text.options import TextOptions
 from pipelines.text.texts import Texts, TextSource, objects
 

@@ -14,8 +14,8 @@ from pipelines.evaluation import splitting
 from pipelines.evaluation.classification import absent_classes_note
 from pipelines.io.digest import data_digest
 from pipelines.io.folders import Folder, counted_endings, scan
-from pipelines.io.label_patterns import LabelPattern, read_pattern
-from pipelines.io.layouts import LabelledFile, label_of_hold_out
+from pipelines.io.label_patterns import LabelPattern, label_of_hold_out, read_pattern
+from pipelines.io.layouts import LabelledFile
 from pipelines.io.paths import require_path
 from pipelines.io.progress import counted
 from pipelines.io.table_folders import is_folder_of_tables

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.headers import normal_name
 from pipelines.io.layouts import LabelledFile
 from pipelines.io.parts import PART_NAMES
+from pipelines.io.several_labels import several_in_one
 from pipelines.io.table_folders import read_tables
 from pipelines.io.tables import Table, cell_text, raise_for_lines
 from pipelines.io.text_files import plain_suffix
@@ -31,6 +33,8 @@ LABEL_COLUMNS = (
     *("label", "class", "target", "category", "labels", "class_name", "classname", "y"),
     *("class_id", "label_name", "diagnosis", "dx", "breed", "species", "category_id", "emotion"),
 )
+# How the names of other columns of labels end, such as `Finding Labels`.
+LABEL_WORDS = ("label", "labels", "class", "category", "diagnosis", "species", "breed")
 SHOWN_COLUMNS = 10
 SHOWN_LINES = 5
 ZEROS, ONES = frozenset({"0", "0.0"}), frozenset({"1", "1.0"})
@@ -68,7 +72,7 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
     split_column = table.split_column()
     group_column = table.find_column(options.group_column, (), role="groups", flag="--group-column")
     given = {path_column, split_column, group_column}
-    columns, labels = _labels(table, options.label_column, given, notes)
+    columns, labels = _read_labels(table, options.label_column, given, notes)
     roles = {
         "image" if content else "path": path_column,
         "label": columns,
@@ -104,16 +108,20 @@ def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles
     return ListedFiles(files=once, notes=tuple(notes))
 
 
-def _labels(
-    table: Table, named: str, taken: set[str | None], notes: list[str]
+def _read_labels(
+    table: Table, given: str, taken: set[str | None], notes: list[str]
 ) -> tuple[list[str], list[str]]:
-    """Return the columns that hold labels, and the label of each row, "" where it has none."""
-    column = _label_column(table, named, taken)
-    if column is not None:
-        return [column], [str(name).strip() for name in table.identifiers(column)]
-    columns = _one_hot_columns(table, taken)
-    notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
-    return columns, _one_hot_labels(table, columns)
+    """Return the columns of labels, and the label of each row, "" where it has none."""
+    column = _label_column(table, given, taken)
+    if column is None:
+        columns = _one_hot_columns(table, taken)
+        notes.append(f"the class is the one of {shorten(columns, SHOWN_COLUMNS)} that is 1")
+        return columns, _one_hot_labels(table, columns)
+    labels = [str(name).strip() for name in table.identifiers(column)]
+    several = several_in_one(labels)
+    if several:
+        notes.append(f"column {column!r}: {several}. Images of several labels cannot be learned")
+    return [column], labels
 
 
 def _contents(cells: "pd.Series", lines: np.ndarray, table: Table) -> list[tuple[Path, bytes]]:
@@ -248,6 +256,9 @@ def _label_column(table: Table, given: str, taken: set[str | None]) -> str | Non
             return column
     if len(left) == 1:
         return left[0]
+    called = [column for column in left if normal_name(column).endswith(LABEL_WORDS)]
+    if len(called) == 1:
+        return called[0]
     if len(_one_hot_columns(table, taken)) >= FEWEST_ONE_HOT:
         return None
     raise _no_column(table, "label")
@@ -325,6 +336,14 @@ def _with_names_by_content(table: Table) -> Table:
     return dataclasses.replace(table, frame=frame, has_header=False)
 
 
+def _counts(column: "pd.Series") -> bool:
+    """Return whether a column counts the rows, from 0 or 1 on."""
+    cells = column.astype(str).str.strip().tolist()
+    return len(cells) > 2 and any(
+        cells == list(map(str, range(first, first + len(cells)))) for first in (0, 1)
+    )
+
+
 def _names_by_content(frame: "pd.DataFrame") -> list[str]:
     names = []
     for position in range(len(frame.columns)):
@@ -334,7 +353,7 @@ def _names_by_content(frame: "pd.DataFrame") -> list[str]:
             names.append("path")
         elif "split" not in names and words and words <= set(PART_NAMES):
             names.append("split")
-        elif "label" not in names:
+        elif "label" not in names and not _counts(column):
             names.append("label")
         else:
             names.append(f"column {position + 1}")

@@ -50,6 +50,7 @@ FILES = FileKind(
             ".pdf": "PDF: `pdftoppm -png a.pdf a` makes images of the pages",
             ".dcm": "DICOM: `dcmj2pnm +on2 a.dcm a.png` (dcmtk) makes images of 16 bits",
             **UNPACK,
+            ".lst": "A list of MXNet or SageMaker: rename it to .tsv",
             ".npy": "arrays belong into an NPZ file: np.savez('data.npz', x=x, y=y)",
             **dict.fromkeys(
                 (".dng", ".nef", ".cr2", ".arw"), "raw photographs: export them as TIFF or JPEG"
