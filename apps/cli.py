@@ -23,7 +23,7 @@ from apps.click_options import (
 from apps.helpful_commands import Application, Applications, HelpfulCommand
 from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
-from apps.signals import INTERRUPTED, InterruptWatch, end_at_once
+from apps.signals import INTERRUPTED, InterruptWatch, QuickEnd, end_at_once
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
 from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
@@ -310,12 +310,15 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         arguments = sys.argv[1:]
     typed = arguments
+    end = QuickEnd()
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
     quiet_plots()
     clear_abandoned()
     code = run_command(arguments)
+    NOTICED.set()  # nothing is left that an interrupt could end
     if code == INTERRUPTED:
         end_at_once(code)
+    end.code = code
     sys.exit(code)
 
 
@@ -366,12 +369,16 @@ def _say(text: str) -> None:
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
     """Return what an interrupted command says: what it has kept, and the command that goes on."""
+    return "\n".join([_what_is_kept(stop, arguments), *getattr(stop, "__notes__", ())])
+
+
+def _what_is_kept(stop: BaseException, arguments: list[str]) -> str:
     if isinstance(stop, SweepInterrupted) and stop.run_id and arguments[0] in DOMAINS:
         return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
     if not isinstance(stop, TrainingInterrupted):
         return "Interrupted"
     if not stop.kept:
-        return "Interrupted before the first epoch had ended: nothing is kept"
+        return "Interrupted before the first epoch had ended: nothing of this training is kept"
     if not stop.run_id:
         return "Interrupted; nothing is kept, for there is no run (--no-tracking)"
     if arguments[0] not in DOMAINS:  # such as `reproduce`

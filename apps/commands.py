@@ -360,12 +360,10 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
 
 
 def _write_table(table: "pd.DataFrame", output: str) -> None:
-    path = Path(output)
-    if path.suffix.lower() == ".parquet":
-        table.to_parquet(path)
-    else:
-        table.to_csv(path, index=False)
-    click.echo(f"{count_of(len(table), 'row')} written to {path}", err=True)
+    from pipelines.io.whole_files import write_table
+
+    write_table(table, Path(output))
+    click.echo(f"{count_of(len(table), 'row')} written to {output}", err=True)
 
 
 def check(options_type: type[Options], context: click.Context) -> None:

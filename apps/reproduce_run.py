@@ -49,7 +49,8 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     )
     options.require_weights(spec)
     (objective,) = (key.partition("/")[2] for key in row.metrics if key.startswith("best/val_"))
-    runtime.import_tensorflow(deterministic=DETERMINISTIC in row.tags)
+    with screen.progress("loading TensorFlow"):
+        runtime.import_tensorflow(deterministic=DETERMINISTIC in row.tags)
     again = _train(row, pipeline_for(options), spec, objective, uri, screen)
     return _compared(difference(row.id, again, uri), uri)
 

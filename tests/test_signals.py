@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.command_line import ROOT, environment_of
 
@@ -47,6 +48,39 @@ atexit.register(time.sleep, 30)
 cli.run_command = interrupt
 cli.main([])
 """
+# A library whose objects take long to be removed, and one that cleans up at the end.
+SLOW_REMOVAL = """
+import atexit
+import time
+
+from apps import cli
+
+
+class Removed:
+    def __del__(self):
+        time.sleep(30)
+
+
+cli.kept = Removed()
+cli.run_command = lambda arguments: atexit.register(print, "cleaned up", end="") and 3
+cli.main([])
+"""
+# TensorFlow writes code into the folder for temporary files, and removes it at its usual end.
+GENERATED = """
+import sys
+import types
+from pathlib import Path
+
+from apps import cli
+from apps.signals import GENERATED
+
+module = types.ModuleType(f"{GENERATED}abc")
+module.__file__ = f"{sys.argv[1]}/{GENERATED}abc.py"
+Path(module.__file__).touch()
+sys.modules[module.__name__] = module
+cli.run_command = lambda arguments: cli.INTERRUPTED
+cli.main([])
+"""
 # A library that makes an error of its own of an interrupt, as an import of C code does.
 WRAPPED = """
 import time
@@ -86,9 +120,9 @@ main([])
 SOON = 10.0  # seconds, on a busy machine
 
 
-def python(code: str) -> "subprocess.Popen[str]":
+def python(code: str, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -117,6 +151,21 @@ def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end()
     out, err = process.communicate(timeout=SOON)
     assert (process.returncode, out, err) == (130, "said", "")
     assert time.monotonic() - began < SOON
+
+
+def test_a_command_does_not_wait_until_objects_are_removed_but_for_what_cleans_up() -> None:
+    """After each training the prompt came back seconds after the last line."""
+    process = python(SLOW_REMOVAL)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (3, "cleaned up", "")
+
+
+def test_an_interrupted_command_removes_the_code_that_tensorflow_has_written(
+    tmp_path: Path,
+) -> None:
+    process = python(GENERATED, str(tmp_path))
+    assert process.communicate(timeout=SOON) == ("", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
