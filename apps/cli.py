@@ -26,7 +26,7 @@ from apps.screen import Screen
 from apps.signals import INTERRUPTED, InterruptWatch, QuickEnd, end_at_once
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
-from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
+from pipelines.errors import ApplineError, ExternalFailure, SweepInterrupted, TrainingInterrupted
 from pipelines.interrupts import NOTICED, RAISED
 from pipelines.io.temporary import clear_abandoned
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
@@ -336,10 +336,7 @@ def run_command(arguments: list[str]) -> int:
     except ApplineError as error:
         if is_verbose:
             _say(traceback.format_exc())
-        _say(f"Error: {error}")
-        if error.sweep_id:
-            _say(_resume_command(arguments, error.sweep_id))
-        return error.exit_code
+        return _say_error(error, arguments)
     except (KeyboardInterrupt, click.Abort) as stop:
         NOTICED.set()
         # click turns an interrupt into its own Abort and keeps ours as the cause.
@@ -356,6 +353,18 @@ def run_command(arguments: list[str]) -> int:
             "This should not happen. Add -v to see where, and please report it"
         )
         return 1
+
+
+def _say_error(error: ApplineError, arguments: list[str]) -> int:
+    """Print an error that a user can put right, and return the exit code."""
+    # A library has failed because it was interrupted, and that was taken for its answer.
+    if RAISED.is_set() and not isinstance(error, ExternalFailure):
+        _say("Interrupted")
+        return INTERRUPTED
+    _say(f"Error: {error}")
+    if error.sweep_id:
+        _say(_resume_command(arguments, error.sweep_id))
+    return error.exit_code
 
 
 def _say(text: str) -> None:

@@ -57,7 +57,7 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
 
 def _require_trained(row: "Row") -> None:
     from tuning.comparison.reproduction import REPRODUCES
-    from tuning.training.train import WEIGHTS_OF
+    from tuning.tracking.interface import WEIGHTS_OF
 
     is_repetition = row.role == "seed" and REPRODUCES in row.tags
     if (row.role not in TRAINED and not is_repetition) or row.status != "FINISHED":
@@ -76,9 +76,10 @@ def _require_trained(row: "Row") -> None:
 def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, screen: Screen) -> str:
     """Train with the settings of `row`; return the id of the new run."""
     from tuning.comparison.reproduction import REPRODUCES
+    from tuning.tracking.interface import FINAL_FIT
     from tuning.training.fit import num_epochs
     from tuning.training.procedure import Procedure, RunLabels
-    from tuning.training.train import FINAL_FIT, train
+    from tuning.training.train import train
 
     with screen.progress(f"reading {pipeline.options.data}"):
         splits = pipeline.load()

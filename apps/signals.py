@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from pipelines.interrupts import NOTICED, RAISED, WORTH_WAITING
+from pipelines.io.temporary import remove_temporary_folders
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -136,10 +137,12 @@ class InterruptWatch:
     def _raise_again(self, lost: "UnraisableHookArgs") -> None:
         """Take the place of Python's hook for errors that nobody can catch.
 
-        An interrupt that came while an object was removed is lost: it is raised once more.
+        An interrupt that came while an object was removed is lost: it is raised once more. Objects
+        that an interrupt has left unfinished cannot be removed: nobody needs to know.
         """
         if lost.exc_type is not KeyboardInterrupt:
-            sys.__unraisablehook__(lost)
+            if not RAISED.is_set():
+                sys.__unraisablehook__(lost)
         elif not NOTICED.is_set():
             threading.Thread(target=self._send_again, daemon=True).start()
 
@@ -188,6 +191,7 @@ class InterruptWatch:
             _kill_children()
         with suppress(OSError):
             _remove_generated_code()
+            remove_temporary_folders()
         os._exit(INTERRUPTED)
 
 

@@ -19,7 +19,14 @@ from pipelines.splits import Part, Splits
 from tuning.reports import significance
 from tuning.reports.names import network_name
 from tuning.results.training import ScoredBaseline, SeedScores, TrainResult
-from tuning.tracking.interface import TEST_LOSSES, Run, Tracker
+from tuning.tracking.interface import (
+    FINAL_FIT,
+    FIT_SEED,
+    TEST_LOSSES,
+    WEIGHTS_OF,
+    Run,
+    Tracker,
+)
 from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
@@ -39,10 +46,6 @@ from tuning.training.record import (
 )
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, row_name
-
-FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
-FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
-WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 
 
 def train(
