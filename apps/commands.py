@@ -214,6 +214,7 @@ def _run_sweep(
     executor: "Executor",
 ) -> None:
     from tuning.search.sweep import run_sweep
+    from tuning.training.fit import num_epochs
 
     flags = command.flags
     tracker = _open_tracker(command, pipeline, splits)
@@ -222,6 +223,7 @@ def _run_sweep(
         sweep.objective.name,
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
+        final_epochs=num_epochs(command.space.base.train, splits.sizes()["train"]),
         space=command.space,
     )
     with contextlib.closing(display), screen.progress():

@@ -103,30 +103,31 @@ def cross_validate(
         with _saying_what_is_kept(results, folds.count):
             for number in range(1, folds.count + 1):
                 fold = in_fold(pipeline, number, folds.count)
-                if number > 1:
-                    with working(f"reading fold {number} of {folds.count}"):
-                        splits = fold.load()
-                    chosen = choose(fold, splits)
                 is_last = number == folds.count
-                result = train(
-                    fold,
-                    chosen.spec,
-                    tracker,
-                    objective=objective,
-                    splits=splits,
-                    baselines=None if folds.baselines else [],
-                    labels=RunLabels(
-                        role="fold",
-                        parent=run.id,
-                        name=f"fold {number} of {folds.count}",
-                        tags={FOLDS: run.id},
-                        notes=chosen.notes,
-                    ),
-                    procedure=Procedure(
-                        strategy=folds.strategy, final_fit="all" if is_last else "tested"
-                    ),
-                    on_epoch=on_epoch,
-                )
+                with working(f"fold {number} of {folds.count}"):
+                    if number > 1:
+                        with working("reading"):
+                            splits = fold.load()
+                        chosen = choose(fold, splits)
+                    result = train(
+                        fold,
+                        chosen.spec,
+                        tracker,
+                        objective=objective,
+                        splits=splits,
+                        baselines=None if folds.baselines else [],
+                        labels=RunLabels(
+                            role="fold",
+                            parent=run.id,
+                            name=f"fold {number} of {folds.count}",
+                            tags={FOLDS: run.id},
+                            notes=chosen.notes,
+                        ),
+                        procedure=Procedure(
+                            strategy=folds.strategy, final_fit="all" if is_last else "tested"
+                        ),
+                        on_epoch=on_epoch,
+                    )
                 results.append(result)
                 sizes = splits.sizes()
                 test_per_train.append(sizes["test"] / sizes["train"])
