@@ -23,10 +23,10 @@ from apps.click_options import (
 from apps.helpful_commands import Application, Applications, HelpfulCommand
 from apps.quiet_plots import quiet_plots
 from apps.screen import Screen
-from apps.signals import INTERRUPTED, InterruptWatch, end_at_once
+from apps.signals import INTERRUPTED, InterruptWatch, QuickEnd, end_at_once
 from pipelines import DOMAINS, options_class
 from pipelines.config.options import Options, Question
-from pipelines.errors import ApplineError, SweepInterrupted, TrainingInterrupted
+from pipelines.errors import ApplineError, ExternalFailure, SweepInterrupted, TrainingInterrupted
 from pipelines.interrupts import NOTICED, RAISED
 from pipelines.io.temporary import clear_abandoned
 from tuning.tracking.secrets import HIDDEN, INSTEAD, hide_secrets
@@ -311,12 +311,15 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         arguments = sys.argv[1:]
     typed = arguments
+    end = QuickEnd()
     InterruptWatch(_say, lambda: _words_inside_a_step(typed)).start()
     quiet_plots()
     clear_abandoned()
     code = run_command(arguments)
+    NOTICED.set()  # nothing is left that an interrupt could end
     if code == INTERRUPTED:
         end_at_once(code)
+    end.code = code
     sys.exit(code)
 
 
@@ -334,10 +337,7 @@ def run_command(arguments: list[str]) -> int:
     except ApplineError as error:
         if is_verbose:
             _say(traceback.format_exc())
-        _say(f"Error: {error}")
-        if error.sweep_id:
-            _say(_resume_command(arguments, error.sweep_id))
-        return error.exit_code
+        return _say_error(error, arguments)
     except (KeyboardInterrupt, click.Abort) as stop:
         NOTICED.set()
         # click turns an interrupt into its own Abort and keeps ours as the cause.
@@ -356,6 +356,18 @@ def run_command(arguments: list[str]) -> int:
         return 1
 
 
+def _say_error(error: ApplineError, arguments: list[str]) -> int:
+    """Print an error that a user can put right, and return the exit code."""
+    # A library has failed because it was interrupted, and that was taken for its answer.
+    if RAISED.is_set() and not isinstance(error, ExternalFailure):
+        _say("Interrupted")
+        return INTERRUPTED
+    _say(f"Error: {error}")
+    if error.sweep_id:
+        _say(_resume_command(arguments, error.sweep_id))
+    return error.exit_code
+
+
 def _say(text: str) -> None:
     """Print on stderr, without the passwords of the addresses that were typed."""
     shown = hide_secrets(text)
@@ -367,12 +379,16 @@ def _say(text: str) -> None:
 
 def _last_words(stop: BaseException, arguments: list[str]) -> str:
     """Return what an interrupted command says: what it has kept, and the command that goes on."""
+    return "\n".join([_what_is_kept(stop, arguments), *getattr(stop, "__notes__", ())])
+
+
+def _what_is_kept(stop: BaseException, arguments: list[str]) -> str:
     if isinstance(stop, SweepInterrupted) and stop.run_id and arguments[0] in DOMAINS:
         return f"Interrupted. {_resume_command(arguments, stop.run_id)}"
     if not isinstance(stop, TrainingInterrupted):
         return "Interrupted"
     if not stop.kept:
-        return "Interrupted before the first epoch had ended: nothing is kept"
+        return "Interrupted before the first epoch had ended: nothing of this training is kept"
     if not stop.run_id:
         return "Interrupted; nothing is kept, for there is no run (--no-tracking)"
     if arguments[0] not in DOMAINS:  # such as `reproduce`

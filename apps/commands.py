@@ -214,6 +214,7 @@ def _run_sweep(
     executor: "Executor",
 ) -> None:
     from tuning.search.sweep import run_sweep
+    from tuning.training.fit import num_epochs
 
     flags = command.flags
     tracker = _open_tracker(command, pipeline, splits)
@@ -222,6 +223,7 @@ def _run_sweep(
         sweep.objective.name,
         slots=executor.slots,
         max_seconds=sweep.max_seconds,
+        final_epochs=num_epochs(command.space.base.train, splits.sizes()["train"]),
         space=command.space,
     )
     with contextlib.closing(display), screen.progress():
@@ -360,12 +362,10 @@ def ask(options_type: type[Options], question: Question, context: click.Context)
 
 
 def _write_table(table: "pd.DataFrame", output: str) -> None:
-    path = Path(output)
-    if path.suffix.lower() == ".parquet":
-        table.to_parquet(path)
-    else:
-        table.to_csv(path, index=False)
-    click.echo(f"{count_of(len(table), 'row')} written to {path}", err=True)
+    from pipelines.io.whole_files import write_table
+
+    write_table(table, Path(output))
+    click.echo(f"{count_of(len(table), 'row')} written to {output}", err=True)
 
 
 def check(options_type: type[Options], context: click.Context) -> None:

@@ -12,6 +12,7 @@ from apps.list_runs import NO_RUNS
 from apps.screen import Screen
 from pipelines.errors import UsageError, shorten
 from pipelines.io.paths import require_new_file
+from pipelines.io.whole_files import write_table, written_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +43,13 @@ def compare_runs(names: Sequence[str], uri: str, best: int, output: Output, scre
         click.echo(NO_RUNS)
         return
     if output.csv:
-        as_table(found).to_csv(output.csv, index=False)
+        write_table(as_table(found), Path(output.csv))
         screen.say(f"written    {output.csv}")
     if output.html:
         from apps.comparison_page import page
 
-        Path(output.html).write_text(page(found), encoding="utf-8")
+        with written_whole(Path(output.html)) as unfinished:
+            unfinished.write_text(page(found), encoding="utf-8")
         screen.say(f"written    {output.html}")
     parts = [leaderboard_text.leaderboard(board) for board in found]
     if names and len(found) > 1:

@@ -9,6 +9,7 @@ from apps.leaderboard_text import BETTER, p_text
 from apps.screen import Screen
 from pipelines.errors import UsageError, count_of
 from pipelines.io.paths import require_new_file
+from pipelines.io.whole_files import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def diff_runs(
     if output:
         if found.examples is None:
             raise UsageError(f"--csv {output}: there are no examples to write: {found.unpaired}")
-        found.examples.examples.to_csv(output, index=False)
+        write_table(found.examples.examples, Path(output))
         screen.say(f"written    {output}")
     parts = [_heading(found), _changes(found.changes), _scores(found)]
     if found.paired:

@@ -7,6 +7,7 @@ from apps import rendering, saved_runs
 from apps.screen import Screen
 from pipelines.errors import UsageError
 from pipelines.io.paths import require_new_file
+from pipelines.io.whole_files import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,8 @@ def show_atlas(uri: str, figure: str, force: bool, screen: Screen) -> None:
     if figure:
         from tuning.comparison.atlas import draw
 
-        draw(table).savefig(figure, dpi=150)
+        with written_whole(Path(figure)) as unfinished:
+            draw(table).savefig(unfinished, dpi=150)
         screen.say(f"written    {figure}")
     rows = []
     for record in table.to_dict(orient="records"):

@@ -39,6 +39,7 @@ class SweepDisplay(Progress):
         *,
         slots: int = 1,
         max_seconds: float = float("inf"),
+        final_epochs: int = 0,
         space: "Space[Any] | None" = None,
     ) -> None:
         self._screen = screen
@@ -53,7 +54,7 @@ class SweepDisplay(Progress):
         self._best: Trial | None = None
         self._total = 0
         self._began = time.monotonic()
-        self._final = screen.on_epoch(0, objective)
+        self._final = screen.on_epoch(final_epochs, objective)
 
     def begun(self, run_id: str, trials: int) -> None:
         self._total = trials

@@ -29,36 +29,51 @@ MOST_SHOWN = 6  # hyperparameters of a trial in one line
 MOST_METRICS = 4  # in a table of scores
 MOST_PARTS = 12  # rows of a table of scores by series or step
 PIPE_WIDTH = 110  # columns, where there is no terminal
-NARROWEST = 100  # columns of a table, on a narrower terminal too
+NARROWEST = 60  # columns of a table, on a narrower terminal too
+TABLE_GAP = 3  # blanks between the columns of a table
+LONG_HEADER = 10  # characters, above which a header may stand in several lines
 GAP = 2  # blanks between the columns of a listing
 SHORTEST_CUT = 8  # characters that are left of a cell
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> str:
-    """Return rows as aligned text."""
+    """Return rows as aligned text.
+
+    On a narrow terminal columns come closer, long headers stand in several lines, and so do long
+    names in the first column; numbers are never broken.
+    """
     import io
 
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    width = PIPE_WIDTH
+    if sys.stdout.isatty():
+        width = max(NARROWEST, shutil.get_terminal_size().columns)
+    widths = [_longest(column, [row[n] for row in rows]) for n, column in enumerate(columns)]
+    is_narrow = sum(widths) + TABLE_GAP * len(columns) > width
     grid = Table(
         box=box.SIMPLE_HEAD,
         title=title or None,
         title_justify="left",
         pad_edge=False,
+        collapse_padding=is_narrow,
         title_style="bold",
     )
     for number, column in enumerate(columns):
-        is_text = number == 0 or not column
-        grid.add_column(column, justify="left" if is_text else "right", overflow="fold")
+        header = column.replace("_", "_\n") if is_narrow and len(column) > LONG_HEADER else column
+        is_numbers = all(_is_number(row[number]) for row in rows)
+        grid.add_column(
+            header,
+            justify="right" if is_numbers and number and column else "left",
+            overflow="fold",
+            no_wrap=is_narrow and is_numbers,
+        )
     for row in rows:
         grid.add_row(*map(str, row))
-    width = PIPE_WIDTH
-    if sys.stdout.isatty():
-        width = Console().width
     stream = io.StringIO()
-    Console(file=stream, width=max(NARROWEST, width), highlight=False).print(grid)
+    Console(file=stream, width=width, highlight=False).print(grid)
     lines = stream.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
@@ -97,6 +112,11 @@ def listing(
             cells.append(text.rjust(widths[index]) if is_number else text.ljust(widths[index]))
         lines.append((" " * GAP).join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a cell holds a number, or nothing in the place of one."""
+    return not str(value).strip("0123456789.,-+±e% ")
 
 
 def _room() -> int:

@@ -51,14 +51,15 @@ def reproduction(name: str, uri: str, screen: Screen) -> "Reproduction":
     )
     options.require_weights(spec)
     (objective,) = (key.partition("/")[2] for key in row.metrics if key.startswith("best/val_"))
-    runtime.import_tensorflow(deterministic=DETERMINISTIC in row.tags)
+    with screen.progress("loading TensorFlow"):
+        runtime.import_tensorflow(deterministic=DETERMINISTIC in row.tags)
     again = _train(row, pipeline_for(options), spec, objective, uri, screen)
     return _compared(difference(row.id, again, uri), uri)
 
 
 def _require_trained(row: "Row") -> None:
     from tuning.comparison.reproduction import REPRODUCES
-    from tuning.training.procedure import WEIGHTS_OF
+    from tuning.tracking.interface import WEIGHTS_OF
 
     is_repetition = row.role == "seed" and REPRODUCES in row.tags
     if (row.role not in TRAINED and not is_repetition) or row.status != "FINISHED":
@@ -77,8 +78,9 @@ def _require_trained(row: "Row") -> None:
 def _train(row: "Row", pipeline: Any, spec: Any, objective: str, uri: str, screen: Screen) -> str:
     """Train with the settings of `row`; return the id of the new run."""
     from tuning.comparison.reproduction import REPRODUCES
+    from tuning.tracking.interface import FINAL_FIT
     from tuning.training.fit import num_epochs
-    from tuning.training.procedure import FINAL_FIT, Procedure, RunLabels
+    from tuning.training.procedure import Procedure, RunLabels
     from tuning.training.train import train
 
     with screen.progress(f"reading {pipeline.options.data}"):

@@ -91,7 +91,7 @@ def find(run_id: str, uri: str) -> "Row":
 
 def learned_from(row: "Row", part: str) -> str:
     """Return a sentence where the model of a run has learned from `part`; "" where it has not."""
-    from tuning.training.procedure import FINAL_FIT
+    from tuning.tracking.interface import FINAL_FIT
 
     scored = f"scored before is in the {part}/ metrics of its run"
     if part in ("val", "test") and row.params.get(FINAL_FIT) == "all":

@@ -5,6 +5,7 @@ the reading of a large file is a single one; libraries swallow an interrupt now 
 waits for such signals too, and ends the command where nobody has noticed it within `GRACE`.
 """
 
+import atexit
 import os
 import signal
 import socket
@@ -13,10 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from pipelines.interrupts import NOTICED, RAISED, WORTH_WAITING
+from pipelines.io.temporary import remove_temporary_folders
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -29,6 +32,7 @@ LONGEST_END = 60.0  # seconds to close runs and to write what is kept
 AFTER_HOOK = 0.05  # seconds in which Python's hook for lost errors has come to its end
 REPEATED = 0.7  # seconds after which a further signal is another one, which ends at once
 INTERRUPTED = 130
+GENERATED = "__autograph_generated_file"  # begins the names of modules that TensorFlow writes
 
 
 def interrupt_on_termination() -> None:
@@ -65,7 +69,30 @@ def end_at_once(code: int) -> None:
     with suppress(OSError, ValueError):  # a closed terminal takes no words
         sys.stdout.flush()
         sys.stderr.flush()
+    _remove_generated_code()
     os._exit(code)
+
+
+def _remove_generated_code() -> None:
+    """Remove the code that TensorFlow has written into the folder for temporary files.
+
+    It does so itself only at the usual end of a process.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith(GENERATED) and getattr(module, "__file__", None):
+            Path(module.__file__ or "").unlink(missing_ok=True)
+
+
+class QuickEnd:
+    """Ends this process once all exit handlers have run, without taking the process apart.
+
+    After a training Python collects TensorFlow's graphs for seconds. Made before those handlers are
+    registered, it comes behind them.
+    """
+
+    def __init__(self) -> None:
+        self.code = 1  # until the command has come to its end
+        atexit.register(lambda: end_at_once(self.code))
 
 
 class InterruptWatch:
@@ -110,10 +137,12 @@ class InterruptWatch:
     def _raise_again(self, lost: "UnraisableHookArgs") -> None:
         """Take the place of Python's hook for errors that nobody can catch.
 
-        An interrupt that came while an object was removed is lost: it is raised once more.
+        An interrupt that came while an object was removed is lost: it is raised once more. Objects
+        that an interrupt has left unfinished cannot be removed: nobody needs to know.
         """
         if lost.exc_type is not KeyboardInterrupt:
-            sys.__unraisablehook__(lost)
+            if not RAISED.is_set():
+                sys.__unraisablehook__(lost)
         elif not NOTICED.is_set():
             threading.Thread(target=self._send_again, daemon=True).start()
 
@@ -160,6 +189,9 @@ class InterruptWatch:
             self._say(words)
         with suppress(Exception):
             _kill_children()
+        with suppress(OSError):
+            _remove_generated_code()
+            remove_temporary_folders()
         os._exit(INTERRUPTED)
 
 

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.errors import UsageError, suggest
+from pipelines.io.progress import working
 
 if TYPE_CHECKING:
     from pipelines.config.options import Options
@@ -55,7 +56,8 @@ def load_data(options: "Options") -> "Splits":
         DataError: the data cannot be used.
     """
     splits: Splits = _module(options.domain, "data").load(options)
-    findings = _module(options.domain, "audit").audit(splits)
+    with working("the audit"):
+        findings = _module(options.domain, "audit").audit(splits)
     return dataclasses.replace(splits, findings=findings)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from pipelines.errors import ApplineError, UsageError
 from pipelines.io.temporary import temporary_folder
+from pipelines.io.whole_files import written_whole
 from pipelines.model_file import facts_as_json, read_model, write_model
 from pipelines.pipeline import ServingModel
 from pipelines.timing import latency
@@ -166,9 +167,11 @@ def export(
                 f"largest answer is {proof.largest_answer:.3g}. Expected: {_milder(target)}"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(written, path)
         if chosen in NUMBERS_ALONE:
-            facts_file(path).write_text(json.dumps(facts_as_json(serving), indent=2))
+            with written_whole(facts_file(path)) as facts:
+                facts.write_text(json.dumps(facts_as_json(serving), indent=2))
+        with written_whole(path) as whole:
+            shutil.move(written, whole)
     return proof
 
 

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipelines.interrupts import RAISED
+
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -101,8 +103,10 @@ def _without_stderr() -> Iterator[None]:
             yield
         except Exception:
             os.dup2(saved, STDERR)
-            held_back.seek(0)
-            sys.stderr.write(held_back.read().decode(errors="replace"))
+            # C code makes an error of its own of an interrupt, of which there is nothing to say.
+            if not RAISED.is_set():
+                held_back.seek(0)
+                sys.stderr.write(held_back.read().decode(errors="replace"))
             raise
         finally:
             os.dup2(saved, STDERR)

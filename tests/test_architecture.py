@@ -49,9 +49,9 @@ DOMAIN_FUNCTIONS = {
 FLOORS = {
     "pipelines": (
         "pipelines.errors",
+        "pipelines.interrupts",
         "pipelines.runtime",
         "pipelines.timing",
-        "pipelines.interrupts",
         "pipelines.config",
         "pipelines.splits",
         "pipelines.io",

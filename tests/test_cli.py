@@ -314,7 +314,7 @@ def test_an_interrupted_training_says_what_is_kept_and_where() -> None:
 
 def test_a_training_interrupted_before_its_first_epoch_says_that_nothing_is_kept() -> None:
     words = cli._last_words(TrainingInterrupted("0123456789", kept=False), ARGUMENTS)
-    assert words == "Interrupted before the first epoch had ended: nothing is kept"
+    assert words == "Interrupted before the first epoch had ended: nothing of this training is kept"
 
 
 def test_an_interrupted_training_without_a_run_names_none() -> None:

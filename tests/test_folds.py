@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps import rendering, saved_runs
+from apps import cli, rendering, saved_runs
 from pipelines import create_pipeline
 from pipelines.config.search_space import replace
 from pipelines.errors import DataError, UsageError
@@ -133,13 +133,32 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> AnyPipeline:
 
 @pytest.fixture(scope="module")
 def result(pipeline: AnyPipeline, tracker: MlflowTracker) -> FoldsResult:
+    first = in_fold(pipeline, 1, FOLDS).load()
+    return cross_validate(pipeline, Folds(count=FOLDS), first, choose_small, tracker)
+
+
+def choose_small(fold: AnyPipeline, splits: Splits) -> Chosen:
     small = {"architecture": "textcnn", "conv.filters": 4, "embedding.width": 4, "train.epochs": 1}
+    return Chosen(spec=replace(fold.options.spec_type(), small))
+
+
+def test_an_interrupt_names_the_runs_of_the_folds_that_came_to_their_end(
+    pipeline: AnyPipeline, tmp_path: Path
+) -> None:
+    """It said that nothing was kept."""
+    tracker = open_tracker("text/folds", root=tmp_path / "mlruns")
 
     def choose(fold: AnyPipeline, splits: Splits) -> Chosen:
-        return Chosen(spec=replace(fold.options.spec_type(), small))
+        if fold.options.fold == f"2/{FOLDS}":
+            raise KeyboardInterrupt
+        return choose_small(fold, splits)
 
     first = in_fold(pipeline, 1, FOLDS).load()
-    return cross_validate(pipeline, Folds(count=FOLDS), first, choose, tracker)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        cross_validate(pipeline, Folds(count=FOLDS, baselines=False), first, choose, tracker)
+    (kept,) = tracker.rows(role="fold")
+    said = f"Kept with model and scores: 1 of 3 folds ({kept.id[:8]})"
+    assert cli._last_words(stopped.value, ["text", "train"]) == f"Interrupted\n{said}"
 
 
 def test_the_run_of_all_folds_has_their_means_and_the_folds_below_it(

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines import DOMAINS
 from tests.command_line import appline, environment_of
+from tuning.tracking.interface import Role
 
 # Runs command lines one after the other. Says of each how it ended, and which heavy packages have
 # been imported by then.
@@ -130,11 +131,11 @@ MODELS = [
 ]
 
 
-def kept_run(domain: str, tmp_path: Path) -> str:
+def kept_run(domain: str, tmp_path: Path, role: Role = "train") -> str:
     """Return the id of a run of `domain` in the store of the working directory."""
     from tuning.tracking.mlflow_tracker import open_tracker
 
-    run = open_tracker(f"{domain}/some", root=tmp_path / "mlruns").start("one", role="train")
+    run = open_tracker(f"{domain}/some", root=tmp_path / "mlruns").start("one", role=role)
     run.finish()
     return str(run.id)
 
@@ -176,6 +177,16 @@ def test_missing_data_and_models_of_others_are_refused_before_tensorflow_is_impo
     )
     for (outcome, said), (code, message) in zip(outcomes, expected, strict=True):
         assert (outcome, message in said) == (code, True), said
+
+
+def test_what_cannot_be_reproduced_is_refused_before_tensorflow_is_imported(
+    tmp_path: Path,
+) -> None:
+    """It was imported unprepared, and wrote what it thinks of CUDA between the lines."""
+    run = kept_run("text", tmp_path, role="evaluate")
+    ((outcome, said),) = refused(("reproduce", run))
+    assert outcome == "2"
+    assert "cannot be trained again" in said
 
 
 def test_words_in_place_of_a_file_are_answered_with_the_command_that_takes_them(

@@ -22,10 +22,9 @@ from tuning.comparison.reproduction import (
     without_command,
 )
 from tuning.reports.paired import compare_losses
-from tuning.tracking.interface import Row
+from tuning.tracking.interface import WEIGHTS_OF, Row
 from tuning.tracking.mlflow_tracker import open_tracker
 from tuning.tracking.provenance import CODE, DETERMINISTIC, MACHINE, code_digest, origin_tags
-from tuning.training.procedure import WEIGHTS_OF
 
 Sample = Callable[[Path], Path]
 SMALL: dict[str, tuple[Sample | None, tuple[str, ...]]] = {
@@ -47,7 +46,7 @@ def test_a_run_is_bit_identical_when_it_is_trained_again_in_another_process(
     assert first.returncode == 0, first.stderr
     again = appline_process("reproduce", "first", "--json", folder=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "oneDNN" not in again.stderr, "TensorFlow was imported before it was told to be silent"
+    assert "oneDNN" not in again.stderr, "TensorFlow is imported without its chatter"
     found = json.loads(again.stdout)
     assert found["outcome"] == "bit-identical"
     assert found["changes"] == []

@@ -140,6 +140,7 @@ def test_an_interrupt_in_a_further_seed_keeps_the_model_of_the_first(
     assert stopped.value.run_id == row.id
     assert stopped.value.kept
     assert tracker.model_file(row.id)
+    assert stopped.value.__notes__ == ["Tested before: 1 of 3 seeds"]
     (further,) = tracker.rows(role="seed")
     assert {row.status, further.status} == {"KILLED"}
     assert not tracker.model_file(further.id)

@@ -4,6 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.command_line import ROOT, environment_of
 
@@ -47,7 +50,41 @@ atexit.register(time.sleep, 30)
 cli.run_command = interrupt
 cli.main([])
 """
-# A library that makes an error of its own of an interrupt, as an import of C code does.
+# A library whose objects take long to be removed, and one that cleans up at the end.
+SLOW_REMOVAL = """
+import atexit
+import time
+
+from apps import cli
+
+
+class Removed:
+    def __del__(self):
+        time.sleep(30)
+
+
+cli.kept = Removed()
+cli.run_command = lambda arguments: atexit.register(print, "cleaned up", end="") and 3
+cli.main([])
+"""
+# TensorFlow writes code into the folder for temporary files, and removes it at its usual end.
+GENERATED = """
+import sys
+import types
+from pathlib import Path
+
+from apps import cli
+from apps.signals import GENERATED
+
+module = types.ModuleType(f"{GENERATED}abc")
+module.__file__ = f"{sys.argv[1]}/{GENERATED}abc.py"
+Path(module.__file__).touch()
+sys.modules[module.__name__] = module
+cli.run_command = lambda arguments: cli.INTERRUPTED
+cli.main([])
+"""
+# A library that makes an error of its own of an interrupt, as an import of C code does, and one
+# whose error is taken for the answer to what was asked.
 WRAPPED = """
 import time
 
@@ -59,10 +96,47 @@ def wrap(*arguments, **options):
     try:
         time.sleep(30)
     except KeyboardInterrupt:
-        raise ImportError("initialization failed") from None
+        raise {error} from None
 
 
 cli.appline.main = wrap
+cli.main([])
+"""
+# An object that an interrupt leaves half made, which cannot be removed then.
+HALF_MADE = """
+import time
+
+from apps import cli
+
+
+class Half:
+    def __init__(self):
+        print("making", flush=True)
+        time.sleep(30)
+        self.resource = 1
+
+    def __del__(self):
+        self.resource
+
+
+cli.appline.main = lambda *arguments, **options: Half()
+cli.main([])
+"""
+# A call of C code, which Python does not come back from, while a temporary folder is used.
+LONG_CALL = """
+import re
+
+from apps import cli
+from pipelines.io.temporary import temporary_folder
+
+
+def call(*arguments, **options):
+    with temporary_folder():
+        print("calling", flush=True)
+        re.match("(a+)+$", 50 * "a" + "b")
+
+
+cli.appline.main = call
 cli.main([])
 """
 # Another module that takes long to import, before the command takes signals.
@@ -86,9 +160,9 @@ main([])
 SOON = 10.0  # seconds, on a busy machine
 
 
-def python(code: str) -> "subprocess.Popen[str]":
+def python(code: str, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,8 +193,39 @@ def test_an_interrupted_command_does_not_wait_for_what_libraries_do_at_the_end()
     assert time.monotonic() - began < SOON
 
 
-def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt() -> None:
-    assert interrupted(WRAPPED, "working") == (130, "", "Interrupted\n")
+def test_a_command_does_not_wait_until_objects_are_removed_but_for_what_cleans_up() -> None:
+    """After each training the prompt came back seconds after the last line."""
+    process = python(SLOW_REMOVAL)
+    out, err = process.communicate(timeout=SOON)
+    assert (process.returncode, out, err) == (3, "cleaned up", "")
+
+
+def test_an_interrupted_command_removes_the_code_that_tensorflow_has_written(
+    tmp_path: Path,
+) -> None:
+    process = python(GENERATED, str(tmp_path))
+    assert process.communicate(timeout=SOON) == ("", "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", ["ImportError('initialization failed')", "cli.ApplineError('cannot be exported')"]
+)
+def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt(error: str) -> None:
+    code = WRAPPED.format(error=error)
+    assert interrupted(code, "working") == (130, "", "Interrupted\n")
+
+
+def test_nothing_is_said_of_an_object_that_an_interrupt_has_left_half_made() -> None:
+    assert interrupted(HALF_MADE, "making") == (130, "", "Interrupted\n")
+
+
+def test_a_command_that_is_ended_inside_a_long_call_leaves_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert interrupted(LONG_CALL, "calling") == (130, "", "Interrupted\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupt_while_modules_are_imported_ends_a_command_without_a_traceback() -> None:

@@ -21,6 +21,7 @@ from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.stored_runs import find_run, read_table
+from tuning.training import train as train_module
 from tuning.training.procedure import Procedure
 from tuning.training.train import train
 
@@ -56,6 +57,26 @@ def test_who_interrupts_a_training_does_not_wait_for_what_is_chosen_on_validatio
     monkeypatch.setattr(LinePipeline, "calibrate", calibrate)
     with pytest.raises(TrainingInterrupted):
         train(LinePipeline(LineOptions()), LineSpec(), tracker, on_epoch=stop)
+
+
+@pytest.mark.parametrize("step", ["predict", "losses", "record_result"])
+def test_who_interrupts_a_run_after_its_fit_keeps_one_model(
+    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Between the last epoch and the end nothing was kept, and nothing said so."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    owner: Any = train_module if step == "record_result" else LinePipeline
+    monkeypatch.setattr(owner, step, stop)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train(LinePipeline(LineOptions()), LineSpec(), tracker)
+    assert stopped.value.kept
+    (row,) = tracker.rows(run_id=stopped.value.run_id)
+    assert row.status == "KILLED"
+    models = list(Path(tracker.model_file(row.id)).parents[2].glob("*/artifacts/model.keras"))
+    assert len(models) == 1
 
 
 def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_beside_it(

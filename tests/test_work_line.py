@@ -3,15 +3,17 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from apps import work_line
+from apps.progress_display import SweepDisplay
 from apps.screen import EpochLine, Screen
 from apps.work_line import WorkLine
-from pipelines import runtime
+from pipelines import load_data, options_class, runtime
 from pipelines.io.progress import counted, shown_by, working
-from tests.samples import SeenWork
+from tests.samples import SeenWork, small_texts
 from tuning.training.step_progress import StepProgress
 
 
@@ -146,3 +148,21 @@ def test_validation_after_the_steps_of_an_epoch_is_said() -> None:
         progress.on_test_begin()
         progress.on_epoch_end(1)
     assert [work.what for work in seen.works] == ["steps of epoch 2", "validation after epoch 2"]
+
+
+def test_what_compares_the_parts_of_the_data_is_said(tmp_path: Path) -> None:
+    """Of 200,000 texts it took 14 s that were called reading."""
+    options = options_class("text")(data=str(small_texts(tmp_path / "texts.csv")))
+    seen = SeenWork()
+    with shown_by(seen):
+        load_data(options)
+    named = [work.what for work in seen.works]
+    assert "comparisons of texts" in named[named.index("the audit") :]
+
+
+def test_the_epochs_of_a_sweeps_winner_say_how_many_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = SweepDisplay(Screen(), "val_loss", final_epochs=3)
+    display.final_epoch(1, {"loss": 1.0, "val_loss": 2.0})
+    assert capsys.readouterr().err == "epoch 1/3  loss 1  val_loss 2\n"

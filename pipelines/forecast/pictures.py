@@ -7,6 +7,7 @@ import numpy as np
 
 from pipelines.forecast.plots import MODEL, TRUTH, draw_intervals, new_figure, show_dates
 from pipelines.forecast.quantiles import MEDIAN
+from pipelines.io.whole_files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,8 @@ def draw(history: "History", forecasts: np.ndarray, path: Path, notes: list[str]
     shown = min(count, MOST_SERIES)
     if shown < count:
         notes.append(f"{path}: shows the first {shown} of {count:,} series")
-    figure(history, forecasts, shown).savefig(path)
+    with written_whole(path) as unfinished:
+        figure(history, forecasts, shown).savefig(unfinished)
     notes.append(f"the picture of the forecasts is in {path}")
 
 

@@ -25,11 +25,23 @@ class TemporaryFolder:
         self.path = Path(self._folder.name)
         self._lock = FileLock(self.path / LOCK)
         self._lock.acquire()
+        _in_use.append(self)
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
+        with contextlib.suppress(ValueError):  # removed before, at the end of the process
+            _in_use.remove(self)
         self._lock.release()
         self._folder.cleanup()
+
+
+_in_use: list[TemporaryFolder] = []
+
+
+def remove_temporary_folders() -> None:
+    """Remove the folders that this process has made, whatever is done in them: it ends."""
+    for folder in list(_in_use):
+        folder.remove()
 
 
 @contextmanager

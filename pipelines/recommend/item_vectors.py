@@ -14,6 +14,7 @@ import pandas as pd
 from pipelines.config.options import PredictOptions
 from pipelines.errors import DataError, count_of, shorten, suggest
 from pipelines.io.text_files import read_lines
+from pipelines.io.whole_files import write_table
 from pipelines.pipeline import RawInput, ServingModel
 from pipelines.recommend import answers, predict
 from pipelines.recommend.facts import RecommendFacts
@@ -69,7 +70,7 @@ def write_item_vectors(serving: ServingModel, path: Path, notes: list[str]) -> N
     """Write the vectors of all items that somebody has had to a CSV or Parquet file."""
     facts: RecommendFacts = serving.facts
     frame = item_vectors(serving).drop(index=[number - 1 for number in facts.untrained])
-    _write(frame, path)
+    write_table(frame, path)
     _note(serving, notes)
     if facts.untrained:
         left_out = count_of(len(facts.untrained), "item")
@@ -87,20 +88,13 @@ def write_query_vectors(
 ) -> None:
     """Write the vector of each request, behind its columns, to a CSV or Parquet file."""
     frame = requests.frame.reset_index(drop=True)
-    _write(frame.join(_as_columns(query_vectors(serving, requests))), path)
+    write_table(frame.join(_as_columns(query_vectors(serving, requests))), path)
     notes.append(f"{path}: {count_of(len(frame), 'query vector')}, in the order of the input")
 
 
 def _as_columns(vectors: np.ndarray) -> pd.DataFrame:
     names = [f"v{number}" for number in range(1, vectors.shape[1] + 1)]
     return pd.DataFrame(vectors.astype(np.float32), columns=names)
-
-
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    if path.suffix.lower() == ".parquet":
-        frame.to_parquet(path, index=False)
-    else:
-        frame.to_csv(path, index=False)
 
 
 def _note(serving: ServingModel, notes: list[str]) -> None:

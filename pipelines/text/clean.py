@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.errors import UsageError
+from pipelines.io.whole_files import written_whole
 from pipelines.splits import PARTS, Part
 from pipelines.text.data import TextSplits
 
@@ -32,10 +33,11 @@ def write_clean(splits: TextSplits, left_out: Mapping[Part, Collection[int]], pa
         labels = [_as_cell(label) for label in texts.labels[kept]]
         tables.append(pd.DataFrame({"text": texts.x[kept], "label": labels, "split": part}))
     table = pd.concat(tables, ignore_index=True)
-    if path.suffix.lower() == ".parquet":
-        table.to_parquet(path)
-    else:
-        table.to_csv(path, index=False, mode="x", quoting=csv.QUOTE_ALL)
+    with written_whole(path) as unfinished:
+        if path.suffix.lower() == ".parquet":
+            table.to_parquet(unfinished)
+        else:
+            table.to_csv(unfinished, index=False, quoting=csv.QUOTE_ALL)
 
 
 def _as_cell(label: object) -> str:

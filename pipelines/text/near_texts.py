@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipelines.evaluation.audit import Copies
+from pipelines.io.progress import counted
 from pipelines.splits import Part
 
 SHINGLE = 5  # characters in a row
@@ -135,7 +136,8 @@ def _nearest(
 def _candidates(among: np.ndarray, asked: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield pairs of positions of texts whose signatures agree in half of all numbers."""
     rows = np.flatnonzero(asked.any(axis=1))
-    for begin in range(0, NUM_HASHES, BAND):
+    begins = range(0, NUM_HASHES, BAND)
+    for begin in counted(begins, "comparisons of texts", len(begins)):
         bands = [_band_keys(signature, begin) for signature in (among, asked[rows])]
         order = np.argsort(bands[0], kind="stable")
         keys = bands[0][order]

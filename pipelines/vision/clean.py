@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import UsageError
+from pipelines.io.whole_files import written_whole
 from pipelines.splits import PARTS, Part
 from pipelines.vision.data import VisionSplits
 from pipelines.vision.images import Images
@@ -40,7 +41,7 @@ def _write_arrays(parts: Mapping[Part, Images], splits: VisionSplits, path: Path
     for part, images in parts.items():
         arrays[f"x_{part}"] = np.asarray(images.x)
         arrays[f"y_{part}"] = images.y
-    with path.open("xb") as file:
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
@@ -56,16 +57,13 @@ def _copy_files(parts: Mapping[Part, Images], splits: VisionSplits, path: Path) 
                 f"--fix {path}: no folder can be called {name!r} as that class is. "
                 f"Write arrays: --fix {path}{ARRAYS}"
             )
-    # Under its own name the folder is there when it is whole.
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for part, images in parts.items():
-        for row, number in enumerate(images.y):
-            folder = unfinished / part / splits.classes[int(number)]
-            folder.mkdir(parents=True, exist_ok=True)
-            source = Path(images.name(row))
-            shutil.copyfile(source, _free_name(folder, source.name))
-    unfinished.rename(path)
+    with written_whole(path) as unfinished:
+        for part, images in parts.items():
+            for row, number in enumerate(images.y):
+                folder = unfinished / part / splits.classes[int(number)]
+                folder.mkdir(parents=True, exist_ok=True)
+                source = Path(images.name(row))
+                shutil.copyfile(source, _free_name(folder, source.name))
 
 
 def _free_name(folder: Path, name: str) -> Path:

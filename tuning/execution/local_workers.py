@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from pipelines.errors import UsageError
+from pipelines.interrupts import RAISED
 from pipelines.io.temporary import TemporaryFolder
 from pipelines.runtime import num_cores
 from tuning.execution.interface import TRIALS_PER_PROCESS, HangDetector, TrialScheduler
@@ -160,7 +161,8 @@ class LocalWorkers:
     def close(self) -> None:
         """End all processes and remove the data; running trials are given up."""
         for worker in self._workers:
-            if worker.task:
+            # After Ctrl-C an idle one too: it may be importing TensorFlow for seconds yet.
+            if worker.task or RAISED.is_set():
                 worker.process.kill()
             else:
                 worker.dismiss()

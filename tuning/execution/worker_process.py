@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def serve(pipe: Connection, settings: WorkerSettings) -> None:
     waits for the reason to stop or "", and `("outcome", outcome)`.
     """
     threading.Thread(target=_end_with_parent, args=(settings.data_folder,), daemon=True).start()
+    tempfile.tempdir = settings.data_folder  # where the code lies that TensorFlow generates
     import joblib
 
     from pipelines import runtime

@@ -18,10 +18,9 @@ from tuning.search.definition import REFIT_SEEDS, SweepDefinition
 from tuning.search.progress import Progress
 from tuning.search.scheduler import trial_seed, trial_spec
 from tuning.search.trial_records import score_metric
-from tuning.tracking.interface import Record, Tracker
+from tuning.tracking.interface import FIT_SEED, Record, Tracker
 from tuning.tracking.metric_batches import rounded
 from tuning.tracking.saved_views import COLOR, NETWORK_COLOR
-from tuning.training.train import FIT_SEED
 
 REFIT_OF = "refit_of"  # tag of a refit's run: the number of the trial
 

@@ -23,6 +23,9 @@ Role: TypeAlias = Literal[
 Status: TypeAlias = Literal["FINISHED", "FAILED", "KILLED"]
 PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests a run
 FOLDS = "folds"  # tag of the runs of a cross-validation: the run of all folds
+FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
+FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
+WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 # Artifacts of a trained run, one row each: an example with its answer; the loss of an independent
 # unit (see `Pipeline.losses`).
 TEST_PREDICTIONS = "predictions/test.csv"

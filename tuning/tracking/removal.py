@@ -45,6 +45,8 @@ def find_unneeded(uri: str = "", root: Path = LOCAL_ROOT) -> list[Unneeded]:
             reasons[run.id] = f"{run.status.lower()} before a trial ended"
         elif run.role in ("train", "final", "seed", "folds", "evaluate") and is_broken_off:
             reasons[run.id] = run.status.lower()
+            if run.metrics.get("best/epoch") and run.status == "KILLED":
+                reasons[run.id] = "killed, with the model of its best epoch"
         elif run.role == "final" and run.status == "FINISHED" and sweep:
             if sweep in with_newer_final:
                 reasons[run.id] = "superseded"

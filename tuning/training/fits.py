@@ -1,11 +1,12 @@
 """The fits of one run: to train, to more than train, with further seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.errors import TrainingInterrupted
-from pipelines.interrupts import WORTH_WAITING
+from pipelines.interrupts import NOTICED, WORTH_WAITING
 from pipelines.io.progress import working
 from pipelines.pipeline import AnyPipeline
 from pipelines.splits import Splits
@@ -54,13 +55,14 @@ class Training:
             strategy=self.strategy,
         )
         fitted = replace(fitted, prepared=prepared)
-        self.run.history(prefixed(self.curves, fitted.history))
-        if fitted.interrupted:
-            # As it is: who has pressed Ctrl-C does not wait for what would be chosen on val.
-            self.keep_interrupted(fitted)
-        if fitted.best_epoch:
-            with working("choosing on validation what the network counts"):
-                self.pipeline.calibrate(fitted.model, self.splits)
+        with self.keeping(fitted):
+            self.run.history(prefixed(self.curves, fitted.history))
+            if fitted.interrupted:
+                # As it is: who has pressed Ctrl-C does not wait for what would be chosen on val.
+                raise KeyboardInterrupt
+            if fitted.best_epoch:
+                with working("choosing on validation what the network counts"):
+                    self.pipeline.calibrate(fitted.model, self.splits)
         return fitted
 
     def _has_weights(self, epoch: int, values: Mapping[str, float]) -> str | None:
@@ -88,8 +90,8 @@ class Training:
             strategy=self.strategy,
         )
         if final.interrupted:
-            # Half of a second fit is worth less than the whole first one.
-            self.keep_interrupted(fitted)
+            # Half of a second fit is worth less than the whole first one: see `keeping`.
+            raise KeyboardInterrupt
         self.pipeline.calibrate(final.model, self.splits, like=fitted.model)
         return final
 
@@ -121,10 +123,42 @@ class Training:
             keeps_interrupted=False,
         )
 
-    def keep_interrupted(self, fitted: FitResult) -> None:
-        """Save what an interrupted fit has learned, then raise `TrainingInterrupted`."""
-        if fitted.best_epoch and self.keeps_interrupted:
-            save_model(self.pipeline.serve(fitted.model, self.splits), self.run)
+    @contextmanager
+    def keeping(self, fitted: FitResult, final: FitResult | None = None) -> Iterator[None]:
+        """Save the model where the block is interrupted: `final` if there is one, else `fitted`.
+
+        Raises:
+            TrainingInterrupted: in place of a `KeyboardInterrupt`.
+        """
+        try:
+            yield
+        except TrainingInterrupted:
+            raise
+        except KeyboardInterrupt as stop:
+            NOTICED.set()
+            interrupt = self._save_interrupted(fitted, final)
+            for note in getattr(stop, "__notes__", ()):
+                interrupt.add_note(note)
+            raise interrupt from stop
+
+    @contextmanager
+    def model_is_kept(self) -> Iterator[None]:
+        """Say so where the block is interrupted, which comes after the model was saved."""
+        WORTH_WAITING.clear()
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            raise TrainingInterrupted(self.run.id, kept=True) from stop
+
+    def _save_interrupted(
+        self, fitted: FitResult, final: FitResult | None = None
+    ) -> KeyboardInterrupt:
+        """Save what an interrupted fit has learned; return the interrupt that says so."""
+        if not self.keeps_interrupted:
+            return KeyboardInterrupt()
+        if fitted.best_epoch:
+            model = (final or fitted).model
+            save_model(self.pipeline.serve(model, self.splits), self.run)
             best = f"best/{self.watch.objective.name}"
             self.run.metrics({best: fitted.best_score, "best/epoch": fitted.best_epoch})
-        raise TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))
+        return TrainingInterrupted(self.run.id, kept=bool(fitted.best_epoch))

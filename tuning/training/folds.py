@@ -6,7 +6,8 @@ nothing that is tested has been chosen by a look at it.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,36 +100,38 @@ def cross_validate(
     digests: list[str] = []
     with finishing(run):
         run.text(write_config(pipeline.options, chosen.spec), "config.yaml")
-        for number in range(1, folds.count + 1):
-            fold = in_fold(pipeline, number, folds.count)
-            if number > 1:
-                with working(f"reading fold {number} of {folds.count}"):
-                    splits = fold.load()
-                chosen = choose(fold, splits)
-            is_last = number == folds.count
-            result = train(
-                fold,
-                chosen.spec,
-                tracker,
-                objective=objective,
-                splits=splits,
-                baselines=None if folds.baselines else [],
-                labels=RunLabels(
-                    role="fold",
-                    parent=run.id,
-                    name=f"fold {number} of {folds.count}",
-                    tags={FOLDS: run.id},
-                    notes=chosen.notes,
-                ),
-                procedure=Procedure(
-                    strategy=folds.strategy, final_fit="all" if is_last else "tested"
-                ),
-                on_epoch=on_epoch,
-            )
-            results.append(result)
-            sizes = splits.sizes()
-            test_per_train.append(sizes["test"] / sizes["train"])
-            digests.append(splits.digest)
+        with _saying_what_is_kept(results, folds.count):
+            for number in range(1, folds.count + 1):
+                fold = in_fold(pipeline, number, folds.count)
+                is_last = number == folds.count
+                with working(f"fold {number} of {folds.count}"):
+                    if number > 1:
+                        with working("reading"):
+                            splits = fold.load()
+                        chosen = choose(fold, splits)
+                    result = train(
+                        fold,
+                        chosen.spec,
+                        tracker,
+                        objective=objective,
+                        splits=splits,
+                        baselines=None if folds.baselines else [],
+                        labels=RunLabels(
+                            role="fold",
+                            parent=run.id,
+                            name=f"fold {number} of {folds.count}",
+                            tags={FOLDS: run.id},
+                            notes=chosen.notes,
+                        ),
+                        procedure=Procedure(
+                            strategy=folds.strategy, final_fit="all" if is_last else "tested"
+                        ),
+                        on_epoch=on_epoch,
+                    )
+                results.append(result)
+                sizes = splits.sizes()
+                test_per_train.append(sizes["test"] / sizes["train"])
+                digests.append(splits.digest)
         found = FoldsResult(
             folds=results,
             run_id=run.id,
@@ -138,6 +141,20 @@ def cross_validate(
         run.tags({FOLDS: run.id, "data_digest": data_digest(np.asarray(digests))})
         _record(found, folds.name, run, tracker)
     return found
+
+
+@contextmanager
+def _saying_what_is_kept(results: Sequence[TrainResult], count: int) -> Iterator[None]:
+    """Note of an interrupt that the runs of the folds so far are there."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        runs = [result.run_id[:8] for result in results if result.run_id]
+        if runs:
+            stop.add_note(
+                f"Kept with model and scores: {len(runs)} of {count} folds ({', '.join(runs)})"
+            )
+        raise
 
 
 def _start_run(

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from pipelines.config.hyperparameters import TrainSpec
 from pipelines.config.options import Objective
-from pipelines.errors import Diverged
+from pipelines.errors import Diverged, count_of
 from pipelines.io.progress import is_shown
 from tuning.results.training import GRADIENT_NORM
 from tuning.training.step_progress import StepProgress
@@ -150,7 +150,7 @@ class Stopping(keras.callbacks.Callback):
         self._stop_if_diverged()
         objective = self._watch.objective.name
         if self._curves.epoch - self._best.last_improvement >= self._patience:
-            self._stop(f"no better {objective} for {self._patience} epochs")
+            self._stop(f"no better {objective} for {count_of(self._patience, 'epoch')}")
         if time.monotonic() > self._watch.deadline:
             self._stop("the time is up", over=True)
         if self._watch.on_epoch:

@@ -10,8 +10,6 @@ from pipelines.splits import SCORED_PARTS, Splits
 from tuning.tracking.interface import Role
 
 FinalFit: TypeAlias = Literal["tested", "all"]
-FINAL_FIT = "final_fit"  # parameter of a run whose model has learned from test too
-WEIGHTS_OF = "weights_of"  # tag of a final run that kept the weights of its trial: which one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,9 @@ def train_further(
                 tests[seed] = train_and_test(seed)
             except Diverged:
                 diverged.append(seed)
+            except KeyboardInterrupt as stop:
+                stop.add_note(f"Tested before: {number - 1} of {len(seeds)} seeds")
+                raise
     found = list(tests.values())
     scores = SeedScores(
         seeds=tuple(tests),

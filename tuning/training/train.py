@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import pandas as pd
 from pipelines.config.files import run_params, write_config
 from pipelines.config.options import Objective
 from pipelines.config.search_space import flatten
-from pipelines.errors import Diverged, TrainingInterrupted, count_of
-from pipelines.interrupts import WORTH_WAITING
+from pipelines.errors import Diverged, count_of
 from pipelines.io.progress import working
 from pipelines.networks.receptive_field import ReceptiveField
 from pipelines.pipeline import AnyPipeline, ServingModel
@@ -20,7 +19,14 @@ from pipelines.splits import Part, Splits
 from tuning.reports import significance
 from tuning.reports.names import network_name
 from tuning.results.training import ScoredBaseline, SeedScores, TrainResult
-from tuning.tracking.interface import TEST_LOSSES, Run, Tracker
+from tuning.tracking.interface import (
+    FINAL_FIT,
+    FIT_SEED,
+    TEST_LOSSES,
+    WEIGHTS_OF,
+    Run,
+    Tracker,
+)
 from tuning.tracking.saved_views import COLOR, LISTED, NETWORK_COLOR
 from tuning.tracking.vault import count_uses, often_used
 from tuning.training import kept_baselines
@@ -29,7 +35,7 @@ from tuning.training.fit import FitResult
 from tuning.training.fits import Training, spent_on
 from tuning.training.monitor import EpochHook, Watch
 from tuning.training.prefixes import prefixed
-from tuning.training.procedure import FINAL_FIT, WEIGHTS_OF, EarlierFit, Procedure, RunLabels
+from tuning.training.procedure import EarlierFit, Procedure, RunLabels
 from tuning.training.record import (
     finish_page,
     finishing,
@@ -40,8 +46,6 @@ from tuning.training.record import (
 )
 from tuning.training.seeds import SeedTest, train_further
 from tuning.verdicts import Lift, row_name
-
-FIT_SEED = "fit_seed"  # parameter of a further seed or refit: the seed of its fit
 
 
 def train(
@@ -106,75 +110,125 @@ def train(
             seed=pipeline.options.seed,
         )
         training, fitted, fit_notes = _fit(training, procedure.earlier)
-        val, alone_val, _ = _scores(pipeline, fitted.model, splits, "val")
-        final = fitted
         notes = [
             *labels.notes,
             *too_short_sighted(field),
             *kept_baselines.note_on(baselines),
             *fit_notes,
         ]
-        if merged is not None:
-            # Everything on val is chosen now: learn from it too.
-            with working("retraining on train + validation"):
-                final = training.refit(merged, fitted)
-            epochs = count_of(fitted.best_epoch, "epoch")
-            notes.append(
-                f"final model: retrained on train + validation for {epochs} "
-                "(turn off: train.refit=false)"
+        with training.keeping(fitted):
+            val = _scores(pipeline, fitted.model, splits, "val")
+            final, refit_notes = _refit(training, fitted, merged)
+            notes += refit_notes
+        with training.keeping(fitted, final):
+            tested = _test(training, procedure.seeds, (fitted, final), merged, tracker)
+            lifts = _lifts(pipeline, splits, tested.seed_losses, baselines)
+            serving, final_note = _serving(training, fitted, final, everything)
+            notes += [
+                *often_used(tested.uses),
+                *_not_all_beaten(pipeline, splits, baselines, lifts),
+                *final_note,
+            ]
+            result = TrainResult(
+                domain=pipeline.domain,
+                dataset=splits.dataset,
+                run_id=run.id,
+                url=tracker.url(run.id),
+                objective=objective,
+                headline=pipeline.headline_metric(splits),
+                best_epoch_score=fitted.best_score,
+                best_epoch=fitted.best_epoch,
+                epochs=len(fitted.history["loss"]),
+                stopped=fitted.stopped,
+                val=val.answers,
+                test=tested.scores.answers,
+                answers=pipeline.blend(final.model),
+                alone_val=val.alone,
+                alone_test=tested.scores.alone,
+                baselines=baselines,
+                lift=lifts[0] if lifts else None,
+                lifts=lifts,
+                mistakes=_mistakes(
+                    pipeline, splits, final.model, tested.scores.predictions, baselines
+                ),
+                seeds=tested.seeds,
+                cost=training.cost(fitted, final),
+                notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
+                changed=changed_hyperparameters(spec),
+                test_examples=splits.sizes()["test"],
+                network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
+                test_uses=tested.uses,
+                tables=pipeline.score_tables(tested.scores.predictions, splits, "test"),
+                receptive_field=field,
             )
-        test_uses = 1 + count_uses(tracker, splits.digest)
-        test, alone_test, predictions = _scores(pipeline, final.model, splits, "test")
-        losses = pipeline.losses(predictions, splits, "test")
-        seeds, seed_losses = _further_seeds(
-            training, procedure.seeds, (fitted, final), test, losses, merged, tracker
-        )
-        lifts = _lifts(pipeline, splits, seed_losses, baselines)
-        serving, final_note = _serving(training, fitted, final, everything)
-        notes += [
-            *often_used(test_uses),
-            *_not_all_beaten(pipeline, splits, baselines, lifts),
-            *final_note,
-        ]
-        result = TrainResult(
-            domain=pipeline.domain,
-            dataset=splits.dataset,
-            run_id=run.id,
-            url=tracker.url(run.id),
-            objective=objective,
-            headline=pipeline.headline_metric(splits),
-            best_epoch_score=fitted.best_score,
-            best_epoch=fitted.best_epoch,
-            epochs=len(fitted.history["loss"]),
-            stopped=fitted.stopped,
-            val=val,
-            test=test,
-            answers=pipeline.blend(final.model),
-            alone_val=alone_val,
-            alone_test=alone_test,
-            baselines=baselines,
-            lift=lifts[0] if lifts else None,
-            lifts=lifts,
-            mistakes=_mistakes(pipeline, splits, final.model, predictions, baselines),
-            seeds=seeds,
-            cost=training.cost(fitted, final),
-            notes=[*splits.notes, *splits.doubts, *serving.notes, *notes],
-            changed=changed_hyperparameters(spec),
-            test_examples=splits.sizes()["test"],
-            network=network_name(pipeline.domain, run_params(pipeline.options, spec)),
-            test_uses=test_uses,
-            tables=pipeline.score_tables(predictions, splits, "test"),
-            receptive_field=field,
-        )
         with rescuing_model(serving, run), working("keeping the run"):
-            save_model(serving, run)
-            # In the order of the data: runs on the same data are compared unit by unit.
-            run.table(pd.DataFrame({"loss": losses}), TEST_LOSSES)
-            figures = record_result(result, fitted, predictions, pipeline, splits, run)
-            finish_page(result, labels, run, tracker, figures)
-            run.finish()
-            tracker.confirm(run.id)
+            with training.keeping(fitted, final):
+                save_model(serving, run)
+            with training.model_is_kept():
+                # In the order of the data: runs on the same data are compared unit by unit.
+                run.table(pd.DataFrame({"loss": tested.losses}), TEST_LOSSES)
+                figures = record_result(
+                    result, fitted, tested.scores.predictions, pipeline, splits, run
+                )
+                finish_page(result, labels, run, tracker, figures)
+                run.finish()
+                tracker.confirm(run.id)
     return replace(result, model_file=tracker.model_file(run.id), figures=figures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scores:
+    """Predictions for a part, and their scores: of what answers, and of the network alone."""
+
+    answers: dict[str, float]
+    alone: dict[str, float]
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    """What came of a network on test: of the first seed, and of all of them."""
+
+    scores: _Scores
+    losses: np.ndarray  # of each independent unit
+    seeds: SeedScores | None
+    seed_losses: np.ndarray
+    uses: int  # how often the test part was used, this time counted
+
+
+def _refit(
+    training: Training, fitted: FitResult, merged: Splits | None
+) -> tuple[FitResult, list[str]]:
+    """Return the network that is tested, and notes on it.
+
+    It has learned from train and val together where there are `merged` splits: everything that is
+    chosen on val is chosen by then.
+    """
+    if merged is None:
+        return fitted, []
+    with working("retraining on train + validation"):
+        final = training.refit(merged, fitted)
+    epochs = count_of(fitted.best_epoch, "epoch")
+    note = f"final model: retrained on train + validation for {epochs}"
+    return final, [f"{note} (turn off: train.refit=false)"]
+
+
+def _test(
+    training: Training,
+    num_seeds: int,
+    fits: tuple[FitResult, FitResult],
+    merged: Splits | None,
+    tracker: Tracker,
+) -> _Tested:
+    """Test the network; `fits` are the fit to train, and the one that is tested."""
+    pipeline, splits = training.pipeline, training.splits
+    uses = 1 + count_uses(tracker, splits.digest)
+    scores = _scores(pipeline, fits[1].model, splits, "test")
+    losses = pipeline.losses(scores.predictions, splits, "test")
+    seeds, seed_losses = _further_seeds(
+        training, num_seeds, fits, scores.answers, losses, merged, tracker
+    )
+    return _Tested(scores=scores, losses=losses, seeds=seeds, seed_losses=seed_losses, uses=uses)
 
 
 def _check(pipeline: AnyPipeline, spec: Any, splits: Splits) -> None:
@@ -220,12 +274,9 @@ def _fit(training: Training, earlier: EarlierFit | None) -> tuple[Training, FitR
         curves=f"{earlier.name}/",
         keeps_interrupted=False,
     )
-    try:
-        with working(f"trained in full it is worse than {earlier.name} was: fitting that again"):
-            repeated = again.fit()
-    except TrainingInterrupted:
-        training.keep_interrupted(fitted)
-        raise
+    worse = f"trained in full it is worse than {earlier.name} was: fitting that again"
+    with training.keeping(fitted), working(worse):
+        repeated = again.fit()
     if not objective.better(repeated.best_score, fitted.best_score):
         return training, fitted, notes
     training.run.tags({WEIGHTS_OF: earlier.name})
@@ -255,7 +306,6 @@ def _serving(
             f"{count_of(fitted.best_epoch, 'epoch')} ({served.spent.seconds:.0f} s): the scores "
             "are those of the one before it"
         )
-    WORTH_WAITING.clear()
     with working("preparing the model to be served"):
         return training.pipeline.serve(served.model, splits), notes
 
@@ -280,15 +330,11 @@ def _further_seeds(
     fitted, final = fits
     own = training.pipeline.options.seed
     first = _seed_test(training.pipeline, fitted, final, test, losses)
-    try:
-        scores, all_losses = train_further(
-            range(own, own + count),
-            first,
-            lambda seed: _train_seed(training, seed, merged, tracker),
-        )
-    except TrainingInterrupted:
-        training.keep_interrupted(fitted)
-        raise
+    scores, all_losses = train_further(
+        range(own, own + count),
+        first,
+        lambda seed: _train_seed(training, seed, merged, tracker),
+    )
     return (scores, all_losses) if len(all_losses) > 1 else (None, losses)
 
 
@@ -302,16 +348,16 @@ def _train_seed(training: Training, seed: int, merged: Splits | None, tracker: T
         again = training.with_seed(seed, run)
         fitted = again.fit()
         final = again.refit(merged, fitted) if merged else fitted
-        val, _, _ = _scores(pipeline, fitted.model, splits, "val")
-        test, _, predictions = _scores(pipeline, final.model, splits, "test")
-        losses = pipeline.losses(predictions, splits, "test")
-        tested = _seed_test(pipeline, fitted, final, test, losses)
+        val = _scores(pipeline, fitted.model, splits, "val")
+        test = _scores(pipeline, final.model, splits, "test")
+        losses = pipeline.losses(test.predictions, splits, "test")
+        tested = _seed_test(pipeline, fitted, final, test.answers, losses)
         run.metrics(
             {
                 f"best/{again.watch.objective.name}": fitted.best_score,
                 "best/epoch": fitted.best_epoch,
-                **prefixed("val/", val),
-                **prefixed("test/", test),
+                **prefixed("val/", val.answers),
+                **prefixed("test/", test.answers),
                 "cost/train_s": tested.seconds,
             }
         )
@@ -333,10 +379,8 @@ def _seed_test(
     )
 
 
-def _scores(
-    pipeline: AnyPipeline, model: Any, splits: Splits, part: Part
-) -> tuple[dict[str, float], dict[str, float], np.ndarray]:
-    """Return the scores of what answers, those of the network alone, and the predictions.
+def _scores(pipeline: AnyPipeline, model: Any, splits: Splits, part: Part) -> _Scores:
+    """Return the predictions of a network for a part, and their scores.
 
     Raises:
         Diverged: the headline is no number: it can be compared with nothing.
@@ -351,9 +395,9 @@ def _scores(
             "not finite. Lower train.learning_rate, or look for extreme values in the data"
         )
     if pipeline.blend(model).is_network_alone:
-        return scores, scores, predictions
-    alone = pipeline.predict_alone(model, splits, part)
-    return scores, pipeline.score(alone, splits, part), predictions
+        return _Scores(answers=scores, alone=scores, predictions=predictions)
+    alone = pipeline.score(pipeline.predict_alone(model, splits, part), splits, part)
+    return _Scores(answers=scores, alone=alone, predictions=predictions)
 
 
 def too_short_sighted(field: ReceptiveField | None) -> list[str]:
