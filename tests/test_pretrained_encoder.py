@@ -270,7 +270,8 @@ def test_new_texts_with_labels_are_scored_by_a_model_with_an_encoder(
     assert pipeline.score(predictions, new, "test")["accuracy"] > 0
 
 
-@pytest.mark.parametrize("chosen", ["keras", pytest.param("savedmodel", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", ["keras", "savedmodel"])
 def test_an_export_of_a_frozen_encoder_and_its_head_answers_as_the_model(
     pipeline: TextPipeline, splits: TextSplits, folder: Path, tmp_path: Path, chosen: Format
 ) -> None:

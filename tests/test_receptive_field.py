@@ -257,6 +257,7 @@ def test_a_recommender_is_compared_with_the_histories_there_are(
     assert pipeline.receptive_field(replace(default, {"architecture": "mf"}), splits) is None
 
 
+@pytest.mark.slow
 def test_the_advice_is_taken_and_suffices(forecasting: tuple[AnyPipeline, Any]) -> None:
     pipeline, splits = forecasting
     narrow = {"architecture": "conv", "conv.kernel_size": 3, "conv.stride": 1, "conv.blocks": 2}
