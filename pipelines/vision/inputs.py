@@ -20,6 +20,7 @@ from pipelines.vision.cells import content_of, from_cell
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
+from pipelines.vision.path_tables import is_headerless, with_names_by_content
 from pipelines.vision.pictures import PictureFormat
 from pipelines.vision.pixel_columns import FEWEST_PIXELS, with_pixel_columns
 from pipelines.vision.pixel_tables import of_pixels, pixel_columns, shape_of
@@ -113,6 +114,7 @@ def _of_list(path: Path, options: VisionPredictOptions) -> Request:
             lines.append(number)
     if not texts:
         raise DataError(f"{path}: holds no paths. Expected the path of an image on each line")
+    texts = [_without_label(text) for text in texts]
     names = np.asarray(texts, dtype=object)
     pictures: Sequence[Asked]
     if is_standard_input(path):
@@ -122,6 +124,13 @@ def _of_list(path: Path, options: VisionPredictOptions) -> Request:
     else:
         pictures = _paths(names, np.asarray(lines), path, options)
     return Request(frame=pd.DataFrame({"image": texts}), pictures=pictures, names=texts)
+
+
+def _without_label(line: str) -> str:
+    """Return the path of `images/cat/1.jpg 0`, as lists for training have it."""
+    first = line.rpartition(" ")[0].strip()
+    is_labelled = first.lower().endswith(SUFFIXES) and not line.lower().endswith(SUFFIXES)
+    return first if is_labelled else line
 
 
 def _paths(
@@ -147,6 +156,8 @@ def _paths(
 
 def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) -> Request:
     table = read_table(path, drop_long=options.skip_unreadable)
+    if is_headerless(table):
+        table = with_names_by_content(table)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
         frame = with_pixel_columns(table.frame)
