@@ -55,7 +55,7 @@ def content_of(cell: object) -> object:
         return cell
     if len(cell) == 1:
         return next(iter(cell.values()))
-    return cell.get("bytes") or cell.get("path") or cell
+    return cell.get("bytes") or cell.get("path")
 
 
 def _found(text: str, root: Path | None) -> Path | bytes:

@@ -45,10 +45,10 @@ def _write_arrays(parts: Mapping[Part, Images], splits: VisionSplits, path: Path
 
 
 def _copy_files(parts: Mapping[Part, Images], splits: VisionSplits, path: Path) -> None:
-    if splits.train.names is None:
+    if splits.train.names is None or not Path(splits.train.name(0)).is_file():
         raise UsageError(
-            f"--fix {path}: these images come as arrays. Expected a file that ends in {ARRAYS}: "
-            f"--fix {path}{ARRAYS}"
+            f"--fix {path}: these images come as arrays, or in a table. Expected a file that ends "
+            f"in {ARRAYS}: --fix {path}{ARRAYS}"
         )
     for name in splits.classes:
         if "/" in name or "\\" in name or name.startswith("."):
