@@ -457,3 +457,18 @@ def test_the_parts_of_a_json_object_are_rows_with_their_split(row: Any, tmp_path
     table = read(json.dumps(parts), tmp_path / "data.json")
     assert table.frame["split"].tolist() == ["train", "train", "test"]
     assert table.frame.iloc[0, :2].tolist() == ["a", "x"]
+
+
+def test_cells_may_stand_between_single_quotes(tmp_path: Path) -> None:
+    rows = ["'good, tea','pos'", "'it\\'s bad','neg'", "plain,'neg'"]
+    table = read("\n".join(["text,label", *rows]), tmp_path / "weka.csv")
+    assert table.frame["text"].tolist() == ["good, tea", "it's bad", "plain"]
+    assert table.frame["label"].tolist() == ["pos", "neg", "neg"]
+    assert table.lines.tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("text", ["don't,a\nit's,b\n", "'tis late,a\nrock 'n' roll,b\n"])
+def test_apostrophes_stay(text: str, tmp_path: Path) -> None:
+    table = read(f"text,label\n{text}", tmp_path / "a.csv")
+    cells = [line.partition(",")[0] for line in text.splitlines()]
+    assert table.frame["text"].tolist() == cells
