@@ -18,12 +18,12 @@ def train_command(
 ) -> str:
     """Return the command that trains with the flags that this command was given.
 
-    A `clean` copy stands in for the data that it was given, in columns of other names.
+    A `clean` copy stands in for the data that it was given, in columns and folders of other names.
     """
     left_out = set(LEFT_OUT)
     if clean:
         left_out |= {name for name in _names(context) if name.endswith("_column")}
-        left_out.add("image_root")
+        left_out |= {"image_root", "label_pattern"}
     words = typed_flags(context, left_out)
     if clean:
         words[words.index("--data") + 1] = str(clean)

@@ -480,6 +480,28 @@ def test_fix_writes_a_copy_in_which_nothing_is_found(leaky: Path, tmp_path: Path
     assert f"--fix {copy}: exists already and is not overwritten" in str(again.exception)
 
 
+def test_the_copy_has_folders_of_classes_so_that_no_pattern_reads_its_labels(
+    leaky: Path, tmp_path: Path
+) -> None:
+    flags = ["--label-pattern", "/(cat|dog)/[^/]+$", "--fix", str(tmp_path / "clean"), "--json"]
+    done = CliRunner().invoke(application("vision"), ["check", "--data", str(leaky), *flags])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["next"] == f"appline vision train --data {tmp_path / 'clean'}"
+
+
+def test_images_in_a_table_are_copied_as_arrays(leaky: Path, tmp_path: Path) -> None:
+    files = sorted(leaky.rglob("*.png"))
+    cells = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+    labels = [file.parent.name for file in files]
+    split = [file.parent.parent.name for file in files]
+    table = tmp_path / "images.parquet"
+    pd.DataFrame({"image": cells, "label": labels, "split": split}).to_parquet(table)
+    splits = read("vision", table)
+    assert isinstance(splits, VisionSplits)
+    with pytest.raises(UsageError, match="come as arrays, or in a table"):
+        write_clean_images(splits, {}, tmp_path / "clean")
+
+
 def test_fix_writes_arrays_where_images_are_no_files(tmp_path: Path) -> None:
     x = RNG.integers(0, 256, (60, 8, 8, 1), dtype="uint8")
     y = np.arange(60) % 2

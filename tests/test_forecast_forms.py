@@ -170,6 +170,18 @@ def test_a_column_that_numbers_the_rows_is_neither_a_series_nor_a_covariate(tmp_
     assert known.columns == ("price", "id")
 
 
+@pytest.mark.parametrize("words", [("True", "False"), ("yes", "no"), (True, False)])
+@pytest.mark.parametrize("known", ["", "promo"])
+def test_a_column_of_yes_and_no_is_a_covariate_of_1_and_0(
+    words: tuple[str, str] | tuple[bool, bool], known: str, tmp_path: Path
+) -> None:
+    table = monthly("%Y-%m").assign(promo=[words[step % 5 > 0] for step in range(96)])
+    splits = load(table, tmp_path, known_future=known)
+    assert splits.columns == ("promo",)
+    channel = splits.rows[:, 1] * splits.covariate_std[0] + splits.covariate_mean[0]
+    assert channel[:6].round(4).tolist() == [1, 0, 0, 0, 0, 1]
+
+
 def test_lists_without_names_are_numbered_series(tmp_path: Path) -> None:
     path = tmp_path / "series.jsonl"
     row = {"start": "2012-01-01", "target": season(96).tolist()}

@@ -144,6 +144,32 @@ def test_a_log_goes_on_behind_what_the_model_knows(served: ServingModel, tmp_pat
     assert answers["item"].tolist()[:3] == whole["item"].tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("log.dat", "{user}::{item}::4::{time}"),
+        ("log.data", "{user}\t{item}\t4\t{time}"),
+        ("log.txt", "{user}\t{item}\t4\t{time}"),
+        ("log.csv", "{user},{item},4,{time}"),
+        ("log.inter", "{user} {item} {time}"),
+        ("netflix.txt", "{item}:\n{user},4,2030-01-0{day}"),
+    ],
+)
+def test_a_log_is_read_as_training_reads_it(
+    name: str, form: str, served: ServingModel, tmp_path: Path
+) -> None:
+    lines = []
+    for day, item in enumerate(["456", "i3"], start=1):
+        time = 1_900_000_000 + day
+        lines.append(form.format(user="000", item=item, time=time, day=day))
+    if name.endswith(".inter"):
+        lines.insert(0, "user_id:token item_id:token timestamp:float")
+    path = _written(tmp_path / name, "\n".join(lines))
+    frame = pd.DataFrame({"user": ["000"] * 2, "item": ["456", "i3"], "timestamp": [1, 2]})
+    expected = ask(served, frame.assign(timestamp=frame["timestamp"] + 1_900_000_000))
+    assert ask(served, str(path))["item"].tolist() == expected["item"].tolist()
+
+
 def _items_of(served: ServingModel, user: int) -> list[str]:
     return [served.facts.items[number - 1] for number in served.facts.histories[user]]
 

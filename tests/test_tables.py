@@ -494,3 +494,18 @@ def test_an_object_with_a_list_for_each_part_is_one_table(tmp_path: Path) -> Non
     lists = {"train": [{"text": "a", "label": "x"}], "test": [{"text": "b", "label": "y"}]}
     table = read(json.dumps(lists), tmp_path / "lists.json")
     assert rows(table) == [["a", "x", "train"], ["b", "y", "test"]]
+
+
+def test_cells_may_stand_between_single_quotes(tmp_path: Path) -> None:
+    rows = ["'good, tea','pos'", "'it\\'s bad','neg'", "plain,'neg'"]
+    table = read("\n".join(["text,label", *rows]), tmp_path / "weka.csv")
+    assert table.frame["text"].tolist() == ["good, tea", "it's bad", "plain"]
+    assert table.frame["label"].tolist() == ["pos", "neg", "neg"]
+    assert table.lines.tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("text", ["don't,a\nit's,b\n", "'tis late,a\nrock 'n' roll,b\n"])
+def test_apostrophes_stay(text: str, tmp_path: Path) -> None:
+    table = read(f"text,label\n{text}", tmp_path / "a.csv")
+    cells = [line.partition(",")[0] for line in text.splitlines()]
+    assert table.frame["text"].tolist() == cells

@@ -12,6 +12,7 @@ from pipelines.config.search_space import replace
 from pipelines.errors import DataError
 from pipelines.model_file import read_model, write_model
 from pipelines.pipeline import ServingModel
+from pipelines.text.inputs import Reader
 from pipelines.text.options import TextOptions, TextPredictOptions
 from pipelines.text.pipeline import TextPipeline
 from pipelines.text.spec import TextSpec
@@ -305,3 +306,14 @@ def test_a_limit_of_a_hold_out_is_said(served: ServingModel, tmp_path: Path) -> 
     _, splits, predictions = held_out(served, table, tmp_path, limit=2)
     assert len(predictions) == 2
     assert "2 of 3 texts are scored (limit=2; all: --limit 0)" in splits.notes
+
+
+def test_lines_with_the_columns_of_the_training_are_rows_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("good\tlovely tea\nbad\tstale tea, cold\n")
+    asked = Reader(trained_on=["column 2"]).read(path)
+    assert asked.texts.tolist() == ["lovely tea", "stale tea, cold"]
+    path.write_text("a tab\tonce\nnone here\n")
+    assert Reader(trained_on=["column 2"]).read(path).texts.tolist() == ["a tab\tonce", "none here"]
+    path.write_text("one\ttwo\nthree\tfour\n")
+    assert Reader(trained_on=["text"]).read(path).texts.tolist() == ["one\ttwo", "three\tfour"]

@@ -203,3 +203,32 @@ def test_an_unreadable_image_of_a_hold_out_is_refused_or_skipped(
         hold_out(photos, root)
     table, _ = hold_out(photos, root, skip_unreadable=True)
     assert len(table) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("list.txt", "{path} {label}"), ("list.csv", "{path},{label}")]
+)
+def test_a_list_of_training_is_answered_whole(
+    name: str, form: str, photos: Photos, tmp_path: Path
+) -> None:
+    paths = ["dark/0.png", "light/1.png"]
+    lines = [form.format(path=path, label=path.partition("/")[0]) for path in paths]
+    (photos.folder / name).write_text("\n".join(lines))
+    answers = photos.pipeline.predict_raw(photos.serving, photos.folder / name)
+    (photos.folder / name).unlink()
+    assert answers.iloc[:, 0].tolist() == paths
+
+
+def test_images_in_a_parquet_file_are_answered_without_their_bytes(
+    photos: Photos, tmp_path: Path
+) -> None:
+    cells = [{"bytes": path.read_bytes(), "path": path.name} for path in photos.files]
+    path = tmp_path / "images.parquet"
+    labels = [path.parent.name for path in photos.files]
+    pd.DataFrame({"image": cells, "label": labels}).to_parquet(path)
+    answers = photos.pipeline.predict_raw(photos.serving, path)
+    assert answers["image"][0] == "row 1"
+    probabilities = answers[["p(dark)", "p(light)"]].to_numpy()
+    assert np.allclose(probabilities, photos.in_training, atol=TOLERANCE)
+    _, scores = hold_out(photos, path)
+    assert scores["accuracy"] == (answers["predicted_label"] == labels).mean()

@@ -22,6 +22,8 @@ TIMES = ("ds", "timestamp", "date", "datetime", "time", "month", "quarter", "wee
 IDS = ("unique_id", "item_id", "series_id", "id", "series", "series_name")
 TIME_WORDS = ("date", "time", "when", "month", "quarter", "week", "year", "period", "datum")
 FEWEST_TIMES = 3  # rows of a series, on average, by which a column may tell series apart
+YES = ("true", "yes")
+YES_OR_NO = ({"true", "false"}, {"yes", "no"})
 TARGETS = ("y", "target", "value", "demand", "sales")
 EVENTS = ". If each row is an event, count them for each time first: one row a time, with a number"
 
@@ -228,9 +230,18 @@ def _covariates(
     unknown = [name for name in further if name not in columns.known]
     told = []
     for name in unknown:
-        if is_numeric(table.frame[name]) and not _says_nothing(table.frame[name]):
+        column = table.frame[name]
+        if _is_yes_or_no(column) or (is_numeric(column) and not _says_nothing(column)):
             told.append(name)
     return told + list(columns.known)
+
+
+def _is_yes_or_no(column: pd.Series) -> bool:
+    """Return whether a column says True or False, or yes or no, as one of holidays does."""
+    if column.dtype != bool and is_numeric(column):
+        return False
+    words = set(column.dropna().astype(str).str.strip().str.lower().unique())
+    return words in YES_OR_NO
 
 
 def _require_covariates(table: Table, further: Sequence[str], needed: Sequence[str]) -> None:
@@ -244,6 +255,10 @@ def _require_covariates(table: Table, further: Sequence[str], needed: Sequence[s
 
 def _numbers(table: Table, name: str, columns: Columns, notes: list[str]) -> pd.Series:
     column = table.frame[name]
+    if _is_yes_or_no(column):
+        words = column.astype(str).str.strip().str.lower()
+        notes.append(f"{table.where}: column {name!r}: yes is read as 1, no as 0")
+        return words.isin(YES).astype("float64").where(column.notna())
     read = parse_numbers(column, decimal=columns.decimal, delimiter=table.delimiter)
     if read.ambiguous:
         example = column.dropna().iloc[0]

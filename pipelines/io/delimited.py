@@ -19,6 +19,7 @@ from pipelines.errors import DataError
 from pipelines.io.above_header import without_lines_above
 from pipelines.io.blanks import divided_by_blanks
 from pipelines.io.headers import has_header_word, looks_like_header
+from pipelines.io.single_quotes import with_double_quotes
 from pipelines.io.text_files import encoding_of, plain_suffix, read_raw, read_text, split_lines
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def read_delimited(path: Path, *, drop_long: bool = False, names: Sequence[str] 
     text = raw.decode(encoding, "replace")
     if not text.strip():
         raise DataError(f"{path}: is empty. Expected a header and at least one row")
+    text = with_double_quotes(text)
     num_above = 0
     if not names:
         text, num_above = without_lines_above(text, has_header_word)
@@ -142,7 +144,7 @@ def read_header(path: Path) -> list[str]:
 
 
 def _text_of_table(path: Path) -> str:
-    return without_lines_above(read_text(path), has_header_word)[0]
+    return without_lines_above(with_double_quotes(read_text(path)), has_header_word)[0]
 
 
 def lines_with_text(path: Path) -> np.ndarray:

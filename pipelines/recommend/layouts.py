@@ -21,7 +21,14 @@ from pipelines.io.headers import looks_like_header, normal_name
 from pipelines.io.table_folders import is_folder_of_tables, read_tables
 from pipelines.io.tables import TABLE_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import PACKED, plain_suffix, read_text, split_lines
-from pipelines.recommend.columns import KNOWN_NAMES, MOST_GRADES, holds_times_of_a_log, may_be_ids
+from pipelines.recommend.columns import (
+    ITEMS,
+    KNOWN_NAMES,
+    MOST_GRADES,
+    USERS,
+    holds_times_of_a_log,
+    may_be_ids,
+)
 from pipelines.recommend.unfold import POSITION, positions_in
 
 HEADERLESS_SUFFIXES = (".dat", ".data")  # of MovieLens, which never writes a header
@@ -35,6 +42,7 @@ DELIMITERS = ",;\t|"
 SHOWN_CHARACTERS = 80  # of a line that is quoted in a message
 BEGINNING = 2**18  # bytes of a file in which its first rows are looked for
 LOOKED_AT = 200  # rows from which the form of a log is told
+FEWEST_LINES = 2  # of a log
 FEWEST_WIDTHS = 3  # of rows of several lengths; fewer may be a broken table
 MOSTLY = 0.6  # the share of rows with the same length, above which a log is a table
 
@@ -68,6 +76,30 @@ def read_log(path: Path, notes: list[str], *, drop_long: bool = False) -> Table:
         if _is_without_header(first):
             return _headerless(path, notes, drop_long=drop_long)
     return with_plain_names(read_table(path, drop_long=drop_long))
+
+
+def holds_a_log(path: Path) -> bool:
+    """Return whether a text file plainly holds interactions, not users or histories.
+
+    It does where its header names users and items, where each line has a user, an item and numbers
+    between tabs or `::`, and where users stand below the line of an item.
+    """
+    if plain_suffix(path) not in TEXT_SUFFIXES:
+        return False
+    first = _first_lines(path)
+    if len(first) < FEWEST_LINES:
+        return False
+    if ITEM_LINE.fullmatch(first[0].strip()) and "," in first[1]:
+        return True
+    names = {normal_name(cell.partition(":")[0]) for cell in first_cells("\n".join(first))}
+    if names & _normal(USERS) and names & _normal(ITEMS):
+        return True
+    is_divided = "\t" in first[0] or "::" in first[0]
+    return is_divided and len(first_cells("\n".join(first))) > 2 and _is_without_header(first)
+
+
+def _normal(names: Sequence[str]) -> set[str]:
+    return set(map(normal_name, names))
 
 
 def with_plain_names(table: Table) -> Table:

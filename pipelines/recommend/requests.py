@@ -14,7 +14,7 @@ from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import SHOWN_COLUMNS, Table, cell_text, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.recommend import cells
+from pipelines.recommend import cells, layouts
 from pipelines.recommend.columns import ITEMS, TIMES, USERS, ColumnNames
 from pipelines.recommend.facts import RecommendFacts
 from pipelines.recommend.predict_options import RecommendPredictOptions
@@ -80,14 +80,26 @@ def _read(
             f"{path}: no such file. Expected a table with a column user or history, "
             "or a .txt file with a user or a history on each line"
         )
-    if path.suffix.lower() == ".txt":
+    if path.suffix.lower() == ".txt" and not layouts.holds_a_log(path):
         lines = [line.strip() for line in read_lines(path)]
         return _of_texts([line for line in lines if line], facts, "")
-    table = read_table(path, drop_long=options.skip_unreadable)
-    notes += table.notes
+    table = _read_table(path, options, notes)
     if is_standard_input(path):
         table = replace(table, path=Path(STANDARD_INPUT))
     return _of_table(table, facts, options, notes)
+
+
+def _read_table(path: Path, options: RecommendPredictOptions, notes: list[str]) -> Table:
+    """Return a table of users, histories or pairs, or a log in any form that training reads."""
+    drop_long = options.skip_unreadable
+    is_log = layouts.holds_a_log(path)
+    table = None if is_log else layouts.with_plain_names(read_table(path, drop_long=drop_long))
+    if table is None or (not table.has_header and len(table.columns) > 1):
+        of_log: list[str] = []
+        table = layouts.read_log(path, of_log, drop_long=drop_long)
+        notes += of_log
+    notes += table.notes
+    return table
 
 
 def _of_array(source: np.ndarray, facts: RecommendFacts) -> Requests:

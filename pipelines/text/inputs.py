@@ -1,5 +1,6 @@
 """What people bring to be answered: a table, a file of lines, a folder, an array."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipelines.io.folders import FileKind, counted_endings, scan
 from pipelines.io.paths import require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.table_folders import is_folder_of_tables, read_tables
-from pipelines.io.tables import TABLE_SUFFIXES, find_column
+from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES, find_column, read_table
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_lines, read_text
 from pipelines.pipeline import RawInput
 from pipelines.text.columns import TEXT_COLUMNS, text_columns
@@ -29,6 +30,8 @@ NO_TEXT = "no text"
 SHOWN_NAMES = 6  # of usual columns
 SHOWN_COLUMNS = 20  # of those that a table has
 SHOWN_CHARACTERS = 60  # of a cell
+UNNAMED = re.compile(r"column \d+")  # what a column without a name is called
+MARKS = "\t;|"  # between the columns of lines, as commas of a text may be, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ class Reader:
     def _file(self, path: Path) -> Asked:
         require_regular_file(path)
         suffix = plain_suffix(path)
-        if suffix == TEXT_SUFFIX and not self.columns:
+        if suffix == TEXT_SUFFIX and not self.columns and not self._is_as_trained(path):
             lines = objects(read_lines(path))
             numbers = range(1, 1 + len(lines))
             return _asked(lines, pd.DataFrame({"line": numbers, "text": lines}))
@@ -99,8 +102,34 @@ class Reader:
 
     def _of_table(self, path: Path) -> Asked:
         table = read_tables(path, drop_long=self.skip_unreadable)
+        if self._unnamed() and table.has_header and self._unnamed() <= len(table.columns):
+            # The few rows of a question do not tell that the first one is no header.
+            names = [f"column {number}" for number in range(1, 1 + len(table.columns))]
+            is_unknown = not set(self.trained_on) & set(table.columns)
+            if plain_suffix(path) in DELIMITED_SUFFIXES and is_unknown:
+                table = read_table(path, drop_long=self.skip_unreadable, names=names)
         self.notes.extend(table.notes)
         return self._table(table.frame, str(path), table)
+
+    def _is_as_trained(self, path: Path) -> bool:
+        """Return whether lines have columns without names, as those of the training had.
+
+        These are such as a label and a tab before each text.
+        """
+        if not self._unnamed():
+            return False
+        lines = [line for line in read_lines(path) if line.strip()]
+        for mark in MARKS:
+            counts = {line.count(mark) for line in lines}
+            if len(lines) > 1 and len(counts) == 1 and counts.pop() >= max(self._unnamed() - 1, 1):
+                return True
+        return False
+
+    def _unnamed(self) -> int:
+        """Return the last of the columns without names that were trained on, 0 for named ones."""
+        if not all(UNNAMED.fullmatch(name) for name in self.trained_on):
+            return 0
+        return max((int(name.partition(" ")[2]) for name in self.trained_on), default=0)
 
     def _folder(self, root: Path) -> Asked:
         kind = FileKind(what="texts", suffixes=FILES.suffixes)

@@ -21,6 +21,7 @@ from pipelines.vision.cells import content_column, from_cell, name_of
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
 from pipelines.vision.options import VisionPredictOptions
+from pipelines.vision.path_tables import is_headerless, with_names_by_content
 from pipelines.vision.pictures import PictureFormat
 from pipelines.vision.pixel_columns import FEWEST_PIXELS, with_pixel_columns
 from pipelines.vision.pixel_tables import of_pixels, pixel_columns, shape_of
@@ -116,6 +117,7 @@ def _of_list(path: Path, options: VisionPredictOptions) -> Request:
             lines.append(number)
     if not texts:
         raise DataError(f"{path}: holds no paths. Expected the path of an image on each line")
+    texts = [_without_label(text) for text in texts]
     names = np.asarray(texts, dtype=object)
     pictures: Sequence[Asked]
     if is_standard_input(path):
@@ -125,6 +127,13 @@ def _of_list(path: Path, options: VisionPredictOptions) -> Request:
     else:
         pictures = _paths(names, np.asarray(lines), path, options)
     return Request(frame=pd.DataFrame({"image": texts}), pictures=pictures, names=texts)
+
+
+def _without_label(line: str) -> str:
+    """Return the path of `images/cat/1.jpg 0`, as lists for training have it."""
+    first = line.rpartition(" ")[0].strip()
+    is_labelled = first.lower().endswith(SUFFIXES) and not line.lower().endswith(SUFFIXES)
+    return first if is_labelled else line
 
 
 def _paths(
@@ -153,6 +162,8 @@ def _of_table(path: Path, wanted: PictureFormat, options: VisionPredictOptions) 
     content = None if options.path_column else content_column(table.frame)
     if content:
         return _of_contents(table, content)
+    if is_headerless(table):
+        table = with_names_by_content(table)
     column = _path_column(table.frame, str(path), wanted, options)
     if column is None:
         frame = with_pixel_columns(table.frame)

@@ -64,8 +64,8 @@ def read(path: Path, options: VisionOptions) -> ListedFiles | ImageSource:
 def _with_paths(table: Table, path: Path, options: VisionOptions) -> ListedFiles:
     """Read a column of paths, one of labels or one of 0 and 1 a class, perhaps one of parts."""
     notes = list(table.notes)
-    if not table.has_header or _is_headerless(table):
-        table = _with_names_by_content(table)
+    if not table.has_header or is_headerless(table):
+        table = with_names_by_content(table)
         notes = [f"{path.name}: no header; its columns are taken for {', '.join(table.columns)}"]
     content = None if options.path_column else content_column(table.frame)
     path_column = content or _path_column(table, options.path_column)
@@ -312,12 +312,12 @@ def _one_hot_labels(table: Table, columns: Sequence[str]) -> list[str]:
 # ------------------------------------------------------------------------------ no header
 
 
-def _is_headerless(table: Table) -> bool:
+def is_headerless(table: Table) -> bool:
     """Return whether the names of the columns are values: one of them is an image file."""
     return any(name.strip().lower().split(" ")[0].endswith(SUFFIXES) for name in table.columns)
 
 
-def _with_names_by_content(table: Table) -> Table:
+def with_names_by_content(table: Table) -> Table:
     """Return a table without a header with its columns called by what they hold.
 
     Where the first row was taken for a header, it becomes a row.
