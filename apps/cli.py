@@ -4,9 +4,11 @@ Nothing heavy is imported here: `--help` answers at once.
 """
 
 import contextlib
+import errno
 import importlib.metadata
 import shlex
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +40,7 @@ STORE = click.option(
     help="MLflow's server or store (default: MLFLOW_TRACKING_URI, else ./mlruns)",
 )
 JSON = click.option("--json", is_flag=True, help="print one JSON object")
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 Command = Callable[[type[Options], click.Context], None]
 
 
@@ -346,14 +349,7 @@ def run_command(arguments: list[str]) -> int:
     except Exception as error:
         if is_verbose:
             _say(traceback.format_exc())
-        if RAISED.is_set():  # a library has made this error of the interrupt
-            _say("Interrupted")
-            return INTERRUPTED
-        _say(
-            f"Error: {type(error).__name__}: {error}\n"
-            "This should not happen. Add -v to see where, and please report it"
-        )
-        return 1
+        return _say_unexpected(error)
 
 
 def _say_error(error: ApplineError, arguments: list[str]) -> int:
@@ -366,6 +362,25 @@ def _say_error(error: ApplineError, arguments: list[str]) -> int:
     if error.sweep_id:
         _say(_resume_command(arguments, error.sweep_id))
     return error.exit_code
+
+
+def _say_unexpected(error: Exception) -> int:
+    """Print an error that nobody has foreseen, and return the exit code."""
+    if RAISED.is_set():  # a library has made this error of the interrupt
+        _say("Interrupted")
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        where = error.filename or f"the current folder or {tempfile.gettempdir()}"
+        _say(
+            f"Error: {where}: {error.strerror}. Free some space or choose another disk "
+            "(--tracking-uri, --output, TMPDIR)"
+        )
+        return 1
+    _say(
+        f"Error: {type(error).__name__}: {error}\n"
+        "This should not happen. Add -v to see where, and please report it"
+    )
+    return 1
 
 
 def _say(text: str) -> None:

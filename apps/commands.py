@@ -75,6 +75,9 @@ def train(options_type: type[Options], context: click.Context) -> None:
         screen.result(rendering.dry_run(cost), plain)
         return
     _warn_of_long_epochs(screen, pipeline, spec, splits)
+    planned = pipeline.cost(spec, splits)
+    if planned and not flags["no_tracking"]:
+        saved_runs.require_usable(flags["tracking_uri"], planned.params)
     epochs = num_epochs(spec.train, splits.sizes()["train"])
     with screen.progress():
         result = run_training(

@@ -122,6 +122,10 @@ def resolve(
         dimensions = search_dimensions(
             options_type, values.hyperparameters, values.searches, only=only
         )
+        for key in dimensions.keys() & options_type.weights_keys:
+            dimension = dimensions[key]
+            for value in dimension.values if isinstance(dimension, Choice) else ():
+                options.require_weights(replace(spec, {key: value}))
     return ResolvedCommand(
         options=options,
         spec=spec,

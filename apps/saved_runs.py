@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # All but what is part of another run: trials, baselines, further seeds, single folds.
 LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "folds", "evaluate")
+BYTES_PER_WEIGHT = 4
 
 
 def open_tracker(
@@ -41,15 +42,17 @@ def open_tracker(
     return mlflow_tracker.open_tracker(name, uri=uri)
 
 
-def require_usable(uri: str) -> None:
+def require_usable(uri: str, num_params: int = 0) -> None:
     """Refuse a store that no run can be written to, before there is one to write.
 
+    The model will have so many weights, where that is known already.
+
     Raises:
-        ApplineError: its server does not answer, or its folder cannot be written.
+        ApplineError: its server does not answer, its folder cannot be written, or a disk is full.
     """
     from tuning.tracking import local_store
 
-    local_store.require_usable(local_store.find_store(uri))
+    local_store.require_usable(local_store.find_store(uri), BYTES_PER_WEIGHT * num_params)
 
 
 def find_sweep(name: str, uri: str) -> "Row":

@@ -75,9 +75,12 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the nearest of `names`; "" when none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=NEAR)
-    return near[0] if near else ""
+    """Return the nearest of `names`, whatever its capitals; "" when none is near."""
+    by_small: dict[str, str] = {}
+    for known in names:
+        by_small.setdefault(known.casefold(), known)
+    near = difflib.get_close_matches(name.casefold(), list(by_small), n=1, cutoff=NEAR)
+    return by_small[near[0]] if near else ""
 
 
 def shorten(words: Sequence[object], most: int) -> str:

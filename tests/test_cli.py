@@ -1,5 +1,6 @@
 """The command line as a person meets it: exit codes, messages, streams. Nothing is trained here."""
 
+import errno
 import json
 import time
 from pathlib import Path
@@ -320,6 +321,18 @@ def test_a_training_interrupted_before_its_first_epoch_says_that_nothing_is_kept
 def test_an_interrupted_training_without_a_run_names_none() -> None:
     words = cli._last_words(TrainingInterrupted("", kept=True), ["vision", "train"])
     assert words == "Interrupted; nothing is kept, for there is no run (--no-tracking)"
+
+
+def test_a_full_disk_is_said_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/answers.csv")
+
+    monkeypatch.setattr(cli.appline, "main", fail)
+    assert cli.run_command(["vision", "predict"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: /full/answers.csv: No space left on device. Free some space")
 
 
 def test_an_interrupted_sweep_says_how_to_continue() -> None:

@@ -1,5 +1,6 @@
 """What is wrong with paths, columns, ids and configs is refused before TensorFlow is imported."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import DOMAINS
+from pipelines.vision.backbones import application_names
 from tests.command_line import appline, environment_of
 from tuning.tracking.interface import Role
 
@@ -187,6 +189,34 @@ def test_what_cannot_be_reproduced_is_refused_before_tensorflow_is_imported(
     ((outcome, said),) = refused(("reproduce", run))
     assert outcome == "2"
     assert "cannot be trained again" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "near"),
+    [
+        ("vision train --set transfer.backbone=efficentnet-lite0", "'efficientnet-lite0'"),
+        ("vision train --set transfer.backbone=resnet5", "'ResNet50'"),
+        ("vision train --set architecture=transfer --set transfer.backbone=mobilenet", "MobileNet"),
+        ("vision tune --search transfer.backbone=ResNet50,ResNet5O", "'ResNet50'"),
+        ("text train --set encoder.name=miniLM", "'minilm'"),
+        ("text tune --search encoder.name=minilm2", "'minilm'"),
+        ("text train --set embedding.vectors=glove-6b-50", "'glove-6b-50d'"),
+    ],
+)
+def test_what_others_have_learned_is_misspelt_before_tensorflow_is_imported(
+    command: str, near: str
+) -> None:
+    """It took the import, the reading of the data and, in a sweep, the baselines."""
+    ((outcome, said),) = refused(command.split())
+    assert outcome in ("2", "3"), said
+    assert f"Did you mean {near}" in said.replace("'MobileNet'", "MobileNet")
+
+
+def test_a_backbone_of_keras_is_known_without_an_import_of_keras() -> None:
+    from keras import applications
+
+    classes = [name for name, value in vars(applications).items() if inspect.isfunction(value)]
+    assert list(application_names()) == sorted(classes)
 
 
 def test_words_in_place_of_a_file_are_answered_with_the_command_that_takes_them(

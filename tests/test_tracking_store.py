@@ -21,6 +21,7 @@ from tuning.tracking.local_store import (
     readable,
     repair_artifact_paths,
     repair_if_moved,
+    require_usable,
 )
 
 
@@ -180,3 +181,15 @@ def test_a_dead_server_is_named_within_five_seconds_with_a_way_out() -> None:
         prepare(find_store("http://127.0.0.1:9"), create)
     assert re.search(r"mlflow server(.|\n)*--tracking-uri mlruns", str(caught.value))
     assert time.monotonic() - began < 5
+
+
+def test_a_disk_without_room_for_a_run_is_refused_with_other_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was noticed when the training was over."""
+    store = find_store(str(tmp_path / "mlruns"))
+    free = shutil.disk_usage(tmp_path)._replace(free=100 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    require_usable(store, model_bytes=30 * 2**20)
+    with pytest.raises(ApplineError, match=r"100\.0 MB are free .* needs 120\. .*TMPDIR"):
+        require_usable(store, model_bytes=50 * 2**20)

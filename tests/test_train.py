@@ -1,6 +1,7 @@
 """One run in a real store: what an interrupted one keeps, and training again on train + val."""
 
 import dataclasses
+import errno
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,9 @@ import pytest
 
 from apps import saved_runs
 from pipelines.config.search_space import replace
-from pipelines.errors import ResultLost, TrainingInterrupted, UsageError
+from pipelines.errors import ExternalFailure, ResultLost, TrainingInterrupted, UsageError
+from pipelines.model_file import write_model
+from pipelines.pipeline import ServingModel
 from pipelines.splits import Part
 from tests.line_domain.options import LineOptions
 from tests.line_domain.pipeline import POINTS, LinePipeline, LineSplits
@@ -21,6 +24,7 @@ from tests.line_domain.spec import LineSpec
 from tuning.tracking.interface import TEST_LOSSES, NullTracker
 from tuning.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from tuning.tracking.stored_runs import find_run, read_table
+from tuning.training import record
 from tuning.training import train as train_module
 from tuning.training.procedure import Procedure
 from tuning.training.train import train
@@ -93,6 +97,28 @@ def test_success_is_not_said_of_a_store_that_was_deleted_and_the_model_is_saved_
     (saved,) = Path.cwd().glob("model-*.keras")
     assert saved.name in str(failed.value)
     assert "model.weights.h5" in zipfile.ZipFile(saved).namelist()
+
+
+def test_a_model_that_has_no_room_in_the_store_is_saved_where_there_is_some(
+    tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full folder for temporary files "should not happen", and the model was lost."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(serving: ServingModel, path: Path) -> None:
+        if path.parent == Path():
+            raise OSError(errno.EROFS, "Read-only file system")
+        write_model(serving, path)
+
+    monkeypatch.setattr(train_module, "save_model", no_room)
+    monkeypatch.setattr(record, "write_model", write)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    with pytest.raises(ExternalFailure, match=r"No space left.*\nThe model was saved") as failed:
+        train(LinePipeline(LineOptions()), LineSpec(), tracker)
+    (saved,) = tmp_path.glob("model-*.keras")
+    assert str(failed.value).endswith(f"--model {saved}")
 
 
 def test_a_training_keeps_its_test_losses_whose_mean_is_its_score(tmp_path: Path) -> None:

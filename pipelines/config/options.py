@@ -149,6 +149,8 @@ class Options:
     pretrained: ClassVar[Literal["", "encoder", "backbone"]] = ""
     # What is piped into `predict -` where it does not say itself: the suffix of such a file.
     standard_input: ClassVar[str] = ".txt"
+    # Hyperparameters that name what others have learned: see `require_weights`.
+    weights_keys: ClassVar[tuple[str, ...]] = ()
     # Whether a line of words on standard input is something that a model answers.
     answers_words: ClassVar[bool] = False
 

@@ -27,6 +27,7 @@ from pipelines.io.label_patterns import read_pattern
 from pipelines.io.picture_files import require_explain
 from pipelines.pretrained import weights
 from pipelines.text.spec import ARCHITECTURES, ENCODER_KEY, EncoderSpec, TextSpec
+from pipelines.text.vector_files import require_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,7 @@ class TextOptions(ClassifierOptions):
     }
     predict_type: ClassVar[type[PredictOptions]] = TextPredictOptions
     pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "encoder"
+    weights_keys: ClassVar[tuple[str, ...]] = (ENCODER_KEY, "embedding.vectors")
     demo: ClassVar[DemoSweep] = DemoSweep(
         data="courses",
         trials=4,
@@ -191,5 +193,7 @@ class TextOptions(ClassifierOptions):
         is_named = spec.encoder.name != EncoderSpec().name
         if is_named and not ARCHITECTURES.is_decided(spec.architecture):
             key = ENCODER_KEY
+        if spec.embedding.vectors:
+            require_source(spec.embedding.vectors)
         if key:
             weights.find(str(flatten(spec)[key]), key, "encoder")

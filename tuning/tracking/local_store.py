@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -30,6 +31,7 @@ ADDRESS = "MLFLOW_TRACKING_URI"  # the environment's variable for the store
 HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 SERVER_TIMEOUT = 4  # seconds
 DEFAULT_PORT = 5000
+LEAST_SPACE = 20 * 2**20  # bytes that a disk must have for a run with a small model
 DATABASE_TIMEOUT = 30  # seconds to wait for another writer
 # Every column of MLflow's schema that holds an absolute artifact path.
 PATH_COLUMNS = (
@@ -149,6 +151,16 @@ def _require_writable(database: Path) -> None:
         raise ApplineError(
             f"{database.parent}: this MLflow store cannot be written: it is read-only, or belongs "
             "to somebody else. Choose another place: --tracking-uri PATH"
+        )
+
+
+def _require_space(folder: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise ApplineError(
+            f"{folder}: {free / 2**20:,.1f} MB are free on its disk, and a run with such a model "
+            f"needs {num_bytes / 2**20:,.0f}. Remove what nobody needs (appline clean), or choose "
+            "other places: --tracking-uri PATH for runs, TMPDIR for temporary files"
         )
 
 
@@ -366,20 +378,24 @@ def _replace_prefix(
     return connection.execute(statement, (after, length, length, f"{before}/")).rowcount
 
 
-def require_usable(store: Store) -> None:
+def require_usable(store: Store, model_bytes: int = 0) -> None:
     """Refuse a store that no run can be written to, before there is one to write.
 
+    A model of `model_bytes` lies twice on a disk while it is written.
+
     Raises:
-        ApplineError: its server does not answer, or its folder cannot be written.
+        ApplineError: its server does not answer, its folder cannot be written, or a disk is full.
     """
     if store.is_server:
         check_server(store.uri)
     if not store.database:
         return
+    nearest = next(folder for folder in store.database.parents if folder.exists())
+    for folder in (nearest, Path(tempfile.gettempdir())):
+        _require_space(folder, LEAST_SPACE + 2 * model_bytes)
     if store.database.exists():
         _require_writable(store.database)
         return
-    nearest = next(folder for folder in store.database.parents if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ApplineError(
             f"{store.database}: no MLflow store can be created here: {nearest} cannot be written "

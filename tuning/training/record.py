@@ -1,5 +1,6 @@
 """What is kept of a training in its run: data, metrics, tables, figures, card, report and model."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,16 +76,35 @@ def save_model(serving: ServingModel, run: Run) -> None:
 
 @contextmanager
 def rescuing_model(serving: ServingModel, run: Run) -> Iterator[None]:
-    """Save a model in the working directory where MLflow fails to keep it."""
+    """Save a model elsewhere where MLflow fails to keep it, or the disk is full.
+
+    Elsewhere is the working directory, else a person's own folder, else that for temporary files.
+    """
     try:
         yield
-    except ExternalFailure as error:
-        path = Path(f"model-{run.id[:8]}.keras")
-        write_model(serving, path)
-        raise type(error)(
-            f"{error}\nThe model was saved beside it: "
+    except (ExternalFailure, OSError) as error:
+        kind = type(error) if isinstance(error, ExternalFailure) else ExternalFailure
+        raise kind(f"{error}\n{_save_elsewhere(serving, run)}") from error
+
+
+def _save_elsewhere(serving: ServingModel, run: Run) -> str:
+    """Save a model where there is room for it; return the sentence that says where."""
+    name = f"model-{run.id[:8] or 'untracked'}.keras"
+    tried = []
+    for folder in (Path(), Path.home(), Path(tempfile.gettempdir())):
+        path = folder / name
+        try:
+            write_model(serving, path)
+        except Exception as error:  # the formats of Keras have errors of their own
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            tried.append(f"{folder.absolute()} ({error})")
+            continue
+        return (
+            "The model was saved beside it: "
             f"appline {serving.facts.domain} predict INPUT --model {path}"
-        ) from error
+        )
+    return f"The model is lost, because it could not be saved elsewhere: {', '.join(tried)}"
 
 
 def record_result(
