@@ -498,7 +498,7 @@ def test_images_in_a_table_are_copied_as_arrays(leaky: Path, tmp_path: Path) -> 
     pd.DataFrame({"image": cells, "label": labels, "split": split}).to_parquet(table)
     splits = read("vision", table)
     assert isinstance(splits, VisionSplits)
-    with pytest.raises(UsageError, match="come as arrays, or in a table"):
+    with pytest.raises(UsageError, match="are no files of their own"):
         write_clean_images(splits, {}, tmp_path / "clean")
 
 
