@@ -95,7 +95,7 @@ def test_the_column_is_that_of_the_training_or_the_one_that_is_named(
     joined = answer(served, tmp_path / "new.csv", notes, text_column="title,text")
     alone = answer(served, np.asarray([f"{TEXTS[2]} {TEXTS[0]}"]))
     assert joined["p(good)"][0] == pytest.approx(alone["p(good)"][0], abs=1e-5)
-    with pytest.raises(DataError, match="has no column 'txt' for the text. Did you mean 'TEXT'"):
+    with pytest.raises(DataError, match=r"has no column 'txt' for the text\. Did you mean 'TEXT'"):
         answer(served, table, text_column="txt")
 
 
