@@ -13,7 +13,7 @@ from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import read_layout
-from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.other_files import UNPACK, remedy
 from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
@@ -68,8 +68,9 @@ def read(options: TextOptions, text_columns: Sequence[str] = ()) -> TextSource:
     if plain_suffix(path) not in TABLE_SUFFIXES:
         suffixes = ", ".join(TABLE_SUFFIXES)
         advice = FILES.remedies.get(path.suffix.lower(), "")
-        if not advice:
-            require_table(path)
+        made = remedy(path)
+        if made and not advice:
+            advice = f"It {made}"
         raise DataError(
             f"{path}: expected a folder of .txt files by class, or a table ({suffixes}). "
             f"Received: {path.suffix!r}{'. ' if advice else ''}{advice}"

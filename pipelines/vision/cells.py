@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DataError
+from pipelines.vision.listed_paths import content_of
 from pipelines.vision.pictures import Picture
 
 # How files of images begin.
@@ -43,19 +44,6 @@ def from_cell(cell: object, root: Path | None) -> Picture:
     if cell is None or cell != cell:  # NaN
         raise DataError("the image is missing")
     raise DataError(f"an image is a path, bytes, base64 or numbers. Received: {cell!r}")
-
-
-def content_of(cell: object) -> object:
-    """Return what an object in a cell holds, any other cell as it is.
-
-    These are {"b64": "..."} as TensorFlow Serving has it, and {"bytes": ..., "path": ...} as the
-    library datasets of Hugging Face writes images.
-    """
-    if not isinstance(cell, dict):
-        return cell
-    if len(cell) == 1:
-        return next(iter(cell.values()))
-    return cell.get("bytes") or cell.get("path")
 
 
 def _found(text: str, root: Path | None) -> Path | bytes:

@@ -16,9 +16,9 @@ from pipelines.io.standard_input import is_standard_input
 from pipelines.io.tables import TABLE_SUFFIXES, Table, read_table
 from pipelines.io.text_files import read_lines
 from pipelines.pipeline import RawInput
-from pipelines.vision.cells import content_of, from_cell
+from pipelines.vision.cells import from_cell
 from pipelines.vision.image_files import SUFFIXES
-from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
+from pipelines.vision.listed_paths import PATH_COLUMNS, content_of, existing_paths
 from pipelines.vision.options import VisionPredictOptions
 from pipelines.vision.path_tables import is_headerless, with_names_by_content
 from pipelines.vision.pictures import PictureFormat

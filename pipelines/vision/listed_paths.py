@@ -58,6 +58,19 @@ def existing_paths(
     return paths
 
 
+def content_of(cell: object) -> object:
+    """Return what an object in a cell holds, any other cell as it is.
+
+    These are {"b64": "..."} as TensorFlow Serving has it, and {"bytes": ..., "path": ...} as the
+    library datasets of Hugging Face writes images.
+    """
+    if not isinstance(cell, dict):
+        return cell
+    if len(cell) == 1:
+        return next(iter(cell.values()))
+    return cell.get("bytes") or cell.get("path")
+
+
 def image_folder(table: Path, image_root: str) -> Path:
     """Return the folder that the paths of a table are read from.
 

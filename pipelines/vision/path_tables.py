@@ -17,10 +17,9 @@ from pipelines.io.tables import DELIMITED_SUFFIXES, Table, cell_text, read_table
 from pipelines.io.text_files import plain_suffix
 from pipelines.splits import Part
 from pipelines.vision import coco
-from pipelines.vision.cells import content_of
 from pipelines.vision.image_files import SUFFIXES
 from pipelines.vision.images import Images, ImageSource
-from pipelines.vision.listed_paths import PATH_COLUMNS, existing_paths
+from pipelines.vision.listed_paths import PATH_COLUMNS, content_of, existing_paths
 from pipelines.vision.options import VisionOptions
 from pipelines.vision.pixel_columns import FEWEST_PIXELS, training_images, with_pixel_columns
 from pipelines.vision.sizes import resize

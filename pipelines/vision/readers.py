@@ -11,7 +11,7 @@ from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
 from pipelines.io.layouts import LabelledFile, read_layout
-from pipelines.io.other_files import UNPACK, require_table
+from pipelines.io.other_files import UNPACK, remedy
 from pipelines.io.paths import require_path
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
@@ -88,8 +88,9 @@ def read(options: VisionOptions) -> ImageSource:
     suffix = path.suffix.lower()
     if suffix not in readers:
         advice = FILES.remedies.get(suffix, "")
-        if not advice:
-            require_table(path)
+        made = remedy(path)
+        if made and not advice:
+            advice = f"It {made}"
         raise DataError(
             f"{path}: expected a folder of images, a table of paths or an NPZ file "
             f"({', '.join(readers)}). Received: {path.suffix!r}{'. ' if advice else ''}{advice}"
