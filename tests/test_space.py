@@ -169,3 +169,8 @@ def test_a_range_that_is_none_is_refused_with_its_hyperparameter(text: str, mess
     kernel_size = hyperparameters(VisionSpec)["conv.kernel_size"]
     with pytest.raises(UsageError, match=message):
         parse_dimension(kernel_size, text)
+
+
+def test_a_value_that_is_listed_twice_is_refused_as_what_it_is() -> None:
+    with pytest.raises(UsageError, match=r"A choice needs distinct values"):
+        parse_dimension(hyperparameters(VisionSpec)["conv.filters"], "8,8")

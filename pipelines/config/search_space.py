@@ -322,7 +322,7 @@ def _with_commas(hyperparameter: Hyperparameter, text: str) -> str:
         values = [hyperparameter.parse(word) for word in words]
     except UsageError:
         return ""
-    if len(values) < 2:
+    if len(set(values)) < 2:
         return ""
     form = f"{hyperparameter.key}={','.join(words)}"
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):

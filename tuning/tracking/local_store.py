@@ -168,8 +168,9 @@ def _require_writable(database: Path) -> None:
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < num_bytes:
+    usage = shutil.disk_usage(folder)
+    free = usage.free
+    if usage.total and free < num_bytes:  # /proc and the like are none
         raise ApplineError(
             f"{folder}: {free / 2**20:,.1f} MB are free on its disk, and a run with such a model "
             f"needs {num_bytes / 2**20:,.0f}. Remove what nobody needs (appline clean), or choose "
