@@ -369,6 +369,14 @@ def _say_unexpected(error: Exception) -> int:
     if RAISED.is_set():  # a library has made this error of the interrupt
         _say("Interrupted")
         return INTERRUPTED
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        _say(
+            f"Error: the Python package {package} is not installed here, and appline needs it. "
+            "Install all that it needs: pip install --upgrade appline (in a checkout: "
+            "pip install -e .)"
+        )
+        return 1
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = error.filename or f"the current folder or {tempfile.gettempdir()}"
         _say(

@@ -12,6 +12,7 @@ from apps import progress_display, rendering
 from apps.screen import Screen
 from pipelines import DOMAINS, options_class, pipeline_for, runtime
 from pipelines.config.search_space import replace
+from pipelines.io.samples import require_samples
 from tuning.execution.local_workers import LocalWorkers, count_workers
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def run_demo(folder: Path) -> None:
     """Run every demo into `folder`/mlruns, then print the results and how to look at them."""
+    require_samples("The data of the demo comes")
     began = time.perf_counter()
     # One set of processes for all sweeps: each imports TensorFlow once, while this one does.
     with contextlib.closing(LocalWorkers(count_workers("auto"))) as executor:

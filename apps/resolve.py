@@ -109,6 +109,11 @@ def resolve(
             chosen[name] = value
         else:
             flags[name] = value
+    if chosen.get("data") == "":
+        raise UsageError(
+            f"--data is empty, as of a variable that is not set. Expected a file, a folder, or a "
+            f"name: appline {options_type.domain} datasets"
+        )
     spec = replace(options_type.spec_type(), values.hyperparameters)
     if base is None:
         options = options_type(**chosen)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipelines.interrupts import RAISED
+from pipelines.requirements import require_versions
 
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -42,8 +43,13 @@ def use_threads(count: int) -> None:
 
 
 def import_tensorflow(*, deterministic: bool = False) -> None:
-    """Import TensorFlow and Keras, silently unless that fails."""
+    """Import TensorFlow and Keras, silently unless that fails.
+
+    Raises:
+        ApplineError: one of them, KerasTuner or MLflow is missing or too old.
+    """
     global _is_deterministic
+    require_versions()
     prepare_environment()
     with _without_stderr():
         import keras

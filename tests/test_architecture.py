@@ -50,6 +50,7 @@ FLOORS = {
     "pipelines": (
         "pipelines.errors",
         "pipelines.interrupts",
+        "pipelines.requirements",
         "pipelines.runtime",
         "pipelines.timing",
         "pipelines.config",

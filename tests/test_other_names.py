@@ -35,6 +35,8 @@ ANSWERS = [
     ("vision train conv.filters=3", "appline vision train --set conv.filters=3"),
     ("vision evaluate photos --run 1a", "appline vision evaluate --data photos --run 1a"),
     ("demo photos", "appline demo --folder photos"),
+    ("mlflow", "appline ui"),
+    ("delete", "appline clean"),
 ]
 FLAGS = [
     ("demo --dir photos", "--folder"),
@@ -52,6 +54,11 @@ FLAGS = [
     ("text predict a.csv --out b.csv", "--output"),
     ("vision train --learn 0.1", "--learning-rate"),
     ("vision train --eppochs 3", "--epochs"),
+    ("vision tune --executions-per-trial 2", "--refit-top"),
+    ("vision tune --directory out", "--tracking-uri"),
+    ("vision train --project_name pets", "--experiment"),
+    ("text train --target sentiment", "--label-column"),
+    ("runs --last 5", "--limit"),
 ]
 
 

@@ -267,3 +267,10 @@ def test_a_text_in_place_of_a_file_is_answered_however_long_it_is() -> None:
     [(outcome, said)] = refused(("text", "predict", review, "--run", "none"))
     assert outcome in ("2", "3"), said
     assert "should not happen" not in said
+
+
+def test_empty_data_is_refused_as_a_variable_that_is_not_set() -> None:
+    """The current folder was read."""
+    for outcome, said in refused(("vision", "train", "--data", ""), ("text", "check", "--data=")):
+        assert outcome == "2", said
+        assert "--data is empty, as of a variable that is not set" in said

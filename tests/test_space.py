@@ -154,3 +154,23 @@ def test_conditions_look_at_other_values_than_the_architecture_too() -> None:
     assert space.matters("head.activation", {"head.units": 16})
     assert space.without_effect() == []
     assert space.without(["head.units"]).without_effect() == ["head.activation"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("7..3", r"conv\.kernel_size: A range runs from low to high.* Expected: 3\.\.7"),
+        ("3..", r"conv\.kernel_size: a range is low\.\.high or .*Received: '3\.\.'"),
+        ("..7", r"conv\.kernel_size: a range is low\.\.high or .*Received: '\.\.7'"),
+        ("3..3", r"conv\.kernel_size: A range has two different ends"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_with_its_hyperparameter(text: str, message: str) -> None:
+    kernel_size = hyperparameters(VisionSpec)["conv.kernel_size"]
+    with pytest.raises(UsageError, match=message):
+        parse_dimension(kernel_size, text)
+
+
+def test_a_value_that_is_listed_twice_is_refused_as_what_it_is() -> None:
+    with pytest.raises(UsageError, match=r"A choice needs distinct values"):
+        parse_dimension(hyperparameters(VisionSpec)["conv.filters"], "8,8")

@@ -193,3 +193,21 @@ def test_a_disk_without_room_for_a_run_is_refused_with_other_places(
     require_usable(store, model_bytes=30 * 2**20)
     with pytest.raises(ApplineError, match=r"100\.0 MB are free .* needs 120\. .*TMPDIR"):
         require_usable(store, model_bytes=50 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("s3://bucket/runs", "keeps no runs at an address that begins with s3://"),
+        ("postgres://me:secret@host/runs", r"postgres://\. Did you mean 'postgresql'\?"),
+    ],
+)
+def test_an_address_where_mlflow_keeps_no_runs_is_refused_at_once(uri: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
+        find_store(uri)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", ["postgresql+psycopg2://host/runs", "https://host", "mysql://h/d"])
+def test_addresses_of_servers_and_databases_are_taken(uri: str) -> None:
+    assert find_store(uri).uri == uri

@@ -99,7 +99,9 @@ def read_config(
             ignored.append(setting)
         else:
             hint = suggest(setting.key, [*option_names, *known, SEARCH])
-            raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{hint}")
+            verb = f"appline {options_type.domain} train"
+            listed = hint or f" List what there is: {verb} --help-set, and {verb} --help"
+            raise UsageError(f"{setting.where}: unknown key {setting.key!r}.{listed}")
     return ConfigFile(options=options, hyperparameters=values, search=search, ignored=ignored)
 
 
@@ -146,6 +148,8 @@ def _settings(path: Path) -> list[Setting]:
 
 def _not_yaml(path: Path, text: str, error: "MarkedYAMLError") -> str:
     """Return what is wrong with a file that is no YAML, and with which line."""
+    from ruamel.yaml.constructor import DuplicateKeyError
+
     lines = text.splitlines() or [""]
     number = min(error.problem_mark.line + 1 if error.problem_mark else 1, len(lines))
     line = lines[number - 1].rstrip()
@@ -156,6 +160,11 @@ def _not_yaml(path: Path, text: str, error: "MarkedYAMLError") -> str:
         )
     if line.lstrip(" ").startswith("\t"):
         return f"{path}: line {number}: begins with a tab. Expected blanks, two for each level"
+    if isinstance(error, DuplicateKeyError):
+        return (
+            f"{path}: line {number}: {line.strip()[:SHOWN]!r}: this key stands above already. "
+            "Leave one of them out"
+        )
     return (
         f"{path}: line {number}: is not YAML: {line.strip()[:SHOWN]!r}. "
         f"Expected keys with values, such as {EXAMPLE}"

@@ -285,7 +285,7 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
     is_free_text = _plain_types(hyperparameter.type) == (str,) and not hyperparameter.choices
     if not dots or is_free_text:
         return _parse_choice(hyperparameter, text)
-    if suffix not in ("", "log"):
+    if suffix not in ("", "log") or not (low.strip() and high.strip()):
         raise UsageError(
             f"{hyperparameter.key}: a range is low..high or low..high:log. Received: {text!r}"
         )
@@ -295,7 +295,10 @@ def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
             raise UsageError(
                 f"{hyperparameter.key} has named values: list them with commas. Received: {text!r}"
             )
-    return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
+    try:
+        return Range(typing.cast(float, ends[0]), typing.cast(float, ends[1]), log=bool(suffix))
+    except UsageError as error:
+        raise UsageError(f"{hyperparameter.key}: {error}") from None
 
 
 def _parse_choice(hyperparameter: Hyperparameter, text: str) -> Choice:
@@ -319,7 +322,7 @@ def _with_commas(hyperparameter: Hyperparameter, text: str) -> str:
         values = [hyperparameter.parse(word) for word in words]
     except UsageError:
         return ""
-    if len(values) < 2:
+    if len(set(values)) < 2:
         return ""
     form = f"{hyperparameter.key}={','.join(words)}"
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):

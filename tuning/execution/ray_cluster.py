@@ -78,7 +78,7 @@ class RayCluster:
             import ray
         except ImportError as error:
             raise UsageError(
-                '--cluster needs Ray: pip install ".[cluster]" in a checkout of appline'
+                "--cluster needs Ray. Install it: pip install 'appline[cluster]'"
             ) from error
         try:
             _check_address(self.address)

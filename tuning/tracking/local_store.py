@@ -32,6 +32,7 @@ HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?")
 SERVER_TIMEOUT = 4  # seconds
 DEFAULT_PORT = 5000
 LEAST_SPACE = 20 * 2**20  # bytes that a disk must have for a run with a small model
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 DATABASE_TIMEOUT = 30  # seconds to wait for another writer
 # Every column of MLflow's schema that holds an absolute artifact path.
 PATH_COLUMNS = (
@@ -99,10 +100,22 @@ def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
         return _local_store(Path(unquote(path)))
     if uri.startswith("file:"):
         return _local_store(Path(unquote(urlsplit(uri).path)) / DATABASE)
+    if "://" in uri:
+        _require_scheme(uri)
     if "://" in uri or uri == "databricks":
         return Store(uri=uri.rstrip("/"))
     folder = Path(uri).expanduser() if uri else root
     return _local_store(folder / DATABASE)
+
+
+def _require_scheme(uri: str) -> None:
+    scheme = urlsplit(uri).scheme.partition("+")[0]  # what follows is the database's driver
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"{hide_secrets(uri)}: MLflow keeps no runs at an address that begins with "
+            f"{scheme}://.{suggest(scheme, SCHEMES)} Expected a folder, or one of "
+            f"{', '.join(f'{known}://' for known in SCHEMES)} (--tracking-uri, {ADDRESS})"
+        )
 
 
 def is_named(uri: str) -> bool:
@@ -155,8 +168,9 @@ def _require_writable(database: Path) -> None:
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < num_bytes:
+    usage = shutil.disk_usage(folder)
+    free = usage.free
+    if usage.total and free < num_bytes:  # /proc and the like are none
         raise ApplineError(
             f"{folder}: {free / 2**20:,.1f} MB are free on its disk, and a run with such a model "
             f"needs {num_bytes / 2**20:,.0f}. Remove what nobody needs (appline clean), or choose "

@@ -10,6 +10,7 @@ import re
 from typing import Any, TypeAlias
 
 from pipelines.errors import ApplineError, ExternalFailure
+from pipelines.requirements import require_versions
 from tuning.tracking.local_store import Store, prepare, readable
 from tuning.tracking.secrets import INSTEAD, hide_secrets
 
@@ -37,6 +38,7 @@ def open_client(store: Store) -> Client:
     Raises:
         ApplineError: the store cannot be reached or created.
     """
+    require_versions(("mlflow",))
     _set_environment()
     prepare(store, _create_database)
     return _connect(store)
