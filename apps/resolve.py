@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from apps.click_options import LIMIT, plain_reason, shortcuts
 from apps.flags import FLAGS_OF_COMMANDS
-from pipelines.config.files import Setting, read_config
+from pipelines.config.files import Setting, read_config, require_fitting
 from pipelines.config.options import Options
 from pipelines.config.search_space import (
     Choice,
@@ -162,10 +162,13 @@ class _Values:
     def read_config_files(self) -> None:
         """Read the files of `--config`, later ones over earlier ones."""
         known = hyperparameters(self.options_type.spec_type)
+        short = shortcuts(self.options_type.spec_type)
         names = set(self._params) - set(CONTAINERS) - set(known)
         for path in self.flags.get("config", ()):
             read = read_config(path, self.options_type, names, FLAGS_OF_COMMANDS - names)
             for setting in read.options.values():
+                if setting.key in short:
+                    require_fitting(short[setting.key], setting)
                 self._take_option(setting)
             for setting in read.hyperparameters.values():
                 self.hyperparameters[setting.key] = setting.value

@@ -200,6 +200,7 @@ def test_a_config_file_with_an_unknown_key_is_refused_with_its_line(tmp_path: Pa
         ("conv: [1", "line 1: is not YAML: 'conv: [1'. Expected keys"),
         ("epochs: 3\nepochs: 4", "line 2: 'epochs: 4': this key stands above already. Leave one"),
         ("input_features: 1", "unknown key 'input_features'. List what there is: appline vision"),
+        ("data: digits\nepochs: -3", "line 2: train.epochs: expected 0 or more. Received: -3"),
         ("train:\n  epochs: many", "line 2: train.epochs: expected a whole number"),
         ("search:\n  conv.blocks: [3, a]", "line 2: conv.blocks: expected a whole number"),
         ("train:\n\tepochs: 3", "line 2: begins with a tab. Expected blanks"),

@@ -200,6 +200,7 @@ def test_a_disk_without_room_for_a_run_is_refused_with_other_places(
     [
         ("s3://bucket/runs", "keeps no runs at an address that begins with s3://"),
         ("postgres://me:secret@host/runs", r"postgres://\. Did you mean 'postgresql'\?"),
+        ("http:/localhost:5000", "Did you mean --tracking-uri http://localhost:5000?"),
     ],
 )
 def test_an_address_where_mlflow_keeps_no_runs_is_refused_at_once(uri: str, message: str) -> None:

@@ -93,7 +93,7 @@ def read_config(
         elif setting.key in option_names:
             options[setting.key] = setting
         elif setting.key in known:
-            _require_fitting(known[setting.key], setting)
+            require_fitting(known[setting.key], setting)
             values[setting.key] = setting
         elif setting.key in options_of_others:
             ignored.append(setting)
@@ -105,7 +105,12 @@ def read_config(
     return ConfigFile(options=options, hyperparameters=values, search=search, ignored=ignored)
 
 
-def _require_fitting(hyperparameter: Hyperparameter, setting: Setting) -> None:
+def require_fitting(hyperparameter: Hyperparameter, setting: Setting) -> None:
+    """Refuse a value that is none of this hyperparameter's, by the line where it stands.
+
+    Raises:
+        UsageError: it says what was expected.
+    """
     try:
         hyperparameter.parse(setting.value)
     except UsageError as error:

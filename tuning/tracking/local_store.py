@@ -100,8 +100,15 @@ def find_store(uri: str = "", root: Path = LOCAL_ROOT) -> Store:
         return _local_store(Path(unquote(path)))
     if uri.startswith("file:"):
         return _local_store(Path(unquote(urlsplit(uri).path)) / DATABASE)
+    one_slash = re.match(r"([a-z+]+):/(?=[^/])", uri)
     if "://" in uri:
         _require_scheme(uri)
+    elif one_slash and one_slash[1] in SCHEMES:
+        meant = uri.replace(":/", "://", 1)
+        raise UsageError(
+            f"{hide_secrets(uri)}: an address has two slashes. Did you mean "
+            f"--tracking-uri {hide_secrets(meant)}?"
+        )
     if "://" in uri or uri == "databricks":
         return Store(uri=uri.rstrip("/"))
     folder = Path(uri).expanduser() if uri else root
