@@ -18,6 +18,7 @@ from pipelines import create_pipeline
 from pipelines.errors import DataError, UsageError
 from pipelines.io.parts import whole_part
 from pipelines.io.table_folders import tables_by_part
+from pipelines.recommend.data import RecommendSplits
 from pipelines.text.data import TextSplits
 from pipelines.vision import clean
 from pipelines.vision.data import VisionSplits
@@ -257,17 +258,41 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------ logs
 
 
-def test_logs_named_as_parts_are_one_log(tmp_path: Path) -> None:
+@pytest.fixture
+def log() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    log = pd.DataFrame(
+    return pd.DataFrame(
         {
             "user": rng.integers(0, 20, 600),
             "item": rng.integers(0, 30, 600),
             "timestamp": np.arange(600) + 10**9,
         }
     )
-    log[:400].to_csv(tmp_path / "train.csv", index=False)
-    log[400:500].to_csv(tmp_path / "valid.csv", index=False)
-    log[500:].to_csv(tmp_path / "test.csv", index=False)
+
+
+def test_logs_named_as_parts_are_one_log(log: pd.DataFrame, tmp_path: Path) -> None:
+    for name, rows in (("train", log[:400]), ("valid", log[400:500]), ("test", log[500:])):
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
     splits = create_pipeline("recommend", data=str(tmp_path)).load()
     assert "train is train.csv: 400 rows" in splits.notes
+
+
+@pytest.mark.parametrize("task", ["rank", "rate"])
+def test_a_log_of_train_and_test_has_val_out_of_train(
+    task: str, log: pd.DataFrame, tmp_path: Path
+) -> None:
+    if task == "rate":
+        log["rating"] = 1 + log["item"] % 5
+    log[:400].to_csv(tmp_path / "train.csv", index=False)
+    log[400:].to_csv(tmp_path / "test.csv", index=False)
+    splits = create_pipeline("recommend", data=str(tmp_path), task=task).load()
+    assert isinstance(splits, RecommendSplits)
+    of_val = splits.part == 1
+    assert splits.time[splits.part == 2].min() >= 10**9 + 400, "test stays as it is"
+    if task == "rate":
+        assert of_val.sum() == pytest.approx((splits.part < 2).sum() / 9, abs=1)
+        return
+    assert of_val.sum() == 20
+    for user in range(1, 21):
+        own = splits.person == user
+        assert splits.time[own & (splits.part == 0)].max() < splits.time[own & of_val].min()

@@ -14,6 +14,7 @@ from pipelines.recommend.readers import RawInteractions
 
 # By time and at random: train up to the first share, val up to the second, then test.
 SHARES = (0.8, 0.9)
+VAL, TEST = 1, 2  # numbers of parts, as `PARTS` counts them
 SHOWN_SIZES = 5
 
 OPTIMISTIC = (
@@ -160,7 +161,9 @@ def assign_parts(
     """
     rows = len(interactions.item)
     if method == "column":
-        return interactions.part
+        if (interactions.part == VAL).any() or not (interactions.part == TEST).any():
+            return interactions.part
+        return _val_of_train(interactions, task, options, notes)
     if method == "time":
         ordered = np.sort(interactions.time)
         val_begin, test_begin = (ordered[int(share * rows)] for share in SHARES)
@@ -172,6 +175,32 @@ def assign_parts(
         part[order] = np.searchsorted(SHARES, np.arange(rows) / rows, side="right")
         return part
     return _leave_last(interactions, options.holdout, where, notes)
+
+
+def _val_of_train(
+    interactions: Interactions, task: Task, options: RecommendOptions, notes: list[str]
+) -> np.ndarray:
+    """Return the parts of a log that names train and test alone, with a val out of train.
+
+    To rank, it is the last interactions of each user there that has others; to rate, a random share
+    as large as that of a random split.
+    """
+    part = interactions.part.copy()
+    rows = np.flatnonzero(part == 0)
+    if task == "rate":
+        first, second = SHARES
+        share = (second - first) / second
+        chosen = np.random.default_rng(options.seed).permutation(rows)[: round(share * len(rows))]
+        notes.append(f"no part is called val: {share:.0%} of train are taken for it at random")
+    else:
+        person = interactions.person[rows]
+        counts = np.bincount(person, minlength=len(interactions.users))
+        # How many rows of the same user follow each row in train.
+        num_later = np.cumsum(counts)[person] - 1 - np.arange(len(person))
+        chosen = rows[(num_later < options.holdout) & (counts[person] > options.holdout)]
+        notes.append("no part is called val: the last interactions of each user in train are it")
+    part[chosen] = VAL
+    return np.asarray(part)
 
 
 def _leave_last(
