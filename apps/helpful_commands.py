@@ -12,8 +12,11 @@ import click
 
 from apps import other_names, saved_runs
 from apps.click_options import plain_reason
-from pipelines import DOMAINS
-from pipelines.errors import ApplineError, suggest
+from pipelines import DOMAINS, options_class
+from pipelines.config.search_space import hyperparameters, meant_by
+from pipelines.errors import ApplineError, shorten, suggest
+
+SHOWN_KEYS = 3
 
 
 class HelpfulCommand(click.Command):
@@ -27,7 +30,7 @@ class HelpfulCommand(click.Command):
             return rest
         except click.NoSuchOption as error:
             name = _whole_word(error.option_name, given)
-            message = f"No such option {name!r}.{self._flag_hint(name)}"
+            message = f"No such option {name!r}.{self._flag_hint(name, context, given)}"
             raise click.UsageError(message, context) from None
         except click.MissingParameter:
             raise
@@ -52,10 +55,10 @@ class HelpfulCommand(click.Command):
     def _flags(self) -> set[str]:
         return {flag for param in self.params for flag in param.opts}
 
-    def _flag_hint(self, name: str) -> str:
+    def _flag_hint(self, name: str, context: click.Context, given: Sequence[str]) -> str:
         """Return the flag of this command that was meant by `name`, as a sentence, "" for none.
 
-        It is what another tool calls so, or the nearest one.
+        It is what another tool calls so, `--set` for a hyperparameter, or the nearest one.
         """
         plain = name.lstrip("-").lower().replace("_", "-")
         if plain in other_names.OF_DEVICES:
@@ -65,6 +68,9 @@ class HelpfulCommand(click.Command):
             return other_names.ABOUT_PARTS
         begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
         known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
+        hyperparameter = "" if known else _as_hyperparameter(name, context, given)
+        if hyperparameter and "--set" in flags:
+            return hyperparameter
         for flag in (*known, *begun):
             return f" Did you mean {flag!r}?"
         return suggest(f"--{plain}", flags)
@@ -167,6 +173,32 @@ def _domain_of_model(words: Sequence[str]) -> str:
             return saved_runs.find(run, given.get("--tracking-uri", "")).domain
         if "--model" in given:
             return domain_of(Path(given["--model"]))
+    return ""
+
+
+def _as_hyperparameter(name: str, context: click.Context, given: Sequence[str]) -> str:
+    """Return how the hyperparameter is set that a flag would name, "" where it names none."""
+    domain = context.parent.info_name if context.parent else None
+    if domain not in DOMAINS:
+        return ""
+    known = hyperparameters(options_class(domain).spec_type)
+    keys = meant_by(known, name.lstrip("-"))
+    if not keys:
+        return ""
+    flag = "--set"
+    value = _value_of(name, given) or str(known[keys[0]].default)
+    if context.info_name == "tune" and ("," in value or ".." in value):
+        flag = "--search"
+    others = f" (or one of {shorten(keys[1:], SHOWN_KEYS)})" if len(keys) > 1 else ""
+    return f" Hyperparameters stand behind {flag}: {flag} {keys[0]}={shlex.quote(value)}{others}"
+
+
+def _value_of(name: str, given: Sequence[str]) -> str:
+    """Return what was typed behind a flag, "" for nothing."""
+    for word, following in zip_longest(given, given[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        if flag == name:
+            return value if equals or following.startswith("--") else following
     return ""
 
 

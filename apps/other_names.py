@@ -137,6 +137,9 @@ FLAGS = {
     "input-size": ("--lookback",),
     "window": ("--lookback",),
     "frequency": ("--freq",),
+    "season-length": ("--season",),
+    "seasonality": ("--season",),
+    "period": ("--season",),
     "n-trials": ("--trials",),
     "num-trials": ("--trials",),
     "max-trials": ("--trials",),
@@ -152,7 +155,9 @@ FLAGS = {
     "time-limit": ("--max-time",),
     "metric": ("--objective",),
     "monitor": ("--objective",),
-    "out": ("--output",),
+    "out": ("--output", "--tracking-uri"),
+    "output-dir": ("--output", "--tracking-uri"),
+    "save-dir": ("--output", "--tracking-uri"),
     "output-file": ("--output",),
     "save": ("--output",),
     "name": ("--run-name",),
@@ -204,7 +209,11 @@ ABOUT_DEVICES = (
     "train --distribute mirrored uses several"
 )
 # Shares of the parts, where a domain takes none.
-OF_PARTS = ("split", "test-size", "val-size", "val-split", "validation-split", "test-split")
+OF_PARTS = (
+    *("split", "test-size", "val-size", "val-split", "validation-split", "test-split"),
+    *("val", "test", "valid", "validation", "val-data", "test-data", "validation-data"),
+    *("train-size", "val-ratio", "test-ratio", "holdout-frac"),
+)
 ABOUT_PARTS = (
     " Parts come from a column split (train, val, test) or from folders of these names; "
     "what has none is divided 64/16/20 by --seed"

@@ -99,6 +99,25 @@ def test_the_flag_of_another_tool_leads_to_the_flag_here(typed: str, flag: str) 
     assert refused(typed).endswith(f"Did you mean '{flag}'?")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("vision train --kernel-size 5", "--set conv.kernel_size=5"),
+        ("vision tune --kernel_size 3,5,7", "--search conv.kernel_size=3,5,7"),
+        ("vision tune --filters=16", "--set conv.filters=16"),
+        ("text train --conv.filters 3", "--set conv.filters=3"),
+        ("vision train --early-stopping 3", "--set train.patience=3"),
+        ("recommend train --negatives 4", "--set negatives=4"),
+        ("vision train --augment", "--set augment.flip=auto (or one of augment.shift"),
+        ("text train --dropout .1", "--set embedding.dropout=.1 (or one of recurrent.dropout"),
+    ],
+)
+def test_a_flag_that_would_be_a_hyperparameter_leads_to_set_or_search(
+    typed: str, meant: str
+) -> None:
+    assert meant in refused(typed)
+
+
 @pytest.mark.parametrize("flag", ["--nonsense", "--xyz", "-z"])
 def test_a_flag_that_is_like_none_is_not_taken_for_another(flag: str) -> None:
     assert refused(f"vision train {flag}") == f"No such option {flag!r}."

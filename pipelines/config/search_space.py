@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 import typing
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -260,15 +260,25 @@ def find(known: Mapping[str, Hyperparameter], key: str) -> Hyperparameter:
     """
     if key in known:
         return known[key]
-    same_ending = [name for name in known if name.endswith(f".{key}")]
-    elsewhere = HYPERPARAMETERS.get(key.rpartition(".")[2].lower().replace("-", "_"))
-    if elsewhere in known:
-        hint = f" Did you mean {elsewhere!r}?"
-    elif same_ending:
-        hint = f" Did you mean {same_ending[0]!r}?"
-    else:
-        hint = suggest(key, known)
+    meant = meant_by(known, key)
+    hint = f" Did you mean {meant[0]!r}?" if meant else suggest(key, known)
     raise UsageError(f"There is no hyperparameter {key!r}.{hint} List them all: --help-set")
+
+
+def meant_by(known: Iterable[str], name: str) -> list[str]:
+    """Return the keys of hyperparameters that a name may mean: none is called nearly so.
+
+    It is a whole key, what another tool calls one, the end of some, or the group of some.
+    """
+    plain = name.lower().replace("-", "_")
+    keys = list(known)
+    if plain in keys:
+        return [plain]
+    elsewhere = HYPERPARAMETERS.get(plain.rpartition(".")[2])
+    if elsewhere in keys:
+        return [str(elsewhere)]
+    same_ending = [key for key in keys if key.endswith(f".{plain}")]
+    return same_ending or [key for key in keys if key.startswith(f"{plain}.")]
 
 
 def parse_dimension(hyperparameter: Hyperparameter, text: str) -> Dimension:
