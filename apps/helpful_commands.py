@@ -67,7 +67,8 @@ class HelpfulCommand(click.Command):
         if plain in other_names.OF_PARTS and "--label-column" in flags and "--part" not in flags:
             return other_names.ABOUT_PARTS
         begun = [flag for flag in flags if flag.startswith(f"--{plain}")]
-        known = [flag for flag in other_names.FLAGS.get(plain, ()) if flag in flags]
+        names = (f"--{plain}", *other_names.FLAGS.get(plain, ()))
+        known = [flag for flag in names if flag in flags]
         hyperparameter = "" if known else _as_hyperparameter(name, context, given)
         if hyperparameter and "--set" in flags:
             return hyperparameter
