@@ -144,6 +144,8 @@ class Applications(Application):
 
     def hint(self, context: click.Context, args: list[str]) -> str:
         name = args[0].lower()
+        if name == "version":
+            return f" It is a flag: {_typed(context, '--version')}"
         verb = other_names.VERBS.get(name, name)
         domains = ", ".join(DOMAINS)
         if verb in other_names.VERBS.values() and name not in self.verbs:

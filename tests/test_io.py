@@ -426,3 +426,16 @@ def test_letters_of_other_alphabets_are_read_as_they_were_written(
     raw = whole.encode(encoding)
 
     assert raw.decode(encoding_of(raw)) == whole
+
+
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        ("https://x.org/a.zip", "Download it: curl -LO https://x.org/a.zip"),
+        ("s3://b/a", "Download"),
+    ],
+)
+def test_an_address_is_no_path(data: str, remedy: str) -> None:
+    with pytest.raises(DataError, match="is an address, and data is read from files") as refused:
+        require_path(data, [], "text")
+    assert remedy in str(refused.value)

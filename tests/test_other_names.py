@@ -36,6 +36,7 @@ ANSWERS = [
     ("vision evaluate photos --run 1a", "appline vision evaluate --data photos --run 1a"),
     ("demo photos", "appline demo --folder photos"),
     ("mlflow", "appline ui"),
+    ("version", "appline --version"),
     ("delete", "appline clean"),
 ]
 FLAGS = [

@@ -1,11 +1,15 @@
 """The paths that `--data` names."""
 
 import os
+import re
+import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from pipelines.errors import DataError, UsageError, nearest, suggest
+
+ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://"
 
 
 def require_path(data: str, known: Iterable[str], domain: str) -> Path:
@@ -16,6 +20,12 @@ def require_path(data: str, known: Iterable[str], domain: str) -> Path:
             sets.
     """
     path = Path(data).expanduser()
+    if re.match(ADDRESS, data):
+        how = f": curl -LO {shlex.quote(data)}" if data.startswith("http") else ""
+        raise DataError(
+            f"--data {data}: is an address, and data is read from files. Download it{how}. Then "
+            "unpack it where it is packed, and give the file or folder"
+        )
     if not path.exists():
         raise DataError(
             f"--data {data}: there is no such file or folder, and no data set of that name."
