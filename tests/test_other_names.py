@@ -36,7 +36,6 @@ ANSWERS = [
     ("vision evaluate photos --run 1a", "appline vision evaluate --data photos --run 1a"),
     ("demo photos", "appline demo --folder photos"),
     ("mlflow", "appline ui"),
-    ("version", "appline --version"),
     ("delete", "appline clean"),
 ]
 FLAGS = [
@@ -127,6 +126,10 @@ def test_a_flag_that_is_like_none_is_not_taken_for_another(flag: str) -> None:
 @pytest.mark.parametrize("flag", ["--gpu", "--use-gpu", "--device", "--cuda"])
 def test_a_flag_for_a_gpu_is_answered_with_what_happens_without_one(flag: str) -> None:
     assert "A GPU that TensorFlow finds is used without a flag" in refused(f"text train {flag}")
+
+
+def test_the_version_is_a_flag() -> None:
+    assert refused("version").endswith("It is a flag: appline --version")
 
 
 def test_a_word_too_many_is_not_taken_for_the_data() -> None:
