@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.errors import count_of, shorten
+from pipelines.errors import DataError, count_of, shorten
+from pipelines.io.folders import FileKind
+from pipelines.io.label_patterns import LabelPattern
+from pipelines.io.layouts import Layout, read_layout
 from pipelines.io.parts import SPLIT_COLUMNS, whole_part
 from pipelines.io.tables import TABLE_SUFFIXES, Table, read_table
 from pipelines.io.text_files import plain_suffix
@@ -62,6 +65,22 @@ def tables_by_part(folder: Path) -> Mapping[Part, Sequence[Path]]:
 def is_folder_of_tables(path: Path) -> bool:
     """Return whether a path is a folder that `read_tables` reads."""
     return path.is_dir() and bool(tables_by_part(path))
+
+
+def layout_or_tables(
+    root: Path, kind: FileKind, pattern: LabelPattern | None, *, drop_missing: bool
+) -> Layout | None:
+    """Return the labelled files of a folder (see `read_layout`), None where it holds tables.
+
+    Raises:
+        DataError: it holds neither.
+    """
+    try:
+        return read_layout(root, kind, pattern, drop_missing=drop_missing)
+    except DataError:
+        if pattern is None and is_folder_of_tables(root):
+            return None
+        raise
 
 
 def read_tables(path: Path, *, drop_long: bool = False) -> Table:

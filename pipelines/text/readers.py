@@ -12,11 +12,10 @@ import numpy as np
 from pipelines.errors import DataError, count_of, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
-from pipelines.io.layouts import read_layout
 from pipelines.io.other_files import UNPACK, said_of
 from pipelines.io.paths import require_path, require_regular_file
 from pipelines.io.progress import counted
-from pipelines.io.table_folders import is_folder_of_tables
+from pipelines.io.table_folders import layout_or_tables
 from pipelines.io.tables import DELIMITED_SUFFIXES, TABLE_SUFFIXES
 from pipelines.io.text_files import TEXT_SUFFIX, plain_suffix, read_text
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
@@ -132,17 +131,11 @@ def _label_name(value: Any, names: tuple[str, ...]) -> str:
 
 
 def _folder(root: Path, options: TextOptions, text_columns: Sequence[str]) -> TextSource:
-    """Read `root/<class>/*.txt` or `root/{train,val,test}/<class>/*.txt` (see `layouts`).
-
-    Where it holds no such texts, it may hold tables (see `table_folders`).
-    """
+    """Read `root/<class>/*.txt`, `root/{train,val,test}/<class>/*.txt`, or the tables in `root`."""
     pattern = read_pattern(options.label_pattern)
-    try:
-        layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
-    except DataError:
-        if pattern is None and is_folder_of_tables(root):
-            return tables.read(root, options, text_columns)
-        raise
+    layout = layout_or_tables(root, FILES, pattern, drop_missing=options.drop_missing)
+    if layout is None:
+        return tables.read(root, options, text_columns)
     texts: dict[Part, list[str]] = {}
     labels: dict[Part, list[str]] = {}
     names: dict[Part, list[str]] = {}

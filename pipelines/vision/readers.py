@@ -10,10 +10,10 @@ import numpy as np
 from pipelines.errors import DataError, shorten
 from pipelines.io.folders import FileKind
 from pipelines.io.label_patterns import read_pattern, require_files
-from pipelines.io.layouts import LabelledFile, read_layout
+from pipelines.io.layouts import LabelledFile
 from pipelines.io.other_files import UNPACK, said_of
 from pipelines.io.paths import require_path
-from pipelines.io.table_folders import is_folder_of_tables
+from pipelines.io.table_folders import layout_or_tables
 from pipelines.io.tables import TABLE_SUFFIXES
 from pipelines.io.tfds import PREFIX, labelled_parts, tfds_builder, tfds_parts
 from pipelines.splits import Part
@@ -155,17 +155,11 @@ def _tfds(data: str, options: VisionOptions) -> ImageSource:
 
 
 def _folder(root: Path, options: VisionOptions) -> ImageSource:
-    """Read `root/<class>/*.png` or `root/{train,val,test}/<class>/*.png` (see `layouts`).
-
-    Where it holds no such images, it may hold tables (see `table_folders`).
-    """
+    """Read `root/<class>/*.png`, `root/{train,val,test}/<class>/*.png`, or the tables in `root`."""
     pattern = read_pattern(options.label_pattern)
-    try:
-        layout = read_layout(root, FILES, pattern, drop_missing=options.drop_missing)
-    except DataError:
-        if pattern is None and is_folder_of_tables(root):
-            return _table(root, options)
-        raise
+    layout = layout_or_tables(root, FILES, pattern, drop_missing=options.drop_missing)
+    if layout is None:
+        return _table(root, options)
     return _from_files(root.name, str(root), layout.files, layout.notes, options)
 
 
