@@ -16,8 +16,10 @@ from PIL import Image
 
 from pipelines import create_pipeline
 from pipelines.errors import DataError, UsageError
+from pipelines.forecast.series_folders import named_by_its_file, read_folder
 from pipelines.io.parts import whole_part
 from pipelines.io.table_folders import tables_by_part
+from pipelines.io.tables import read_table
 from pipelines.recommend.data import RecommendSplits
 from pipelines.text.data import TextSplits
 from pipelines.vision import clean
@@ -232,6 +234,15 @@ def test_each_file_of_a_folder_is_a_series(tmp_path: Path) -> None:
     splits = create_pipeline("forecast", data=str(tmp_path), horizon=7).load()
     assert splits.describe()["series"] == "3 (AAPL, GOOG, MSFT)"
     assert "each of 3 files is a series: AAPL.csv, GOOG.csv, MSFT.csv" in splits.notes
+
+
+def test_one_of_the_files_alone_is_the_series_of_its_name(tmp_path: Path) -> None:
+    prices(0).to_csv(tmp_path / "AAPL.csv", index=False)
+    table = read_table(tmp_path / "AAPL.csv")
+    assert set(named_by_its_file(table, ["AAPL", "GOOG"]).frame["series"]) == {"AAPL"}
+    assert named_by_its_file(table, ["GOOG"]) is table
+    with_series = read_folder(tmp_path)
+    assert named_by_its_file(with_series, ["AAPL"]).columns == with_series.columns
 
 
 def test_numbered_files_of_one_table_are_put_together(tmp_path: Path) -> None:

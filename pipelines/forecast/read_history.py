@@ -15,6 +15,7 @@ from pipelines.forecast.histories import SHOWN_SERIES, History
 from pipelines.forecast.panel import Panel
 from pipelines.forecast.predict_options import ForecastPredictOptions
 from pipelines.forecast.readers import read_file, read_with_future, table_in_memory
+from pipelines.forecast.series_folders import SERIES, named_by_its_file
 from pipelines.io.headers import normal_name
 from pipelines.io.tables import Table, take_rows
 from pipelines.pipeline import RawInput
@@ -39,6 +40,8 @@ def read_history(
     options = options or ForecastPredictOptions()
     notes = notes if notes is not None else []
     table = _table(source, drop_long=options.drop_missing)
+    if facts.source.id == SERIES:
+        table = named_by_its_file(table, facts.series)
     asked = columns_of(facts, table, options)
     unreadable: dict[str, str] = {}
     try:

@@ -1,6 +1,7 @@
 """Folders of series: a table for each, as stock prices and sensors are often kept."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,17 @@ def read_folder(folder: Path, *, drop_long: bool = False) -> Table:
         notes=tuple(notes),
         tables=tuple(tables),
     )
+
+
+def named_by_its_file(table: Table, series: Collection[str]) -> Table:
+    """Return a file of such a folder with the one of these `series` that its name stands for.
+
+    Other tables are returned as they are.
+    """
+    name = table.path.name.partition(".")[0]
+    if SERIES in table.columns or name not in series:
+        return table
+    return replace(table, frame=table.frame.assign(**{SERIES: name}))
 
 
 def _is_table(path: Path) -> bool:
