@@ -279,6 +279,15 @@ def test_likelihood_finds_the_weights_that_made_the_targets() -> None:
     assert np.allclose(stacking.fit_weights(scores, target, seen), true, atol=0.05)
 
 
+def test_what_blas_says_of_numbers_is_no_warning_and_nan_stays() -> None:
+    """A warning is an error here, and one came of the arithmetic of numbers that are all finite."""
+    scores = np.ones((2, 3, 2), np.float32)
+    scores[0, 0, 0] = np.inf
+    summed = stacking.weighted_sum(scores, np.array([0.0, 1.0]))
+    assert np.isnan(summed[0, 0])
+    assert (summed[1] == 1).all()
+
+
 def test_where_memory_is_short_the_weights_are_chosen_on_users_at_random(
     pipeline: RecommendPipeline, splits: RecommendSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,7 +196,7 @@ def _fit_weights(
     seen[np.arange(len(rows)), target] = False
 
     def ndcg_10(weights: np.ndarray) -> float:
-        blended = stacked @ weights.astype(np.float32)
+        blended = stacking.weighted_sum(stacked, weights)
         ranks = ranking.target_ranks(blended, sample, "val", everything)
         return float(ranking.discounted_gain(ranks, 10).mean())
 

@@ -38,6 +38,14 @@ def standardize(scores: np.ndarray, known: np.ndarray | None = None) -> np.ndarr
     return standardized
 
 
+def weighted_sum(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of scores (cases, items + 1, scorers) by their weights (scorers,)."""
+    # BLAS reads numbers behind the end of small arrays, which it does not use, and then says that
+    # one was invalid: seen once in some dozen runs of the same arithmetic. NaN stays NaN.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(scores @ weights.astype(np.float32))
+
+
 def fit_weights(scores: np.ndarray, target: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Return the weight (scorers,) of each scorer that makes the targets most likely.
 
@@ -75,14 +83,15 @@ def _loss(
     The first is up to a constant.
     """
     cases = np.arange(len(target))
-    logits = scores @ weights.astype(np.float32)
+    logits = weighted_sum(scores, weights)
     logits[seen] = -np.inf
     target_logits, target_scores = logits[cases, target], scores[cases, target]
     largest = logits.max(axis=1, keepdims=True)
     probabilities = np.exp(logits - largest)
     total = probabilities.sum(axis=1, keepdims=True)
     probabilities /= total
-    expected_scores = np.matmul(probabilities[:, None, :], scores)[:, 0]
+    with np.errstate(invalid="ignore"):  # see `weighted_sum`
+        expected_scores = np.matmul(probabilities[:, None, :], scores)[:, 0]
     prior = weights / (PRIOR**2 * len(target))
     losses = largest[:, 0] + np.log(total[:, 0]) - target_logits
     value = losses.mean(dtype=np.float64) + prior @ weights / 2
