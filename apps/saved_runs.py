@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # All but what is part of another run: trials, baselines, further seeds, single folds.
 LISTED_ROLES: "tuple[Role, ...]" = ("train", "sweep", "final", "folds", "evaluate")
-BYTES_PER_WEIGHT = 4
 
 
 def open_tracker(
@@ -51,6 +50,7 @@ def require_usable(uri: str, num_params: int = 0) -> None:
         ApplineError: its server does not answer, its folder cannot be written, or a disk is full.
     """
     from tuning.tracking import local_store
+    from tuning.training.costs import BYTES_PER_WEIGHT
 
     local_store.require_usable(local_store.find_store(uri), BYTES_PER_WEIGHT * num_params)
 

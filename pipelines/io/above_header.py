@@ -41,7 +41,7 @@ def _num_above(
         return 0
     width = below.most_common(1)[0][0]
     comments = sum(1 for _ in itertools.takewhile(lambda row: row and _is_comment(row), rows))
-    if comments >= FEWEST_COMMENTS and len(rows[comments : comments + 1]) == 1:
+    if comments >= FEWEST_COMMENTS and comments < len(rows):
         return comments if len(rows[comments]) == width else 0
     first = next((place for place, row in enumerate(rows) if len(row) == width), 0)
     if width < 2 or not 0 < first <= MOST_LINES_ABOVE:

@@ -92,9 +92,9 @@ def read_tables(path: Path, *, drop_long: bool = False) -> Table:
     Raises:
         DataError: a table cannot be read.
     """
-    if not is_folder_of_tables(path):
+    paths = tables_by_part(path) if path.is_dir() else {}
+    if not paths:
         return read_table(path, drop_long=drop_long)
-    paths = tables_by_part(path)
     kept: list[Table] = []
     frames: list[pd.DataFrame] = []
     notes: list[str] = []

@@ -89,7 +89,7 @@ def holds_a_log(path: Path) -> bool:
     first = _first_lines(path)
     if len(first) < FEWEST_LINES:
         return False
-    if ITEM_LINE.fullmatch(first[0].strip()) and "," in first[1]:
+    if _stand_under_items(first):
         return True
     names = {normal_name(cell.partition(":")[0]) for cell in first_cells("\n".join(first))}
     if names & _normal(USERS) and names & _normal(ITEMS):
@@ -146,7 +146,7 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
 
     `first` are its first lines.
     """
-    if len(first) > 1 and ITEM_LINE.fullmatch(first[0].strip()) and "," in first[1]:
+    if _stand_under_items(first):
         return _under_items(path, notes)
     split = _splitter(first)
     if split is None:
@@ -158,6 +158,11 @@ def _text_rows(path: Path, first: Sequence[str], notes: list[str]) -> Table | No
     if len(widths) == 1 and not _are_histories([split(line) for line in first]):
         return _rows_of_blanks(path, rows)
     return _histories(path, rows, notes)
+
+
+def _stand_under_items(first: Sequence[str]) -> bool:
+    """Return whether the first lines are an item and its users below it."""
+    return len(first) > 1 and bool(ITEM_LINE.fullmatch(first[0].strip())) and "," in first[1]
 
 
 def _under_items(path: Path, notes: list[str]) -> Table:
